@@ -1,0 +1,35 @@
+# A fresh machine needs Python 3.11+ and make, nothing else. Without make: the README has the same steps as pip commands.
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/installed
+
+.PHONY: demo test slow check bench clean
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	touch $@
+
+demo: $(STAMP)  # the main job on built-in motions: store -> pretraining -> kNN and linear probe -> report
+	$(BIN)/ssl-skel motions stores/demo --overwrite
+	$(BIN)/ssl-skel pretrain configs/demo/pretrain.yaml resume=auto
+	$(BIN)/ssl-skel finetune configs/demo/linear.yaml
+
+test: $(STAMP)  # under five minutes on two cores
+	$(BIN)/python -m pytest
+
+slow: $(STAMP)  # the tests that take longer
+	$(BIN)/python -m pytest -m slow
+
+check: $(STAMP)  # style, types, doctests, then the tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest --doctest-modules ssl_skel pretrain finetune
+	$(MAKE) test
+
+bench: $(STAMP)  # speed and memory, each beside its yardstick in the same run
+	$(BIN)/python -m pytest tests/benchmarks -o python_files='bench_*.py' -m '' --benchmark-only -s
+
+clean:
+	rm -rf runs/demo stores/demo .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,40 @@
+"""``ssl-skel finetune`` and ``python -m finetune``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ssl_skel.cli import report_errors
+
+
+def command(
+    config: Annotated[Path, typer.Argument(help="YAML file; see configs/finetune.")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Such as data.batch_size=32.")
+    ] = None,
+    print_config: Annotated[bool, typer.Option("--print-config", help="Show the resolved config and stop.")] = False,
+) -> None:
+    """Measure encoders by labels, beside raw coordinates and untrained weights."""
+    # Imported here so that asking for help does not wait for torch.
+    import shlex
+
+    from finetune.config import FinetuneConfig
+    from finetune.run import run
+    from ssl_skel.config import dump_config, load_config
+
+    words = overrides or []
+    resolved = load_config(FinetuneConfig, config, words)
+    if print_config:
+        print(dump_config(resolved), end="")
+        return
+    report = run(resolved, shlex.join(["ssl-skel", "finetune", str(config), *words]))
+    report.show()
+    print(f"report: {resolved.runs / resolved.name / 'report.md'}")
+
+
+if __name__ == "__main__":
+    with report_errors():
+        typer.run(command)

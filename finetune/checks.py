@@ -1,0 +1,98 @@
+"""Whether store, splits and encoders fit each other, and which test clips were seen before."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ssl_skel.backbones import SkeletonEncoder
+from ssl_skel.backbones.card import EncoderCard
+from ssl_skel.data.splits import Split, load_split
+from ssl_skel.data.store import Store
+from ssl_skel.errors import UserError
+from ssl_skel.evaluation.report import SplitFacts, leaks
+
+Loaded = tuple[tuple[SkeletonEncoder, EncoderCard], ...]
+
+
+def built_as(card: EncoderCard) -> dict[str, Any]:
+    """What an encoder is, its weights aside."""
+    return card.model_dump(include={"layout", "stream", "num_frames", "channels", "backbone"})
+
+
+def check_encoders(store: Store, paths: tuple[Path, ...], loaded: Loaded) -> None:
+    """Refuse encoders of another layout than the store's, or that differ among themselves.
+
+    Raises:
+        UserError: naming the encoder.
+    """
+    for path, (_, card) in zip(paths, loaded, strict=True):
+        if card.layout != store.layout.to_dict():
+            raise UserError(
+                f"{path}: layout: the encoder is for {card.layout['name']}, the store {store.path} has "
+                f"{store.layout.name}; evaluate it on a store of its own layout"
+            )
+        if card.channels != store.channels:
+            raise UserError(f"{path}: channels: the encoder takes {card.channels}, {store.path} has {store.channels}")
+        if built_as(card) != built_as(loaded[0][1]):
+            raise UserError(f"{path}: is built otherwise than {paths[0]}; seeds of one split must share a network")
+
+
+def check_labels(store: Store, split: Split) -> None:
+    """Refuse a split that cannot be tested on.
+
+    Raises:
+        UserError: no test clips, an unlabelled clip, or a class that train does not have.
+    """
+    where = f"{store.path}: split {split.name!r}"
+    if not len(split.test):
+        raise UserError(f"{where}: test has no clips; choose a split that has some")
+    for side, rows in (("train", split.train), ("test", split.test)):
+        blank = rows[store.label[rows] < 0]
+        if len(blank):
+            raise UserError(
+                f"{where}: {side}: {len(blank)} clips have no label, first {str(store.name[blank[0]])!r}; "
+                "label them, or choose a split without them"
+            )
+    missing = np.setdiff1d(store.label[split.test], store.label[split.train])
+    if len(missing) or len(np.unique(store.label[split.train])) < 2:
+        names = ", ".join(store.class_names[label] for label in missing) or "all but one"
+        raise UserError(f"{where}: train has no clips of class {names}; choose a split that has them")
+
+
+def split_facts(store: Store, split: Split, paths: tuple[Path, ...], loaded: Loaded) -> SplitFacts:
+    """What the figures of a split rest on, with a warning for each reason to doubt them."""
+    warnings: list[str] = []
+    for _, card in loaded:
+        if card.normalization != store.meta["normalization"]:
+            warnings.append(f"the encoder was trained on clips normalised as {card.normalization}, the store's are not")
+        names, content, unknown = _seen(store, card)
+        warnings += unknown
+        warnings += leaks(
+            store.name, store.content, train=split.train, test=split.test, seen_names=names, seen_content=content
+        )
+    data = loaded[0][1].data
+    return SplitFacts(
+        name=split.name,
+        train=len(split.train),
+        test=len(split.test),
+        encoders=tuple(str(path) for path in paths),
+        pretrained_on=f"{data['split']} of {data['store']}, {data['clips']} clips" if data else "nothing",
+        warnings=tuple(dict.fromkeys(warnings)),
+    )
+
+
+def _seen(store: Store, card: EncoderCard) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Names and content of the clips an encoder was pretrained on, or why they cannot be told."""
+    if not card.data:
+        return store.name[:0], store.content[:0], []
+    try:
+        home = store if card.data["sha256"] == store.sha256 else Store.open(card.data["store"])
+        rows = load_split(home, card.data["split"]).train
+        if (home.sha256, len(rows)) != (card.data["sha256"], card.data["clips"]):
+            raise UserError(f"{home.path}: has changed")
+    except UserError as error:
+        return store.name[:0], store.content[:0], [f"test clips may have been seen in pretraining, untold ({error})"]
+    return home.name[rows], home.content[rows], []

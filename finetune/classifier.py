@@ -1,0 +1,49 @@
+"""The one classifier: an encoder, trained or frozen, and a linear head."""
+
+from __future__ import annotations
+
+from typing import Self
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ssl_skel.backbones import SkeletonEncoder
+from ssl_skel.batch import Batch
+from ssl_skel.task import Task
+
+
+class Classifier(Task):
+    """Cross-entropy on an encoder's clip features.
+
+    The head is a BatchNorm without scale and shift, then a linear layer: MAMP (Mao et al., ICCV 2023),
+    linear probe, after MAE (He et al., CVPR 2022).
+
+    Args:
+        encoder: made part of this module.
+        num_classes: classes of the store.
+        frozen: keep the encoder's weights and running statistics as they are.
+    """
+
+    def __init__(self, encoder: SkeletonEncoder, num_classes: int, *, frozen: bool) -> None:
+        super().__init__()
+        self.frozen = frozen
+        self.encoder = encoder.requires_grad_(not frozen)
+        self.head = nn.Sequential(
+            nn.BatchNorm1d(encoder.dim, eps=1e-6, affine=False), nn.Linear(encoder.dim, num_classes)
+        )
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        """Mean cross-entropy over clips, and their accuracy; labels must be known."""
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
+            features = self.encoder(batch.x[:, 0], batch.present)
+        logits = self.head(features)
+        right = (logits.argmax(1) == batch.label).float().mean()
+        return {"loss": F.cross_entropy(logits, batch.label), "accuracy": right}
+
+    def train(self, mode: bool = True) -> Self:
+        """As usual, but a frozen encoder stays in eval mode."""
+        super().train(mode)
+        if self.frozen:
+            self.encoder.eval()
+        return self

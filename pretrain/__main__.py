@@ -1,0 +1,38 @@
+"""``ssl-skel pretrain`` and ``python -m pretrain``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ssl_skel.cli import report_errors
+
+
+def command(
+    config: Annotated[Path, typer.Argument(help="YAML file; see configs/pretrain.")],
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[KEY=VALUE]...", help="Such as train.epochs=10; resume=auto continues a stopped run."),
+    ] = None,
+    print_config: Annotated[bool, typer.Option("--print-config", help="Show the resolved config and stop.")] = False,
+) -> None:
+    """Train an encoder without labels."""
+    # Imported here so that asking for help does not wait for torch.
+    from pretrain.config import PretrainConfig
+    from pretrain.run import run
+    from ssl_skel.config import dump_config, load_config
+
+    words = overrides or []
+    resume = [word.removeprefix("resume=") for word in words if word.startswith("resume=")]
+    resolved = load_config(PretrainConfig, config, [word for word in words if not word.startswith("resume=")])
+    if print_config:
+        print(dump_config(resolved), end="")
+    else:
+        run(resolved, resume[-1] if resume else "")
+
+
+if __name__ == "__main__":
+    with report_errors():
+        typer.run(command)

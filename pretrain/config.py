@@ -1,0 +1,55 @@
+"""What a pretraining run can be told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from ssl_skel.augment import AUGMENTATIONS
+from ssl_skel.backbones import BACKBONES
+from ssl_skel.config import RowConfig, RowOf, Section
+from ssl_skel.pretexts import PRETEXTS
+from ssl_skel.training.loop import TrainConfig
+from ssl_skel.training.optim import OptimConfig
+
+
+class DataConfig(Section):
+    """Which clips, and what the encoder sees of them."""
+
+    store: Path
+    """Folder of the store, made by ``ssl-skel convert`` or ``ssl-skel motions``."""
+    split: str = "all"
+    """Pretrain on the training clips of this split; ``all`` is every clip. Labels are not read."""
+    stream: Literal["joint", "bone", "joint_motion", "bone_motion"] = "joint"
+    """What the encoder computes from the joints before its first layer."""
+    num_frames: Annotated[int, Field(ge=1)] = 64
+    """T, frames that each crop is resampled to (CTR-GCN, Chen et al., ICCV 2021: 64)."""
+    crop: tuple[float, float] = (0.5, 1.0)
+    """Smallest and largest share of a clip that is cropped, at a random place (CTR-GCN: 0.5 to 1)."""
+    resident: Literal["auto", "never", "always"] = "auto"
+    """Whether the store's joints are moved whole to the device; auto does so where they fit easily."""
+
+
+class PretrainConfig(Section):
+    """One pretraining run."""
+
+    name: Annotated[str, Field(pattern=r"^[\w.+-]+$")]
+    """Of the run; its folder is ``<runs>/<name>``."""
+    data: DataConfig
+    """Which clips."""
+    augment: tuple[Annotated[RowConfig, RowOf(AUGMENTATIONS)], ...] = ()
+    """Rows of ``AUGMENTATIONS``, in order."""
+    backbone: Annotated[RowConfig, RowOf(BACKBONES)]
+    """A row of ``BACKBONES``."""
+    pretext: Annotated[RowConfig, RowOf(PRETEXTS)]
+    """A row of ``PRETEXTS``."""
+    optim: OptimConfig = OptimConfig()
+    """Optimiser and learning rate."""
+    train: TrainConfig
+    """Epochs, batch size, device, checkpoints."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Of weights, order, crops, augmentation and masks: everything random."""
+    runs: Path = Path("runs")
+    """Folder that run directories are made in."""

@@ -1,0 +1,146 @@
+"""The ``ssl-skel`` command. Verbs of other packages join by the entry-point group ``ssl_skel.commands``.
+
+Nothing heavy is imported here: ``ssl-skel --help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+import ssl_skel
+from ssl_skel.errors import UserError
+
+app = typer.Typer(
+    name="ssl-skel",
+    help="Self-supervised pretraining for 3D-skeleton action recognition.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+StoreArgument = Annotated[Path, typer.Argument(help="Folder of the store.")]
+
+
+@contextmanager
+def report_errors() -> Iterator[None]:
+    """Turn a user's mistake into one line on stderr and exit code 2, Ctrl-C into exit code 130.
+
+    Raises:
+        SystemExit: with one of these codes.
+    """
+    try:
+        yield
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        raise SystemExit(130) from None
+
+
+@app.command()
+def convert(
+    format: Annotated[str, typer.Argument(help="Raw format: nw-ucla, utd-mhad, sbu or npz.")],
+    source: Annotated[Path, typer.Argument(help="Folder or file of raw recordings.")],
+    store: StoreArgument,
+    centre: Annotated[str, typer.Option(help="Centre on the first frame's centre joint, on each frame's, or not.")] = (
+        "first"
+    ),
+    orient: Annotated[bool, typer.Option(help="Turn each clip so that the body faces the camera at its start.")] = False,
+    scale: Annotated[bool, typer.Option(help="Divide by the mean bone length.")] = False,
+    layout: Annotated[str | None, typer.Option(help="Joint layout of npz input: a name or a YAML file.")] = None,
+    skip_bad: Annotated[bool, typer.Option(help="Leave damaged files out, name and count them.")] = False,
+    overwrite: Annotated[bool, typer.Option(help="Replace an existing store.")] = False,
+    json_: JsonOption = False,
+) -> None:
+    """Read raw recordings into a store."""
+    from ssl_skel.config import parse_config
+    from ssl_skel.data.convert import convert as run
+    from ssl_skel.data.normalize import NormalizeConfig
+
+    options = {"centre": centre, "orient": orient, "scale": scale}
+    normalize = parse_config(NormalizeConfig, options, "convert")
+    _show(
+        run(format, source, store, normalize=normalize, skip_bad=skip_bad, overwrite=overwrite, layout=layout), json_
+    )
+
+
+@app.command()
+def motions(
+    store: StoreArgument,
+    overrides: Annotated[list[str] | None, typer.Argument(help="key=value, such as subjects=20.")] = None,
+) -> None:
+    """Write the built-in motions, people acting in front of several cameras, as a store."""
+    from ssl_skel.config import parse_config, read_yaml
+    from ssl_skel.data.convert import describe
+    from ssl_skel.data.synthetic import SyntheticConfig, write_synthetic
+
+    options = {key: read_yaml(value, key) for key, _, value in (word.partition("=") for word in overrides or [])}
+    write_synthetic(store, parse_config(SyntheticConfig, options, "motions"))
+    _show(describe(store), as_json=False)
+
+
+@app.command()
+def info(store: StoreArgument, json_: JsonOption = False) -> None:
+    """Tell what a store holds."""
+    from ssl_skel.data.convert import describe
+
+    _show(describe(store), json_)
+
+
+@app.command()
+def schema(verb: Annotated[str, typer.Argument(help="pretrain or finetune.")]) -> None:
+    """Print the JSON schema of a verb's configs, for editors."""
+    found = {entry.name: entry for entry in entry_points(group="ssl_skel.configs")}
+    if verb not in found:
+        raise UserError(f"{verb}: has no config; known: {', '.join(sorted(found))}")
+    print(json.dumps(found[verb].load().model_json_schema(), indent=2))
+
+
+@app.callback(invoke_without_command=True)
+def _root(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    if version:
+        print(ssl_skel.__version__)
+        raise typer.Exit
+
+
+def _show(facts: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(facts, indent=2))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    for key, value in facts.items():
+        table.add_row(key.replace("_", " "), _line(value))
+    Console(soft_wrap=True).print(table)
+
+
+def _line(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key}: {_line(inner)}" for key, inner in value.items())
+    if isinstance(value, list):
+        return ", ".join(_line(inner) for inner in value) or "none"
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+def main() -> None:
+    """Entry point of the ``ssl-skel`` command."""
+    for entry in sorted(entry_points(group="ssl_skel.commands"), key=lambda entry: entry.name):
+        app.command(entry.name)(entry.load())
+    with report_errors():
+        app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,209 @@
+"""Strict configs: one YAML a run, plus ``key.path=value``, into a frozen model.
+
+Every option lives in the ``Config`` above the class it configures, with its only default. A choice
+among the rows of a table is written ``{name: <row>, ...its own fields}``.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, TypeVar, Union
+
+import pydantic
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler
+from pydantic.fields import FieldInfo
+from pydantic_core import CoreSchema
+
+from ssl_skel.errors import UserError
+
+
+class RowConfig(BaseModel):
+    """Frozen options. Unknown keys and wrong types are errors; nothing is coerced.
+
+    A row of a table narrows ``name`` to its own: ``name: Literal["mpae_net"] = "mpae_net"``.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
+
+    name: str = ""
+
+
+class Section(BaseModel):
+    """Like ``RowConfig``, for a part of a run's config that is no row of a table."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
+
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class RowOf:
+    """Marks a field that holds the config of one row of a table.
+
+    ``backbone: Annotated[RowConfig, RowOf(BACKBONES)]`` admits the ``Config`` of each row and picks it by
+    ``name``; the JSON schema lists them all.
+    """
+
+    def __init__(self, table: Mapping[str, Any]) -> None:
+        self.configs: tuple[type[RowConfig], ...] = tuple(row.Config for row in table.values())
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        if len(self.configs) == 1:
+            return handler.generate_schema(self.configs[0])
+        return handler.generate_schema(Annotated[Union[self.configs], Field(discriminator="name")])  # noqa: UP007
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.1 reads ``1e-3`` as text; here it is a number, as everybody expects."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9][0-9_]*(\.[0-9_]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
+)
+
+
+def read_yaml(text: str, source: str) -> Any:
+    """Parse YAML without building objects.
+
+    Raises:
+        UserError: the text is not YAML.
+    """
+    try:
+        return yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
+    except yaml.YAMLError as error:
+        raise UserError(f"{source}: is not YAML: {' '.join(str(error).split())}") from error
+
+
+def load_config(model: type[Model], path: Path | str, overrides: Iterable[str] = ()) -> Model:
+    """Read a config once, strictly.
+
+    Args:
+        model: the frozen model it must fit.
+        path: YAML file.
+        overrides: ``key.path=value`` words; values are YAML.
+
+    Raises:
+        UserError: file, key path and remedy in one line.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "is not UTF-8 text"
+        raise UserError(f"{path}: cannot be read: {reason}; give the path of a YAML config") from error
+    data = read_yaml(text, str(path))
+    if not isinstance(data, dict):
+        raise UserError(f"{path}: a config is a mapping of keys to values")
+    for word in overrides:
+        _override(data, word)
+    return parse_config(model, data, str(path))
+
+
+def parse_config(model: type[Model], data: Any, source: str) -> Model:
+    """Check plain data against a model.
+
+    Raises:
+        UserError: the first mistake, with its key path and the nearest known name.
+    """
+    try:
+        return model.model_validate_json(json.dumps(data))
+    except TypeError as error:
+        raise UserError(f"{source}: {error}; write dates and the like in quotes") from error
+    except pydantic.ValidationError as error:
+        lines = [_explain(model, data, mistake) for mistake in error.errors()]
+        more = f" (and {len(lines) - 1} more)" if len(lines) > 1 else ""
+        raise UserError(f"{source}: {lines[0]}{more}") from error
+
+
+def dump_config(config: BaseModel) -> str:
+    """The whole config as YAML; ``load_config`` reads it back to an equal model."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def _override(data: dict[str, Any], word: str) -> None:
+    key, equals, value = word.partition("=")
+    if not equals or not key:
+        raise UserError(f"{word!r}: overrides are written key.path=value")
+    *parents, last = key.split(".")
+    at: Any = data
+    for step in parents:
+        at = at.setdefault(step, {}) if isinstance(at, dict) else _item(at, step, key)
+    if isinstance(at, list):
+        _item(at, last, key)
+        at[int(last)] = read_yaml(value, key)
+    elif isinstance(at, dict):
+        at[last] = read_yaml(value, key)
+    else:
+        raise UserError(f"{key}: {'.'.join(parents)} is a plain value and has no keys")
+
+
+def _item(at: Any, step: str, key: str) -> Any:
+    if isinstance(at, list) and step.isdigit() and int(step) < len(at):
+        return at[int(step)]
+    raise UserError(f"{key}: nothing to set at {step!r}; list items are counted from 0")
+
+
+def _explain(model: type[BaseModel], data: Any, mistake: Any) -> str:
+    """One line for one mistake: key path, what is wrong, what to write instead."""
+    path = list(mistake["loc"])
+    keys, at = [], data
+    for step in path:  # pydantic's path names union members too; the data does not
+        if isinstance(at, dict) and step not in at and step != path[-1]:
+            continue
+        keys.append(str(step))
+        at = at.get(step) if isinstance(at, dict) else at[step] if isinstance(at, list) else None
+    where, kind, text = ".".join(keys), mistake["type"], mistake["msg"]
+    if kind == "extra_forbidden":
+        return f"{where}: unknown key{_near(keys[-1], _fields(model, path[:-1]))}"
+    if kind == "missing":
+        return f"{where}: missing; give it a value"
+    if kind == "union_tag_invalid":
+        known = re.findall(r"'([^']*)'", mistake["ctx"]["expected_tags"])
+        return f"{where}.name: unknown {mistake['ctx']['tag']!r}{_near(mistake['ctx']['tag'], known)}"
+    if kind == "union_tag_not_found":
+        return f"{where}: needs a name, as in {{name: ...}}"
+    if kind == "literal_error":
+        known = re.findall(r"'([^']*)'", mistake["ctx"]["expected"])
+        return f"{where}: unknown {mistake['input']!r}{_near(str(mistake['input']), known)}"
+    if kind == "value_error":
+        return f"{where}: {mistake['ctx']['error']}".lstrip(": ")
+    return f"{where}: {text[0].lower()}{text[1:]}, got {mistake['input']!r}"
+
+
+def _fields(model: Any, path: Iterable[Any]) -> list[str]:
+    """Field names of the model at a path; through lists, optionals and tagged unions."""
+    models = _models(model)
+    for step in path:
+        if isinstance(step, int):
+            continue
+        tagged = [m for m in models if m.model_fields.get("name") and m.model_fields["name"].default == step]
+        models = tagged or [inner for m in models if step in m.model_fields for inner in _inside(m.model_fields[step])]
+    return [field for m in models for field in m.model_fields]
+
+
+def _inside(field: FieldInfo) -> list[type[BaseModel]]:
+    rows: list[type[BaseModel]] = [
+        config for mark in field.metadata if isinstance(mark, RowOf) for config in mark.configs
+    ]
+    return rows or _models(field.annotation)
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    marks = getattr(annotation, "__metadata__", ())
+    rows: list[type[BaseModel]] = [config for mark in marks if isinstance(mark, RowOf) for config in mark.configs]
+    if rows:
+        return rows
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for inner in getattr(annotation, "__args__", ()) for model in _models(inner)]
+
+
+def _near(word: str, known: Iterable[str]) -> str:
+    known = list(known)
+    near = difflib.get_close_matches(word, known, 1)
+    return f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(known)}" if known else ""

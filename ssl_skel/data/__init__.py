@@ -1,0 +1,1 @@
+"""From raw recordings to batches: readers, normalisation, the store, splits, the loader."""

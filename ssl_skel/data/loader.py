@@ -1,0 +1,212 @@
+"""ClipLoader: rows of a store to batches, all clips of a batch at once.
+
+A step's clips, crops and augmentations are a function of (seed, epoch, step) and are drawn for the
+whole global batch. So any number of ranks see the same data as one, and an epoch can be resumed at any
+step without saved state. There are no worker processes: a batch is one gather from the memory map.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from enum import IntEnum
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ssl_skel.augment import Augment
+from ssl_skel.batch import Batch, Rng
+from ssl_skel.data.store import Store
+from ssl_skel.errors import UserError
+
+
+class Draw(IntEnum):
+    """What random numbers are for: the last part of their key, so that no two uses share a sequence."""
+
+    ORDER = 0
+    CROP = 1
+    AUGMENT = 2
+    TASK = 3
+
+
+class ClipLoader:
+    """Batches of clips, cropped and resampled to a common length.
+
+    A crop is a run of ``floor(share * frames)`` frames. Where ``crop`` is a true range, share and start
+    are random, for each of the K draws; where both ends are equal, the crop is centred and repeats. (The
+    convention of CTR-GCN's feeder, Chen et al., ICCV 2021; shuffling has no part in it.) Crops are
+    resampled on straight lines between frames with half-pixel centres, as ``torch.nn.functional.interpolate``
+    does with ``align_corners=False``; a clip of one frame stands still.
+
+    Departs from print: CTR-GCN never crops below 64 frames, which would leave most clips of data sets
+    other than NTU whole; here the floor is ``min_frames``, default 16.
+
+    Args:
+        store: where the clips are.
+        rows: numbers of the clips to load.
+        num_frames: T, frames out.
+        batch_size: clips a step over all ranks; the ranks share it evenly.
+        crop: smallest and largest share of a clip's frames.
+        min_frames: fewest frames of a crop; shorter clips stay whole.
+        num_views: K, independent draws of each clip.
+        shuffle: another order every epoch; else that of ``rows``.
+        drop_last: only full batches. Fewer rows than one batch make one batch of all of them (less the
+            few that the ranks cannot share evenly). Otherwise the last batch may be short, and its
+            ranks' parts uneven or empty.
+        augment: applied to each draw, on the device.
+        seed: with epoch and step, the source of all randomness; not negative.
+        device: where batches are wanted.
+        resident: ``always`` moves the store's joints whole to the device (on a CPU: reads them into
+            memory), ``never`` gathers from the memory map, ``auto`` moves them to an accelerator with
+            room for four times as much.
+        rank, world_size: which even share of each batch to load.
+        labels: else all labels are -1, for a task that must not see any.
+
+    Raises:
+        UserError: no rows, a batch that ranks cannot share, or an option out of range.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        rows: Sequence[int] | np.ndarray,
+        *,
+        num_frames: int,
+        batch_size: int,
+        crop: tuple[float, float] = (1.0, 1.0),
+        min_frames: int = 16,
+        num_views: int = 1,
+        shuffle: bool = False,
+        drop_last: bool = False,
+        augment: Augment | None = None,
+        seed: int = 0,
+        device: torch.device | str = "cpu",
+        resident: str = "auto",
+        rank: int = 0,
+        world_size: int = 1,
+        labels: bool = True,
+    ) -> None:
+        self.store, self.rows = store, np.asarray(rows, np.int64)
+        self.num_frames, self.num_views, self.crop, self.min_frames = num_frames, num_views, crop, min_frames
+        self.shuffle, self.drop_last, self.augment, self.seed = shuffle, drop_last, augment, seed
+        self.device, self.rank, self.world_size, self.labels = torch.device(device), rank, world_size, labels
+        self._check(batch_size)
+        self.batch_size = batch_size
+        if drop_last and len(self.rows) < batch_size:
+            self.batch_size = len(self.rows) - len(self.rows) % world_size
+        self._joints = _place(store, self.device, resident)
+
+    def __len__(self) -> int:
+        """Steps an epoch."""
+        whole, rest = divmod(len(self.rows), self.batch_size)
+        return whole + (rest > 0 and not self.drop_last)
+
+    def epoch(self, epoch: int = 0, start: int = 0) -> Iterator[Batch]:
+        """Batches of one epoch, from step ``start`` on: the same as those of an uninterrupted epoch."""
+        order = self.rows
+        if self.shuffle:
+            order = np.random.default_rng((self.seed, epoch, 0, Draw.ORDER)).permutation(order)
+        for step in range(start, len(self)):
+            yield self._batch(order[step * self.batch_size : (step + 1) * self.batch_size], (self.seed, epoch, step))
+
+    def _batch(self, rows: np.ndarray, key: tuple[int, int, int]) -> Batch:
+        """This rank's share of a global batch of clips."""
+        share = -(-len(rows) // self.world_size)
+        first = min(self.rank * share, len(rows))
+        mine = rows[first : first + share]
+
+        def rng(draw: Draw, device: torch.device | str, views: int = 1) -> Rng:
+            return Rng((*key, draw), len(mine) * views, start=first * views, total=len(rows) * views, device=device)
+
+        x, present = self._gather(mine, *self._crops(mine, rng(Draw.CROP, "cpu")))
+        x, present = x.to(self.device), present.to(self.device)
+        if self.augment is not None:
+            draws = rng(Draw.AUGMENT, self.device, self.num_views)
+            x = self.augment(x.flatten(0, 1), present.repeat_interleave(self.num_views, 0), draws).view(x.shape)
+        label = self.store.label[mine] if self.labels else np.full(len(mine), -1)
+        index, label = (torch.tensor(column, device=self.device) for column in (mine, label))
+        return Batch(x, present, label, index, rng(Draw.TASK, self.device))
+
+    def _crops(self, rows: np.ndarray, rng: Rng) -> tuple[np.ndarray, np.ndarray]:
+        """First frame and length of each draw's crop, (N, K) int64. Made on the CPU: the same on any device."""
+        frames = self.store.frames[rows, None]
+        low, high = self.crop
+        share, place = rng.uniform(self.num_views, 2).double().movedim(2, 0).numpy()
+        length = ((low + (high - low) * share) * frames).astype(np.int64)
+        length = np.minimum(np.maximum(length, self.min_frames), frames)
+        spare = frames - length
+        start = spare // 2 if low == high else ((spare + 1) * place).astype(np.int64)
+        return start, length
+
+    def _gather(self, rows: np.ndarray, start: np.ndarray, length: np.ndarray) -> tuple[Tensor, Tensor]:
+        """Crops of clips, resampled: x (N, K, C, T, V, M), absent persons zero, and present (N, M)."""
+        store, home = self.store, self._joints.device
+        frames, persons = store.frames[rows, None], store.persons[rows, None]
+        draws = np.stack(np.broadcast_arrays(store.offset[rows, None] + start, length - 1, frames, persons))
+        first, last, frames, persons = torch.from_numpy(draws).to(home)[..., None, None]  # (N, K, 1, 1) each
+        person = torch.arange(store.max_persons, device=home)[:, None]
+        present = person < persons  # (N, K, M, 1)
+
+        middle = torch.arange(self.num_frames, device=home) + 0.5
+        at = (
+            ((last + 1) / self.num_frames * middle - 0.5).clamp(min=0).minimum(last)
+        )  # (N, K, 1, T) frames into the crop
+        before = at.long()
+        # Absent persons are gathered too, as the first person with weight zero: cheaper than leaving them out.
+        row = first + frames * person * present + before  # (N, K, M, T)
+        both = torch.stack([row, row + (before < last)], -1)
+        weight = torch.stack([1 - (at - before), at - before], -1) * present[..., None]
+        points = F.embedding_bag(
+            both.view(-1, 2), self._joints.flatten(1), per_sample_weights=weight.view(-1, 2), mode="sum"
+        )
+        x = points.view(*row.shape, *self._joints.shape[1:])  # (N, K, M, T, V, C)
+        # In memory a person's joints stay together, as the encoder will pack them.
+        return x.permute(0, 1, 2, 5, 3, 4).contiguous().movedim(2, 5), present[:, 0, :, 0]
+
+    def _check(self, batch_size: int) -> None:
+        where, low, high = self.store.path, *self.crop
+        if not len(self.rows):
+            raise UserError(f"{where}: no clips to load; choose a split that has some")
+        if self.rows.min() < 0 or self.rows.max() >= len(self.store):
+            raise UserError(
+                f"{where}: rows must lie in 0..{len(self.store) - 1}; was the split made for another store?"
+            )
+        for name, value in {
+            "batch_size": batch_size,
+            "num_frames": self.num_frames,
+            "num_views": self.num_views,
+            "min_frames": self.min_frames,
+        }.items():
+            if value < 1:
+                raise UserError(f"{name}: must be at least 1, got {value}")
+        if batch_size % self.world_size:
+            raise UserError(
+                f"batch_size: {batch_size} clips cannot be shared evenly by {self.world_size} ranks; take a multiple"
+            )
+        if self.drop_last and len(self.rows) < self.world_size:
+            raise UserError(f"{where}: {len(self.rows)} clips for {self.world_size} ranks; use fewer ranks")
+        if not 0 < low <= high <= 1:
+            raise UserError(f"crop: needs 0 < low <= high <= 1, got [{low}, {high}]")
+        if self.seed < 0:
+            raise UserError(f"seed: must not be negative, got {self.seed}")
+
+
+def _place(store: Store, device: torch.device, resident: str) -> Tensor:
+    """The store's joints (F, V, C): in the memory map, or moved to the device."""
+    mapped = torch.from_numpy(store.joints)
+    if resident == "always":
+        return mapped.to(device, copy=True)
+    if resident == "auto" and device.type != "cpu" and 4 * mapped.nbytes <= _free_memory(device):
+        return mapped.to(device)
+    if resident not in ("auto", "never"):
+        raise UserError(f"resident: must be auto, never or always, got {resident!r}")
+    return mapped
+
+
+def _free_memory(device: torch.device) -> int:
+    """Free bytes of an accelerator; 0 where the backend cannot tell."""
+    try:
+        return torch.accelerator.get_memory_info(device)[0]
+    except NotImplementedError:
+        return 0

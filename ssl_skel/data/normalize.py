@@ -1,0 +1,149 @@
+"""From a clip as recorded to a clip as stored: gaps filled, persons ordered, centred, turned, scaled."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+from ssl_skel.config import Section
+from ssl_skel.data.readers.base import tracked_joints, tracked_persons
+from ssl_skel.errors import UserError
+from ssl_skel.layout import SkeletonLayout
+
+_FRAMES_THAT_TELL_HEADING = 5
+
+
+class NormalizeConfig(Section):
+    """What is done to a clip; recorded in the store's ``meta.json``."""
+
+    centre: Literal["first", "frame", "none"] = "first"
+    """What becomes the origin. first: the centre joint of the first person where it is first tracked, so that paths
+    through the room stay (CTR-GCN, data/ntu/seq_transformation.py). frame: the same joint in each frame. none: the
+    sensor's own origin."""
+
+    orient: bool = False
+    """Turn the clip about the vertical axis so that at its start the first person's ``across`` line lies along x, left
+    at smaller x, as in someone who faces a Kinect. The direction is the median (least sum of angles to the others) of
+    the first five frames in which both ends were tracked, so that one bad frame does not turn the clip."""
+
+    scale: bool = False
+    """Divide by the first person's mean bone length (median over frames); lengths are then counted in mean bones."""
+
+    order_persons: bool = True
+    """Put the person who moves most first: largest summed variance of the coordinates (CTR-GCN,
+    data/ntu/get_raw_denoised_data.py). Persons never tracked are dropped in any case."""
+
+    @property
+    def units(self) -> str:
+        """What one unit of a stored coordinate is."""
+        return "mean bone lengths" if self.scale else "metres"
+
+
+def normalize(joints: np.ndarray, layout: SkeletonLayout, config: NormalizeConfig) -> tuple[np.ndarray, int]:
+    """Normalise one clip.
+
+    Args:
+        joints: (M, T, V, C) metres, y up, NaN where not tracked; at least one joint is.
+        layout: its joints.
+        config: what to do.
+
+    Returns:
+        (M', T, V, C) float32 without gaps, M' persons who were ever tracked; and how many joint positions were filled.
+
+    Raises:
+        UserError: ``orient`` is asked of clips with two coordinates.
+    """
+    if config.orient and joints.shape[-1] != 3:
+        raise UserError("orient: clips with two coordinates have no heading; leave it off")
+    joints = joints[tracked_persons(joints)].astype(np.float64)
+    tracked = tracked_joints(joints)
+    joints = fill(joints, layout)
+    if config.order_persons and len(joints) > 1:
+        order = np.argsort(-joints.var(1).sum((1, 2)), kind="stable")
+        joints, tracked = joints[order], tracked[order]
+    if config.centre == "first":  # a filled frame 0 holds the value of the first frame in which the joint was tracked
+        joints = joints - joints[0, 0, layout.centre]
+    elif config.centre == "frame":
+        joints = joints - joints[0, None, :, None, layout.centre]
+    if config.orient:
+        joints = _turn(joints, *_heading(joints[0], tracked[0], layout))
+    if config.scale:
+        joints = joints / _mean_bone(joints[0], layout)
+    return joints.astype(np.float32), int((~tracked).sum())
+
+
+def fill(joints: np.ndarray, layout: SkeletonLayout) -> np.ndarray:
+    """Put a position wherever a joint was not tracked.
+
+    Gaps are crossed in a straight line through time and the ends held. A joint that was never tracked
+    takes its parent's place; a root that was never tracked takes the mean of the joints that were.
+
+    Args:
+        joints: (M, T, V, C), NaN or infinite where not tracked; every person has a tracked joint.
+    """
+    tracked = tracked_joints(joints)
+    if tracked.all():
+        return joints
+    persons, frames, count, channels = joints.shape
+    series = joints.transpose(0, 2, 1, 3).reshape(-1, frames, channels)
+    known = tracked.transpose(0, 2, 1).reshape(-1, frames)
+    time = np.broadcast_to(np.arange(frames), known.shape)
+    before = np.maximum.accumulate(np.where(known, time, -1), 1)
+    after = np.flip(np.minimum.accumulate(np.flip(np.where(known, time, frames), 1), 1), 1)
+    ever = known.any(1)
+    before = np.where(before < 0, after, before)
+    after = np.where(after == frames, before, after)
+    before, after = (np.clip(at, 0, frames - 1) for at in (before, after))  # rows of joints never tracked
+    share = ((time - before) / np.maximum(after - before, 1))[..., None]
+    row = np.arange(len(series))[:, None]
+    start, stop = series[row, before], series[row, after]
+    with np.errstate(invalid="ignore"):  # never tracked: NaN until the loop below
+        series = np.where(known[..., None], series, start + share * (stop - start))
+    filled = series.reshape(persons, count, frames, channels).transpose(0, 2, 1, 3).copy()
+    for person, seen in enumerate(ever.reshape(persons, count)):
+        if not seen.all():
+            _place_unseen(filled[person], seen, layout)
+    return filled
+
+
+def _place_unseen(joints: np.ndarray, seen: np.ndarray, layout: SkeletonLayout) -> None:
+    """Fill joints never tracked, in place; joints (T, V, C), seen (V,)."""
+    placed = {joint for joint in range(layout.num_joints) if seen[joint]}
+    if layout.root not in placed:
+        joints[:, layout.root] = joints[:, seen].mean(1)
+        placed.add(layout.root)
+    for joint in range(layout.num_joints):
+        chain = [joint]
+        while chain[-1] not in placed:
+            chain.append(layout.parents[chain[-1]])
+        for child in chain[:-1]:
+            joints[:, child] = joints[:, chain[-1]]
+        placed.update(chain)
+
+
+def _heading(joints: np.ndarray, tracked: np.ndarray, layout: SkeletonLayout) -> tuple[float, float]:
+    """Unit vector (x, z), from left to right across a body at the clip's start; joints (T, V, 3), tracked (T, V)."""
+    left, right = layout.across
+    frames = np.flatnonzero(tracked[:, left] & tracked[:, right])
+    line = (joints[frames, right] - joints[frames, left])[:, [0, 2]]
+    length = np.hypot(line[:, 0], line[:, 1])
+    line = line[length > 1e-6] / length[length > 1e-6, None]
+    if not len(line):
+        return 1.0, 0.0
+    line = line[: min(_FRAMES_THAT_TELL_HEADING, len(line) - 1 + len(line) % 2)]  # an odd number has one median
+    angles = np.arccos(np.clip(line @ line.T, -1, 1))
+    x, z = line[angles.sum(1).argmin()]
+    return float(x), float(z)
+
+
+def _turn(joints: np.ndarray, cos: float, sin: float) -> np.ndarray:
+    """Turn about y so that the direction (cos, sin) in the x-z plane comes to lie along x."""
+    return joints @ np.array([[cos, 0.0, -sin], [0.0, 1.0, 0.0], [sin, 0.0, cos]])
+
+
+def _mean_bone(joints: np.ndarray, layout: SkeletonLayout) -> float:
+    """Mean bone length (median over frames) of one person (T, V, C); 1 where all joints fall together."""
+    bones = np.linalg.norm(joints - joints[:, list(layout.parents)], axis=-1).sum(-1)  # the root's is zero
+    length = float(np.median(bones)) / max(len(layout.bones), 1)
+    return length if length > 1e-6 else 1.0

@@ -1,0 +1,276 @@
+"""A user's own arrays: one or more ``.npz`` files.
+
+Members of a file, N clips::
+
+    joints       (N, T, V, C) or (N, M, T, V, C), padded; or flat (F, V, C), the persons of a clip one after the
+                 other; C is 2 or 3; NaN where a joint was not tracked
+    frames       (N,) frames of each clip; needed if flat; else padding with NaN at the end is cut
+    persons      (N,) persons of each clip, if flat; default 1
+    label, subject, camera, setup, replication   (N,) whole numbers, labels from 0, -1 unknown
+    name         (N,) unique names; default: the file's name and a number
+    split        (N,) "train", "test" or "", which gives the split named ``given``
+    class_names  one name a label
+
+Only ``joints`` must be there. What arrays cannot tell stands in a YAML file beside them (``recordings.yaml``
+beside ``recordings.npz``, see ``NpzSidecar``); where there is none, the layout is given on the command line.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import zipfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from ssl_skel.config import Section, load_config
+from ssl_skel.data.readers.base import RawClip, Reader, odd_even, tracked_joints
+from ssl_skel.errors import UserError
+from ssl_skel.layout import SkeletonLayout, load_layout
+
+_NUMBERS = ("frames", "persons", "label", "subject", "camera", "setup", "replication")
+_MEMBERS = ("joints", *_NUMBERS, "name", "split", "class_names")
+_METRES = {"m": 1.0, "cm": 0.01, "mm": 0.001}
+_DAMAGE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError)
+
+
+class NpzSidecar(Section):
+    """The YAML file beside an ``.npz``."""
+
+    layout: str = ""
+    """A built-in layout, or a YAML file in the same folder."""
+
+    class_names: tuple[str, ...] = ()
+    """One name a label; default: the member class_names, else the numbers."""
+
+    up: Literal["y", "z", "-y"] = "y"
+    """Which axis points up. z: depth is y, as in motion capture. -y: image coordinates, y grows downwards. Both are
+    turned (never mirrored) so that x, y, z are as a Kinect has them."""
+
+    units: Literal["m", "cm", "mm"] = "m"
+    """Unit of the coordinates."""
+
+    splits: dict[str, Any] = Field(default_factory=dict)
+    """Splits in the form told in ssl_skel.data.splits."""
+
+
+@dataclass(frozen=True)
+class _Contents:
+    """One file without its joints."""
+
+    layout: SkeletonLayout
+    sidecar: NpzSidecar
+    shape: tuple[int, ...]
+    columns: dict[str, np.ndarray]
+
+    def column(self, name: str, default: int = -1) -> np.ndarray:
+        """(N,) values of a column, or the default."""
+        numbers: np.ndarray = self.columns.get(name, np.full(self.clips, default))
+        return numbers
+
+    @property
+    def clips(self) -> int:
+        """N."""
+        return len(self.columns["frames"]) if len(self.shape) == 3 else self.shape[0]
+
+
+class NpzReader(Reader):
+    """Reads ``.npz`` files of the form told above; a file, or a folder of files that agree in layout and classes.
+
+    Splits: those of the YAML file, ``given`` from the member ``split``, and ``xsub`` (odd subjects train, even ones
+    test) where subjects are known.
+    """
+
+    def __init__(self, source: Path, layout: str | None = None) -> None:
+        self.source = Path(source)
+        self._layout = layout
+        contents: dict[Path, _Contents] = {}
+        problem: UserError | None = None
+        for file in self.files():
+            try:
+                contents[file] = self._contents(file)
+            except UserError as error:  # told by read, in its turn
+                problem = problem or error
+        if not contents and problem:
+            raise problem
+        first = next(iter(contents.values()))
+        for file, content in contents.items():
+            if content.layout != first.layout:
+                raise UserError(f"{file}: layout {content.layout.name!r} differs from the other files'; convert apart")
+        self.layout = first.layout
+        self.class_names = _class_names(contents)
+        self.splits = _splits(contents)
+
+    def files(self) -> list[Path]:
+        if self.source.is_file():
+            return [self.source]
+        return self._find("*.npz", "recordings.npz")
+
+    def read(self, file: Path) -> Iterator[RawClip]:
+        content = self._contents(file)
+        flat, names = len(content.shape) == 3, _names(file, content)
+        columns = {column: content.column(column) for column in _NUMBERS[2:]}
+        persons, frames = content.column("persons", 1), content.columns.get("frames")
+        counts = persons * content.column("frames") if flat else np.ones(content.clips, int)
+        blocks = _blocks(file, counts)
+        for row in range(content.clips):
+            try:
+                joints = next(blocks)
+            except _DAMAGE as error:
+                raise UserError(f"{file}: joints: is truncated or damaged at clip {row}") from error
+            if flat:
+                joints = joints.reshape(persons[row], counts[row] // persons[row], *content.shape[1:])
+            elif len(content.shape) == 5:
+                joints = joints[0]
+            joints = joints[:, : _length(joints) if frames is None else frames[row]]
+            joints = _to_metres(joints.astype(np.float32), content.sidecar)
+            yield RawClip(str(names[row]), joints, **{column: int(values[row]) for column, values in columns.items()})
+
+    def _contents(self, file: Path) -> _Contents:
+        """Read all but the joints, and check that it fits together."""
+        beside = file.with_suffix(".yaml")
+        sidecar = load_config(NpzSidecar, beside) if beside.is_file() else NpzSidecar()
+        layout = self._find_layout(file, sidecar)
+        try:
+            with file.open("rb") as stream, np.load(stream, allow_pickle=False) as data:
+                columns = {name: data[name] for name in data.files if name != "joints"}
+            with zipfile.ZipFile(file) as archive, archive.open("joints.npy") as member:
+                shape, _, dtype = _header(member)
+                whole = archive.getinfo("joints.npy").file_size >= math.prod(shape) * dtype.itemsize
+        except _DAMAGE as error:
+            raise UserError(f"{file}: is damaged, or no .npz of plain arrays with a member 'joints'") from error
+        if not whole:
+            raise UserError(f"{file}: joints: is truncated; make the file again")
+        if len(shape) not in (3, 4, 5) or shape[-2] != layout.num_joints or shape[-1] not in (2, 3):
+            raise UserError(
+                f"{file}: joints: has shape {shape}; expected (N, T, V, C), (N, M, T, V, C) or flat (F, V, C) "
+                f"with V = {layout.num_joints} joints of {layout.name} and C = 2 or 3"
+            )
+        if dtype.kind not in "fiu":
+            raise UserError(f"{file}: joints: holds {dtype}; expected numbers")
+        if len(shape) == 3 and "frames" not in columns:
+            raise UserError(f"{file}: frames: missing; flat joints (F, V, C) need the frames of each clip")
+        if sidecar.up == "z" and shape[-1] == 2:
+            raise UserError(f"{beside}: up: z needs three coordinates; joints have two")
+        content = _Contents(layout, sidecar, shape, columns)
+        _check_columns(file, content)
+        return content
+
+    def _find_layout(self, file: Path, sidecar: NpzSidecar) -> SkeletonLayout:
+        if self._layout:
+            return load_layout(self._layout)
+        beside = file.with_suffix(".yaml")
+        if not sidecar.layout:
+            raise UserError(f"{file}: its layout is unknown; write 'layout: ...' into {beside.name}, or give --layout")
+        if not sidecar.layout.endswith((".yaml", ".yml")):
+            return load_layout(sidecar.layout)
+        path = (file.parent / sidecar.layout).resolve()
+        if not path.is_relative_to(file.parent.resolve()):
+            raise UserError(f"{beside}: layout: {sidecar.layout} lies outside of its folder; put it beside {file.name}")
+        return load_layout(str(path))
+
+
+def _check_columns(file: Path, content: _Contents) -> None:
+    """Refuse unknown members, wrong lengths and kinds, and lengths that do not fit the joints."""
+    for name, values in content.columns.items():
+        if name not in _MEMBERS:
+            near = difflib.get_close_matches(name, _MEMBERS, 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(_MEMBERS)}"
+            raise UserError(f"{file}: {name}: unknown member; {hint}")
+        kind, told = ("iu", "whole numbers") if name in _NUMBERS else ("U", "text")
+        if values.ndim != 1 or values.dtype.kind not in kind:
+            raise UserError(f"{file}: {name}: has shape {values.shape} of {values.dtype}; expected one row of {told}")
+        if name != "class_names" and len(values) != content.clips:
+            raise UserError(f"{file}: {name}: has {len(values)} values for {content.clips} clips")
+    if not content.clips:
+        raise UserError(f"{file}: joints: holds no clips")
+    frames, persons = content.columns.get("frames"), content.column("persons", 1)
+    if frames is not None and (frames.min() < 0 or (len(content.shape) > 3 and frames.max() > content.shape[-3])):
+        raise UserError(f"{file}: frames: must lie between 0 and the {content.shape[-3]} frames that joints holds")
+    if len(content.shape) > 3 and "persons" in content.columns:
+        raise UserError(f"{file}: persons: only flat joints need it; leave it out")
+    if persons.min() < 1:
+        raise UserError(f"{file}: persons: must be at least 1")
+    if len(content.shape) == 3 and (persons * content.column("frames")).sum() != content.shape[0]:
+        raise UserError(f"{file}: frames: frames x persons do not add up to the {content.shape[0]} rows of joints")
+    if not set(content.columns.get("split", ())) <= {"train", "test", ""}:
+        raise UserError(f"{file}: split: holds other words than train and test")
+
+
+def _class_names(contents: dict[Path, _Contents]) -> tuple[str, ...]:
+    """Names of the classes, the same for all files; numbers where none are given."""
+    given = {c.sidecar.class_names or tuple(map(str, c.columns.get("class_names", ()))) for c in contents.values()}
+    if len(given) > 1:
+        raise UserError(f"{next(iter(contents))}: class_names: differ between the files; make them the same")
+    classes = 1 + max(int(content.column("label").max()) for content in contents.values())
+    names = given.pop() or tuple(map(str, range(classes)))
+    for file, content in contents.items():
+        if not -1 <= content.column("label").min() <= content.column("label").max() < len(names):
+            raise UserError(f"{file}: label: must lie between -1 (unknown) and {len(names) - 1}, the last class")
+    return names
+
+
+def _splits(contents: dict[Path, _Contents]) -> dict[str, dict[str, Any]]:
+    """Splits of all files together."""
+    splits: dict[str, dict[str, Any]] = {}
+    subjects = odd_even(int(subject) for content in contents.values() for subject in content.column("subject"))
+    if subjects["train"]["subject"] and subjects["test"]["subject"]:
+        splits["xsub"] = subjects
+    given: dict[str, list[str]] = {"train": [], "test": []}
+    for file, content in contents.items():
+        for name, side in zip(_names(file, content), content.columns.get("split", ()), strict=False):
+            given.get(str(side), []).append(str(name))
+        splits.update(content.sidecar.splits)
+    if given["train"] or given["test"]:
+        splits["given"] = {side: {"name": names} for side, names in given.items()}
+    return splits
+
+
+def _names(file: Path, content: _Contents) -> np.ndarray | list[str]:
+    return content.columns.get("name", [f"{file.stem}_{row:06d}" for row in range(content.clips)])
+
+
+def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
+    """Shape, Fortran order and dtype of an ``.npy`` stream, which is left at the first number."""
+    version = np.lib.format.read_magic(stream)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    return read(stream)
+
+
+def _blocks(file: Path, counts: np.ndarray) -> Iterator[np.ndarray]:
+    """Slices of the member joints along its first axis, without ever holding it whole.
+
+    An array in Fortran order has to be read whole.
+    """
+    with zipfile.ZipFile(file) as archive, archive.open("joints.npy") as stream:
+        shape, fortran, dtype = _header(stream)
+        if fortran:
+            stream.seek(0)
+            whole = np.lib.format.read_array(stream, allow_pickle=False)
+            yield from np.split(whole, np.cumsum(counts)[:-1])
+            return
+        size = math.prod(shape[1:]) * dtype.itemsize
+        for count in counts:
+            data = stream.read(int(count) * size)
+            yield np.frombuffer(data, dtype).reshape(count, *shape[1:])
+
+
+def _length(joints: np.ndarray) -> int:
+    """Frames up to the last with a tracked joint; all of them if there is none. Joints (M, T, V, C)."""
+    frames = np.flatnonzero(tracked_joints(joints).any((0, 2)))
+    return int(frames[-1]) + 1 if frames.size else joints.shape[1]
+
+
+def _to_metres(joints: np.ndarray, sidecar: NpzSidecar) -> np.ndarray:
+    """Turn and scale joints (M, T, V, C) as the sidecar tells."""
+    if sidecar.up == "z":
+        joints = joints[..., [0, 2, 1]] * np.array([-1, 1, 1], np.float32)
+    elif sidecar.up == "-y":
+        joints = joints * np.array([-1, -1, 1], np.float32)[: joints.shape[-1]]
+    return joints * np.float32(_METRES[sidecar.units])

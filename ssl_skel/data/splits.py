@@ -1,0 +1,119 @@
+"""Splits: which clips train and which test, as data in the store.
+
+A split is told by predicates over the clips' columns; a clip belongs where all of them hold::
+
+    xview:
+      train: {camera: [1, 2]}
+      test: {camera: [3]}
+
+Columns are subject, camera, setup, replication, label and name. Every split has a ``_clean`` variant
+without the test clips whose recording, coordinate for coordinate, is also a training clip. ``all``
+trains on everything.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ssl_skel.data.store import Store
+from ssl_skel.errors import UserError
+
+COLUMNS = ("subject", "camera", "setup", "replication", "label", "name")
+_CLEAN = "_clean"
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Rows of a store.
+
+    Attributes:
+        name: of the split.
+        train, test: int64 rows, ascending, disjoint.
+    """
+
+    name: str
+    train: np.ndarray
+    test: np.ndarray
+
+
+def load_split(store: Store, name: str) -> Split:
+    """The rows of a split.
+
+    Args:
+        store: where the split is told.
+        name: of the split, with ``_clean`` for the variant without copies, or ``all``.
+
+    Raises:
+        UserError: no such split, an empty side, or a clip on both sides.
+    """
+    rows = np.arange(len(store))
+    if name == "all":
+        return Split(name, rows, rows[:0])
+    splits = store.meta["splits"]
+    base = name if name in splits else name.removesuffix(_CLEAN)
+    if base not in splits:
+        known = ["all", *splits, *(split + _CLEAN for split in splits)]
+        near = difflib.get_close_matches(name, known, 1)
+        raise UserError(
+            f"{store.path}: split {name!r} is unknown"
+            + (f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(known)}")
+        )
+    check_splits({base: splits[base]}, str(store.path))
+    train, test = (rows[_where(store, splits[base][side])] for side in ("train", "test"))
+    both = np.intersect1d(train, test)
+    if both.size:
+        raise UserError(f"{store.path}: split {base!r}: clip {str(store.name[both[0]])!r} is in train and in test")
+    if name != base:
+        test = test[~np.isin(store.content[test], store.content[train])]
+    for side, clips in (("train", train), ("test", test)):
+        if not clips.size:
+            raise UserError(f"{store.path}: split {name!r}: {side} has no clips; choose another split")
+    return Split(name, train, test)
+
+
+def check_splits(splits: Any, source: str) -> None:
+    """Refuse splits that are not of the form told above.
+
+    Args:
+        splits: name -> side -> column -> values.
+        source: file they come from, for messages.
+
+    Raises:
+        UserError: naming source, key and remedy.
+    """
+    if not isinstance(splits, Mapping):
+        raise UserError(f"{source}: splits: give a mapping, as in {{xsub: {{train: ..., test: ...}}}}")
+    for name, sides in splits.items():
+        where = f"{source}: splits.{name}"
+        if not isinstance(name, str) or not name or name == "all" or name.endswith(_CLEAN):
+            raise UserError(f"{where}: 'all' and names that end in {_CLEAN} are taken; choose another name")
+        if not isinstance(sides, Mapping) or set(sides) != {"train", "test"}:
+            raise UserError(f"{where}: needs the keys train and test, and no other")
+        for side, predicate in sides.items():
+            _check_predicate(predicate, f"{where}.{side}")
+
+
+def _check_predicate(predicate: Any, where: str) -> None:
+    if not isinstance(predicate, Mapping) or not predicate:
+        raise UserError(f"{where}: give columns and their values, as in {{subject: [1, 3]}}")
+    for column, values in predicate.items():
+        if column not in COLUMNS:
+            near = difflib.get_close_matches(str(column), COLUMNS, 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(COLUMNS)}"
+            raise UserError(f"{where}.{column}: unknown column; {hint}")
+        kind = str if column == "name" else int
+        if not isinstance(values, list) or not all(type(value) is kind for value in values):
+            raise UserError(f"{where}.{column}: give a list of {'names' if kind is str else 'whole numbers'}")
+
+
+def _where(store: Store, predicate: Mapping[str, Any]) -> np.ndarray:
+    """(N,) bool: clips for which all parts of a predicate hold."""
+    hold = np.ones(len(store), bool)
+    for column, values in predicate.items():
+        hold &= np.isin(getattr(store, column), values)
+    return hold

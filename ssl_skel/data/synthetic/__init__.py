@@ -1,0 +1,117 @@
+"""Built-in motions: a small data set computed from formulas, for demos and tests.
+
+Subjects, cameras and repetitions as in a real recording: each performance is seen by all cameras at
+once. The same config gives the same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import Field
+
+from ssl_skel.config import Section
+from ssl_skel.data.normalize import NormalizeConfig, normalize
+from ssl_skel.data.readers.base import RawClip, odd_even
+from ssl_skel.data.store import StoreWriter, content_hash
+from ssl_skel.data.synthetic.actions import ACTIONS
+from ssl_skel.data.synthetic.performance import draw_person, perform
+from ssl_skel.data.synthetic.sensor import add_noise, drop_out, place_cameras
+from ssl_skel.data.synthetic.skeleton import LAYOUT
+
+__all__ = ["ACTIONS", "SyntheticConfig", "generate", "synthetic_splits", "write_synthetic"]
+
+_CAMERAS, _PERSON, _PERFORMANCE, _SENSOR = range(4)  # streams of random numbers
+_HEADING = 0.4  # standard deviation of where a scene faces, radians
+
+
+class SyntheticConfig(Section):
+    """What to generate: clips = actions (13) x subjects x cameras x repetitions."""
+
+    subjects: int = Field(10, ge=2)
+    """Persons, numbered from 1; even ones are test subjects."""
+
+    cameras: int = Field(3, ge=2)
+    """Cameras, numbered from 1; the last one is the test camera."""
+
+    repetitions: int = Field(2, ge=1)
+    """How often each person does each action."""
+
+    arc: float = Field(180.0, ge=0, le=360)
+    """Degrees over which the cameras are spread: at 180 the outer ones see a person from the two sides."""
+
+    noise: float = Field(0.02, ge=0)
+    """Tracking error at 3 m, metres; a Kinect v2's joints are a few centimetres off (Wang et al., ICHI 2015)."""
+
+    dropout: float = Field(0.3, ge=0, le=1)
+    """Chance that a person loses track of a limb for a while in a clip."""
+
+    seed: int = Field(0, ge=0)
+    """Another seed: other persons, other performances, other errors."""
+
+
+def write_synthetic(path: Path, config: SyntheticConfig, *, overwrite: bool = False) -> None:
+    """Generate the motions and write them as a store, normalised as real recordings are.
+
+    Splits: ``xsub``, ``xview``, and ``unseen``, which tests on unseen subjects in front of the unseen camera
+    and leaves out of both sides what mixes seen and unseen.
+
+    Raises:
+        UserError: the path is taken.
+    """
+    how = NormalizeConfig()
+    writer = StoreWriter(
+        path,
+        LAYOUT,
+        tuple(ACTIONS),
+        splits=synthetic_splits(config),
+        provenance={"format": "synthetic", "config": config.model_dump(mode="json")},
+        normalization={**how.model_dump(mode="json"), "units": how.units},
+        overwrite=overwrite,
+    )
+    with writer as store:
+        filled = 0
+        for clip in generate(config):
+            joints, gaps = normalize(clip.joints, LAYOUT, how)
+            filled += gaps
+            store.add(replace(clip, joints=joints), content_hash(clip.joints))
+        store.normalization["filled"] = filled
+
+
+def synthetic_splits(config: SyntheticConfig) -> dict[str, dict[str, Any]]:
+    """Splits of the generated store, in the form of ``ssl_skel.data.splits``."""
+    xsub = odd_even(range(1, config.subjects + 1))
+    xview = {"train": {"camera": list(range(1, config.cameras))}, "test": {"camera": [config.cameras]}}
+    return {"xsub": xsub, "xview": xview, "unseen": {side: {**xsub[side], **xview[side]} for side in xsub}}
+
+
+def generate(config: SyntheticConfig) -> Iterator[RawClip]:
+    """All clips as a sensor gives them: in metres in a camera's frame, noisy, NaN where track was lost."""
+
+    def rng(*key: int) -> np.random.Generator:
+        return np.random.default_rng([config.seed, *key])
+
+    cameras = place_cameras(config.cameras, config.arc, rng(_CAMERAS))
+    for subject in range(1, config.subjects + 1):
+        person = draw_person(rng(_PERSON, subject))
+        for label, (name, action) in enumerate(ACTIONS.items()):
+            for repetition in range(config.repetitions):
+                key = (subject, label, repetition)
+                chance = rng(_PERFORMANCE, *key)
+                persons = [person, *(draw_person(chance) for _ in action.moves[1:])]
+                joints = perform(action, persons, chance.normal(0, _HEADING), chance)
+                for number, camera in enumerate(cameras, 1):
+                    chance = rng(_SENSOR, *key, number)
+                    seen = add_noise(camera.see(joints), config.noise, chance)
+                    yield RawClip(
+                        f"{name}_s{subject:02}_r{repetition}_c{number}",
+                        drop_out(seen, config.dropout, chance).astype(np.float32),
+                        label,
+                        subject=subject,
+                        camera=number,
+                        replication=repetition,
+                    )

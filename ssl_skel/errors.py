@@ -1,0 +1,9 @@
+"""The one exception that means "your input, not our code"."""
+
+
+class UserError(Exception):
+    """A mistake in a file, a config or a command line that its author can mend.
+
+    The message is one line and names the file, the field and the remedy. The command prints it
+    without a traceback and exits with code 2; library callers may catch it.
+    """

@@ -1,0 +1,1 @@
+"""Frozen features and what they are worth: kNN, linear probe, metrics, reports."""

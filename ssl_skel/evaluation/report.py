@@ -1,0 +1,345 @@
+"""What an evaluation found, for machines (``report.json``) and for people (``report.md``)."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+import pydantic
+from pydantic import Field
+
+from ssl_skel.config import Section
+from ssl_skel.errors import UserError
+from ssl_skel.evaluation.metrics import Scores
+
+FOLDS = "mean of folds"
+_TITLES = {
+    "accuracy": "Accuracy (top-1), %",
+    "macro_f1": "Macro F1, %",
+    "top5": "Top-5 accuracy, %",
+    "best_on_test": "Best epoch on the test clips, %",
+}
+
+
+class Figure(Section):
+    """A share between 0 and 1, and how it spreads."""
+
+    mean: float
+    """Over seeds, or over folds."""
+
+    std: float | None = None
+    """Sample standard deviation; None for a single value."""
+
+    count: int = 1
+    """How many values."""
+
+    over: Literal["seeds", "folds"] = "seeds"
+    """What the values are."""
+
+    @classmethod
+    def of(cls, values: Sequence[float], over: Literal["seeds", "folds"] = "seeds") -> Self:
+        """Mean and spread of values, at least one."""
+        std = float(np.std(values, ddof=1)) if len(values) > 1 else None
+        return cls(mean=float(np.mean(values)), std=std, count=len(values), over=over)
+
+    def __str__(self) -> str:
+        """In per cent, such as ``84.9`` or ``84.9 ± 0.4``."""
+        return f"{100 * self.mean:.1f}" + ("" if self.std is None else f" ± {100 * self.std:.1f}")
+
+
+class Measurement(Section):
+    """One kind of features, measured one way on one split."""
+
+    split: str
+    """Name of the split, or ``mean of folds``."""
+
+    features: str
+    """``raw``, ``untrained`` or ``pretrained``, with a remark in brackets where there are several."""
+
+    measure: str
+    """Such as ``kNN, k = 1``."""
+
+    figures: dict[str, Figure]
+    """accuracy and macro_f1; top5 where scores exist; best_on_test where epochs were watched (never the headline)."""
+
+    runs: tuple[Scores, ...] = ()
+    """Everything of each seed; empty for a mean of folds."""
+
+    notes: tuple[str, ...] = ()
+    """What a reader of these figures should know."""
+
+    @classmethod
+    def of(cls, split: str, features: str, measure: str, runs: Sequence[Scores], **others: Any) -> Self:
+        """Sum up the scores of one or several seeds."""
+        names = ("accuracy", "macro_f1", *(("top5",) if all(run.top5 is not None for run in runs) else ()))
+        figures = {name: Figure.of([getattr(run, name) for run in runs]) for name in names}
+        figures |= others.pop("figures", {})
+        return cls(split=split, features=features, measure=measure, figures=figures, runs=tuple(runs), **others)
+
+
+class SplitFacts(Section):
+    """What a split's figures rest on."""
+
+    name: str
+    """As in the store."""
+
+    train: int
+    """Training clips."""
+
+    test: int
+    """Test clips."""
+
+    encoders: tuple[str, ...] = ()
+    """Where the pretrained encoders came from, one a seed."""
+
+    pretrained_on: str = ""
+    """What they were pretrained on."""
+
+    warnings: tuple[str, ...] = ()
+    """Test clips that were seen before."""
+
+
+class Report(Section):
+    """A whole evaluation."""
+
+    name: str
+    """Of the config."""
+
+    store: str
+    """Folder of the store."""
+
+    sha256: str
+    """Of the store's joints."""
+
+    class_names: tuple[str, ...]
+    """One a label."""
+
+    splits: tuple[SplitFacts, ...]
+    """In the order of the config."""
+
+    measurements: tuple[Measurement, ...]
+    """All figures."""
+
+    selection: str = "last epoch"
+    """Which of several epochs is reported."""
+
+    command: str = ""
+    """What made this report."""
+
+    versions: dict[str, str] = Field(default_factory=dict)
+    """Of Python and the packages that matter."""
+
+    seconds: float = 0.0
+    """Wall-clock time of the evaluation."""
+
+    def figure(self, split: str, features: str, measure: str, name: str = "accuracy") -> Figure:
+        """One figure.
+
+        Raises:
+            KeyError: it was not measured.
+        """
+        for row in self.measurements:
+            if (row.split, row.features, row.measure) == (split, features, measure):
+                return row.figures[name]
+        raise KeyError(f"{split}, {features}, {measure}")
+
+    def save(self, folder: Path) -> None:
+        """Write ``report.json`` and ``report.md``, each beside and renamed into place."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in (("report.json", self.model_dump_json(indent=1)), ("report.md", self.to_markdown())):
+            beside = folder / f".{name}.partial"
+            beside.write_text(text + "\n", "utf-8")
+            os.replace(beside, folder / name)
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read ``report.json`` back.
+
+        Raises:
+            UserError: there is none, or it is damaged.
+        """
+        path = folder / "report.json"
+        try:
+            return cls.model_validate_json(path.read_bytes())
+        except OSError as error:
+            raise UserError(f"{path}: {error.strerror}; make it with ssl-skel finetune") from error
+        except pydantic.ValidationError as error:
+            raise UserError(f"{path}: is damaged or of another version; make it again") from error
+
+    def table(self, name: str = "accuracy") -> list[list[str]]:
+        """Header and rows of one figure: measure, features, and a column a split; no rows where nothing has it."""
+        columns = list(dict.fromkeys(row.split for row in self.measurements))
+        measures = list(dict.fromkeys(row.measure for row in self.measurements))
+        found = {(row.measure, row.features, row.split): row.figures.get(name) for row in self.measurements}
+        keys = dict.fromkeys(key[:2] for key, figure in found.items() if figure)
+        body = [
+            [*key, *(str(found.get((*key, column)) or "-") for column in columns)]
+            for key in sorted(keys, key=lambda key: measures.index(key[0]))
+        ]
+        return [["measure", "features", *columns], *body]
+
+    def show(self) -> None:
+        """Print warnings and accuracies."""
+        from rich.console import Console
+        from rich.table import Table
+
+        header, *body = self.table()
+        table = Table(title=f"{self.name}: {_TITLES['accuracy']}", title_justify="left")
+        for at, column in enumerate(header):
+            table.add_column(column, justify="left" if at < 2 else "right", no_wrap=True)
+        for row in _once(self._clips(header) + body):
+            table.add_row(*row, style="bold" if _kind(row[1]) == "pretrained" else "")
+        console = Console()
+        for facts in self.splits:
+            for warning in facts.warnings:
+                console.print(f"[bold]warning[/], {facts.name}: {warning}", highlight=False)
+        console.print(table)
+
+    def to_markdown(self) -> str:
+        """The report as a page."""
+        parts = [f"# {self.name}", *_warnings(self.splits)]
+        for name, title in _TITLES.items():
+            header, *body = self.table(name)
+            if body:
+                parts += [f"## {title}", _markdown(header, self._clips(header) * (name == "accuracy") + body)]
+        parts += [self._classes(), self._provenance()]
+        return "\n\n".join(part for part in parts if part)
+
+    def _clips(self, header: list[str]) -> list[list[str]]:
+        size = {facts.name: f"{facts.train} / {facts.test}" for facts in self.splits}
+        return [["train / test clips", "", *(size.get(column, "") for column in header[2:])]]
+
+    def _classes(self) -> str:
+        """Accuracy a class, of the best-informed row: pretrained where there is one, by the first measure."""
+        chosen = {
+            row.split: row for row in reversed(self.measurements) if row.runs and _kind(row.features) == "pretrained"
+        }
+        rows = [chosen[facts.name] for facts in self.splits if facts.name in chosen]
+        if not rows:
+            return ""
+        body = []
+        for label, name in enumerate(self.class_names):
+            values = [[run.per_class[label] for run in row.runs] for row in rows]
+            shown = [
+                str(Figure.of([v for v in value if v is not None])) if None not in value else "-" for value in values
+            ]
+            body.append([name, *shown, *_confused(self.class_names, label, rows)])
+        header = ["class", *(row.split for row in rows), f"most often taken for ({rows[0].split})"]
+        title = f"## Accuracy of each class, %: {rows[0].features}, {rows[0].measure}"
+        return f"{title}\n\n{_markdown(header, body, left=(0, len(header) - 1))}"
+
+    def _provenance(self) -> str:
+        lines = [
+            f"- Reported: {self.selection}. ± is the sample standard deviation over seeds, or over folds where said.",
+            f"- Store: `{self.store}`, sha256 {self.sha256[:16]}",
+        ]
+        for facts in self.splits:
+            if facts.encoders:
+                where = ", ".join(f"`{path}`" for path in facts.encoders)
+                lines.append(f"- {facts.name}: encoder {where}, pretrained on {facts.pretrained_on}")
+        notes: dict[str, list[str]] = {}
+        for row in self.measurements:
+            for note in row.notes:
+                notes.setdefault(note, []).append(f"{row.split}/{row.features}/{row.measure}")
+        for note, rows in notes.items():
+            lines.append(f"- {note} ({', '.join(rows) if len(rows) <= 3 else f'{len(rows)} rows'})")
+        versions = ", ".join(f"{name} {version}" for name, version in self.versions.items())
+        lines += [f"- Command: `{self.command}`", f"- {self.seconds:.0f} s; {versions}"]
+        return "## How it was made\n\n" + "\n".join(lines)
+
+
+def fold_means(measurements: Sequence[Measurement]) -> list[Measurement]:
+    """Means over splits that are folds (``fold1``, ``fold2``, …); nothing for fewer than two of them."""
+    groups: dict[tuple[str, str], list[Measurement]] = {}
+    for row in measurements:
+        if re.fullmatch(r"fold\d+(_clean)?", row.split):
+            groups.setdefault((row.features, row.measure), []).append(row)
+    return [
+        Measurement(
+            split=FOLDS,
+            features=features,
+            measure=measure,
+            figures={
+                name: Figure.of([row.figures[name].mean for row in rows], "folds")
+                for name in rows[0].figures
+                if all(name in row.figures for row in rows)
+            },
+        )
+        for (features, measure), rows in groups.items()
+        if len(rows) > 1
+    ]
+
+
+def leaks(
+    names: np.ndarray,
+    content: np.ndarray,
+    *,
+    train: np.ndarray,
+    test: np.ndarray,
+    seen_names: Iterable[str] = (),
+    seen_content: Iterable[int] = (),
+) -> tuple[str, ...]:
+    """Warnings for test clips that were trained or pretrained on.
+
+    Args:
+        names, content: of all clips of the store.
+        train, test: rows of the split.
+        seen_names, seen_content: clips that the encoder was pretrained on.
+    """
+    found = []
+    copies = int(np.isin(content[test], content[train]).sum())
+    if copies:
+        found.append(f"{copies} of {len(test)} test clips are copies of training clips, coordinate for coordinate")
+    by_content = np.isin(content[test], np.fromiter(seen_content, np.uint64))
+    by_name = np.isin(names[test], np.array(list(seen_names), np.str_))
+    seen = int((by_content | by_name).sum())
+    if seen:
+        found.append(
+            f"{seen} of {len(test)} test clips were seen in pretraining, without labels (same content or name)"
+        )
+    return tuple(found)
+
+
+def _warnings(splits: Sequence[SplitFacts]) -> list[str]:
+    lines = [f"> **Warning**, {facts.name}: {warning}." for facts in splits for warning in facts.warnings]
+    return ["\n>\n".join(lines)] if lines else []
+
+
+def _kind(features: str) -> str:
+    return features.split(" ")[0]
+
+
+def _once(rows: Sequence[Sequence[str]]) -> list[list[str]]:
+    """Rows without a first cell that repeats the one above."""
+    above = [""] + [row[0] for row in rows]
+    return [["" if row[0] == before else row[0], *row[1:]] for before, row in zip(above, rows, strict=False)]
+
+
+def _confused(names: Sequence[str], label: int, rows: Sequence[Measurement]) -> list[str]:
+    """The class that clips of one class are most often taken for, in the first split's runs."""
+    wrong = np.sum([run.confusion[label] for run in rows[0].runs], axis=0)
+    total = int(wrong.sum())
+    wrong[label] = 0
+    worst = int(wrong.argmax())
+    return [f"{names[worst]} ({wrong[worst]} of {total})" if wrong[worst] else ""]
+
+
+def _markdown(header: Sequence[str], body: Sequence[Sequence[str]], left: Sequence[int] = (0, 1)) -> str:
+    """A table that reads well as text too; rows of pretrained features are bold."""
+    rows = [list(header)]
+    for row in _once(body):
+        bold = len(row) > 1 and _kind(row[1]) == "pretrained"
+        rows.append([f"**{cell}**" if bold and cell and at else cell for at, cell in enumerate(row)])
+    width = [max(len(row[at]) for row in rows) for at in range(len(header))]
+    lines = [
+        "| "
+        + " | ".join(c.ljust(w) if at in left else c.rjust(w) for at, (c, w) in enumerate(zip(row, width, strict=True)))
+        + " |"
+        for row in rows
+    ]
+    rule = [":" + "-" * (w + 1) if at in left else "-" * (w + 1) + ":" for at, w in enumerate(width)]
+    return "\n".join([lines[0], "|" + "|".join(rule) + "|", *lines[1:]])

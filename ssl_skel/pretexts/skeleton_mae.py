@@ -1,0 +1,170 @@
+"""SkeletonMAE: hide most of a motion and predict it from the rest."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+import torch
+from pydantic import Field
+from timm.models.vision_transformer import Block
+from torch import Tensor, nn
+
+from ssl_skel.backbones import SkeletonEncoder
+from ssl_skel.batch import Batch
+from ssl_skel.config import RowConfig, RowOf
+from ssl_skel.errors import UserError
+from ssl_skel.layout import SkeletonLayout
+from ssl_skel.pretexts.base import Pretext
+from ssl_skel.pretexts.losses import masked_mse, normalize_patches, to_patches
+from ssl_skel.pretexts.masking import MASKS, MaskConfig, UnionMaskConfig
+
+Positive = Annotated[int, Field(ge=1)]
+
+
+class SkeletonMAEConfig(RowConfig):
+    """Options of ``SkeletonMAE``."""
+
+    name: Literal["skeleton_mae"] = "skeleton_mae"
+    mask: Annotated[MaskConfig, RowOf(MASKS)] = UnionMaskConfig()
+    """Which units are hidden; default as in SkeletonMAE (Wu et al., ICMEW 2023)."""
+    unit: Positive = 4
+    """u, frames of a unit, which is hidden or seen as a whole (MAMP: 4)."""
+    target: Literal["coordinate", "motion"] = "coordinate"
+    """What is predicted of the encoder's stream: its values (SkeletonMAE), or their change (MAMP)."""
+    motion_stride: Positive = 1
+    """Frames that a change spans, for target motion (MAMP: 1)."""
+    normalize: bool = True
+    """Scale each target unit by its own mean and deviation (MAMP, after MAE)."""
+    normalize_eps: Annotated[float, Field(gt=0.0)] = 1e-6
+    """Added to the variance of a unit (MAMP: 1e-6); larger, and sensor noise of still joints counts less."""
+    decoder_input: Literal["all", "visible", "pooled"] = "all"
+    """What the decoder gets of the features: all; those of cells with a frame in sight, a learned
+    token for the others (MAE); or their mean alone, the vector that probes read. Paper silent."""
+    decoder_dim: Positive = 64
+    """Width of the decoder. Departs from print (MAMP: 256), which would cost more than the encoder."""
+    decoder_depth: Annotated[int, Field(ge=0)] = 2
+    """Blocks of the decoder, in turn over joints and over frames; 0 is a linear head. Paper silent."""
+    decoder_heads: Positive = 4
+    """Heads of a block; must divide ``decoder_dim``. Paper silent."""
+
+
+class Decoder(nn.Module):
+    """Predict every frame of every joint from grid features.
+
+    Learned positions in time and of joints are added, as in MAMP (Mao et al., ICCV 2023). Blocks look
+    in turn over the joints of a frame and over the frames of a joint, so the cost grows with
+    Tp * V * (Tp + V) rather than with its square.
+
+    Args:
+        dim: D of the features.
+        width: channels inside.
+        depth: blocks.
+        heads: heads of a block.
+        grid: (Tp, V).
+        out: values predicted for each cell.
+    Shape:
+        (B, D, Tp, Vp) -> (B, Tp, V, out)
+    """
+
+    def __init__(self, dim: int, width: int, depth: int, heads: int, grid: tuple[int, int], out: int) -> None:
+        super().__init__()
+        frames, self.joints = grid
+        self.enter = nn.Linear(dim, width)
+        self.time = nn.Parameter(torch.empty(frames, 1, width))
+        self.joint = nn.Parameter(torch.empty(self.joints, width))
+        self.blocks = nn.ModuleList(Block(width, heads, qkv_bias=True) for _ in range(depth))
+        self.norm = nn.LayerNorm(width)
+        self.leave = nn.Linear(width, out)
+        nn.init.trunc_normal_(self.time, std=0.02)
+        nn.init.trunc_normal_(self.joint, std=0.02)
+
+    def forward(self, features: Tensor) -> Tensor:
+        if features.shape[3] != self.joints:  # the backbone merged joints: the embedding alone asks for one
+            features = features.mean(3, keepdim=True)
+        x = self.enter(features.permute(0, 2, 3, 1)) + self.time + self.joint
+        for number, block in enumerate(self.blocks):
+            x = x if number % 2 == 0 else x.transpose(1, 2)
+            x = block(x.flatten(0, 1)).view(x.shape)
+            x = x if number % 2 == 0 else x.transpose(1, 2)
+        return self.leave(self.norm(x))
+
+
+class SkeletonMAE(Pretext):
+    """Masked autoencoding of a skeleton sequence, on any backbone.
+
+    SkeletonMAE (Wu et al., ICMEW 2023); targets and motion-aware masks of MAMP (Mao et al., ICCV 2023).
+    Departs from print: the encoder keeps the grid and is told what is hidden, rather than being given
+    visible tokens only; convolutions need the grid, and the contract of backbones keeps hidden input out.
+    Paper silent: ratios, decoder and loss; see the options.
+
+    What is hidden is the *stream* at a unit. With a bone stream the vector to a hidden parent still
+    stands at its visible child, and with a motion stream the last visible frame holds the step into
+    the first hidden one; long tubes and blocks make both matter little.
+
+    Absent persons take no part, and each clip counts once however many persons it holds.
+
+    Raises:
+        UserError: frames that the unit does not divide, a mask that hides nothing or everything, or a
+            decoder width that its heads do not divide.
+    """
+
+    Config: ClassVar[type[RowConfig]] = SkeletonMAEConfig
+    config: SkeletonMAEConfig
+
+    def __init__(self, config: SkeletonMAEConfig, encoder: SkeletonEncoder, layout: SkeletonLayout) -> None:
+        super().__init__(config, encoder, layout)
+        net = encoder.backbone
+        if net.num_frames % config.unit:
+            raise UserError(f"pretext.unit: {net.num_frames} frames are no multiple of {config.unit}; change one")
+        if config.decoder_dim % config.decoder_heads:
+            raise UserError(f"pretext.decoder_dim: must be a multiple of decoder_heads = {config.decoder_heads}")
+        if config.target == "motion" and config.motion_stride >= net.num_frames:
+            raise UserError(f"pretext.motion_stride: must be below the {net.num_frames} frames of a clip")
+        self.mask = MASKS[config.mask.name](config.mask, layout)
+        self.mask.check(net.num_frames // config.unit)
+        self.decoder = Decoder(
+            net.dim,
+            config.decoder_dim,
+            config.decoder_depth,
+            config.decoder_heads,
+            grid=(net.num_frames // net.t_stride, layout.num_joints),
+            out=net.t_stride * net.channels,
+        )
+        if config.decoder_input == "visible":
+            self.token = nn.Parameter(torch.zeros(net.dim, 1, 1))
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        """Scalar ``loss`` of one batch with one draw a clip."""
+        x = batch.x[:, 0]
+        mask = self.mask(batch.rng, x, self.config.unit)[batch.present]
+        packed = self.encoder.pack(x, batch.present)
+        prediction = self.predict(packed, mask)
+        return {"loss": masked_mse(prediction, self.target(packed), mask, batch.present)}
+
+    def predict(self, packed: Tensor, mask: Tensor) -> Tensor:
+        """Stream (B, C, T, V) and mask (B, U, V), True = HIDDEN -> predicted units (B, U, V, u * C)."""
+        features = self._decoder_input(self.encoder.backbone(packed, mask), mask)
+        cells = self.decoder(features)
+        frames = torch.unflatten(cells, 3, (-1, packed.shape[1])).permute(0, 4, 1, 3, 2).flatten(2, 3)
+        return to_patches(frames, self.config.unit)
+
+    def target(self, packed: Tensor) -> Tensor:
+        """Stream (B, C, T, V) -> what should be predicted, (B, U, V, u * C).
+
+        The change from a frame to the one ``motion_stride`` later is zero where the clip ends (MAMP).
+        """
+        if self.config.target == "motion":
+            step = self.config.motion_stride
+            change = torch.zeros_like(packed)
+            change[:, :, :-step] = packed[:, :, step:] - packed[:, :, :-step]
+            packed = change
+        patches = to_patches(packed, self.config.unit)
+        return normalize_patches(patches, self.config.normalize_eps) if self.config.normalize else patches
+
+    def _decoder_input(self, features: Tensor, mask: Tensor) -> Tensor:
+        if self.config.decoder_input == "pooled":
+            return features.mean((2, 3), keepdim=True).expand(-1, -1, features.shape[2], self.layout.num_joints)
+        if self.config.decoder_input == "visible" and features.shape[3] == mask.shape[2]:
+            hidden = torch.unflatten(mask.repeat_interleave(self.config.unit, 1), 1, (features.shape[2], -1)).all(2)
+            return torch.where(hidden.unsqueeze(1), self.token, features)
+        return features

@@ -1,0 +1,43 @@
+"""The four input streams, computed from joint coordinates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from ssl_skel.layout import SkeletonLayout
+
+
+def bone(x: Tensor, layout: SkeletonLayout) -> Tensor:
+    """Joint minus parent, written at the joint; zero at the root. (N, C, T, V, M), metres.
+
+    CTR-GCN (Chen et al., ICCV 2021), feeders/bone_pairs.py.
+    """
+    return x - x[:, :, :, list(layout.parents)]
+
+
+def motion(x: Tensor) -> Tensor:
+    """Next frame minus this one; the last frame is zero. (N, C, T, V, M), metres a frame.
+
+    CTR-GCN (Chen et al., ICCV 2021), feeders.
+    """
+    return torch.cat([x[:, :, 1:] - x[:, :, :-1], torch.zeros_like(x[:, :, :1])], 2)
+
+
+STREAMS: dict[str, Callable[[Tensor, SkeletonLayout], Tensor]] = {
+    "joint": lambda x, layout: x,
+    "bone": bone,
+    "joint_motion": lambda x, layout: motion(x),
+    "bone_motion": lambda x, layout: motion(bone(x, layout)),
+}
+
+
+def to_stream(x: Tensor, stream: str, layout: SkeletonLayout) -> Tensor:
+    """The named stream of joints (N, C, T, V, M); same shape.
+
+    Raises:
+        KeyError: no such stream.
+    """
+    return STREAMS[stream](x, layout)

@@ -1,0 +1,148 @@
+"""What is trained: a task with its optimiser and, where asked for, the average of its weights."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+
+from ssl_skel.batch import Batch
+from ssl_skel.errors import UserError
+from ssl_skel.task import Task
+from ssl_skel.training.checkpoint import load_checkpoint, save_checkpoint
+from ssl_skel.training.meter import Meter
+from ssl_skel.training.optim import OptimConfig, make_optimizer, set_learning_rate
+
+
+class _Shell(nn.Module):
+    """Accelerate marks and patches the module it prepares; this one takes it in place of the caller's task."""
+
+    def __init__(self, task: Task) -> None:
+        super().__init__()
+        self.task = task
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        return self.task(batch)
+
+
+class Learner:
+    """A task on its device, ready for optimiser steps.
+
+    Args:
+        task: trained in place. On several GPUs its BatchNorms become SyncBatchNorms (which refuse a CPU).
+        optim: the options.
+        accelerator: device, precision and ranks.
+        ema: decay of the averaged weights; 0 for none.
+        compile: with torch.compile.
+        groups: see ``make_optimizer``.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        optim: OptimConfig,
+        accelerator: Accelerator,
+        *,
+        ema: float = 0.0,
+        compile: bool = False,
+        groups: Sequence[dict[str, Any]] | None = None,
+    ) -> None:
+        self.task, self.accelerator, self.clip = task.to(accelerator.device), accelerator, optim.clip_grad or math.inf
+        if accelerator.num_processes > 1 and accelerator.device.type == "cuda":
+            nn.SyncBatchNorm.convert_sync_batchnorm(task)  # type: ignore[no-untyped-call]
+        optimizer = make_optimizer(task, optim, groups)
+        self.parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+        self.ema = _average(task, ema) if ema else None
+        if compile:
+            task.compile()
+        self.model, self.optimizer = accelerator.prepare(_Shell(task), optimizer)
+
+    def start(self, meter: Meter) -> None:
+        """Turn to training, after an evaluation or a checkpoint."""
+        self.task.train()
+        meter.start()
+
+    def update(self, group: list[Batch], rate: float, step: int, meter: Meter) -> None:
+        """One optimiser step on the micro-batches of a group; every clip of it, on any rank, weighs the same.
+
+        Raises:
+            UserError: too few clips for all ranks.
+        """
+        ranks = self.accelerator.num_processes
+        clips = sum(batch.rng.total for batch in group)
+        set_learning_rate(self.optimizer, rate)
+        for number, batch in enumerate(group, 1):
+            if -(-batch.rng.total // ranks) * (ranks - 1) >= batch.rng.total:
+                raise UserError(
+                    f"train.batch_size: the epoch's last {batch.rng.total} clips leave one of {ranks} ranks "
+                    "without any; change the batch size or drop the last batch"
+                )
+            with nullcontext() if number == len(group) else self.accelerator.no_sync(self.model):
+                scalars = self.model(batch)
+                self.accelerator.backward(scalars["loss"] * (batch.rng.rows * ranks / clips))  # ranks are averaged
+            meter.add(step, batch.rng.rows, scalars)
+        norm = self.accelerator.clip_grad_norm_(self.parameters, self.clip)
+        meter.add(step, clips, {"grad_norm": norm})
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+
+    def after_step(self, step: int, total: int) -> None:
+        """Tell the average and the task that ``step`` of ``total`` steps are done."""
+        if self.ema is not None:
+            self.ema.update(self.task, step)
+        self.task.after_step(step / total)
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """The task holds the averaged weights inside; without an average, its own."""
+        self._swap()
+        try:
+            yield
+        finally:
+            self._swap()
+
+    def finish(self) -> None:
+        """Leave the averaged weights, if any, in the task, and let go of the accelerator."""
+        self._swap()
+        self.accelerator.free_memory()
+
+    def save(self, folder: Any, state: dict[str, Any], keep: int) -> None:
+        """Write a checkpoint of everything; only the main process may call it."""
+        save_checkpoint(folder, state, keep=keep, **self._parts())
+
+    def load(self, checkpoint: Any) -> dict[str, Any]:
+        """Put everything back; returns the checkpoint's state."""
+        return load_checkpoint(checkpoint, **self._parts())
+
+    def _parts(self) -> dict[str, Any]:
+        return {
+            "model": self.task,
+            "optimizer": self.optimizer,
+            "scaler": self.accelerator.scaler,
+            "ema": None if self.ema is None else self.ema.module,
+        }
+
+    @torch.no_grad()
+    def _swap(self) -> None:
+        if self.ema is None:
+            return
+        for mine, other in zip(_tensors(self.task), _tensors(self.ema.module), strict=True):
+            kept = mine.clone()
+            mine.copy_(other)
+            other.copy_(kept)
+
+
+def _average(task: Task, decay: float) -> Any:
+    """The average of timm: decay min(decay, 1 - (1 + t)^(-2/3)), t steps after the first, which is copied."""
+    from timm.utils.model_ema import ModelEmaV3  # slow to import
+
+    return ModelEmaV3(task, decay=decay, use_warmup=True)
+
+
+def _tensors(module: nn.Module) -> list[Tensor]:
+    return [*module.parameters(), *module.buffers()]

@@ -1,0 +1,167 @@
+"""The folder of one run: its config, its log, its checkpoints, its results.
+
+::
+
+    runs/<name>/config.yaml   as resolved; never changed afterwards
+                log.jsonl     one JSON object a line, one line an epoch
+                tensorboard/  the same numbers
+                checkpoints/  step_000000123/...
+                encoder/      written when training is done
+                report.json   report.md
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ssl_skel.config import read_yaml
+from ssl_skel.errors import UserError
+from ssl_skel.training.checkpoint import newest_checkpoint, read_state, sync_to_disk
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
+
+FREE = frozenset(
+    {
+        "runs",
+        "data.resident",
+        "train.device",
+        "train.keep",
+        "train.checkpoint_every",
+        "train.checkpoint_minutes",
+        "train.log_every",
+        "train.eval_every",
+        "train.progress",
+    }
+)
+"""Keys that a resumed run may change: where things lie and how often they are looked at, not what is computed."""
+
+
+class RunDir:
+    """One run on disk. Only rank 0 writes; on other ranks the writing methods do nothing.
+
+    Args:
+        path: the folder.
+        config: the run's config as plain data.
+        rank: of this process among all.
+    """
+
+    def __init__(self, path: Path, config: dict[str, Any], rank: int = 0) -> None:
+        self.path, self.config, self.writes = path, config, rank == 0
+        self.checkpoints, self.tensorboard = path / "checkpoints", path / "tensorboard"
+        self.encoder, self.log_file = path / "encoder", path / "log.jsonl"
+        self._writer: SummaryWriter | None = None
+        self._step = 0
+
+    @classmethod
+    def create(cls, path: Path | str, config_yaml: str, *, resume: str = "", rank: int = 0) -> RunDir:
+        """Start a run, or step into the one that is there.
+
+        Args:
+            path: ``runs/<name>``.
+            config_yaml: the resolved config.
+            resume: "" refuses a folder that holds anything; ``auto`` continues it, or starts it where there
+                is none. Continuing wants the config it began with; only the keys in ``FREE`` may differ.
+            rank: only rank 0 looks and writes, so ranks do not take each other's folder for an older run.
+
+        Raises:
+            UserError: the run exists, or began with another config.
+        """
+        run = cls(Path(path), read_yaml(config_yaml, "config"), rank)
+        if resume not in ("", "auto"):
+            raise UserError(f"resume: unknown {resume!r}; the only value is auto")
+        if not run.writes:
+            return run
+        if not resume and run.path.exists() and (not run.path.is_dir() or any(run.path.iterdir())):
+            raise UserError(f"{run.path}: exists already; resume=auto continues it, another name starts a new run")
+        checkpoint = newest_checkpoint(run.checkpoints)
+        if checkpoint is None:
+            run.path.mkdir(parents=True, exist_ok=True)
+            _replace(run.path / "config.yaml", config_yaml)
+        elif (change := _difference(read_state(checkpoint)["config"], run.config)) is not None:
+            raise UserError(f"{run.path}: began with {change}; set it back, or give this run another name")
+        return run
+
+    @classmethod
+    def open(cls, path: Path | str) -> RunDir:
+        """An existing run, for reading.
+
+        Raises:
+            UserError: no run is there.
+        """
+        path = Path(path)
+        try:
+            text = (path / "config.yaml").read_text("utf-8")
+        except OSError as error:
+            raise UserError(f"{path}: holds no run (no config.yaml); give the folder of a run") from error
+        return cls(path, read_yaml(text, str(path / "config.yaml")))
+
+    def records(self) -> list[dict[str, Any]]:
+        """What was logged, oldest first; stops at a line that was cut short."""
+        records: list[dict[str, Any]] = []
+        if not self.log_file.exists():
+            return records
+        for line in self.log_file.read_bytes().splitlines(keepends=True):
+            try:
+                records.append(json.loads(line))
+            except ValueError:
+                break
+        return records
+
+    def log(self, record: dict[str, Any]) -> None:
+        """Add a record, which must have a ``step``, to ``log.jsonl`` and TensorBoard. Not-a-number becomes null."""
+        if not self.writes:
+            return
+        with self.log_file.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({key: _finite(value) for key, value in record.items()}) + "\n")
+        sync_to_disk(self.log_file)
+        if self._writer is None:
+            from torch.utils.tensorboard import SummaryWriter  # slow to import
+
+            # Purging hides from TensorBoard what a killed process logged after the checkpoint.
+            self._writer = SummaryWriter(str(self.tensorboard), purge_step=self._step + 1)
+        for key, value in record.items():
+            if key != "step" and isinstance(value, int | float):
+                self._writer.add_scalar(key, value, record["step"])
+        self._writer.flush()
+
+    def rewind(self, step: int) -> None:
+        """Forget what was logged after ``step``: it is about to be computed again."""
+        self._step = step
+        if not self.writes or not self.log_file.exists():
+            return
+        text = "".join(json.dumps(record) + "\n" for record in self.records() if record["step"] <= step)
+        if text != self.log_file.read_text("utf-8"):
+            _replace(self.log_file, text)
+
+    def close(self) -> None:
+        """Finish TensorBoard's file."""
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a whole file or nothing."""
+    part = path.with_name(f".{path.name}.part")
+    part.write_text(text, "utf-8")
+    sync_to_disk(part)
+    os.replace(part, path)
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _difference(old: Any, new: Any, key: str = "") -> str | None:
+    """The first binding key that differs, with its old value; None where there is none."""
+    if key in FREE or old == new:
+        return None
+    if not (isinstance(old, dict) and isinstance(new, dict)):
+        return f"{key}: {json.dumps(old)}, now {json.dumps(new)}"
+    below = (_difference(old.get(name), new.get(name), f"{key}.{name}".lstrip(".")) for name in {**old, **new})
+    return next((change for change in below if change is not None), None)

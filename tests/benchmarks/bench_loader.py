@@ -1,0 +1,131 @@
+"""ClipLoader against the per-clip way of the field, one thread each.
+
+pytest tests/benchmarks/bench_loader.py -o python_files='bench_*.py' --benchmark-only
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from pytest_benchmark.fixture import BenchmarkFixture
+from torch import Tensor
+
+from ssl_skel.augment import Augment, RotateConfig
+from ssl_skel.data.loader import ClipLoader
+from ssl_skel.data.readers.base import RawClip
+from ssl_skel.data.store import Store, StoreWriter
+from ssl_skel.layout import LAYOUTS
+
+LAYOUT = LAYOUTS["ntu25"]
+CLIPS, BATCH, FRAMES, LONGEST = 512, 64, 120, 300
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """Like NTU RGB+D: about 90 frames a clip, a second person in one clip of five."""
+    random = np.random.default_rng(0)
+    path = tmp_path_factory.mktemp("stores") / "ntu_like"
+    with StoreWriter(path, LAYOUT, ("action",)) as writer:
+        for number in range(CLIPS):
+            persons = 1 + int(random.random() < 0.2)
+            shape = (persons, int(random.integers(40, 141)), LAYOUT.num_joints, 3)
+            writer.add(RawClip(f"clip{number}", random.normal(size=shape).astype("f4"), label=0))
+    return Store.open(path)
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def padded(store: Store) -> np.ndarray:
+    """All clips as (N, C, 300, V, M), zeros after the last frame and for absent persons."""
+    array = np.zeros((len(store), 3, LONGEST, LAYOUT.num_joints, 2), np.float32)
+    for number in range(len(store)):
+        clip = store.clip(number)
+        array[number, :, : clip.shape[1], :, : clip.shape[0]] = clip.transpose(3, 1, 2, 0)
+    return array
+
+
+def rotation(angle: Tensor) -> Tensor:
+    """3 x 3 matrix Rz Ry Rx, put together from rows as the feeders do."""
+    (cx, cy, cz), (sx, sy, sz) = angle.cos(), angle.sin()
+    zero, one = torch.zeros(()), torch.ones(())
+    rx = torch.stack([torch.stack(row) for row in ((one, zero, zero), (zero, cx, -sx), (zero, sx, cx))])
+    ry = torch.stack([torch.stack(row) for row in ((cy, zero, sy), (zero, one, zero), (-sy, zero, cy))])
+    rz = torch.stack([torch.stack(row) for row in ((cz, -sz, zero), (sz, cz, zero), (zero, zero, one))])
+    return rz @ ry @ rx
+
+
+def per_clip(array: np.ndarray, random: np.random.Generator) -> Tensor:
+    """One clip (C, 300, V, M) the usual way (CTR-GCN's feeder and its heirs): count frames, crop, resize, rotate."""
+    clip = np.array(array)
+    channels, _, joints, persons = clip.shape
+    valid = int((clip.sum(0).sum(-1).sum(-1) != 0).sum())
+    length = min(max(int(random.uniform(0.5, 1) * valid), 64), valid)
+    start = int(random.integers(0, valid - length + 1))
+    image = torch.tensor(clip[:, start : start + length]).permute(0, 2, 3, 1).reshape(1, 1, -1, length)
+    size = (image.shape[2], FRAMES)
+    image = F.interpolate(image, size=size, mode="bilinear", align_corners=False)
+    x = image.view(channels, joints, persons, FRAMES).permute(0, 3, 1, 2).contiguous()
+    matrix = rotation(torch.empty(3).uniform_(-0.3, 0.3))
+    return (matrix @ x.view(channels, -1)).view(x.shape)
+
+
+def best(runs: list[Callable[[], object]], repeats: int = 15) -> list[float]:
+    """Shortest time of each, seconds of the one thread that works; in turns, so that both meet the same machine."""
+    torch.empty(8_000_000)  # once 32 MB were freed, malloc keeps memory for the next batch, as it does in training
+    shortest = [float("inf")] * len(runs)
+    for _ in range(repeats):
+        for number, run in enumerate(runs):
+            begin = time.thread_time()
+            run()
+            shortest[number] = min(shortest[number], time.thread_time() - begin)
+    return shortest
+
+
+def test_clips_per_second(benchmark: BenchmarkFixture, store: Store) -> None:
+    augment = Augment([RotateConfig()], LAYOUT)
+    loader = ClipLoader(
+        store,
+        range(CLIPS),
+        num_frames=FRAMES,
+        batch_size=BATCH,
+        crop=(0.5, 1.0),
+        min_frames=64,
+        shuffle=True,
+        augment=augment,
+    )
+    array, random = padded(store), np.random.default_rng(0)
+
+    def field() -> None:
+        order = random.permutation(CLIPS)
+        for step in range(0, CLIPS, BATCH):
+            torch.stack([per_clip(array[row], random) for row in order[step : step + BATCH]])
+
+    def ours() -> None:
+        for _ in loader.epoch():
+            pass
+
+    reference, seconds = best([field, ours])
+    benchmark.pedantic(ours, rounds=10, warmup_rounds=1)
+    benchmark.extra_info |= {
+        "clips_per_second": round(CLIPS / seconds),
+        "reference_clips_per_second": round(CLIPS / reference),
+        "times_the_reference": round(reference / seconds, 1),
+    }
+    print(f"\nClipLoader, T={FRAMES}, crop + resample + rotate, one thread: {benchmark.extra_info}")
+    assert reference / seconds >= 8
+
+
+def test_batch_from_resident_joints(benchmark: BenchmarkFixture, store: Store) -> None:
+    loader = ClipLoader(store, range(BATCH), num_frames=FRAMES, batch_size=BATCH, resident="always")
+    benchmark(lambda: next(loader.epoch()))

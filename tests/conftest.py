@@ -1,0 +1,30 @@
+"""Fixtures for all tests: threads, real data where it is at hand, a small store of built-in motions."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+torch.set_num_threads(int(os.environ.get("SSL_SKEL_THREADS", "2")))
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Folder of real recordings, named by SSL_SKEL_DATA; the test is skipped where it is unset."""
+    folder = os.environ.get("SSL_SKEL_DATA")
+    if not folder:
+        pytest.skip("SSL_SKEL_DATA is unset")
+    return Path(folder).resolve()
+
+
+@pytest.fixture(scope="session")
+def motions(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small store of built-in motions (two persons in some clips); read-only."""
+    from ssl_skel.data.synthetic import SyntheticConfig, write_synthetic
+
+    path = tmp_path_factory.mktemp("stores") / "motions"
+    write_synthetic(path, SyntheticConfig(subjects=4, cameras=2, repetitions=1))
+    return path

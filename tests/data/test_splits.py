@@ -1,0 +1,140 @@
+"""Splits: predicates against loops, clean variants, mistakes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ssl_skel.data.readers.base import RawClip, odd_even
+from ssl_skel.data.splits import check_splits, load_split
+from ssl_skel.data.store import Store, StoreWriter
+from ssl_skel.errors import UserError
+from ssl_skel.layout import LAYOUTS
+
+LAYOUT = LAYOUTS["sbu15"]
+SPLITS: dict[str, Any] = {
+    "xview": {"train": {"camera": [1]}, "test": {"camera": [2]}},
+    "xsub": odd_even(range(1, 5)),
+    "unseen": {"train": {"camera": [1], "subject": [1, 3]}, "test": {"camera": [2], "subject": [2, 4]}},
+    "by_name": {"train": {"name": ["clip0"]}, "test": {"name": ["clip1", "clip5"]}},
+    "overlap": {"train": {"camera": [1]}, "test": {"subject": [1]}},
+    "nobody": {"train": {"camera": [1]}, "test": {"camera": [9]}},
+    "copies_only": {"train": {"name": ["clip0"]}, "test": {"name": ["clip2"]}},
+}
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """Subjects 1-4, cameras 1-2, two repetitions; clip2 (camera 2) is a copy of clip0 (camera 1)."""
+    path = tmp_path_factory.mktemp("splits") / "store"
+    rng = np.random.default_rng(0)
+    with StoreWriter(path, LAYOUT, ["a", "b"], splits=SPLITS) as writer:
+        number = 0
+        for subject in range(1, 5):
+            for camera in (1, 2):
+                for repetition in range(2):
+                    seed = 0 if number == 2 else number
+                    joints = np.random.default_rng(seed).normal(size=(1, 3, 15, 3))
+                    writer.add(RawClip(f"clip{number}", joints, int(rng.integers(2)), subject, camera, -1, repetition))
+                    number += 1
+    return Store.open(path)
+
+
+def test_predicates_are_the_naive_loop(store: Store) -> None:
+    for name in ("xview", "xsub", "unseen", "by_name"):
+        split = load_split(store, name)
+        for side in ("train", "test"):
+            expected = [
+                i
+                for i in range(len(store))
+                if all(getattr(store, column)[i] in values for column, values in SPLITS[name][side].items())
+            ]
+            rows = getattr(split, side)
+            assert rows.tolist() == expected
+            assert rows.dtype == np.int64
+        assert split.name == name
+    assert len(load_split(store, "unseen").train) == 4
+
+
+def test_all_trains_on_everything(store: Store) -> None:
+    split = load_split(store, "all")
+    assert split.train.tolist() == list(range(16))
+    assert split.test.size == 0
+    assert split.test.dtype == np.int64
+
+
+def test_clean_drops_copies_of_training_clips(store: Store) -> None:
+    full, clean = load_split(store, "xview"), load_split(store, "xview_clean")
+    assert set(full.test) - set(clean.test) == {2}
+    np.testing.assert_array_equal(full.train, clean.train)
+    assert clean.name == "xview_clean"
+    np.testing.assert_array_equal(load_split(store, "xsub").test, load_split(store, "xsub_clean").test)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("xveiw", "split 'xveiw' is unknown; did you mean 'xview'"),
+        ("zzz", "known: all, xview, xsub"),
+        ("overlap", "split 'overlap': clip 'clip0' is in train and in test"),
+        ("nobody", "split 'nobody': test has no clips"),
+        ("copies_only_clean", "split 'copies_only_clean': test has no clips"),
+        ("all_clean", "split 'all_clean' is unknown"),
+    ],
+)
+def test_mistakes_are_named(store: Store, name: str, message: str) -> None:
+    with pytest.raises(UserError) as told:
+        load_split(store, name)
+    assert str(told.value).startswith(str(store.path))
+    assert message in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("splits", "message"),
+    [
+        (["xsub"], "give a mapping"),
+        ({"all": SPLITS["xsub"]}, "taken"),
+        ({"mine_clean": SPLITS["xsub"]}, "taken"),
+        ({"xsub": ["train"]}, "xsub: needs the keys train and test"),
+        ({"xsub": {"train": {"subject": [1]}}}, "xsub: needs the keys train and test"),
+        ({"xsub": {**SPLITS["xsub"], "val": {"subject": [1]}}}, "xsub: needs the keys train and test"),
+        ({"xsub": {"train": {}, "test": {"subject": [1]}}}, "xsub.train: give columns"),
+        ({"xsub": {"train": {"subjects": [1]}, "test": {}}}, "train.subjects: unknown column; did you mean 'subject'"),
+        ({"xsub": {"train": {"subject": 1}, "test": {}}}, "train.subject: give a list of whole numbers"),
+        ({"xsub": {"train": {"subject": ["1"]}, "test": {}}}, "train.subject: give a list of whole numbers"),
+        ({"xsub": {"train": {"subject": [True]}, "test": {}}}, "train.subject: give a list of whole numbers"),
+        ({"xsub": {"train": {"name": [1]}, "test": {}}}, "train.name: give a list of names"),
+    ],
+)
+def test_malformed_splits_are_named(splits: Any, message: str) -> None:
+    with pytest.raises(UserError) as told:
+        check_splits(splits, "mine.yaml")
+    assert str(told.value).startswith("mine.yaml: splits")
+    assert message in str(told.value)
+
+
+def test_sound_splits_pass() -> None:
+    check_splits(SPLITS, "mine.yaml")
+    check_splits({}, "mine.yaml")
+
+
+@settings(max_examples=30, deadline=None)
+@given(subjects=st.lists(st.integers(-1, 30)))
+def test_odd_even_parts_the_known_subjects(subjects: list[int]) -> None:
+    split = odd_even(subjects)
+    train, test = split["train"]["subject"], split["test"]["subject"]
+    assert sorted(train + test) == sorted({s for s in subjects if s >= 0})
+    assert all(s % 2 for s in train)
+    assert not any(s % 2 for s in test)
+
+
+def test_splits_of_a_damaged_meta_are_named(store: Store, tmp_path: Path) -> None:
+    store.meta["splits"]["odd"] = {"train": {"file": [1]}, "test": {"file": [2]}}
+    with pytest.raises(UserError, match=r"splits\.odd\.train\.file: unknown column"):
+        load_split(store, "odd")
+    del store.meta["splits"]["odd"]

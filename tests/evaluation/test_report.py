@@ -1,0 +1,136 @@
+"""Reports: round trip, the page, folds, leaks."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ssl_skel.errors import UserError
+from ssl_skel.evaluation.metrics import score
+from ssl_skel.evaluation.report import FOLDS, Figure, Measurement, Report, SplitFacts, fold_means, leaks
+
+TRUTH = np.array([0, 0, 1, 1])
+
+
+def measurement(split: str, features: str, *predictions: list[int], **others) -> Measurement:
+    runs = [score(TRUTH, np.array(predicted), 2) for predicted in predictions]
+    return Measurement.of(split, features, "kNN, k = 1", runs, **others)
+
+
+@pytest.fixture
+def report() -> Report:
+    rows = (
+        measurement("xview", "raw", [0, 1, 0, 0]),
+        measurement("xview", "pretrained", [0, 0, 1, 0], [0, 0, 1, 1], notes=("C = 1",)),
+        measurement("xsub", "raw", [0, 1, 0, 1]),
+    )
+    facts = (
+        SplitFacts(
+            name="xview", train=9, test=4, encoders=("runs/a",), pretrained_on="xview of s", warnings=("5 copies",)
+        ),
+        SplitFacts(name="xsub", train=8, test=5),
+    )
+    return Report(
+        name="ours",
+        store="stores/s",
+        sha256="ab" * 32,
+        class_names=("wave", "clap"),
+        splits=facts,
+        measurements=rows,
+        command="ssl-skel finetune x.yaml",
+        versions={"torch": "2.11"},
+    )
+
+
+def test_round_trip(report: Report, tmp_path: Path) -> None:
+    report.save(tmp_path / "run")
+    assert Report.load(tmp_path / "run") == report
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["report.json", "report.md"]
+    plain = json.loads((tmp_path / "run" / "report.json").read_text())
+    assert plain["measurements"][1]["figures"]["accuracy"] == {
+        "mean": 0.875,
+        "std": pytest.approx(0.1767767),
+        "count": 2,
+        "over": "seeds",
+    }
+
+
+def test_what_is_no_report_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"report\.json: No such file"):
+        Report.load(tmp_path)
+    (tmp_path / "report.json").write_text("{}")
+    with pytest.raises(UserError, match="damaged"):
+        Report.load(tmp_path)
+
+
+def test_figures(report: Report) -> None:
+    assert str(report.figure("xview", "raw", "kNN, k = 1")) == "25.0"
+    assert str(report.figure("xview", "pretrained", "kNN, k = 1")) == "87.5 ± 17.7"
+    with pytest.raises(KeyError):
+        report.figure("xview", "untrained", "kNN, k = 1")
+
+
+def test_the_page_says_what_a_reader_needs(report: Report) -> None:
+    page = report.to_markdown()
+    lines = [" ".join(line.split()) for line in page.splitlines()]
+    assert lines[0] == "# ours"
+    assert lines[2] == "> **Warning**, xview: 5 copies."
+    assert "| measure | features | xview | xsub |" in lines
+    assert "| train / test clips | | 9 / 4 | 8 / 5 |" in lines
+    assert "| kNN, k = 1 | raw | 25.0 | 50.0 |" in lines
+    assert "| | **pretrained** | **87.5 ± 17.7** | **-** |" in lines
+    assert "| clap | 75.0 ± 35.4 | wave (1 of 4) |" in lines
+    assert "| wave | 100.0 ± 0.0 | |" in lines
+    for words in (
+        "## Macro F1, %",
+        "last epoch",
+        "C = 1 (xview/pretrained",
+        "`ssl-skel finetune x.yaml`",
+        "torch 2.11",
+    ):
+        assert words in page
+    assert "Top-5" not in page
+    widths = {len(line) for line in page.split("## Macro")[0].splitlines() if line.startswith("|")}
+    assert len(widths) == 1  # columns line up as plain text too
+
+
+def test_best_on_test_is_never_the_headline(report: Report) -> None:
+    row = measurement("xview", "live", [0, 0, 1, 0], figures={"best_on_test": Figure.of([0.9])})
+    page = report.model_copy(update={"measurements": (row,)}).to_markdown()
+    headline, _, rest = page.partition("## Best epoch on the test clips, %")
+    assert "75.0" in headline
+    assert "90.0" not in headline
+    assert "90.0" in rest
+
+
+def test_showing_it_names_warnings_and_figures(report: Report, capsys: pytest.CaptureFixture[str]) -> None:
+    report.show()
+    shown = capsys.readouterr().out
+    assert "xview: 5 copies" in shown
+    assert "87.5 ± 17.7" in shown
+
+
+def test_folds_are_averaged_and_other_splits_are_not() -> None:
+    right = {"fold1": [0, 0, 1, 1], "fold2": [0, 0, 1, 0], "xview": [1, 1, 0, 0]}
+    mean = fold_means([measurement(split, "raw", predicted) for split, predicted in right.items()])
+    assert [(row.split, row.features, row.runs) for row in mean] == [(FOLDS, "raw", ())]
+    figure = mean[0].figures["accuracy"]
+    assert (figure.mean, figure.count, figure.over) == (0.875, 2, "folds")
+    assert figure.std == pytest.approx(np.std([1, 0.75], ddof=1))
+    assert fold_means([measurement("fold1", "raw", [0, 0, 1, 1])]) == []
+
+
+def test_leaks_are_found_by_content_and_by_name() -> None:
+    names = np.array(["a", "b", "c", "d", "e"])
+    content = np.array([2**64 - 1, 2, 2**64 - 1, 4, 5], np.uint64)
+    rows = {"train": np.array([0, 1]), "test": np.array([2, 3, 4])}
+    assert leaks(names, content, train=rows["train"], test=rows["test"][1:]) == ()
+    (copies,) = leaks(names, content, **rows)
+    assert copies.startswith("1 of 3 test clips are copies of training clips")
+    seen = leaks(names, content, train=rows["train"], test=rows["test"][1:], seen_names=["d", "z"], seen_content=[9])
+    assert seen[0].startswith("1 of 2 test clips were seen in pretraining")
+    both = leaks(names, content, **rows, seen_names=["e"], seen_content=content[[3, 0]])
+    assert both[1].startswith("3 of 3 test clips were seen in pretraining")

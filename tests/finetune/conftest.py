@@ -1,0 +1,81 @@
+"""A tiny untrained encoder in a run directory, and configs that use it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from finetune.config import FinetuneConfig
+from ssl_skel.backbones import build_encoder
+from ssl_skel.backbones.card import EncoderCard, save_encoder
+from ssl_skel.backbones.mpae_net import MPAENetConfig
+from ssl_skel.config import parse_config
+from ssl_skel.data.readers.base import RawClip
+from ssl_skel.data.splits import load_split
+from ssl_skel.data.store import Store, StoreWriter
+
+SaveRun = Callable[..., Path]
+Rewrite = Callable[[Callable[[RawClip, int], Iterable[RawClip]]], Path]
+
+
+@pytest.fixture(scope="session")
+def save_run() -> SaveRun:
+    """Makes a run directory whose encoder claims to be pretrained on a split."""
+
+    def save(path: Path, store: Store, split: str = "xview", seed: int = 7, channels: int = 16) -> Path:
+        torch.manual_seed(seed)
+        config = MPAENetConfig(channels=(8, channels), strides=(1, 2), heads=2)
+        encoder = build_encoder(config, store.layout, channels=store.channels, num_frames=8, stream="joint")
+        clips = len(load_split(store, split).train)
+        data = {"store": str(store.path), "sha256": store.sha256, "split": split, "clips": clips}
+        card = EncoderCard.of(encoder, normalization=store.meta["normalization"], data=data)
+        save_encoder(path / "encoder", encoder, card)
+        return path
+
+    return save
+
+
+@pytest.fixture(scope="session")
+def run_dir(motions: Path, save_run: SaveRun, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_run(tmp_path_factory.mktemp("runs") / "tiny", Store.open(motions))
+
+
+@pytest.fixture
+def rewrite(motions: Path, tmp_path: Path) -> Rewrite:
+    """Copies the store of motions; a function turns each clip, with its row, into none, one or several."""
+
+    def write(change: Callable[[RawClip, int], Iterable[RawClip]]) -> Path:
+        store = Store.open(motions)
+        splits, normalization = store.meta["splits"], store.meta["normalization"]
+        path = tmp_path / "rewritten"
+        with StoreWriter(
+            path, store.layout, store.class_names, splits=splits, normalization=normalization, overwrite=True
+        ) as writer:
+            for row in range(len(store)):
+                columns = ("label", "subject", "camera", "setup", "replication")
+                numbers = {column: int(getattr(store, column)[row]) for column in columns}
+                for clip in change(RawClip(str(store.name[row]), store.clip(row), **numbers), row):
+                    writer.add(clip, int(store.content[row]))
+        return path
+
+    return write
+
+
+@pytest.fixture
+def make_config(motions: Path, run_dir: Path, tmp_path: Path) -> Callable[..., FinetuneConfig]:
+    def make(**changes: Any) -> FinetuneConfig:
+        data = {
+            "name": "test",
+            "data": {"store": str(motions)},
+            "encoders": {"unseen": str(run_dir)},
+            "protocol": {"name": "knn", "ks": [1, 5]},
+            "device": "cpu",
+            "runs": str(tmp_path / "runs"),
+        }
+        return parse_config(FinetuneConfig, data | changes, "test")
+
+    return make

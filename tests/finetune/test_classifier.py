@@ -1,0 +1,51 @@
+"""The classifier: what is frozen stays, what is not learns."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from finetune.classifier import Classifier
+from ssl_skel.backbones import SkeletonEncoder
+from ssl_skel.backbones.card import load_encoder
+from ssl_skel.batch import Batch
+from ssl_skel.data.loader import ClipLoader
+from ssl_skel.data.store import Store
+
+
+@pytest.fixture
+def encoder(run_dir: Path) -> SkeletonEncoder:
+    return load_encoder(run_dir)[0]
+
+
+@pytest.fixture
+def batch(motions: Path) -> Batch:
+    store = Store.open(motions)
+    return next(ClipLoader(store, range(16), num_frames=8, batch_size=16).epoch())
+
+
+def test_the_head_is_batch_norm_without_scale_then_a_layer(encoder: SkeletonEncoder, batch: Batch) -> None:
+    task = Classifier(encoder, 12, frozen=True).train()
+    features = encoder.eval()(batch.x[:, 0], batch.present)
+    normed = (features - features.mean(0)) / (features.var(0, unbiased=False) + 1e-6).sqrt()
+    logits = normed @ task.head[1].weight.T + task.head[1].bias
+    out = task(batch)
+    assert torch.allclose(out["loss"], F.cross_entropy(logits, batch.label), atol=1e-5)
+    assert out["accuracy"] == (logits.argmax(1) == batch.label).float().mean()
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_only_what_is_not_frozen_learns(encoder: SkeletonEncoder, batch: Batch, frozen: bool) -> None:
+    task = Classifier(encoder, 12, frozen=frozen).train()
+    before = {name: value.clone() for name, value in encoder.state_dict().items()}
+    torch.optim.SGD([p for p in task.parameters() if p.requires_grad], 0.1).zero_grad()
+    task(batch)["loss"].backward()
+    torch.optim.SGD([p for p in task.parameters() if p.requires_grad], 0.1).step()
+    same = [torch.equal(value, before[name]) for name, value in encoder.state_dict().items()]
+    assert all(same) == frozen
+    assert encoder.training != frozen
+    assert task.head.training
+    assert task.head[1].weight.grad.abs().sum() > 0

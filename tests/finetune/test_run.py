@@ -1,0 +1,225 @@
+"""Whole evaluations of a tiny untrained encoder, and what they refuse."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from finetune.config import FinetuneConfig
+from finetune.run import run
+from ssl_skel.backbones.card import CARD
+from ssl_skel.config import load_config
+from ssl_skel.data.splits import load_split
+from ssl_skel.data.store import Store
+from ssl_skel.errors import UserError
+from ssl_skel.evaluation.baselines import raw_features
+from ssl_skel.evaluation.knn import knn_predict
+from ssl_skel.evaluation.report import Report
+
+MakeConfig = Callable[..., FinetuneConfig]
+LIVE = {"name": "linear", "mode": "both", "c": 0.01, "epochs": 2, "batch_size": 16}
+
+
+def rows(report: Report) -> list[tuple[str, str, str]]:
+    return [(row.split, row.features, row.measure) for row in report.measurements]
+
+
+def predicted_counts(report: Report) -> dict[tuple[str, str], list[int]]:
+    """How often each class was predicted; does not depend on the truth."""
+    return {(m.features, m.measure): np.sum(m.runs[0].confusion, axis=0).tolist() for m in report.measurements}
+
+
+def test_knn_measures_the_baselines_too(make_config: MakeConfig, motions: Path) -> None:
+    config = make_config(seeds=[0, 1])
+    report = run(config)
+    assert rows(report) == [
+        ("unseen", features, f"kNN, k = {k}")
+        for features in ("raw", "raw (Euclidean)", "untrained", "pretrained")
+        for k in (1, 5)
+    ]
+    store = Store.open(motions)
+    split, x = load_split(store, "unseen"), raw_features(store)
+    guess = knn_predict(x[split.train], store.label[split.train], x[split.test], (1,))[1]
+    expected = float((guess == store.label[split.test]).mean())
+    assert report.figure("unseen", "raw", "kNN, k = 1").mean == expected
+    assert report.figure("unseen", "untrained", "kNN, k = 1").count == 2
+    assert report.figure("unseen", "pretrained", "kNN, k = 1").count == 1
+    assert (report.splits[0].train, report.splits[0].test) == (len(split.train), len(split.test))
+
+    folder = config.runs / config.name
+    assert Report.load(folder) == report
+    assert load_config(FinetuneConfig, folder / "config.yaml") == config
+    assert f"finetune {folder}/config.yaml" in report.command
+    assert {"torch", "faiss-cpu", "scikit-learn"} <= report.versions.keys()
+
+
+def test_the_untrained_encoder_of_the_same_seed_is_the_pretrained_one_here(make_config: MakeConfig) -> None:
+    """The encoder of the fixture is untrained, made with seed 7: both rows must agree, and no other seed's."""
+    report = run(make_config(seeds=[7, 8]))
+    by_features = {m.features: m.runs for m in report.measurements if m.measure == "kNN, k = 1"}
+    assert by_features["untrained"][0] == by_features["pretrained"][0]
+    assert by_features["untrained"][0] != by_features["untrained"][1]
+
+
+def test_linear_closed_and_live(make_config: MakeConfig) -> None:
+    config = make_config(protocol=LIVE, seeds=[0, 1])
+    report = run(config)
+    assert rows(report) == [
+        ("unseen", "raw", "linear, closed"),
+        ("unseen", "untrained", "linear, closed"),
+        ("unseen", "untrained", "linear, live"),
+        ("unseen", "pretrained", "linear, closed"),
+        ("unseen", "pretrained", "linear, live"),
+    ]
+    live = report.measurements[-1]
+    assert len(live.runs) == 2
+    assert live.runs[0] != live.runs[1]
+    assert live.figures["best_on_test"].mean >= live.figures["accuracy"].mean
+    assert live.figures["top5"].mean >= live.figures["accuracy"].mean
+    logs = sorted((config.runs / config.name / "probes").glob("*/log.jsonl"))
+    assert len(logs) == 4
+    assert [json.loads(line)["epoch"] for line in logs[0].read_text().splitlines()] == [1, 2]
+    assert not list((config.runs / config.name).rglob("*.safetensors"))
+    again = run(config)
+    assert again.measurements == report.measurements
+
+
+def test_labels_of_test_clips_change_no_prediction(make_config: MakeConfig, motions: Path, rewrite) -> None:
+    store = Store.open(motions)
+    test = set(load_split(store, "unseen").test.tolist())
+    poisoned = rewrite(lambda clip, row: [replace(clip, label=(clip.label * 7 + 3) % 12) if row in test else clip])
+    for protocol in ({"name": "knn"}, LIVE | {"c": None}):
+        honest = run(make_config(name="honest", protocol=protocol))
+        lied_to = run(make_config(name="lied", protocol=protocol, data={"store": str(poisoned)}))
+        assert predicted_counts(lied_to) == predicted_counts(honest)
+        assert [m.runs for m in lied_to.measurements] != [m.runs for m in honest.measurements]
+
+
+def test_seeds_of_pretraining_are_averaged(make_config: MakeConfig, motions: Path, save_run, tmp_path: Path) -> None:
+    paths = [str(save_run(tmp_path / f"seed{seed}", Store.open(motions), seed=seed)) for seed in (1, 2)]
+    report = run(make_config(encoders={"unseen": paths}, seeds=[1, 2]))
+    runs = {m.features: m.runs for m in report.measurements if m.measure == "kNN, k = 1"}
+    assert runs["pretrained"] == runs["untrained"]
+    assert len(runs["pretrained"]) == 2
+
+
+def test_each_encoder_reads_the_store_once(make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch, run_dir) -> None:
+    import finetune.run as module
+
+    calls: list[int] = []
+    extract = module.extract_features
+    monkeypatch.setattr(module, "extract_features", lambda *a, **k: calls.append(1) or extract(*a, **k))
+    splits = ("xview", "xview_clean", "xsub")
+    report = run(make_config(encoders={split: str(run_dir) for split in splits}))
+    assert len(calls) == 2  # untrained and pretrained
+    assert [facts.name for facts in report.splits] == list(splits)
+
+
+def test_k_beyond_the_training_clips_is_said(make_config: MakeConfig) -> None:
+    report = run(make_config(protocol={"name": "knn", "ks": [500]}, baselines=[]))
+    assert "all 26 vote" in report.measurements[0].notes[0]
+    assert "all 26 vote" in report.to_markdown()
+
+
+def test_a_test_clip_seen_in_pretraining_is_a_warning(
+    make_config: MakeConfig, motions: Path, run_dir: Path, save_run, rewrite, tmp_path: Path
+) -> None:
+    store = Store.open(motions)
+    clean = run(make_config(name="clean", baselines=[]))
+    assert clean.splits[0].warnings == ()
+    assert "Warning" not in clean.to_markdown()
+
+    everything = save_run(tmp_path / "all", store, split="all")
+    seen = run(make_config(name="seen", baselines=[], encoders={"unseen": str(everything)}))
+    assert "26 of 26 test clips were seen in pretraining" in seen.splits[0].warnings[0]
+
+    # a training clip under a test clip's camera and subject: a copy, as NW-UCLA has them
+    split = load_split(store, "unseen")
+    at = {"subject": int(store.subject[split.test[0]]), "camera": int(store.camera[split.test[0]])}
+    twice = rewrite(lambda clip, row: [clip, replace(clip, name="copy", **at)] if row == split.train[0] else [clip])
+    found = run(make_config(name="copies", baselines=[], data={"store": str(twice)}))
+    warnings = " ".join(found.splits[0].warnings)
+    assert "1 of 27 test clips are copies of training clips" in warnings
+    assert "1 of 27 test clips were seen in pretraining" in warnings
+
+    gone = tmp_path / "gone"
+    card = json.loads((run_dir / "encoder" / CARD).read_text())
+    card["data"] |= {"sha256": "0" * 64, "store": str(tmp_path / "nowhere")}
+    save_run(gone, store)
+    (gone / "encoder" / CARD).write_text(json.dumps(card))
+    untold = run(make_config(name="untold", baselines=[], encoders={"unseen": str(gone)}))
+    assert "may have been seen in pretraining" in untold.splits[0].warnings[0]
+
+
+def test_other_normalisation_is_a_warning(make_config: MakeConfig, run_dir: Path, save_run, motions, tmp_path) -> None:
+    other = save_run(tmp_path / "other", Store.open(motions))
+    path = other / "encoder" / CARD
+    card = json.loads(path.read_text())
+    path.write_text(json.dumps(card | {"normalization": {"centre": "none"}}))
+    report = run(make_config(baselines=[], encoders={"unseen": str(other)}))
+    assert "normalised" in report.splits[0].warnings[0]
+
+
+def test_folds_get_a_mean(make_config: MakeConfig, motions: Path, rewrite, run_dir: Path) -> None:
+    path = rewrite(lambda clip, row: [clip])
+    meta = json.loads((path / "meta.json").read_text())
+    for fold in (1, 2):
+        meta["splits"][f"fold{fold}"] = {"train": {"subject": [3 - fold, 3, 4]}, "test": {"subject": [fold]}}
+    (path / "meta.json").write_text(json.dumps(meta))
+    encoders = {"fold1": str(run_dir), "fold2": str(run_dir)}
+    report = run(make_config(data={"store": str(path)}, encoders=encoders, baselines=["raw"]))
+    each = [report.figure(fold, "raw", "kNN, k = 1").mean for fold in encoders]
+    assert report.figure("mean of folds", "raw", "kNN, k = 1").mean == pytest.approx(np.mean(each))
+    assert "mean of folds" in report.to_markdown()
+
+
+def refuse(config: FinetuneConfig, message: str) -> None:
+    with pytest.raises(UserError, match=message) as caught:
+        run(config)
+    assert "\n" not in str(caught.value)
+    assert not (config.runs / config.name / "report.json").exists()
+
+
+def test_what_does_not_fit_is_refused_in_one_line(
+    make_config: MakeConfig, motions: Path, rewrite, save_run, run_dir, tmp_path: Path
+) -> None:
+    store = Store.open(motions)
+    test, train = load_split(store, "unseen").test, set(load_split(store, "unseen").train.tolist())
+    refuse(make_config(encoders={"all": str(run_dir)}), "split 'all': test has no clips")
+    refuse(make_config(encoders={"unsen": str(run_dir)}), "did you mean 'unseen'")
+    refuse(make_config(encoders={"unseen": str(tmp_path / "none")}), "none.*give a run directory")
+    refuse(make_config(data={"store": str(tmp_path / "none")}), "no store there")
+
+    blank = rewrite(lambda clip, row: [replace(clip, label=-1) if row == test[3] else clip])
+    refuse(make_config(data={"store": str(blank)}), f"test: 1 clips have no label, first '{store.name[test[3]]}'")
+    lacking = rewrite(lambda clip, row: [] if row in train and clip.label == 2 else [clip])
+    refuse(make_config(data={"store": str(lacking)}), f"train has no clips of class {store.class_names[2]}")
+
+    wide = save_run(tmp_path / "wide", store, channels=32)
+    refuse(make_config(encoders={"unseen": [str(run_dir), str(wide)]}), "wide: is built otherwise than .*tiny")
+
+
+def test_an_encoder_for_another_layout_is_refused(make_config: MakeConfig, save_run, tmp_path: Path) -> None:
+    from ssl_skel.data.readers.base import RawClip
+    from ssl_skel.data.store import StoreWriter
+    from ssl_skel.layout import LAYOUTS
+
+    other = LAYOUTS["sbu15"]
+    with StoreWriter(tmp_path / "sbu", other, ("a",)) as writer:
+        writer.add(RawClip("x", np.ones((1, 9, 15, 3), np.float32), label=0))
+    path = save_run(tmp_path / "sbu_run", Store.open(tmp_path / "sbu"), split="all")
+    refuse(make_config(encoders={"unseen": str(path)}), "layout: the encoder is for sbu15, the store .* has")
+
+
+def test_another_run_under_the_same_name_is_left_alone(make_config: MakeConfig) -> None:
+    config = make_config(baselines=[])
+    run(config)
+    before = (config.runs / config.name / "report.json").read_bytes()
+    with pytest.raises(UserError, match="holds another run; give this evaluation another name"):
+        run(make_config(baselines=[], protocol={"name": "knn", "ks": [3]}))
+    assert (config.runs / config.name / "report.json").read_bytes() == before

@@ -1,0 +1,141 @@
+"""What every pretext must keep on every backbone. A new row of either table is tested by being there."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from ssl_skel.backbones import BACKBONES, build_encoder
+from ssl_skel.batch import Batch, Rng
+from ssl_skel.config import parse_config
+from ssl_skel.layout import LAYOUTS
+from ssl_skel.pretexts import PRETEXTS, Pretext, build_pretext
+
+CLIPS, FRAMES = 4, 16
+LAYOUT = LAYOUTS["sbu15"]
+# Small sizes of rows whose defaults are large; a row that is small by default needs no entry.
+TINY: dict[str, dict[str, Any]] = {"mpae_net": {"size": "tiny"}, "skeleton_mae": {"decoder_dim": 16}}
+PAIRS = list(itertools.product(PRETEXTS, BACKBONES))
+
+
+def make(pretext: str, backbone: str) -> Pretext:
+    torch.manual_seed(0)
+    net = parse_config(BACKBONES[backbone].Config, {"name": backbone, **TINY.get(backbone, {})}, "test")
+    task = parse_config(PRETEXTS[pretext].Config, {"name": pretext, **TINY.get(pretext, {})}, "test")
+    encoder = build_encoder(net, LAYOUT, channels=3, num_frames=FRAMES, stream="joint")
+    return build_pretext(task, encoder)
+
+
+def batch_for(task: Pretext, step: int = 0, rows: slice = slice(0, CLIPS)) -> Batch:
+    """Smooth random paths; every second clip has two persons."""
+    generator = torch.Generator().manual_seed(1)
+    draw = torch.randn(CLIPS, task.num_views, 3, FRAMES, LAYOUT.num_joints, 2, generator=generator)
+    x = draw.cumsum(3) * 0.05
+    present = torch.tensor([[True, n % 2 == 0] for n in range(CLIPS)])
+    x = torch.where(present[:, None, None, None, None, :], x, 0.0)
+    index = torch.arange(CLIPS)
+    rng = Rng((0, step), len(index[rows]), start=rows.start, total=CLIPS)
+    return Batch(x[rows], present[rows], torch.zeros_like(index)[rows], index[rows], rng)
+
+
+def change(batch: Batch, **fields: Any) -> Batch:
+    old = {name: getattr(batch, name) for name in ("x", "present", "label", "index", "rng")}
+    return Batch(**{**old, **fields})
+
+
+def train(task: Pretext, batches: Callable[[int], Batch], steps: int) -> list[float]:
+    optimizer = torch.optim.AdamW(task.parameters(), 3e-3)
+    losses = []
+    for step in range(steps):
+        loss = task(batches(step))["loss"]
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        task.after_step((step + 1) / steps)
+        losses.append(loss.item())
+    return losses
+
+
+def weights(task: Pretext) -> list[torch.Tensor]:
+    return [value.clone() for value in task.state_dict().values()]
+
+
+@pytest.mark.parametrize(("pretext", "backbone"), PAIRS)
+def test_loss_falls_on_one_batch(pretext, backbone):
+    task = make(pretext, backbone)
+    losses = train(task, lambda step: batch_for(task), 30)
+    assert all(torch.tensor(losses).isfinite())
+    assert losses[-1] < 0.8 * losses[0]
+
+
+@pytest.mark.parametrize(("pretext", "backbone"), PAIRS)
+def test_a_seeded_run_repeats_and_labels_change_nothing(pretext, backbone):
+    first, again, poisoned = (make(pretext, backbone) for _ in range(3))
+    garbage = torch.tensor([-1, 9**9, 3, -(7**9)])
+    runs = [
+        train(first, lambda step: batch_for(first, step), 3),
+        train(again, lambda step: batch_for(again, step), 3),
+        train(poisoned, lambda step: change(batch_for(poisoned, step), label=garbage), 3),
+    ]
+    assert runs[0] == runs[1] == runs[2]
+    for a, b, c in zip(weights(first), weights(again), weights(poisoned), strict=True):
+        assert torch.equal(a, b)
+        assert torch.equal(a, c)
+
+
+@pytest.mark.parametrize(("pretext", "backbone"), PAIRS)
+def test_steps_draw_different_numbers(pretext, backbone):
+    task = make(pretext, backbone).eval()
+    assert task(batch_for(task, 0))["loss"] != task(batch_for(task, 1))["loss"]
+
+
+@pytest.mark.parametrize(("pretext", "backbone"), PAIRS)
+def test_global_random_numbers_are_not_used(pretext, backbone):
+    task = make(pretext, backbone)
+    state = torch.get_rng_state()
+    task(batch_for(task))
+    assert torch.equal(state, torch.get_rng_state())
+
+
+@pytest.mark.parametrize(("pretext", "backbone"), PAIRS)
+def test_absent_persons_have_no_influence(pretext, backbone):
+    task = make(pretext, backbone)
+    batch = batch_for(task)
+    absent = ~batch.present[:, None, None, None, None, :].expand_as(batch.x)
+    noisy = change(batch_for(task), x=torch.where(absent, torch.nan, batch.x))
+    before = weights(task)
+    plain = task(batch)["loss"]
+    for value, old in zip(task.state_dict().values(), before, strict=True):
+        value.copy_(old)  # running statistics
+    assert torch.equal(plain, task(noisy)["loss"])
+
+
+@pytest.mark.parametrize(("pretext", "backbone"), PAIRS)
+def test_gradient_reaches_everything(pretext, backbone):
+    task = make(pretext, backbone)
+    task(batch_for(task))["loss"].backward()
+    missing = [name for name, value in task.named_parameters() if value.grad is None]
+    assert not missing
+    dead = [name for name, value in task.encoder.named_parameters() if not value.grad.any() and "token" not in name]
+    assert not dead
+
+
+@pytest.mark.parametrize(("pretext", "backbone"), PAIRS)
+def test_two_ranks_average_to_one(pretext, backbone):
+    task = make(pretext, backbone).eval()
+    with torch.no_grad():
+        whole = task(batch_for(task))["loss"]
+        halves = [task(batch_for(task, rows=slice(start, start + 2)))["loss"] for start in (0, 2)]
+    torch.testing.assert_close(whole, torch.stack(halves).mean())
+
+
+@pytest.mark.parametrize(("pretext", "backbone"), PAIRS)
+def test_wrong_frames_are_refused(pretext, backbone):
+    task = make(pretext, backbone)
+    batch = batch_for(task)
+    with pytest.raises((ValueError, RuntimeError)):
+        task(change(batch, x=batch.x[:, :, :, :9]))

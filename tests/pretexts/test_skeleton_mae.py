@@ -1,0 +1,168 @@
+"""SkeletonMAE: what it hides, what it predicts, and which options it refuses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from ssl_skel.backbones import BACKBONES, Backbone, SkeletonEncoder, build_encoder
+from ssl_skel.batch import Batch, Rng
+from ssl_skel.config import RowConfig, parse_config
+from ssl_skel.errors import UserError
+from ssl_skel.layout import LAYOUTS
+from ssl_skel.pretexts.masking import MASKS
+from ssl_skel.pretexts.skeleton_mae import SkeletonMAE, SkeletonMAEConfig
+
+LAYOUT = LAYOUTS["kinect20"]
+TINY: dict[str, dict[str, Any]] = {"mpae_net": {"size": "tiny"}}
+FRAMES = 16
+
+
+def mae(backbone: str | SkeletonEncoder = "mpae_net", stream: str = "joint", **options: Any) -> SkeletonMAE:
+    torch.manual_seed(0)
+    if isinstance(backbone, str):
+        net = parse_config(BACKBONES[backbone].Config, {"name": backbone, **TINY.get(backbone, {})}, "test")
+        backbone = build_encoder(net, LAYOUT, channels=3, num_frames=FRAMES, stream=stream)
+    config = parse_config(SkeletonMAEConfig, {"name": "skeleton_mae", "decoder_dim": 16, **options}, "test")
+    return SkeletonMAE(config, backbone, LAYOUT)
+
+
+def paths(clips: int = 2, persons: int = 1) -> Tensor:
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(clips, 1, 3, FRAMES, 20, persons, generator=generator).cumsum(3) * 0.05
+
+
+def batch(x: Tensor, seed: int = 0) -> Batch:
+    clips, persons = x.shape[0], x.shape[-1]
+    index = torch.arange(clips)
+    return Batch(x, torch.ones(clips, persons, dtype=torch.bool), index, index, Rng((seed,), clips))
+
+
+class Merging(Backbone):
+    """A backbone that keeps no joint axis, as some networks do."""
+
+    Config = RowConfig
+    dim, t_stride = 6, 4
+
+    def __init__(self) -> None:
+        super().__init__(RowConfig(), LAYOUT, 3, FRAMES)
+        self.net = nn.Linear(3 * 4 * 20, 6)
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        if mask is not None:
+            x = x.masked_fill(mask.repeat_interleave(x.shape[2] // mask.shape[1], 1).unsqueeze(1), 0.0)
+        cells = x.permute(0, 2, 3, 1).reshape(len(x), x.shape[2] // 4, -1)
+        return self.net(cells).permute(0, 2, 1).unsqueeze(-1)
+
+    def stages(self) -> list[nn.Module]:
+        return [self.net]
+
+
+@pytest.mark.parametrize("decoder_input", ["all", "visible", "pooled"])
+@pytest.mark.parametrize("backbone", [*BACKBONES, "merging"])
+@pytest.mark.parametrize("mask", sorted(MASKS))
+def test_hidden_coordinates_do_not_influence_the_prediction(backbone, mask, decoder_input):
+    net = SkeletonEncoder(Merging()) if backbone == "merging" else backbone
+    task = mae(net, mask={"name": mask}, decoder_input=decoder_input).eval()
+    x = paths()
+    hidden = task.mask(Rng((0,), 2), x[:, 0], 4)[:, 0]
+    packed = task.encoder.pack(x[:, 0], torch.ones(2, 1, dtype=torch.bool))
+    spoiled = packed.masked_fill(hidden.repeat_interleave(4, 1).unsqueeze(1), 7.0)
+    seen = packed + 0.1 * ~hidden.repeat_interleave(4, 1).unsqueeze(1)
+    with torch.no_grad():
+        prediction = task.predict(packed, hidden)
+        assert prediction.shape == (2, 4, 20, 12)
+        assert torch.equal(prediction, task.predict(spoiled, hidden))
+        assert not torch.equal(prediction, task.predict(seen, hidden))
+
+
+@pytest.mark.parametrize("unit", [1, 2, 4, 8])
+def test_units_may_be_shorter_or_longer_than_the_stride(unit):
+    task = mae(unit=unit)
+    assert task.encoder.backbone.t_stride == 4
+    packed = task.encoder.pack(paths()[:, 0], torch.ones(2, 1, dtype=torch.bool))
+    mask = task.mask(Rng((0,), 2), paths()[:, 0], unit)[:, 0]
+    assert task.predict(packed, mask).shape == task.target(packed).shape == (2, FRAMES // unit, 20, 3 * unit)
+    assert task(batch(paths()))["loss"].isfinite()
+
+
+def test_frames_of_the_prediction_are_in_order():
+    """With a decoder that copies the cell's values, the prediction is the input again."""
+    task = mae(unit=2)
+    packed = task.encoder.pack(paths()[:, 0], torch.ones(2, 1, dtype=torch.bool))  # (B, C, T, V)
+    cells = torch.unflatten(packed, 2, (-1, 4)).permute(0, 2, 4, 3, 1).flatten(3)  # (B, Tp, V, 4 * C)
+    task.decoder = nn.Identity()
+    task.encoder.backbone.forward = lambda x, mask=None: cells
+    mask = torch.zeros(2, 8, 20, dtype=torch.bool)
+    config = task.config.model_copy(update={"normalize": False})
+    task.config = config
+    assert torch.equal(task.predict(packed, mask), task.target(packed))
+
+
+@pytest.mark.parametrize("step", [1, 3])
+def test_motion_target_is_the_change_and_zero_at_the_end(step):
+    task = mae(target="motion", motion_stride=step, normalize=False)
+    packed = task.encoder.pack(paths()[:, 0], torch.ones(2, 1, dtype=torch.bool))
+    target = task.target(packed)
+    for t in range(FRAMES):
+        expected = packed[:, :, t + step] - packed[:, :, t] if t + step < FRAMES else torch.zeros(2, 3, 20)
+        assert torch.equal(target[:, t // 4, :, t % 4 * 3 : t % 4 * 3 + 3], expected.transpose(1, 2))
+
+
+@pytest.mark.parametrize("stream", ["joint", "bone", "joint_motion", "bone_motion"])
+def test_the_target_is_the_encoders_stream(stream):
+    task = mae(stream=stream, normalize=False)
+    x = paths(persons=2)
+    packed = task.encoder.pack(x[:, 0], torch.ones(2, 2, dtype=torch.bool))
+    assert torch.equal(task.target(packed)[..., :3], packed[:, :, ::4].permute(0, 2, 3, 1))
+    assert task(batch(x))["loss"].isfinite()
+
+
+def test_loss_counts_hidden_units_only():
+    task = mae(normalize=False).eval()
+    one = batch(paths())
+    hidden = task.mask(Rng((0,), 2), paths()[:, 0], 4)[:, 0]
+    packed = task.encoder.pack(paths()[:, 0], one.present)
+    with torch.no_grad():
+        error = (task.predict(packed, hidden) - task.target(packed)).square().mean(-1)
+        expected = torch.stack([error[n][hidden[n]].mean() for n in range(2)]).mean()
+        torch.testing.assert_close(task(one)["loss"], expected)
+
+
+def test_a_cell_in_sight_reaches_the_decoder_and_a_hidden_one_does_not():
+    task = mae(decoder_input="visible", mask={"name": "random", "ratio": 0.5}).eval()
+    nn.init.constant_(task.token, 5.0)
+    mask = torch.zeros(1, 4, 20, dtype=torch.bool)
+    mask[0, 1, 3] = True
+    features = torch.randn(1, task.encoder.dim, 4, 20)
+    given = task._decoder_input(features, mask)
+    assert (given[0, :, 1, 3] == 5.0).all()
+    given[0, :, 1, 3] = features[0, :, 1, 3]
+    assert torch.equal(given, features)
+
+
+def test_pooled_input_is_the_vector_that_probes_read():
+    task = mae(decoder_input="pooled")
+    features = torch.randn(2, task.encoder.dim, 4, 20)
+    given = task._decoder_input(features, torch.zeros(2, 4, 20, dtype=torch.bool))
+    assert torch.equal(given, features.mean((2, 3), keepdim=True).expand_as(features))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"unit": 3}, "pretext.unit: 16 frames are no multiple of 3"),
+        ({"decoder_dim": 18}, "pretext.decoder_dim: must be a multiple of decoder_heads = 4"),
+        ({"target": "motion", "motion_stride": 16}, "pretext.motion_stride: must be below the 16 frames"),
+        ({"mask": {"name": "nested", "joint_ratio": 0.0}}, "pretext.mask: nested with frame_ratio 0.4 and joint"),
+        ({"mask": {"name": "unionn"}}, "did you mean 'union'"),
+        ({"mask": {"name": "union", "ratio": 0.5}}, "mask.ratio: unknown key; did you mean"),
+        ({"unit": 0}, "unit: input should be greater than or equal to 1"),
+    ],
+)
+def test_options_that_do_not_fit_are_refused(options, message):
+    with pytest.raises(UserError, match=message):
+        mae(**options)

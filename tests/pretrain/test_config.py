@@ -1,0 +1,66 @@
+"""Pretraining configs: those that ship, and mistakes in them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pretrain.config import DataConfig, PretrainConfig
+from ssl_skel.config import dump_config, load_config, parse_config
+from ssl_skel.errors import UserError
+from ssl_skel.streams import STREAMS
+
+CONFIGS = sorted((Path(__file__).parents[2] / "configs" / "pretrain").glob("*.yaml"))
+LEAST = {
+    "name": "x",
+    "data": {"store": "s"},
+    "backbone": {"name": "mpae_net"},
+    "pretext": {"name": "skeleton_mae"},
+    "train": {"epochs": 1, "batch_size": 2},
+}
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_shipped_configs_are_read_and_written_alike(path, tmp_path):
+    config = load_config(PretrainConfig, path)
+    (tmp_path / "again.yaml").write_text(dump_config(config), "utf-8")
+    assert load_config(PretrainConfig, tmp_path / "again.yaml") == config
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_shipped_configs_open_as_a_lab_note(path):
+    note = [line for line in path.read_text("utf-8").splitlines() if line.startswith("#")]
+    assert "et al." in note[0]
+    assert any(f"ssl-skel pretrain configs/pretrain/{path.name}" in line for line in note)
+
+
+def test_there_are_shipped_configs():
+    assert CONFIGS
+
+
+def test_all_streams_can_be_chosen():
+    for stream in STREAMS:
+        assert parse_config(DataConfig, {"store": "s", "stream": stream}, "test").stream == stream
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"seeed": 1}, "seeed: unknown key; did you mean 'seed'"),
+        ({"name": "a/b"}, "name: string should match pattern"),
+        ({"data": {"store": "s", "stream": "bones"}}, "data.stream: unknown 'bones'; did you mean 'bone'"),
+        ({"data": {"store": "s", "num_frames": "64"}}, "data.num_frames: input should be a valid integer"),
+        ({"data": {}}, "data.store: missing"),
+        ({"backbone": {"name": "mpae_nett"}}, "did you mean 'mpae_net'"),
+        ({"pretext": {"name": "skeleton_mae", "ratio": 0.5}}, "pretext.ratio: unknown key"),
+        ({"augment": [{"name": "rotat"}]}, "did you mean 'rotate'"),
+        ({"seed": -1}, "seed: input should be greater than or equal to 0"),
+    ],
+)
+def test_mistakes_are_one_line_with_key_and_remedy(change, message):
+    with pytest.raises(UserError) as caught:
+        parse_config(PretrainConfig, {**LEAST, **change}, "run.yaml")
+    assert message in str(caught.value)
+    assert str(caught.value).startswith("run.yaml: ")
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,170 @@
+"""A pretraining run from config to encoder, in this process."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from pretrain.config import PretrainConfig
+from pretrain.run import run
+from ssl_skel.backbones.card import load_encoder
+from ssl_skel.config import load_config, parse_config
+from ssl_skel.data.splits import load_split
+from ssl_skel.data.store import Store
+from ssl_skel.errors import UserError
+from ssl_skel.evaluation.features import extract_features, whole_clips
+from ssl_skel.pretexts import SkeletonMAE
+
+
+def config(store: Path, runs: Path, **changes: Any) -> PretrainConfig:
+    """Two epochs of a very small network; a change is written ``data__split="xsub"``."""
+    data: dict[str, Any] = {
+        "name": "tiny",
+        "data": {"store": str(store), "split": "unseen", "num_frames": 16},
+        "augment": [{"name": "rotate"}],
+        "backbone": {"name": "mpae_net", "channels": [16], "strides": [4]},
+        "pretext": {"name": "skeleton_mae", "decoder_dim": 16},
+        "train": {"epochs": 2, "batch_size": 12, "eval_every": 1, "device": "cpu", "progress": False},
+        "runs": str(runs),
+    }
+    for path, value in changes.items():
+        *parents, last = path.split("__")
+        at = data
+        for step in parents:
+            at = at[step]
+        at[last] = value
+    return parse_config(PretrainConfig, data, "test")
+
+
+@pytest.fixture(scope="module")
+def done(motions: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return run(config(motions, tmp_path_factory.mktemp("runs")))
+
+
+def records(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "log.jsonl").read_text("utf-8").splitlines()]
+
+
+def encoder_bytes(folder: Path) -> bytes:
+    return (folder / "encoder" / "encoder.safetensors").read_bytes()
+
+
+def test_the_run_directory_holds_what_was_promised(done):
+    assert {path.name for path in done.iterdir()} >= {"config.yaml", "log.jsonl", "checkpoints", "encoder"}
+    assert {path.name for path in (done / "encoder").iterdir()} == {"encoder.safetensors", "card.json"}
+
+
+def test_the_written_config_makes_the_same_run_again(done, motions):
+    assert load_config(PretrainConfig, done / "config.yaml") == config(motions, done.parent)
+
+
+def test_the_log_has_a_line_an_epoch_and_nearest_neighbours(done):
+    log = records(done)
+    assert [record["epoch"] for record in log] == [1, 2]
+    assert all(np.isfinite(record["loss"]) for record in log)
+    assert all(0 <= record["knn_1"] <= 1 for record in log)
+    assert log[0]["knn_1_raw"] == log[1]["knn_1_raw"]
+
+
+def test_the_card_says_what_the_encoder_is_and_has_seen(done, motions):
+    store = Store.open(motions)
+    encoder, card = load_encoder(done)
+    assert (card.stream, card.num_frames, card.channels, card.seed) == ("joint", 16, 3, 0)
+    assert card.layout == store.layout.to_dict()
+    assert card.normalization == store.meta["normalization"]
+    assert card.backbone["channels"] == [16]
+    assert card.pretext is not None
+    assert card.pretext["mask"]["name"] == "union"
+    assert card.data["sha256"] == store.sha256
+    assert (card.data["split"], card.data["clips"]) == ("unseen", len(load_split(store, "unseen").train))
+    assert card.seconds == pytest.approx(sum(record["seconds"] for record in records(done)))
+    features = extract_features(encoder, whole_clips(store, np.arange(4), num_frames=16))
+    assert np.isfinite(features).all()
+    assert features.std(0).any()
+
+
+def test_a_second_run_is_refused(done, motions):
+    before = encoder_bytes(done)
+    with pytest.raises(UserError, match=r"exists already; resume=auto"):
+        run(config(motions, done.parent))
+    assert encoder_bytes(done) == before
+
+
+def test_resuming_a_finished_run_changes_nothing(done, motions, capsys):
+    before, log = encoder_bytes(done), records(done)
+    card = (done / "encoder" / "card.json").read_bytes()
+    assert run(config(motions, done.parent), "auto") == done
+    assert "done already" in capsys.readouterr().err
+    assert encoder_bytes(done) == before
+    assert records(done) == log
+    assert (done / "encoder" / "card.json").read_bytes() == card
+
+
+def test_a_seed_decides_everything(done, motions, tmp_path):
+    torch.manual_seed(99)
+    same = run(config(motions, tmp_path / "same"))
+    assert encoder_bytes(same) == encoder_bytes(done)
+    assert [r["loss"] for r in records(same)] == [r["loss"] for r in records(done)]
+    other = run(config(motions, tmp_path / "other", seed=1))
+    assert encoder_bytes(other) != encoder_bytes(done)
+
+
+def test_watching_changes_nothing(done, motions, tmp_path):
+    unwatched = run(config(motions, tmp_path, train__eval_every=0))
+    assert "knn_1" not in records(unwatched)[0]
+    assert encoder_bytes(unwatched) == encoder_bytes(done)
+
+
+def test_all_clips_have_no_test_part_to_watch(motions, tmp_path):
+    log = records(run(config(motions, tmp_path, data__split="all", train__epochs=1)))
+    assert not any("knn_1" in record for record in log)
+
+
+def test_the_final_encoder_is_the_averaged_one(motions, tmp_path, done):
+    averaged = run(config(motions, tmp_path, train__ema=0.99))
+    assert [r["loss"] for r in records(averaged)] == [r["loss"] for r in records(done)]
+    assert encoder_bytes(averaged) != encoder_bytes(done)
+    encoder, _ = load_encoder(averaged)
+    assert all(value.isfinite().all() for value in encoder.state_dict().values())
+
+
+def test_the_pretext_sees_no_labels(motions, tmp_path, monkeypatch):
+    seen = []
+    forward = SkeletonMAE.forward
+    monkeypatch.setattr(SkeletonMAE, "forward", lambda self, batch: seen.append(batch.label) or forward(self, batch))
+    run(config(motions, tmp_path, train__epochs=1))
+    assert seen
+    assert all((label == -1).all() for label in seen)
+
+
+def test_another_stream(motions, tmp_path):
+    _, card = load_encoder(run(config(motions, tmp_path, data__stream="bone_motion", train__epochs=1)))
+    assert card.stream == "bone_motion"
+
+
+def test_a_batch_larger_than_the_data_is_one_step(motions, tmp_path):
+    assert [r["step"] for r in records(run(config(motions, tmp_path, train__batch_size=4096)))] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"data__store": "nowhere"}, "nowhere: no store there; make it with ssl-skel convert"),
+        ({"data__split": "xviw"}, "split 'xviw' is unknown; did you mean 'xview'"),
+        ({"data__num_frames": 18}, "data.num_frames: 18 is no multiple of 4, the stride of mpae_net"),
+        ({"pretext__unit": 5}, "pretext.unit: 16 frames are no multiple of 5"),
+        ({"data__crop": [0.9, 0.5]}, "crop: needs 0 < low <= high <= 1"),
+        ({"train__accumulate": 5}, "train.batch_size: 12 clips cannot be cut into 5 micro-batches"),
+    ],
+)
+def test_what_does_not_fit_is_one_line_and_leaves_nothing_behind(motions, tmp_path, changes, message):
+    with pytest.raises(UserError) as caught:
+        run(config(motions, tmp_path / "runs", **changes))
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "runs").exists()

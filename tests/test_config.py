@@ -1,0 +1,149 @@
+"""Strict configs: what is refused, in which words, and what survives a round trip."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ssl_skel.config import RowConfig, RowOf, Section, dump_config, load_config, parse_config, read_yaml
+from ssl_skel.errors import UserError
+
+
+class AppleConfig(RowConfig):
+    name: Literal["apple"] = "apple"
+    sweetness: float = 0.5
+
+
+class PearConfig(RowConfig):
+    name: Literal["pear"] = "pear"
+    size: int = 3
+
+
+class Apple:
+    Config = AppleConfig
+
+
+class Pear:
+    Config = PearConfig
+
+
+FRUIT = {"apple": Apple, "pear": Pear}
+
+
+class Inner(Section):
+    rate: float = 0.1
+    steps: int = 5
+
+
+class Run(Section):
+    fruit: Annotated[RowConfig, RowOf(FRUIT)]
+    basket: tuple[Annotated[RowConfig, RowOf(FRUIT)], ...] = ()
+    spare: Annotated[RowConfig, RowOf(FRUIT)] | None = None
+    only: Annotated[RowConfig, RowOf({"apple": Apple})] = AppleConfig()
+    inner: Inner = Inner()
+    folder: Path = Path("runs")
+
+
+GOOD = {"fruit": {"name": "apple"}}
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"fruit": {"name": "apple", "sweetnes": 1}}, "fruit.sweetnes: unknown key; did you mean 'sweetness'?"),
+        ({"fruit": {"name": "aple"}}, "fruit.name: unknown 'aple'; did you mean 'apple'?"),
+        ({"fruit": {}}, "fruit: needs a name"),
+        ({"fruit": {"name": "pear", "size": "3"}}, "fruit.size: input should be a valid integer, got '3'"),
+        ({"fruit": {"name": "pear", "size": True}}, "fruit.size: input should be a valid integer, got True"),
+        ({"basket": [{"name": "pear"}, {"name": "pear", "sise": 1}]}, "basket.1.sise: unknown key; did you mean 'size'?"),
+        ({"spare": {"name": "pear", "sizes": 1}}, "spare.sizes: unknown key; did you mean 'size'?"),
+        ({"only": {"name": "pear"}}, "only.name: unknown 'pear'; known: apple"),
+        ({"iner": {}}, "iner: unknown key; did you mean 'inner'?"),
+        ({"inner": {"rate": "fast"}}, "inner.rate: input should be a valid number, got 'fast'"),
+        ({"inner": {"stps": 3}}, "inner.stps: unknown key; did you mean 'steps'?"),
+    ],
+)
+def test_mistakes_name_the_key_and_the_remedy(change: dict, words: str) -> None:
+    with pytest.raises(UserError) as caught:
+        parse_config(Run, GOOD | change, "run.yaml")
+    assert str(caught.value).startswith("run.yaml: ")
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_key_is_named() -> None:
+    with pytest.raises(UserError, match=r"fruit: missing"):
+        parse_config(Run, {}, "run.yaml")
+
+
+def test_several_mistakes_are_counted() -> None:
+    with pytest.raises(UserError, match=r"\(and 1 more\)"):
+        parse_config(Run, GOOD | {"iner": 1, "baskt": 2}, "run.yaml")
+
+
+def test_overrides_reach_into_sections_and_lists(tmp_path: Path) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text("fruit: {name: apple}\nbasket: [{name: pear}]\n")
+    words = ["inner.rate=1e-3", "basket.0.size=9", "fruit={name: pear, size: 4}", "folder=elsewhere"]
+    run = load_config(Run, path, words)
+    assert run.inner.rate == 1e-3
+    assert run.basket == (PearConfig(size=9),)
+    assert run.fruit == PearConfig(size=4)
+    assert run.folder == Path("elsewhere")
+
+
+@pytest.mark.parametrize("word", ["inner.rate", "=3", "basket.7.size=1", "fruit.name.x=1"])
+def test_bad_overrides_are_refused(tmp_path: Path, word: str) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text("fruit: {name: apple}\nbasket: [{name: pear}]\n")
+    with pytest.raises(UserError):
+        load_config(Run, path, [word])
+
+
+@pytest.mark.parametrize("text", ["a: [1", "- 1\n- 2", "7"])
+def test_files_that_hold_no_mapping_are_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text(text)
+    with pytest.raises(UserError, match=r"run\.yaml"):
+        load_config(Run, path)
+
+
+def test_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"nowhere\.yaml: cannot be read"):
+        load_config(Run, tmp_path / "nowhere.yaml")
+
+
+def test_yaml_cannot_build_objects() -> None:
+    with pytest.raises(UserError):
+        read_yaml("!!python/object/apply:os.getcwd []", "evil.yaml")
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False), st.integers(-(2**31), 2**31), st.booleans())
+def test_round_trip(rate: float, steps: int, pear: bool) -> None:
+    run = Run(
+        fruit=PearConfig(size=steps) if pear else AppleConfig(sweetness=rate),
+        basket=(AppleConfig(), PearConfig()),
+        inner=Inner(rate=rate, steps=steps),
+    )
+    assert parse_config(Run, read_yaml(dump_config(run), "dump"), "dump") == run
+
+
+def test_scientific_notation_is_a_number() -> None:
+    assert read_yaml("[1e-3, 2E5, 1.5e-4, -3e2]", "numbers") == [1e-3, 2e5, 1.5e-4, -3e2]
+    assert read_yaml("[e3, 1e, one, 1-3]", "words") == ["e3", "1e", "one", "1-3"]
+
+
+def test_configs_are_frozen() -> None:
+    run = parse_config(Run, GOOD, "run.yaml")
+    with pytest.raises(ValueError, match="frozen"):
+        run.folder = Path("other")  # type: ignore[misc]
+
+
+def test_schema_lists_every_row() -> None:
+    text = str(Run.model_json_schema())
+    assert "apple" in text
+    assert "pear" in text

@@ -1,0 +1,45 @@
+"""Lets the tests here, and the processes they start, import ``toy``."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+from collections.abc import Iterator
+from multiprocessing.context import ForkServerContext
+from pathlib import Path
+
+import pytest
+import torch
+
+HERE = str(Path(__file__).parent)
+sys.path.insert(0, HERE)
+
+
+@pytest.fixture(scope="session")
+def processes() -> ForkServerContext:
+    """Starts real processes within milliseconds: what is slow to import was imported before the fork."""
+    if sys.platform == "win32":
+        pytest.skip("needs fork")
+    before = {key: os.environ.get(key) for key in ("PYTHONPATH", "OMP_NUM_THREADS")}
+    os.environ |= {"PYTHONPATH": HERE, "OMP_NUM_THREADS": "1"}
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["toy", "timm.optim", "timm.utils.model_ema", "torch.utils.tensorboard"])
+    warm = context.Process(target=int)
+    warm.start()
+    warm.join()
+    for key, value in before.items():
+        if value is None:
+            del os.environ[key]
+        else:
+            os.environ[key] = value
+    return context
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Sums in the order of the processes that are compared with."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
