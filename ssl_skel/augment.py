@@ -9,6 +9,7 @@ The streams (bone, motion) are computed later, from the augmented joints.
 
 from __future__ import annotations
 
+import functools
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Annotated, ClassVar, Literal
@@ -25,6 +26,18 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Degrees = Annotated[float, Field(ge=0, le=180)]
 NotNegative = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
+
+SPIN = {
+    2: torch.tensor([[[0.0, -1.0], [1.0, 0.0]]]),
+    3: torch.tensor(
+        [
+            [[0.0, 0.0, 0.0], [0.0, 0.0, -1.0], [0.0, 1.0, 0.0]],
+            [[0.0, 0.0, 1.0], [0.0, 0.0, 0.0], [-1.0, 0.0, 0.0]],
+            [[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 0.0]],
+        ]
+    ),
+}
+"""Per number of coordinates C, what an infinitely small turn about each axis adds, (A, C, C); a plane has one axis."""
 
 
 class Augmentation(ABC):
@@ -68,20 +81,19 @@ class RotateConfig(RowConfig):
 class Rotate(Augmentation):
     """Turn the clip: one uniform angle in +-max_degrees per axis, R = Rz Ry Rx.
 
-    CTR-GCN (Chen et al., ICCV 2021), feeders/tools.py. With two coordinates the z angle turns in the plane.
+    CTR-GCN (Chen et al., ICCV 2021), feeders/tools.py. The matrices are made by Rodrigues' formula. With two
+    coordinates the z angle turns in the plane.
     """
 
     Config = RotateConfig
     config: RotateConfig
 
     def __call__(self, x: Tensor, rng: Rng) -> Tensor:
+        spin = SPIN[x.shape[1]].to(x.device)
         limit = torch.tensor(self.config.max_degrees, device=x.device).expand(3)
-        angle = torch.deg2rad(rng.uniform(3, low=-1, high=1) * limit)
-        about_x, about_y, about_z = torch.stack([angle.cos(), angle.sin()]).unbind(2)
-        matrix = _turn(about_z, (0, 1), x.shape[1])
-        if x.shape[1] == 3:
-            matrix = matrix @ _turn(about_y, (2, 0), 3) @ _turn(about_x, (1, 2), 3)
-        return _linear(x, matrix)
+        angle = torch.deg2rad(rng.uniform(3, low=-1, high=1) * limit)[:, -len(spin) :, None, None]
+        turn = torch.eye(x.shape[1], device=x.device) + angle.sin() * spin + (1 - angle.cos()) * (spin @ spin)
+        return _linear(x, functools.reduce(torch.matmul, turn.flip(1).unbind(1)))
 
 
 class ShearConfig(RowConfig):
@@ -290,17 +302,6 @@ class Augment:
         if all(step.keeps_zero for step in self.steps):
             return x
         return x * present[:, None, None, None].to(x.dtype)
-
-
-def _turn(turn: Tensor, plane: tuple[int, int], channels: int) -> Tensor:
-    """Matrices (N, C, C) that turn the first axis of a plane towards the second; ``turn`` (2, N): cosine, sine."""
-    first, second = plane
-    cosine, sine = turn
-    matrix = torch.eye(channels, device=turn.device).repeat(len(cosine), 1, 1)
-    matrix[:, first, first] = matrix[:, second, second] = cosine
-    matrix[:, second, first] = sine
-    matrix[:, first, second] = -sine
-    return matrix
 
 
 def _linear(x: Tensor, matrix: Tensor) -> Tensor:

@@ -125,7 +125,8 @@ def _clips(reader: Reader, file: Path, skipped: list[dict[str, str]] | None) -> 
     clips = reader.read(file)
     while True:
         try:
-            clip = next(clips, None)
+            with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, which is: not tracked
+                clip = next(clips, None)
             if clip is None:
                 return
             check_clip(clip, reader.layout, file)

@@ -149,9 +149,8 @@ class ClipLoader:
         present = person < persons  # (N, K, M, 1)
 
         middle = torch.arange(self.num_frames, device=home) + 0.5
-        at = (
-            ((last + 1) / self.num_frames * middle - 0.5).clamp(min=0).minimum(last)
-        )  # (N, K, 1, T) frames into the crop
+        # Frames into the crop, (N, K, 1, T).
+        at = ((last + 1) / self.num_frames * middle - 0.5).clamp(min=0).minimum(last)
         before = at.long()
         # Absent persons are gathered too, as the first person with weight zero: cheaper than leaving them out.
         row = first + frames * person * present + before  # (N, K, M, T)

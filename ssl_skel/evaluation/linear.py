@@ -12,7 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold, KFold
 from sklearn.preprocessing import StandardScaler
 
-GRID = (0.0001, 0.001, 0.01, 0.1, 1.0)
+GRID = (0.001, 0.01, 0.1, 1.0, 10.0)
 FOLDS = 5
 
 

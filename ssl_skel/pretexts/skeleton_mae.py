@@ -6,7 +6,6 @@ from typing import Annotated, ClassVar, Literal
 
 import torch
 from pydantic import Field
-from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 
 from ssl_skel.backbones import SkeletonEncoder
@@ -67,6 +66,8 @@ class Decoder(nn.Module):
     """
 
     def __init__(self, dim: int, width: int, depth: int, heads: int, grid: tuple[int, int], out: int) -> None:
+        from timm.models.vision_transformer import Block  # timm takes seconds to import; reading a config must not
+
         super().__init__()
         frames, self.joints = grid
         self.enter = nn.Linear(dim, width)

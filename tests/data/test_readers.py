@@ -50,7 +50,7 @@ def nw_ucla(folder: Path, name: str = "a08_s03_e02_v01", **changes: Any) -> Path
 
 def utd_mhad(folder: Path, name: str = "a5_s2_t3", joints: Any = None) -> Path:
     file = folder / f"{name}_skeleton.mat"
-    savemat(file, {"d_skel": points(20, 3, 6) if joints is None else joints})
+    savemat(file, {"d_skel": points(20, 3, 6) if joints is None else joints}, do_compression=True)
     return file
 
 
@@ -192,6 +192,11 @@ def test_sbu_folds_test_each_pair_once(tmp_path: Path) -> None:
         assert sorted(split["train"]["setup"] + split["test"]["setup"]) == sorted(tested)
 
 
+def write_text(file: Path, text: str) -> Path:
+    file.write_text(text, "utf-8")
+    return file
+
+
 def ragged() -> list[Any]:
     return [*points(3, 20, 3).tolist(), points(19, 3).tolist()]
 
@@ -204,33 +209,39 @@ NW_UCLA_DAMAGE: dict[str, tuple[Callable[[Path], Path], str]] = {
     "ragged": (lambda f: nw_ucla(f, skeletons=ragged()), "is damaged"),
     "joints": (lambda f: nw_ucla(f, skeletons=points(4, 25, 3).tolist()), "has shape (1, 4, 25, 3)"),
     "text": (lambda f: nw_ucla(f, skeletons="walk"), "is damaged"),
+    "no key": (lambda f: write_text(nw_ucla(f), '{"label": 7}'), "is damaged"),
+    "a list": (lambda f: write_text(nw_ucla(f), "[]"), "is damaged"),
+    "bottomless": (lambda f: write_text(nw_ucla(f), "[" * 100_000), "is damaged"),
     "only NaN": (lambda f: nw_ucla(f, skeletons=np.full((4, 20, 3), np.nan).tolist()), "has no tracked joint"),
     "only inf": (lambda f: nw_ucla(f, skeletons=np.full((4, 20, 3), np.inf).tolist()), "has no tracked joint"),
     "only zeros": (lambda f: nw_ucla(f, skeletons=np.zeros((4, 20, 3)).tolist()), "has no tracked joint"),
 }
+
+
+def uncompressed(folder: Path) -> Path:
+    file = utd_mhad(folder)
+    savemat(file, {"d_skel": points(20, 3, 6)})  # no sums to check, so loadmat might crash on a damaged one
+    return file
+
+
 UTD_MHAD_DAMAGE: dict[str, tuple[Callable[[Path], Path], str]] = {
     "name": (lambda f: utd_mhad(f, "clip"), "expected one like a1_s1_t1_skeleton.mat"),
     "action": (lambda f: utd_mhad(f, "a28_s1_t1"), "action 28 is unknown"),
     "joints": (lambda f: utd_mhad(f, joints=points(25, 3, 6)), "d_skel has shape (25, 3, 6)"),
     "text": (lambda f: utd_mhad(f, joints="walk"), "is damaged"),
+    "uncompressed": (uncompressed, "compressed as published"),
     "no frames": (lambda f: utd_mhad(f, joints=points(20, 3, 0)), "has no frames"),
     "only NaN": (lambda f: utd_mhad(f, joints=np.full((20, 3, 6), np.nan)), "has no tracked joint"),
 }
 
 
-def write_sbu(folder: Path, text: str) -> Path:
-    file = sbu(folder)
-    file.write_text(text, "utf-8")
-    return file
-
-
 SBU_DAMAGE: dict[str, tuple[Callable[[Path], Path], str]] = {
     "pair": (lambda f: sbu(f, "pair1"), "expected one like s01s02/01/001/skeleton_pos.txt"),
-    "empty": (lambda f: write_sbu(f, ""), "is damaged"),
-    "text": (lambda f: write_sbu(f, "wälk"), "is damaged"),
-    "ragged": (lambda f: write_sbu(f, "1,2,3\n1,2\n"), "is damaged"),
-    "columns": (lambda f: write_sbu(f, "1,2,3\n1,2,3\n"), "rows have 3 numbers; expected 91"),
-    "only NaN": (lambda f: write_sbu(f, ",".join(["nan"] * 91)), "has no tracked joint"),
+    "empty": (lambda f: write_text(sbu(f), ""), "is damaged"),
+    "text": (lambda f: write_text(sbu(f), "wälk"), "is damaged"),
+    "ragged": (lambda f: write_text(sbu(f), "1,2,3\n1,2\n"), "is damaged"),
+    "columns": (lambda f: write_text(sbu(f), "1,2,3\n1,2,3\n"), "rows have 3 numbers; expected 91"),
+    "only NaN": (lambda f: write_text(sbu(f), ",".join(["nan"] * 91)), "has no tracked joint"),
 }
 FRAMES = {"frames": np.array([2, 3])}
 NPZ_DAMAGE: dict[str, tuple[Callable[[Path], Path], str]] = {

@@ -262,6 +262,10 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "offsets wrong": (lambda p: edit_columns(p, offset=[0, 4, 9]), r"clips\.npz: does not fit"),
     "offsets outside": (lambda p: edit_columns(p, frames=[4, 3, 100]), r"clips\.npz: does not fit"),
     "no frames": (lambda p: edit_columns(p, frames=[4, 3, 0]), r"clips\.npz: does not fit"),
+    "no frames, rows all the same": (
+        lambda p: edit_columns(p, offset=[0, 5, 11], frames=[5, 3, 0]),
+        r"clips\.npz: does not fit",
+    ),
     "label without a class": (lambda p: edit_columns(p, label=[0, 5, 0]), r"clips\.npz: does not fit"),
 }
 

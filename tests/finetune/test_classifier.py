@@ -24,7 +24,7 @@ def encoder(run_dir: Path) -> SkeletonEncoder:
 @pytest.fixture
 def batch(motions: Path) -> Batch:
     store = Store.open(motions)
-    return next(ClipLoader(store, range(16), num_frames=8, batch_size=16).epoch())
+    return next(ClipLoader(store, range(16), num_frames=4, batch_size=16).epoch())
 
 
 def test_the_head_is_batch_norm_without_scale_then_a_layer(encoder: SkeletonEncoder, batch: Batch) -> None:

@@ -94,8 +94,9 @@ def test_labels_of_test_clips_change_no_prediction(make_config: MakeConfig, moti
     test = set(load_split(store, "unseen").test.tolist())
     poisoned = rewrite(lambda clip, row: [replace(clip, label=(clip.label * 7 + 3) % 12) if row in test else clip])
     for protocol in ({"name": "knn"}, LIVE | {"c": None}):
-        honest = run(make_config(name="honest", protocol=protocol))
-        lied_to = run(make_config(name="lied", protocol=protocol, data={"store": str(poisoned)}))
+        kind = protocol["name"]
+        honest = run(make_config(name=f"honest_{kind}", protocol=protocol))
+        lied_to = run(make_config(name=f"lied_{kind}", protocol=protocol, data={"store": str(poisoned)}))
         assert predicted_counts(lied_to) == predicted_counts(honest)
         assert [m.runs for m in lied_to.measurements] != [m.runs for m in honest.measurements]
 
@@ -200,7 +201,7 @@ def test_what_does_not_fit_is_refused_in_one_line(
     lacking = rewrite(lambda clip, row: [] if row in train and clip.label == 2 else [clip])
     refuse(make_config(data={"store": str(lacking)}), f"train has no clips of class {store.class_names[2]}")
 
-    wide = save_run(tmp_path / "wide", store, channels=32)
+    wide = save_run(tmp_path / "wide", store, channels=16)
     refuse(make_config(encoders={"unseen": [str(run_dir), str(wide)]}), "wide: is built otherwise than .*tiny")
 
 

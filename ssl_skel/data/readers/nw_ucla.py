@@ -55,7 +55,7 @@ class NwUclaReader(Reader):
             data = json.loads(file.read_bytes())
             joints = np.array(data["skeletons"], np.float32)
             label = int(data["label"])
-        except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
+        except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
             raise UserError(f"{file}: is damaged: no JSON with label and skeletons (frames, 20, 3)") from error
         if action not in _ACTIONS:
             raise UserError(f"{file}: action {action} is unknown; there are {', '.join(map(str, _ACTIONS))}")

@@ -245,7 +245,7 @@ def _pelvis(body: Body, pose: Pose, turned: np.ndarray, feet: dict[str, np.ndarr
         hip = turned @ body.offsets[JOINT[f"{side}_hip"]]
         flat = np.linalg.norm((base + hip - foot)[:, [0, 2]], axis=1)
         highest = foot[:, 1] + np.sqrt(np.maximum((_REACH * body.leg) ** 2 - flat**2, 0)) - hip[:, 1]
-        pass
+        base[:, 1] = np.minimum(base[:, 1], highest)
     return base
 
 
