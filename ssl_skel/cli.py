@@ -55,7 +55,9 @@ def convert(
     centre: Annotated[str, typer.Option(help="Centre on the first frame's centre joint, on each frame's, or not.")] = (
         "first"
     ),
-    orient: Annotated[bool, typer.Option(help="Turn each clip so that the body faces the camera at its start.")] = False,
+    orient: Annotated[
+        bool, typer.Option(help="Turn each clip so that the body faces the camera at its start.")
+    ] = False,
     scale: Annotated[bool, typer.Option(help="Divide by the mean bone length.")] = False,
     layout: Annotated[str | None, typer.Option(help="Joint layout of npz input: a name or a YAML file.")] = None,
     skip_bad: Annotated[bool, typer.Option(help="Leave damaged files out, name and count them.")] = False,
@@ -69,9 +71,7 @@ def convert(
 
     options = {"centre": centre, "orient": orient, "scale": scale}
     normalize = parse_config(NormalizeConfig, options, "convert")
-    _show(
-        run(format, source, store, normalize=normalize, skip_bad=skip_bad, overwrite=overwrite, layout=layout), json_
-    )
+    _show(run(format, source, store, normalize=normalize, skip_bad=skip_bad, overwrite=overwrite, layout=layout), json_)
 
 
 @app.command()

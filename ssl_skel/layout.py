@@ -18,7 +18,8 @@ Mirror pairs follow from the names: ``left_x`` belongs to ``right_x``. Other pai
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -119,6 +120,31 @@ class SkeletonLayout:
 _FIELDS = ("name", "joints", "bones", "centre", "across", "body", "part")
 
 
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_names(value: Any) -> bool:
+    return isinstance(value, list) and all(map(_is_text, value))
+
+
+def _is_groups(value: Any) -> bool:
+    return isinstance(value, dict) and all(map(_is_text, value)) and all(map(_is_names, value.values()))
+
+
+_GROUPS = (_is_groups, "groups of joints, as in {arms: [left_hand, right_hand]}")
+_FORMS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "name": (_is_text, "a name"),
+    "joints": (_is_names, "a list of joint names"),
+    "bones": (lambda value: isinstance(value, dict) and _is_names([*value, *value.values()]), "{child: parent, ...}"),
+    "centre": (_is_text, "the name of a joint"),
+    "across": (_is_names, "two joint names, left then right"),
+    "body": _GROUPS,
+    "part": _GROUPS,
+    "mirror": (lambda value: isinstance(value, list) and all(map(_is_names, value)), "pairs of joints, [[a, b], ...]"),
+}
+
+
 def parse_layout(data: Any, source: str) -> SkeletonLayout:
     """Check a layout in its YAML form and number its joints.
 
@@ -134,10 +160,13 @@ def parse_layout(data: Any, source: str) -> SkeletonLayout:
     for key in _FIELDS:
         if key not in data:
             raise UserError(f"{source}: {key}: missing; a layout needs {', '.join(_FIELDS)}")
-    for key in data:
-        if key not in (*_FIELDS, "mirror"):
-            raise UserError(f"{source}: {key}: unknown key{_nearest(key, (*_FIELDS, 'mirror'))}")
-    joints = tuple(str(joint) for joint in data["joints"])
+    for key, value in data.items():
+        if key not in _FORMS:
+            raise UserError(f"{source}: {key}: unknown key{_nearest(key, tuple(_FORMS))}")
+        form, words = _FORMS[key]
+        if not form(value):
+            raise UserError(f"{source}: {key}: is {value!r}; write {words}")
+    joints = tuple(data["joints"])
     if len(set(joints)) != len(joints) or not joints:
         raise UserError(f"{source}: joints: names must be unique and at least one")
     number = {joint: index for index, joint in enumerate(joints)}
@@ -204,7 +233,7 @@ def _mirror(pairs: Sequence[Sequence[str]], joints: Sequence[str], find: Any, so
     mirror = list(range(len(joints)))
     for joint, name in enumerate(joints):
         for side, other in (("left", "right"), ("right", "left")):
-            if side in name and name.replace(side, other) in joints:
+            if side in _words(name) and name.replace(side, other) in joints:
                 mirror[joint] = joints.index(name.replace(side, other))
     for pair in pairs:
         if len(pair) != 2:
@@ -214,9 +243,13 @@ def _mirror(pairs: Sequence[Sequence[str]], joints: Sequence[str], find: Any, so
     for joint, name in enumerate(joints):
         if mirror[mirror[joint]] != joint:
             raise UserError(f"{source}: mirror: joint {name!r} stands in two pairs; keep one")
-        if mirror[joint] == joint and ("left" in name or "right" in name):
+        if mirror[joint] == joint and {"left", "right"} & set(_words(name)):
             raise UserError(f"{source}: mirror: {name!r} has no counterpart; name it, or list its pair")
     return tuple(mirror)
+
+
+def _words(name: str) -> list[str]:
+    return re.split(r"[_\W]+", name.lower())
 
 
 def _nearest(word: Any, known: Sequence[str]) -> str:
@@ -245,8 +278,9 @@ def load_layout(name: str) -> SkeletonLayout:
         raise UserError(f"layout {name!r} is unknown{_nearest(name, tuple(LAYOUTS))}, or give a .yaml file")
     try:
         data = yaml.safe_load(path.read_text("utf-8"))
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "is not UTF-8 text"
+        raise UserError(f"{path}: cannot be read: {reason}; give the path of a layout's YAML") from error
     except yaml.YAMLError as error:
         raise UserError(f"{path}: is not YAML: {' '.join(str(error).split())}") from error
     return parse_layout(data, str(path))

@@ -59,7 +59,10 @@ GOOD = {"fruit": {"name": "apple"}}
         ({"fruit": {}}, "fruit: needs a name"),
         ({"fruit": {"name": "pear", "size": "3"}}, "fruit.size: input should be a valid integer, got '3'"),
         ({"fruit": {"name": "pear", "size": True}}, "fruit.size: input should be a valid integer, got True"),
-        ({"basket": [{"name": "pear"}, {"name": "pear", "sise": 1}]}, "basket.1.sise: unknown key; did you mean 'size'?"),
+        (
+            {"basket": [{"name": "pear"}, {"name": "pear", "sise": 1}]},
+            "basket.1.sise: unknown key; did you mean 'size'?",
+        ),
         ({"spare": {"name": "pear", "sizes": 1}}, "spare.sizes: unknown key; did you mean 'size'?"),
         ({"only": {"name": "pear"}}, "only.name: unknown 'pear'; known: apple"),
         ({"iner": {}}, "iner: unknown key; did you mean 'inner'?"),

@@ -167,6 +167,13 @@ LONELY = ["wrist", "left_tip", "right_thumb"]
 
 MISTAKES: dict[str, tuple[Any, str]] = {
     "no mapping": (["wrist"], "mapping"),
+    "joints of another form": (changed(joints=3), "joints: is 3; write a list of joint names"),
+    "joints that are numbers": (changed(joints=[1, 2]), "joints: is [1, 2]; write a list"),
+    "bones empty": (changed(bones=None), "bones: is None; write {child: parent"),
+    "across empty": (changed(across=None), "across: is None; write two joint names"),
+    "groups in a list": (changed(body=["wrist"]), "body: is ['wrist']; write groups"),
+    "centre in a list": (changed(centre=["wrist"]), "centre: is ['wrist']; write the name"),
+    "mirror of numbers": (changed(mirror=[1]), "mirror: is [1]; write pairs"),
     "missing key": ({k: v for k, v in HAND.items() if k != "bones"}, "bones: missing"),
     "unknown key": (changed(center="wrist"), "center: unknown key; did you mean 'centre'"),
     "twice the same joint": (changed(joints=["wrist", "wrist", "left_tip"]), "joints: names must be unique"),
@@ -232,6 +239,16 @@ def test_unknown_names_and_files(tmp_path: Path) -> None:
     (tmp_path / "broken.yaml").write_text("joints: [a", "utf-8")
     with pytest.raises(UserError, match=r"broken\.yaml: is not YAML"):
         load_layout(str(tmp_path / "broken.yaml"))
+    (tmp_path / "latin.yaml").write_bytes(b"name: caf\xe9")
+    with pytest.raises(UserError, match=r"latin\.yaml: cannot be read: is not UTF-8"):
+        load_layout(str(tmp_path / "latin.yaml"))
     (tmp_path / "code.yaml").write_text("!!python/object/apply:os.getcwd []", "utf-8")
     with pytest.raises(UserError, match=r"code\.yaml: is not YAML"):
         load_layout(str(tmp_path / "code.yaml"))
+
+
+def test_a_side_is_a_word_of_a_name() -> None:
+    joints = ["wrist", "upright"]
+    data = HAND | {"joints": joints, "bones": {"upright": "wrist"}, "across": joints}
+    layout = parse_layout(data | {"body": {"all": joints}, "part": {"all": joints}}, "mine.yaml")
+    assert layout.mirror == (0, 1)

@@ -26,7 +26,8 @@ ALLOWED = {
     "training": {"errors", "batch", "config", "task"},
     "evaluation": GROUND | {"streams", "backbones", "data"},
     "cli": {"errors", "config", "data", "layout"},
-    "pretrain": GROUND | {"task", "streams", "augment", "data", "backbones", "pretexts", "training", "evaluation", "cli"},
+    "pretrain": GROUND
+    | {"task", "streams", "augment", "data", "backbones", "pretexts", "training", "evaluation", "cli"},
     "finetune": GROUND | {"task", "streams", "augment", "data", "backbones", "training", "evaluation", "cli"},
 }
 

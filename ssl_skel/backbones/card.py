@@ -134,9 +134,7 @@ def load_encoder(path: Path) -> tuple[SkeletonEncoder, EncoderCard]:
     if card.stream not in STREAMS:
         raise UserError(f"{source}: stream: unknown {card.stream!r}; this version knows {', '.join(STREAMS)}")
     config = parse_config(BACKBONES[row].Config, card.backbone, f"{source}: backbone")
-    encoder = build_encoder(
-        config, layout, channels=card.channels, num_frames=card.num_frames, stream=card.stream
-    )
+    encoder = build_encoder(config, layout, channels=card.channels, num_frames=card.num_frames, stream=card.stream)
     _read_weights(folder / WEIGHTS, encoder)
     return encoder, card
 
@@ -150,7 +148,9 @@ def _read_card(path: Path) -> EncoderCard:
         raise UserError(f"{path}: is not JSON ({error}); the file is damaged, save the encoder again") from error
     found = data.get("format_version") if isinstance(data, dict) else None
     if found != FORMAT_VERSION:
-        raise UserError(f"{path}: format_version: is {found!r}, this version reads {FORMAT_VERSION}; train or save again")
+        raise UserError(
+            f"{path}: format_version: is {found!r}, this version reads {FORMAT_VERSION}; train or save again"
+        )
     return parse_config(EncoderCard, data, str(path))
 
 
@@ -164,5 +164,7 @@ def _read_weights(path: Path, encoder: SkeletonEncoder) -> None:
     own = encoder.state_dict()
     wrong = sorted(own.keys() ^ weights.keys()) + [n for n in own if n in weights and own[n].shape != weights[n].shape]
     if wrong:
-        raise UserError(f"{path}: {len(wrong)} tensors do not fit {CARD}, first {wrong[0]!r}; the two are not of one run")
+        raise UserError(
+            f"{path}: {len(wrong)} tensors do not fit {CARD}, first {wrong[0]!r}; the two are not of one run"
+        )
     encoder.load_state_dict(weights)

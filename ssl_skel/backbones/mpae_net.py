@@ -69,7 +69,9 @@ class MPAENetConfig(RowConfig):
     def _check(self) -> MPAENetConfig:
         channels, strides, heads, _ = self.plan
         if not channels or len(channels) != len(strides):
-            raise ValueError(f"channels names {len(channels)} layers and strides {len(strides)}; give one number a layer")
+            raise ValueError(
+                f"channels names {len(channels)} layers and strides {len(strides)}; give one number a layer"
+            )
         if min(channels) < 4 or any(width % heads for width in channels):
             raise ValueError(f"channels {list(channels)}: each must be at least 4 and a multiple of heads = {heads}")
         if min(strides) < 1:

@@ -104,9 +104,7 @@ def _forward(qkv: Tensor, gate: Tensor, out: Tensor, tables: Tables) -> _Saved:
     return _Saved(rows, content, place, prob)
 
 
-def _backward(
-    grad: Tensor, d_qkv: Tensor, d_gate: Tensor, saved: _Saved, tables: Tables, d_tables: Tables
-) -> None:
+def _backward(grad: Tensor, d_qkv: Tensor, d_gate: Tensor, saved: _Saved, tables: Tables, d_tables: Tables) -> None:
     """Gradient of one sweep; fills ``d_qkv`` (n, V, 3, H, d) and ``d_gate``, adds to ``d_tables``."""
     (q, k, v), content, place, prob = saved
     d_q, d_k, d_v = d_qkv.permute(2, 0, 3, 1, 4)  # (n, H, V, d) each

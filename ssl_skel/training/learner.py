@@ -19,17 +19,6 @@ from ssl_skel.training.meter import Meter
 from ssl_skel.training.optim import OptimConfig, make_optimizer, set_learning_rate
 
 
-class _Shell(nn.Module):
-    """Accelerate marks and patches the module it prepares; this one takes it in place of the caller's task."""
-
-    def __init__(self, task: Task) -> None:
-        super().__init__()
-        self.task = task
-
-    def forward(self, batch: Batch) -> dict[str, Tensor]:
-        return self.task(batch)
-
-
 class Learner:
     """A task on its device, ready for optimiser steps.
 
@@ -55,12 +44,13 @@ class Learner:
         self.task, self.accelerator, self.clip = task.to(accelerator.device), accelerator, optim.clip_grad or math.inf
         if accelerator.num_processes > 1 and accelerator.device.type == "cuda":
             nn.SyncBatchNorm.convert_sync_batchnorm(task)  # type: ignore[no-untyped-call]
-        optimizer = make_optimizer(task, optim, groups)
-        self.parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+        self.optimizer = make_optimizer(task, optim, groups)
+        self.parameters = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
         self.ema = _average(task, ema) if ema else None
         if compile:
             task.compile()
-        self.model, self.optimizer = accelerator.prepare(_Shell(task), optimizer)
+        # Not by accelerator.prepare: it would patch the caller's task, and search for packages at every step.
+        self.model = task if accelerator.num_processes == 1 else _parallel(task, accelerator)
 
     def start(self, meter: Meter) -> None:
         """Turn to training, after an evaluation or a checkpoint."""
@@ -83,12 +73,20 @@ class Learner:
                     "without any; change the batch size or drop the last batch"
                 )
             with nullcontext() if number == len(group) else self.accelerator.no_sync(self.model):
-                scalars = self.model(batch)
+                with self.accelerator.autocast():
+                    scalars = self.model(batch)
                 self.accelerator.backward(scalars["loss"] * (batch.rng.rows * ranks / clips))  # ranks are averaged
             meter.add(step, batch.rng.rows, scalars)
-        norm = self.accelerator.clip_grad_norm_(self.parameters, self.clip)
+        scaler = self.accelerator.scaler
+        if scaler:
+            scaler.unscale_(self.optimizer)
+        norm = nn.utils.clip_grad_norm_(self.parameters, self.clip)
         meter.add(step, clips, {"grad_norm": norm})
-        self.optimizer.step()
+        if scaler:
+            scaler.step(self.optimizer)  # left out where the scaled gradient overflowed
+            scaler.update()
+        else:
+            self.optimizer.step()
         self.optimizer.zero_grad()
 
     def after_step(self, step: int, total: int) -> None:
@@ -107,9 +105,8 @@ class Learner:
             self._swap()
 
     def finish(self) -> None:
-        """Leave the averaged weights, if any, in the task, and let go of the accelerator."""
+        """Leave the averaged weights, if any, in the task."""
         self._swap()
-        self.accelerator.free_memory()
 
     def save(self, folder: Any, state: dict[str, Any], keep: int) -> None:
         """Write a checkpoint of everything; only the main process may call it."""
@@ -135,6 +132,12 @@ class Learner:
             kept = mine.clone()
             mine.copy_(other)
             other.copy_(kept)
+
+
+def _parallel(task: Task, accelerator: Accelerator) -> nn.Module:
+    """The task on all ranks. A mask token may have no gradient in a step, so unused parameters are looked for."""
+    devices = None if accelerator.device.type == "cpu" else [accelerator.device]
+    return nn.parallel.DistributedDataParallel(task, device_ids=devices, find_unused_parameters=True)
 
 
 def _average(task: Task, decay: float) -> Any:

@@ -25,7 +25,7 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
-from accelerate.utils import DistributedDataParallelKwargs, InitProcessGroupKwargs, gather_object
+from accelerate.utils import InitProcessGroupKwargs, gather_object
 from tqdm import tqdm
 
 from ssl_skel.batch import Batch
@@ -72,11 +72,8 @@ def make_accelerator(train: TrainConfig) -> Accelerator:
         accelerator = Accelerator(
             cpu=cpu,
             mixed_precision=train.precision,
-            # A mask token may have no gradient in a step. Ranks wait for each other's evaluations.
-            kwargs_handlers=[
-                DistributedDataParallelKwargs(find_unused_parameters=True),
-                InitProcessGroupKwargs(timeout=timedelta(hours=1)),
-            ],
+            # Other ranks wait while rank 0 evaluates.
+            kwargs_handlers=[InitProcessGroupKwargs(timeout=timedelta(minutes=30))],
         )
     except ValueError as error:
         raise UserError(f"train.precision: {train.precision} is not possible here ({error}); use no") from error

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -26,16 +28,21 @@ def two_ranks(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("ranks")
     runs = {name: {"dropout": 0.0, **options} for name, options in RUNS.items()}
     runs["stopped"]["stop_at"] = 0.6
-    command = [sys.executable, "-W", "error", "-m", "torch.distributed.run", "--nproc_per_node=2", "--master_port=0"]
+    command = [sys.executable, "-W", "error", "-m", "torch.distributed.run", "--nproc_per_node=2", "--standalone"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "error"}
-    done = subprocess.run(
+    launcher = subprocess.Popen(
         [*command, str(TOY), str(folder), json.dumps(runs)],
         env=environment,
-        capture_output=True,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=120,
+        start_new_session=True,
     )
-    assert done.returncode == 0, done.stderr
+    try:
+        _, complaint = launcher.communicate(timeout=120)
+    finally:
+        with contextlib.suppress(ProcessLookupError):  # the ranks too
+            os.killpg(launcher.pid, signal.SIGKILL)
+    assert launcher.returncode == 0, complaint
     return folder
 
 
