@@ -21,6 +21,8 @@ def command(
     # Imported here so that asking for help does not wait for torch.
     import shlex
 
+    from accelerate import PartialState
+
     from finetune.config import FinetuneConfig
     from finetune.run import run
     from ssl_skel.config import dump_config, load_config
@@ -31,6 +33,8 @@ def command(
         print(dump_config(resolved), end="")
         return
     report = run(resolved, shlex.join(["ssl-skel", "finetune", str(config), *words]))
+    if not PartialState().is_main_process:  # one table, however many processes
+        return
     report.show()
     print(f"report: {resolved.runs / resolved.name / 'report.md'}")
 

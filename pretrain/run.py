@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import sys
-from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from tqdm import tqdm
+from accelerate import Accelerator
 
 from pretrain.config import PretrainConfig
+from pretrain.watch import watcher
 from ssl_skel.augment import Augment
 from ssl_skel.backbones import SkeletonEncoder, build_encoder
 from ssl_skel.backbones.card import EncoderCard, save_encoder
@@ -22,10 +20,7 @@ from ssl_skel.data.loader import ClipLoader
 from ssl_skel.data.splits import Split, load_split
 from ssl_skel.data.store import Store
 from ssl_skel.errors import UserError
-from ssl_skel.evaluation.baselines import raw_features
-from ssl_skel.evaluation.features import extract_features, whole_clips
-from ssl_skel.evaluation.knn import knn_predict
-from ssl_skel.pretexts import build_pretext
+from ssl_skel.pretexts import Pretext, build_pretext
 from ssl_skel.training.loop import fit, make_accelerator
 from ssl_skel.training.rundir import RunDir
 
@@ -50,20 +45,54 @@ def run(config: PretrainConfig, resume: str = "") -> Path:
     split = load_split(store, config.data.split)
 
     torch.manual_seed(config.seed)
-    encoder = build_encoder(
-        config.backbone,
-        store.layout,
-        channels=store.channels,
-        num_frames=config.data.num_frames,
-        stream=config.data.stream,
-    )
-    frames, stride = config.data.num_frames, encoder.backbone.t_stride
-    if frames % stride:
-        raise UserError(f"data.num_frames: {frames} is no multiple of {stride}, the stride of {config.backbone.name}")
+    encoder = _new_encoder(config, store)
     pretext = build_pretext(config.pretext, encoder)
 
     accelerator = make_accelerator(config.train)
-    loader = ClipLoader(
+    loader = _training_loader(config, store, split, pretext, accelerator)
+    folder = RunDir.create(
+        config.runs / config.name, dump_config(config), resume=resume, rank=accelerator.process_index
+    )
+    fit(
+        pretext,
+        loader,
+        config.optim,
+        config.train,
+        accelerator=accelerator,
+        run=folder,
+        seed=config.seed,
+        resume=bool(resume),
+        on_epoch=watcher(config, store, split, encoder, accelerator.device),
+    )
+    if accelerator.is_main_process:
+        card = EncoderCard.of(
+            encoder,
+            normalization=store.meta["normalization"],
+            pretext=config.pretext.model_dump(mode="json"),
+            data=_provenance(store, split),
+            seed=config.seed,
+            seconds=sum(record.get("seconds", 0.0) for record in folder.records()),
+        )
+        save_encoder(folder.encoder, encoder, card)
+    accelerator.end_training()
+    return folder.path
+
+
+def _new_encoder(config: PretrainConfig, store: Store) -> SkeletonEncoder:
+    """A fresh encoder for the store's layout."""
+    frames, stream = config.data.num_frames, config.data.stream
+    encoder = build_encoder(config.backbone, store.layout, channels=store.channels, num_frames=frames, stream=stream)
+    stride = encoder.backbone.t_stride
+    if frames % stride:
+        raise UserError(f"data.num_frames: {frames} is no multiple of {stride}, the stride of {config.backbone.name}")
+    return encoder
+
+
+def _training_loader(
+    config: PretrainConfig, store: Store, split: Split, pretext: Pretext, accelerator: Accelerator
+) -> ClipLoader:
+    """This rank's share of the training clips, without labels."""
+    return ClipLoader(
         store,
         split.train,
         num_frames=config.data.num_frames,
@@ -80,61 +109,6 @@ def run(config: PretrainConfig, resume: str = "") -> Path:
         world_size=accelerator.num_processes,
         labels=False,
     )
-    folder = RunDir.create(
-        config.runs / config.name, dump_config(config), resume=resume, rank=accelerator.process_index
-    )
-    fit(
-        pretext,
-        loader,
-        config.optim,
-        config.train,
-        accelerator=accelerator,
-        run=folder,
-        seed=config.seed,
-        resume=bool(resume),
-        on_epoch=_watcher(config, store, split, encoder, accelerator.device),
-    )
-    if accelerator.is_main_process:
-        card = EncoderCard.of(
-            encoder,
-            normalization=store.meta["normalization"],
-            pretext=config.pretext.model_dump(mode="json"),
-            data=_provenance(store, split),
-            seed=config.seed,
-            seconds=sum(record.get("seconds", 0.0) for record in folder.records()),
-        )
-        save_encoder(folder.encoder, encoder, card)
-    accelerator.end_training()
-    return folder.path
-
-
-def _watcher(
-    config: PretrainConfig, store: Store, split: Split, encoder: SkeletonEncoder, device: torch.device
-) -> Callable[[int], dict[str, float]] | None:
-    """Nearest-neighbour accuracy on the split's test clips while training, beside that of raw coordinates.
-
-    It is there to be watched. Nothing is chosen, stopped or tuned by it within a run; whoever compares
-    runs by it has seen the test clips. None where the split has no labels or no test clips.
-    """
-    train, test = (rows[store.label[rows] >= 0] for rows in (split.train, split.test))
-    if not len(train) or not len(test):
-        return None
-    rows, batch_size = np.concatenate([train, test]), config.train.batch_size
-    loader = whole_clips(store, rows, num_frames=config.data.num_frames, batch_size=batch_size, device=device)
-
-    def accuracy(features: np.ndarray) -> float:
-        guess = knn_predict(features[: len(train)], store.label[train], features[len(train) :], ks=(1,))[1]
-        return float((guess == store.label[test]).mean())
-
-    raw = cache(lambda: accuracy(raw_features(store, rows)))
-
-    def watch(epoch: int) -> dict[str, float]:
-        knn = accuracy(extract_features(encoder, loader))
-        if config.train.progress:
-            tqdm.write(f"epoch {epoch}: 1-NN {100 * knn:.1f} %, raw coordinates {100 * raw():.1f} %", sys.stderr)
-        return {"knn_1": knn, "knn_1_raw": raw()}
-
-    return watch
 
 
 def _provenance(store: Store, split: Split) -> dict[str, Any]:

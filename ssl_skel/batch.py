@@ -46,7 +46,8 @@ class Rng:
     ) -> None:
         self.key, self.rows, self.start = key, rows, start
         self.total = start + rows if total is None else total
-        state = np.random.SeedSequence(key).generate_state(1, np.uint64)[0]
+        words = (len(key), *key)  # without the length, (3,) and (3, 0) would draw the same numbers
+        state = np.random.SeedSequence(words).generate_state(1, np.uint64)[0]
         self.generator = torch.Generator(device).manual_seed(int(state >> np.uint64(1)))
 
     def uniform(self, *shape: int, low: float = 0.0, high: float = 1.0) -> Tensor:
@@ -67,7 +68,8 @@ class Batch:
     """Clips on the device, ready for a task.
 
     Attributes:
-        x: joint coordinates (N, K, C, T, V, M), float32; K draws of each clip.
+        x: joint coordinates (N, K, C, T, V, M), float32; K draws of each clip. May be strided: use
+            ``reshape``, not ``view``.
         present: (N, M) bool; a person who is absent is zero in ``x`` and must not be used.
         label: (N,) int64, -1 where unknown; a pretext must not read it.
         index: (N,) int64, row of the store.

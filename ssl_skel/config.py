@@ -153,10 +153,11 @@ def _explain(model: type[BaseModel], data: Any, mistake: Any) -> str:
     path = list(mistake["loc"])
     keys, at = [], data
     for step in path:  # pydantic's path names union members too; the data does not
-        if isinstance(at, dict) and step not in at and step != path[-1]:
+        here = step in (at if isinstance(at, dict) else range(len(at)) if isinstance(at, list) else ())
+        if not here and step != path[-1]:
             continue
         keys.append(str(step))
-        at = at.get(step) if isinstance(at, dict) else at[step] if isinstance(at, list) else None
+        at = at[step] if here else None
     where, kind, text = ".".join(keys), mistake["type"], mistake["msg"]
     if kind == "extra_forbidden":
         return f"{where}: unknown key{_near(keys[-1], _fields(model, path[:-1]))}"

@@ -46,6 +46,8 @@ class Run(Section):
     only: Annotated[RowConfig, RowOf({"apple": Apple})] = AppleConfig()
     inner: Inner = Inner()
     folder: Path = Path("runs")
+    span: tuple[float, float] = (0.5, 1.0)
+    paths: dict[str, Path | tuple[Path, ...]] = {}
 
 
 GOOD = {"fruit": {"name": "apple"}}
@@ -67,6 +69,9 @@ GOOD = {"fruit": {"name": "apple"}}
         ({"only": {"name": "pear"}}, "only.name: unknown 'pear'; known: apple"),
         ({"iner": {}}, "iner: unknown key; did you mean 'inner'?"),
         ({"inner": {"rate": "fast"}}, "inner.rate: input should be a valid number, got 'fast'"),
+        ({"span": [0.5]}, "span.1: missing"),
+        ({"span": [0.5, "x"]}, "span.1: input should be a valid number, got 'x'"),
+        ({"paths": {"a": ["b", 3]}}, "paths.a"),
         ({"inner": {"stps": 3}}, "inner.stps: unknown key; did you mean 'steps'?"),
     ],
 )

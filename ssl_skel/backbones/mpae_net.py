@@ -120,10 +120,10 @@ class PPE(nn.Module):
     def __init__(self, channels: int, dim: int, layout: SkeletonLayout, norm: str) -> None:
         super().__init__()
         self.expand = nn.Sequential(
-            *(nn.Linear(channels, dim), Norm(dim, norm), nn.LeakyReLU(0.1)),
-            *(nn.Linear(dim, dim), Norm(dim, norm), nn.LeakyReLU(0.1)),
+            *(nn.Linear(channels, dim, bias=False), Norm(dim, norm), nn.LeakyReLU(0.1)),
+            *(nn.Linear(dim, dim, bias=False), Norm(dim, norm), nn.LeakyReLU(0.1)),
         )
-        self.embed = nn.Sequential(nn.Linear(dim, dim), Norm(dim, norm))
+        self.embed = nn.Sequential(nn.Linear(dim, dim, bias=False), Norm(dim, norm))
         self.member: Tensor
         self.register_buffer("member", torch.from_numpy(layout.membership("body")), persistent=False)
         self.joint = nn.Parameter(torch.empty(layout.num_joints, dim))
@@ -158,8 +158,8 @@ class PositionAttention(nn.Module):
     """One branch of MPA: ``position_attention`` of queries, keys and values.
 
     MPAE-Net, Sec. 3.2. Paper silent: Ĉ, here the width out. Gate: one weight a query and head,
-    linear in the whole query. Position vectors: one a pair of tokens, as joints have no natural
-    order, shared by heads. Where the graph A enters: added to the softmaxed map, learned, one a
+    linear in that head's query, shared by heads. Position vectors: one a pair of tokens, as joints
+    have no natural order, shared by heads. Where the graph A enters: added to the softmaxed map, learned, one a
     head, starting from the skeleton's bones with each row summing to 1.
     Departs from print: scores are divided by sqrt(d); without it wide layers start saturated.
 
@@ -173,7 +173,8 @@ class PositionAttention(nn.Module):
 
     def __init__(self, dim_in: int, dim: int, heads: int, adjacency: Tensor) -> None:
         super().__init__()
-        self.qkv, self.gate = nn.Linear(dim_in, 3 * dim), nn.Linear(dim, heads)
+        self.qkv = nn.Linear(dim_in, 3 * dim, bias=False)
+        self.gate = nn.Linear(dim // heads, 1)
         shape = (*adjacency.shape, dim // heads)
         self.query, self.key, self.value = (
             nn.Parameter(nn.init.trunc_normal_(torch.empty(shape), std=0.02)) for _ in range(3)
@@ -181,11 +182,8 @@ class PositionAttention(nn.Module):
         self.graph = nn.Parameter((adjacency / adjacency.sum(1, keepdim=True)).repeat(heads, 1, 1))
 
     def forward(self, x: Tensor) -> Tensor:
-        qkv = self.qkv(x.flatten(0, 1))
-        gate = self.gate(qkv[..., : qkv.shape[-1] // 3]).sigmoid()
-        return position_attention(qkv, gate, Tables(self.query, self.key, self.value, self.graph)).unflatten(
-            0, x.shape[:2]
-        )
+        tables = Tables(self.query, self.key, self.value, self.graph, self.gate.weight[0], self.gate.bias)
+        return position_attention(self.qkv(x.flatten(0, 1)), tables).unflatten(0, x.shape[:2])
 
 
 class MPA(nn.Module):
@@ -207,10 +205,10 @@ class MPA(nn.Module):
         self.part = PositionAttention(dim_in, dim, heads, torch.from_numpy(layout.adjacency("body")))
         self.owner: Tensor  # (V, P), 1 where a joint belongs to a part
         self.register_buffer("owner", torch.from_numpy(layout.membership("body").T.copy()), persistent=False)
-        self.fuse = nn.Linear(dim, dim)
+        self.fuse = nn.Linear(dim, dim, bias=False)
         self.norm, self.part_norm = Norm(dim, norm), Norm(dim, norm)
-        self.skip = nn.Identity() if dim_in == dim else nn.Linear(dim_in, dim)
-        self.part_skip = nn.Identity() if dim_in == dim else nn.Linear(dim_in, dim)
+        self.skip = nn.Identity() if dim_in == dim else nn.Linear(dim_in, dim, bias=False)
+        self.part_skip = nn.Identity() if dim_in == dim else nn.Linear(dim_in, dim, bias=False)
 
     def forward(self, joints: Tensor, parts: Tensor) -> tuple[Tensor, Tensor]:
         of_joints, of_parts = self.joint(joints).sigmoid(), self.part(parts).sigmoid()
@@ -239,11 +237,11 @@ class MTE(nn.Module):
     def __init__(self, dim: int, stride: int, reduction: int, norm: str) -> None:
         super().__init__()
         low, quarter = max(1, dim // reduction), dim // 4
-        self.squeeze = nn.Sequential(nn.Linear(dim, low), Norm(low, norm), nn.ReLU(), nn.Linear(low, dim))
-        self.reduce = nn.Sequential(nn.Linear(dim, dim), Norm(dim, norm), nn.ReLU())
+        self.squeeze = nn.Sequential(nn.Linear(dim, low, bias=False), Norm(low, norm), nn.ReLU(), nn.Linear(low, dim))
+        self.reduce = nn.Sequential(nn.Linear(dim, dim, bias=False), Norm(dim, norm), nn.ReLU())
         self.widths = quarter, quarter, dim - 2 * quarter
-        self.near = nn.Conv2d(quarter, quarter, (5, 1), (stride, 1), (2, 0))
-        self.far = nn.Conv2d(quarter, quarter, (5, 1), (stride, 1), (4, 0), (2, 1))
+        self.near = nn.Conv2d(quarter, quarter, (5, 1), (stride, 1), (2, 0), bias=False)
+        self.far = nn.Conv2d(quarter, quarter, (5, 1), (stride, 1), (4, 0), (2, 1), bias=False)
         self.peak = nn.MaxPool2d((3, 1), (stride, 1), (1, 0))
         self.norm = Norm(dim, norm)
 
@@ -270,7 +268,7 @@ class Layer(nn.Module):
         self.mpa = MPA(dim_in, dim, config.plan.heads, layout, config.norm)
         self.mte = MTE(dim, stride, config.reduction, config.norm)
         same = dim_in == dim and stride == 1
-        self.skip = nn.Identity() if same else nn.Sequential(nn.Linear(dim_in, dim), Norm(dim, config.norm))
+        self.skip = nn.Identity() if same else nn.Sequential(nn.Linear(dim_in, dim, bias=False), Norm(dim, config.norm))
 
     def forward(self, joints: Tensor, parts: Tensor) -> tuple[Tensor, Tensor]:
         fused, parts = self.mpa(joints, parts)

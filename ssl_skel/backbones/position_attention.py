@@ -2,11 +2,12 @@
 
 MPAE-Net (Zhang, Zhan & Wang, ACML 2024), Sec. 3.2. For one head of width d, from token j to i::
 
+    w_i  = sigmoid(q_i.gate + bias)
     s_ij = (w_i * q_i.k_j + (1 - w_i) * (q_i.pq_ij + k_j.pk_ij)) / sqrt(d)
     y_i  = sum_j (softmax_j(s_ij) + graph_ij) * (v_j + pv_ij)
 
 The gradient is written by hand. Terms that carry a position are products batched over i or j, so
-nothing larger than the scores is ever made, and the scores are met in pieces that fit a cache.
+nothing larger than the scores is ever made, and the scores are met in sweeps that fit a cache.
 
 Shapes below: n frames, V tokens, H heads of width d, R = n * H rows.
 """
@@ -25,46 +26,45 @@ _SWEEP = 1 << 18
 
 
 class Tables(NamedTuple):
-    """What is learned about pairs of positions; entry [i, j] is "from j to i"."""
+    """What is learned; entry [i, j] is "from j to i". All but ``graph`` are shared by the heads."""
 
-    query: Tensor  # pq (V, V, d), shared by heads, as are the next two
+    query: Tensor  # pq (V, V, d)
     key: Tensor  # pk (V, V, d)
     value: Tensor  # pv (V, V, d)
     graph: Tensor  # (H, V, V)
+    gate: Tensor  # (d,)
+    bias: Tensor  # (1,)
 
 
 class _Saved(NamedTuple):
-    """What the gradient of one sweep needs."""
+    """What the gradient of one sweep needs. Queries are divided by sqrt(d)."""
 
     qkv: Tensor  # (3, R, V, d)
-    content: Tensor  # (R, V, 1), w / sqrt(d)
-    place: Tensor  # (R, V, 1), (1 - w) / sqrt(d)
+    split: Tensor  # (2, R, V, d), queries times w and times 1 - w
+    weight: Tensor  # (R, V, 1), w
     prob: Tensor  # (V_i, R, V_j), softmax of the scores
 
 
-def position_attention(qkv: Tensor, gate: Tensor, tables: Tables) -> Tensor:
-    """The two equations above.
+def position_attention(qkv: Tensor, tables: Tables) -> Tensor:
+    """The equations above: (n, V, 3 * H * d) -> (n, V, H * d).
 
     Args:
-        qkv: (n, V, 3 * H * d), queries, keys, values; in each, heads one after the other.
-        gate: (n, V, H), w in [0, 1].
+        qkv: queries, keys, values; in each, heads one after the other.
         tables: see ``Tables``.
-
-    Returns:
-        (n, V, H * d).
     """
-    return _PositionAttention.apply(qkv, gate.to(qkv.dtype), *(table.to(qkv.dtype) for table in tables))
+    return _PositionAttention.apply(qkv, *(table.to(qkv.dtype) for table in tables))
 
 
 class _PositionAttention(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, qkv: Tensor, gate: Tensor, *weights: Tensor) -> Tensor:
-        tables, (_, tokens, heads) = Tables(*weights), gate.shape
+    def forward(ctx: Any, qkv: Tensor, *weights: Tensor) -> Tensor:
+        tables = Tables(*weights)
+        heads, tokens = tables.graph.shape[:2]
         ctx.sweep = max(1, _SWEEP // (heads * tokens**2)) if qkv.device.type == "cpu" else max(1, len(qkv))
-        out = qkv.new_empty(*gate.shape, tables.query.shape[-1])
+        out = qkv.new_empty(len(qkv), tokens, heads, tables.query.shape[-1])
         saved: list[Tensor] = []
         with torch.autocast(qkv.device.type, enabled=False):
-            for piece in zip(*(x.split(ctx.sweep) for x in (qkv, gate, out)), strict=True):
+            for piece in zip(qkv.unflatten(2, (3, *out.shape[2:])).split(ctx.sweep), out.split(ctx.sweep), strict=True):
                 saved += _forward(*piece, tables)
         ctx.save_for_backward(*tables, *saved)
         return out.flatten(2)
@@ -72,69 +72,72 @@ class _PositionAttention(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, ...]:
-        saved = ctx.saved_tensors
-        tables, sweeps = Tables(*saved[:4]), [_Saved(*saved[at : at + 4]) for at in range(4, len(saved), 4)]
-        heads, width = len(tables.graph), tables.query.shape[-1]
-        grad = grad.unflatten(2, (heads, width))
-        d_qkv = grad.new_empty(*grad.shape[:2], 3, heads, width)
-        d_gate = grad.new_empty(grad.shape[:3])
+        tables, saved = Tables(*ctx.saved_tensors[:6]), ctx.saved_tensors[6:]
+        sweeps = [_Saved(*saved[at : at + 4]) for at in range(0, len(saved), 4)]
+        grad = grad.unflatten(2, (len(tables.graph), -1))
+        d_qkv = grad.new_empty(*grad.shape[:2], 3, *grad.shape[2:])
         d_tables = Tables(*(torch.zeros_like(table) for table in tables))
         with torch.autocast(grad.device.type, enabled=False):
-            for piece in zip(*(x.split(ctx.sweep) for x in (grad, d_qkv, d_gate)), sweeps, strict=True):
+            for piece in zip(grad.split(ctx.sweep), d_qkv.split(ctx.sweep), sweeps, strict=True):
                 _backward(*piece, tables, d_tables)
-        return d_qkv.flatten(2), d_gate, *d_tables
+        return d_qkv.flatten(2), *d_tables
 
 
-def _forward(qkv: Tensor, gate: Tensor, out: Tensor, tables: Tables) -> _Saved:
-    """One sweep; fills ``out`` (n, V, H, d)."""
+def _forward(qkv: Tensor, out: Tensor, tables: Tables) -> _Saved:
+    """One sweep: (n, V, 3, H, d); fills ``out`` (n, V, H, d)."""
     frames, tokens, heads, width = out.shape
-    rows = qkv.view(frames, tokens, 3, heads, width).permute(2, 0, 3, 1, 4).reshape(3, -1, tokens, width)
+    rows = qkv.permute(2, 0, 3, 1, 4).reshape(3, -1, tokens, width)
     q, k, v = rows
-    content = (gate * width**-0.5).transpose(1, 2).reshape(-1, tokens, 1)
-    place = width**-0.5 - content
-    score = torch.bmm((q * place).transpose(0, 1), tables.query.transpose(1, 2))  # (V_i, R, V_j)
-    keyed = torch.bmm(k.transpose(0, 1), tables.key.permute(1, 2, 0))  # (V_j, R, V_i)
-    score.add_(keyed.mul_(place.squeeze(2)).permute(2, 1, 0))
-    score.add_(torch.bmm(q * content, k.transpose(1, 2)).transpose(0, 1))
+    weight = torch.matmul(q, tables.gate).add_(tables.bias).sigmoid_()  # (R, V)
+    q.mul_(width**-0.5)
+    split = torch.stack([q, q])
+    torch.sub(q, split[0].mul_(weight[..., None]), out=split[1])
+
+    score = torch.bmm(split[1].transpose(0, 1), tables.query.transpose(1, 2))  # (V_i, R, V_j)
+    keyed = torch.bmm(k.transpose(0, 1), (tables.key * width**-0.5).permute(1, 2, 0))  # (V_j, R, V_i)
+    score.add_(keyed.mul_(1 - weight).permute(2, 1, 0))
+    score.add_(torch.bmm(split[0], k.transpose(1, 2)).transpose(0, 1))
     prob = torch.softmax(score, -1)
-    weight = _add_graph(prob, tables.graph)
-    by_head = out.transpose(1, 2)
-    told, placed = torch.bmm(weight.transpose(0, 1), v), torch.bmm(weight, tables.value).transpose(0, 1)
+
+    spread = _add_graph(prob, tables.graph)
+    by_head = out.transpose(1, 2)  # (n, H, V, d)
+    told, placed = torch.bmm(spread.transpose(0, 1), v), torch.bmm(spread, tables.value).transpose(0, 1)
     torch.add(told.view(by_head.shape), placed.unflatten(0, by_head.shape[:2]), out=by_head)
-    return _Saved(rows, content, place, prob)
+    return _Saved(rows, split, weight, prob)
 
 
-def _backward(grad: Tensor, d_qkv: Tensor, d_gate: Tensor, saved: _Saved, tables: Tables, d_tables: Tables) -> None:
-    """Gradient of one sweep; fills ``d_qkv`` (n, V, 3, H, d) and ``d_gate``, adds to ``d_tables``."""
-    (q, k, v), content, place, prob = saved
+def _backward(grad: Tensor, d_qkv: Tensor, saved: _Saved, tables: Tables, d_tables: Tables) -> None:
+    """Gradient of one sweep: (n, V, H, d); fills ``d_qkv`` (n, V, 3, H, d), adds to ``d_tables``."""
+    (q, k, v), split, weight, prob = saved
     d_q, d_k, d_v = d_qkv.permute(2, 0, 3, 1, 4)  # (n, H, V, d) each
-    shape, width = d_q.shape, d_q.shape[-1]
+    shape, scale = d_q.shape, d_q.shape[-1] ** -0.5
     grad = grad.transpose(1, 2).reshape(q.shape)
     grad_i, k_j = grad.transpose(0, 1), k.transpose(0, 1)
 
-    weight = _add_graph(prob, tables.graph)
-    d_v.copy_(torch.bmm(weight.permute(1, 2, 0), grad).view(shape))
-    d_tables.value.add_(torch.bmm(weight.transpose(1, 2), grad_i))
-    d_weight = torch.bmm(grad_i, tables.value.transpose(1, 2))
-    d_weight.add_(torch.bmm(grad, v.transpose(1, 2)).transpose(0, 1))
-    d_tables.graph.add_(d_weight.unflatten(1, shape[:2]).sum(1).transpose(0, 1))
+    spread = _add_graph(prob, tables.graph)
+    d_v.copy_(torch.bmm(spread.permute(1, 2, 0), grad).view(shape))
+    d_tables.value.add_(torch.bmm(spread.transpose(1, 2), grad_i))
+    d_spread = torch.bmm(grad_i, tables.value.transpose(1, 2))
+    d_spread.add_(torch.bmm(grad, v.transpose(1, 2)).transpose(0, 1))
+    d_tables.graph.add_(d_spread.unflatten(1, shape[:2]).sum(1).transpose(0, 1))
+    d_score = torch._softmax_backward_data(d_spread, prob, -1, prob.dtype)  # (V_i, R, V_j)
 
-    d_score = torch._softmax_backward_data(d_weight, prob, -1, prob.dtype)  # (V_i, R, V_j)
-    of_content = torch.bmm(d_score.transpose(0, 1), k)
-    of_place = torch.bmm(d_score, tables.query).transpose(0, 1)
-    d_tables.query.add_(torch.bmm(d_score.transpose(1, 2), (q * place).transpose(0, 1)))
-    torch.add((of_content * content).view(shape), (of_place * place).view(shape), out=d_q)
-
-    to_key = torch.bmm(d_score.permute(1, 2, 0), q * content)
+    to_key = torch.bmm(d_score.permute(1, 2, 0), split[0])
     d_keyed = d_score.permute(2, 1, 0).contiguous()  # (V_j, R, V_i)
     of_keyed = torch.bmm(k_j, tables.key.permute(1, 2, 0)).mul_(d_keyed).sum(0)
-    d_keyed.mul_(place.squeeze(2))
+    d_keyed.mul_((1 - weight).mul_(scale))
     to_key_placed = torch.bmm(d_keyed, tables.key.transpose(0, 1)).transpose(0, 1)
-    d_tables.key.add_(torch.bmm(d_keyed.transpose(1, 2), k_j).transpose(0, 1))
     torch.add(to_key.view(shape), to_key_placed.unflatten(0, shape[:2]), out=d_k)
+    d_tables.key.add_(torch.bmm(d_keyed.transpose(1, 2), k_j).transpose(0, 1))
 
-    of_gate = ((of_content - of_place) * q).sum(-1).sub_(of_keyed).mul_(width**-0.5)
-    d_gate.transpose(1, 2).copy_(of_gate.view(shape[:3]))
+    placed = torch.bmm(d_score, tables.query).transpose(0, 1)
+    more = torch.bmm(d_score.transpose(0, 1), k).sub_(placed)  # content minus position
+    d_logit = torch.sum(more * q, -1).sub_(of_keyed, alpha=scale).mul_(weight).mul_(1 - weight)
+    d_tables.gate.add_(torch.mv(q.flatten(0, 1).T, d_logit.flatten()), alpha=1 / scale)
+    d_tables.bias.add_(d_logit.sum())
+    d_tables.query.add_(torch.bmm(d_score.transpose(1, 2), split[1].transpose(0, 1)))
+    d_scaled = more.mul_(weight[..., None]).add_(placed).mul_(scale)
+    torch.add(d_scaled.view(shape), (d_logit[..., None] * tables.gate).view(shape), out=d_q)
 
 
 def _add_graph(prob: Tensor, graph: Tensor) -> Tensor:

@@ -39,6 +39,9 @@ class ClipLoader:
     resampled on straight lines between frames with half-pixel centres, as ``torch.nn.functional.interpolate``
     does with ``align_corners=False``; a clip of one frame stands still.
 
+    In memory each person's joints (C, T, V) lie together, as the encoder packs them; so ``x`` is a strided
+    tensor, and wants ``reshape`` where ``view`` refuses.
+
     Departs from print: CTR-GCN never crops below 64 frames, which would leave most clips of data sets
     other than NTU whole; here the floor is ``min_frames``, default 16.
 
@@ -149,12 +152,11 @@ class ClipLoader:
         present = person < persons  # (N, K, M, 1)
 
         middle = torch.arange(self.num_frames, device=home) + 0.5
-        # Frames into the crop, (N, K, 1, T).
-        at = ((last + 1) / self.num_frames * middle - 0.5).clamp(min=0).minimum(last)
+        at = ((last + 1) / self.num_frames * middle - 0.5).clamp(min=0)  # frames into the crop, (N, K, 1, T)
         before = at.long()
         # Absent persons are gathered too, as the first person with weight zero: cheaper than leaving them out.
         row = first + frames * person * present + before  # (N, K, M, T)
-        both = torch.stack([row, row + (before < last)], -1)
+        both = torch.stack([row, row + (before < last)], -1)  # no frame follows the last one of a crop
         weight = torch.stack([1 - (at - before), at - before], -1) * present[..., None]
         points = F.embedding_bag(
             both.view(-1, 2), self._joints.flatten(1), per_sample_weights=weight.view(-1, 2), mode="sum"

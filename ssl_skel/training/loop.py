@@ -119,7 +119,7 @@ def fit(
             batches = loader.epoch(epoch, first * train.accumulate)
             learner.start(meter)
             for _ in range(first, steps):
-                _seed(seed, step, accelerator.process_index)
+                _seed(seed, step, accelerator)
                 rate = learning_rate(step, steps, train.epochs, optim)
                 learner.update(list(islice(batches, train.accumulate)), rate, step, meter)
                 step += 1
@@ -159,10 +159,14 @@ def _due(done: int, every: int, epochs: int) -> bool:
     return done == epochs or (every > 0 and done % every == 0)
 
 
-def _seed(seed: int, step: int, rank: int) -> None:
+def _seed(seed: int, step: int, accelerator: Accelerator) -> None:
     """Give dropout and the like numbers of their own at each step and rank, whatever ran before."""
-    state = np.random.SeedSequence((seed, step, rank)).generate_state(1, np.uint64)[0]
-    torch.manual_seed(int(state >> np.uint64(1)))
+    key = np.random.SeedSequence((seed, step, accelerator.process_index)).generate_state(1, np.uint64)[0]
+    number = int(key >> np.uint64(1))
+    # Not torch.manual_seed: where no GPU is used it keeps a stack trace of every call.
+    torch.default_generator.manual_seed(number)
+    if accelerator.device.type != "cpu":
+        torch.get_device_module(accelerator.device).manual_seed(number)
 
 
 def _bar(run: RunDir, step: int, total: int, watch: Watch) -> tqdm:

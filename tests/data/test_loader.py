@@ -288,6 +288,15 @@ def test_on_a_cpu_the_memory_map_is_used_as_it_is(store: Store) -> None:
     assert not shared("always")
 
 
+@pytest.mark.parametrize(("room", "moved"), [(4, True), (3.9, False), (0, False)])
+def test_auto_moves_joints_that_fit_four_times(
+    store: Store, monkeypatch: pytest.MonkeyPatch, room: float, moved: bool
+) -> None:
+    monkeypatch.setattr("ssl_skel.data.loader._free_memory", lambda device: int(room * store.joints.nbytes))
+    loader = ClipLoader(store, [0], num_frames=4, batch_size=1, device="meta", resident="auto")
+    assert loader._joints.is_meta is moved
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 def test_a_gpu_loads_the_same_crops(store: Store) -> None:
     cpu = load(store, crop=(0.3, 0.8))

@@ -18,7 +18,10 @@ from ssl_skel.pretexts import PRETEXTS, Pretext, build_pretext
 CLIPS, FRAMES = 4, 16
 LAYOUT = LAYOUTS["sbu15"]
 # Small sizes of rows whose defaults are large; a row that is small by default needs no entry.
-TINY: dict[str, dict[str, Any]] = {"mpae_net": {"size": "tiny"}, "skeleton_mae": {"decoder_dim": 16}}
+TINY: dict[str, dict[str, Any]] = {
+    "mpae_net": {"channels": [16, 16], "strides": [2, 2]},
+    "skeleton_mae": {"decoder_dim": 16},
+}
 PAIRS = list(itertools.product(PRETEXTS, BACKBONES))
 
 

@@ -17,7 +17,7 @@ from ssl_skel.pretexts.masking import MASKS
 from ssl_skel.pretexts.skeleton_mae import SkeletonMAE, SkeletonMAEConfig
 
 LAYOUT = LAYOUTS["kinect20"]
-TINY: dict[str, dict[str, Any]] = {"mpae_net": {"size": "tiny"}}
+TINY: dict[str, dict[str, Any]] = {"mpae_net": {"channels": [16, 16], "strides": [2, 2]}}
 FRAMES = 16
 
 

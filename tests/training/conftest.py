@@ -22,7 +22,7 @@ def processes() -> ForkServerContext:
     if sys.platform == "win32":
         pytest.skip("needs fork")
     before = {key: os.environ.get(key) for key in ("PYTHONPATH", "OMP_NUM_THREADS")}
-    os.environ |= {"PYTHONPATH": HERE, "OMP_NUM_THREADS": "1"}
+    os.environ |= {"PYTHONPATH": os.pathsep.join(filter(None, [HERE, before["PYTHONPATH"]])), "OMP_NUM_THREADS": "1"}
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["toy", "timm.optim", "timm.utils.model_ema", "torch.utils.tensorboard"])
     warm = context.Process(target=int)

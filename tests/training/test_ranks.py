@@ -1,9 +1,7 @@
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -31,17 +29,13 @@ def two_ranks(tmp_path_factory: pytest.TempPathFactory) -> Path:
     command = [sys.executable, "-W", "error", "-m", "torch.distributed.run", "--nproc_per_node=2", "--standalone"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "error"}
     launcher = subprocess.Popen(
-        [*command, str(TOY), str(folder), json.dumps(runs)],
-        env=environment,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
+        [*command, str(TOY), str(folder), json.dumps(runs)], env=environment, stderr=subprocess.PIPE, text=True
     )
     try:
-        _, complaint = launcher.communicate(timeout=120)
-    finally:
-        with contextlib.suppress(ProcessLookupError):  # the ranks too
-            os.killpg(launcher.pid, signal.SIGKILL)
+        _, complaint = launcher.communicate(timeout=240)
+    except subprocess.TimeoutExpired:
+        launcher.terminate()  # it ends its ranks; killed, it would leave them
+        _, complaint = launcher.communicate()
     assert launcher.returncode == 0, complaint
     return folder
 

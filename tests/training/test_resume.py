@@ -17,12 +17,12 @@ from ssl_skel.training.checkpoint import newest_checkpoint
 from ssl_skel.training.loop import Interrupted
 
 RUNS: dict[str, dict[str, Any]] = {
-    "every step": {"ema": 0.9, "accumulate": 2, "checkpoint_minutes": 0.0, "optim": {"clip_grad": 1.0}},
+    "every step": {"pause": 0.002, "ema": 0.9, "accumulate": 2, "checkpoint_minutes": 0.0, "optim": {"clip_grad": 1.0}},
     "every second epoch": {
+        "pause": 0.002,
         "norm": True,
         "checkpoint_every": 2,
         "clips": 40,
-        "epochs": 60,
         "optim": {"name": "sgd", "lr": 0.002},
     },
 }
@@ -38,28 +38,34 @@ def timeless(log: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def killed_at_random(processes: ForkServerContext, folder: Path, options: dict[str, Any], kills: int) -> None:
-    whole = folder / "whole.pt"
-    began = time.monotonic()
-    unbroken = processes.Process(target=child, args=(str(folder / "whole"), str(whole), options))
+    """Kill at random moments, spread over the run; compare with a run that never even wrote a checkpoint."""
+    never = {**options, "checkpoint_every": 0, "checkpoint_minutes": 1e9}
+    unbroken = processes.Process(target=child, args=(str(folder / "whole"), str(folder / "whole.pt"), never))
     unbroken.start()
     unbroken.join()
     assert unbroken.exitcode == 0
-    length = time.monotonic() - began
 
     chance, broken, killed = random.Random(1), folder / "broken.pt", 0
     while not broken.exists():
         process = processes.Process(target=child, args=(str(folder / "broken"), str(broken), options))
         process.start()
-        process.join(chance.uniform(0.1, 0.7) * length if killed < kills else None)
-        if process.is_alive():
+        if killed < kills:
+            goal = options["epochs"] * (killed + 1) // (kills + 1)
+            while process.is_alive() and epochs_logged(folder / "broken") < goal:
+                time.sleep(0.001)
+            process.join(chance.uniform(0, 0.03))
+            killed += process.is_alive()
             process.kill()
-            killed += 1
         process.join()
         assert process.exitcode in (0, -signal.SIGKILL)
-    assert killed >= min(kills, 2)
-    exact(torch.load(broken, weights_only=True), torch.load(whole, weights_only=True))
+    assert killed
+    exact(torch.load(broken, weights_only=True), torch.load(folder / "whole.pt", weights_only=True))
     assert timeless(records(folder / "broken")) == timeless(records(folder / "whole"))
     assert not list((folder / "broken" / "checkpoints").glob(".*"))
+
+
+def epochs_logged(run: Path) -> int:
+    return (run / "log.jsonl").read_bytes().count(b"\n") if (run / "log.jsonl").exists() else 0
 
 
 @pytest.mark.parametrize("name", RUNS)

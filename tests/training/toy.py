@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,9 +28,17 @@ class ToyLoader:
     """Clips x (N, 1, DIM, 1, 1, 1) that are a function of their row, in an order that is one of the epoch."""
 
     def __init__(
-        self, clips: int = 24, batch: int = 8, *, drop_last: bool = True, rank: int = 0, world: int = 1
+        self,
+        clips: int = 24,
+        batch: int = 8,
+        *,
+        drop_last: bool = True,
+        rank: int = 0,
+        world: int = 1,
+        pause: float = 0,
     ) -> None:
         self.clips, self.batch, self.drop_last, self.rank, self.world = clips, batch, drop_last, rank, world
+        self.pause = pause
         self.data = torch.randn(clips, DIM, generator=torch.Generator().manual_seed(5))
 
     def __len__(self) -> int:
@@ -38,6 +47,7 @@ class ToyLoader:
     def epoch(self, epoch: int = 0, start: int = 0) -> Iterator[Batch]:
         order = torch.randperm(self.clips, generator=torch.Generator().manual_seed(epoch))
         for step in range(start, len(self)):
+            time.sleep(self.pause)
             rows = order[step * self.batch : (step + 1) * self.batch]
             share = -(-len(rows) // self.world)
             mine = rows[self.rank * share : (self.rank + 1) * share]
@@ -79,7 +89,7 @@ class ToyTask(Task):
 
 def toy_fit(folder: Path, *, optim: dict[str, Any] | None = None, resume: str = "", **options: Any) -> ToyTask:
     """Train the toy in a run folder; ``options`` are of the loader, the task, or TrainConfig."""
-    loader = {key: options.pop(key) for key in ("clips", "drop_last") if key in options}
+    loader = {key: options.pop(key) for key in ("clips", "drop_last", "pause") if key in options}
     net = {key: options.pop(key) for key in ("dropout", "norm", "stop_at", "nan_at") if key in options}
     on_epoch = options.pop("on_epoch", None)
     train = TrainConfig(**{"epochs": 6, "batch_size": 8, "device": "cpu", "progress": False, **options})
