@@ -12,7 +12,7 @@ from ssl_skel.config import RowConfig, RowOf, Section
 
 
 def _listed(value: Any) -> Any:
-    """One path is a list of one; anything else is left for validation to refuse."""
+    """One thing is a list of one; what is in it is left for validation to judge."""
     return tuple(value) if isinstance(value, list | tuple) else (value,)
 
 
@@ -46,8 +46,8 @@ class FinetuneConfig(Section):
     encoders: dict[str, Encoders] = Field(min_length=1)
     """Split -> run directory of the encoder to measure on it; or a list of them, one a pretraining seed."""
 
-    protocol: Annotated[RowConfig, RowOf(PROTOCOLS)]
-    """A row of ``PROTOCOLS``."""
+    protocols: tuple[Annotated[RowConfig, RowOf(PROTOCOLS)], ...] = Field(min_length=1)
+    """Rows of ``PROTOCOLS``; their figures share one table."""
 
     baselines: tuple[Literal["raw", "untrained"], ...] = ("raw", "untrained")
     """What stands beside: resampled coordinates, and the same encoder with fresh weights."""

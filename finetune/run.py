@@ -59,14 +59,15 @@ def run(config: FinetuneConfig, command: str = "") -> Report:
         shutil.rmtree(folder / "probes", ignore_errors=True)
         kept.write_text(text, "utf-8")
     setting = Setting(store, config.seeds, accelerator, config.data.resident, folder / "probes")
-    protocol = PROTOCOLS[config.protocol.name](config.protocol, setting)
+    protocols = [PROTOCOLS[row.name](row, setting) for row in config.protocols]
     bench = _Bench(config, store, accelerator)
     facts: list[SplitFacts] = []
     measurements: list[Measurement] = []
     for name, paths in config.encoders.items():
         facts.append(split_facts(store, splits[name], paths, loaded[paths]))
         for candidate in bench.candidates(loaded[paths]):
-            measurements += protocol.measure(candidate, splits[name])
+            for protocol in protocols:
+                measurements += protocol.measure(candidate, splits[name])
     report = Report(
         name=config.name,
         store=str(config.data.store),

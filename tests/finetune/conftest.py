@@ -72,7 +72,7 @@ def make_config(motions: Path, run_dir: Path, tmp_path: Path) -> Callable[..., F
             "name": "test",
             "data": {"store": str(motions)},
             "encoders": {"unseen": str(run_dir)},
-            "protocol": {"name": "knn", "ks": [1, 5]},
+            "protocols": [{"name": "knn", "ks": [1, 5]}],
             "device": "cpu",
             "runs": str(tmp_path / "runs"),
         }

@@ -23,7 +23,7 @@ def test_the_command_measures_and_says_where_the_report_is(
     config = make_config(baselines=["raw"])
     path = tmp_path / "config.yaml"
     path.write_text(dump_config(config))
-    result = CliRunner().invoke(app, [str(path), "protocol.ks=[3]", "name=other"], catch_exceptions=False)
+    result = CliRunner().invoke(app, [str(path), "protocols.0.ks=[3]", "name=other"], catch_exceptions=False)
     assert result.exit_code == 0
     assert "kNN, k = 3" in result.stdout
     assert str(tmp_path / "runs" / "other" / "report.md") in result.stdout.replace("\n", "")

@@ -42,9 +42,9 @@ def test_one_encoder_is_a_list_of_one(make_config: Callable[..., FinetuneConfig]
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"protocol": {"name": "knnn"}}, r"protocol\.name: unknown 'knnn'; did you mean 'knn'"),
-        ({"protocol": {"name": "linear", "modus": "live"}}, r"modus: unknown key; did you mean 'mode'"),
-        ({"protocol": {"name": "knn", "ks": [0]}}, r"ks\.0"),
+        ({"protocols": [{"name": "knnn"}]}, r"protocols\.0\.name: unknown 'knnn'; did you mean 'knn'"),
+        ({"protocols": [{"name": "linear", "modus": "live"}]}, r"modus: unknown key; did you mean 'mode'"),
+        ({"protocols": [{"name": "knn", "ks": [0]}]}, r"ks\.0"),
         ({"encoders": {}}, "encoders"),
         ({"encoders": {"xview": []}}, r"encoders\.xview"),
         ({"encoders": {"xview": 5}}, r"encoders\.xview\.0: .* got 5"),

@@ -67,7 +67,7 @@ def test_the_untrained_encoder_of_the_same_seed_is_the_pretrained_one_here(make_
 
 
 def test_linear_closed_and_live(make_config: MakeConfig) -> None:
-    config = make_config(protocol=LIVE, seeds=[0, 1])
+    config = make_config(protocols=[LIVE], seeds=[0, 1])
     report = run(config)
     assert rows(report) == [
         ("unseen", "raw", "linear, closed"),
@@ -95,8 +95,8 @@ def test_labels_of_test_clips_change_no_prediction(make_config: MakeConfig, moti
     poisoned = rewrite(lambda clip, row: [replace(clip, label=(clip.label * 7 + 3) % 12) if row in test else clip])
     for protocol in ({"name": "knn"}, LIVE | {"c": None}):
         kind = protocol["name"]
-        honest = run(make_config(name=f"honest_{kind}", protocol=protocol))
-        lied_to = run(make_config(name=f"lied_{kind}", protocol=protocol, data={"store": str(poisoned)}))
+        honest = run(make_config(name=f"honest_{kind}", protocols=[protocol]))
+        lied_to = run(make_config(name=f"lied_{kind}", protocols=[protocol], data={"store": str(poisoned)}))
         assert predicted_counts(lied_to) == predicted_counts(honest)
         assert [m.runs for m in lied_to.measurements] != [m.runs for m in honest.measurements]
 
@@ -122,7 +122,7 @@ def test_each_encoder_reads_the_store_once(make_config: MakeConfig, monkeypatch:
 
 
 def test_k_beyond_the_training_clips_is_said(make_config: MakeConfig) -> None:
-    report = run(make_config(protocol={"name": "knn", "ks": [500]}, baselines=[]))
+    report = run(make_config(protocols=[{"name": "knn", "ks": [500]}], baselines=[]))
     assert "all 26 vote" in report.measurements[0].notes[0]
     assert "all 26 vote" in report.to_markdown()
 
@@ -222,5 +222,5 @@ def test_another_run_under_the_same_name_is_left_alone(make_config: MakeConfig) 
     run(config)
     before = (config.runs / config.name / "report.json").read_bytes()
     with pytest.raises(UserError, match="holds another run; give this evaluation another name"):
-        run(make_config(baselines=[], protocol={"name": "knn", "ks": [3]}))
+        run(make_config(baselines=[], protocols=[{"name": "knn", "ks": [3]}]))
     assert (config.runs / config.name / "report.json").read_bytes() == before
