@@ -8,6 +8,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from ssl_skel.augment import AUGMENTATIONS, Augment
 from ssl_skel.backbones import SkeletonEncoder
 from ssl_skel.batch import Batch
 from ssl_skel.config import RowConfig, RowOf
@@ -26,12 +27,18 @@ class SkeletonMAEConfig(RowConfig):
     name: Literal["skeleton_mae"] = "skeleton_mae"
     mask: Annotated[MaskConfig, RowOf(MASKS)] = UnionMaskConfig()
     """Which units are hidden; default as in SkeletonMAE (Wu et al., ICMEW 2023)."""
+    view: tuple[Annotated[RowConfig, RowOf(AUGMENTATIONS)], ...] = ()
+    """Rows of ``AUGMENTATIONS`` for what the encoder sees, while the target stays as the loader gave it: the features
+    learn to disregard what these change. A turn about the upright axis is of use on a store made with ``orient``,
+    where all targets face the same way. Ours; the papers augment input and target alike."""
     unit: Positive = 4
     """u, frames of a unit, which is hidden or seen as a whole (MAMP: 4)."""
     target: Literal["coordinate", "motion"] = "coordinate"
     """What is predicted of the encoder's stream: its values (SkeletonMAE), or their change (MAMP)."""
     motion_stride: Positive = 1
     """Frames that a change spans, for target motion (MAMP: 1)."""
+    loss_on: Literal["hidden", "all"] = "hidden"
+    """Which units count: those hidden (SkeletonMAE), or all, which with a ``view`` are no copies of the input."""
     normalize: bool = True
     """Scale each target unit by its own mean and deviation (MAMP, after MAE)."""
     normalize_eps: Annotated[float, Field(gt=0.0)] = 1e-6
@@ -121,6 +128,7 @@ class SkeletonMAE(Pretext):
             raise UserError(f"pretext.decoder_dim: must be a multiple of decoder_heads = {config.decoder_heads}")
         if config.target == "motion" and config.motion_stride >= net.num_frames:
             raise UserError(f"pretext.motion_stride: must be below the {net.num_frames} frames of a clip")
+        self.view = Augment(config.view, layout)
         self.mask = MASKS[config.mask.name](config.mask, layout)
         self.mask.check(net.num_frames // config.unit)
         self.decoder = Decoder(
@@ -138,9 +146,10 @@ class SkeletonMAE(Pretext):
         """Scalar ``loss`` of one batch with one draw a clip."""
         x = batch.x[:, 0]
         mask = self.mask(batch.rng, x, self.config.unit)[batch.present]
-        packed = self.encoder.pack(x, batch.present)
-        prediction = self.predict(packed, mask)
-        return {"loss": masked_mse(prediction, self.target(packed), mask, batch.present)}
+        seen = self.encoder.pack(self.view(x, batch.present, batch.rng), batch.present)
+        target = self.target(self.encoder.pack(x, batch.present))
+        counts = mask if self.config.loss_on == "hidden" else torch.ones_like(mask)
+        return {"loss": masked_mse(self.predict(seen, mask), target, counts, batch.present)}
 
     def predict(self, packed: Tensor, mask: Tensor) -> Tensor:
         """Stream (B, C, T, V) and mask (B, U, V), True = HIDDEN -> predicted units (B, U, V, u * C)."""

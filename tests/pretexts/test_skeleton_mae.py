@@ -166,3 +166,32 @@ def test_pooled_input_is_the_vector_that_probes_read():
 def test_options_that_do_not_fit_are_refused(options, message):
     with pytest.raises(UserError, match=message):
         mae(**options)
+
+
+def test_view_changes_what_the_encoder_sees_and_not_the_target() -> None:
+    larger = [{"name": "scale", "low": 3.0, "high": 3.0}]
+    plain, viewed = mae(normalize=False), mae(normalize=False, view=larger)
+    viewed.load_state_dict(plain.state_dict())
+    x = paths()
+    seen, target = [], []
+    for task in (plain, viewed):
+        task.eval()
+        task.encoder.backbone.register_forward_pre_hook(lambda net, args: seen.append(args[0]))
+        keep = task.target
+        task.target = lambda packed, keep=keep: target.append(packed) or keep(packed)  # type: ignore[method-assign]
+        task(batch(x))
+    assert torch.allclose(seen[1], 3 * seen[0])
+    assert torch.equal(target[1], target[0])
+
+
+def test_loss_on_all_counts_visible_units_too() -> None:
+    hidden, every = mae(normalize=False), mae(normalize=False, loss_on="all")
+    every.load_state_dict(hidden.state_dict())
+    x = paths()
+    loss = {name: task.eval()(batch(x))["loss"] for name, task in (("hidden", hidden), ("all", every))}
+    packed = every.encoder.pack(x[:, 0], torch.ones(2, 1, dtype=torch.bool))
+    mask = every.mask(batch(x).rng, x[:, 0], every.config.unit)[:, 0]
+    error = (every.predict(packed, mask) - every.target(packed)).square().mean(-1)
+    assert torch.allclose(loss["all"], error.mean())
+    assert torch.allclose(loss["hidden"], error[mask].mean())
+    assert not torch.allclose(loss["all"], loss["hidden"])
