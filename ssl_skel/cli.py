@@ -77,15 +77,17 @@ def convert(
 @app.command()
 def motions(
     store: StoreArgument,
-    overrides: Annotated[list[str] | None, typer.Argument(help="key=value, such as subjects=20.")] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Such as subjects=20.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option(help="Replace an existing store.")] = False,
 ) -> None:
     """Write the built-in motions, people acting in front of several cameras, as a store."""
-    from ssl_skel.config import parse_config, read_yaml
+    from ssl_skel.config import config_from_words
     from ssl_skel.data.convert import describe
     from ssl_skel.data.synthetic import SyntheticConfig, write_synthetic
 
-    options = {key: read_yaml(value, key) for key, _, value in (word.partition("=") for word in overrides or [])}
-    write_synthetic(store, parse_config(SyntheticConfig, options, "motions"))
+    write_synthetic(store, config_from_words(SyntheticConfig, overrides or [], "motions"), overwrite=overwrite)
     _show(describe(store), as_json=False)
 
 

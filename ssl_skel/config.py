@@ -104,6 +104,18 @@ def load_config(model: type[Model], path: Path | str, overrides: Iterable[str] =
     return parse_config(model, data, str(path))
 
 
+def config_from_words(model: type[Model], words: Iterable[str], source: str) -> Model:
+    """A config given by ``key.path=value`` words alone.
+
+    Raises:
+        UserError: as ``load_config``.
+    """
+    data: dict[str, Any] = {}
+    for word in words:
+        _override(data, word)
+    return parse_config(model, data, source)
+
+
 def parse_config(model: type[Model], data: Any, source: str) -> Model:
     """Check plain data against a model.
 

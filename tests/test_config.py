@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import Field
 
 from ssl_skel.config import RowConfig, RowOf, Section, dump_config, load_config, parse_config, read_yaml
 from ssl_skel.errors import UserError
@@ -47,7 +48,7 @@ class Run(Section):
     inner: Inner = Inner()
     folder: Path = Path("runs")
     span: tuple[float, float] = (0.5, 1.0)
-    paths: dict[str, Path | tuple[Path, ...]] = {}
+    paths: dict[str, Path | tuple[Path, ...]] = Field(default_factory=dict)
 
 
 GOOD = {"fruit": {"name": "apple"}}

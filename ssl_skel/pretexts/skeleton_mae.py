@@ -7,8 +7,8 @@ from typing import Annotated, ClassVar, Literal
 import torch
 from pydantic import Field
 from torch import Tensor, nn
+from torch.nn import functional
 
-from ssl_skel.augment import AUGMENTATIONS, Augment
 from ssl_skel.backbones import SkeletonEncoder
 from ssl_skel.batch import Batch
 from ssl_skel.config import RowConfig, RowOf
@@ -27,18 +27,18 @@ class SkeletonMAEConfig(RowConfig):
     name: Literal["skeleton_mae"] = "skeleton_mae"
     mask: Annotated[MaskConfig, RowOf(MASKS)] = UnionMaskConfig()
     """Which units are hidden; default as in SkeletonMAE (Wu et al., ICMEW 2023)."""
-    view: tuple[Annotated[RowConfig, RowOf(AUGMENTATIONS)], ...] = ()
-    """Rows of ``AUGMENTATIONS`` for what the encoder sees, while the target stays as the loader gave it: the features
-    learn to disregard what these change. A turn about the upright axis is of use on a store made with ``orient``,
-    where all targets face the same way. Ours; the papers augment input and target alike."""
     unit: Positive = 4
     """u, frames of a unit, which is hidden or seen as a whole (MAMP: 4)."""
     target: Literal["coordinate", "motion"] = "coordinate"
     """What is predicted of the encoder's stream: its values (SkeletonMAE), or their change (MAMP)."""
     motion_stride: Positive = 1
     """Frames that a change spans, for target motion (MAMP: 1)."""
+    target_frame: Literal["input", "body"] = "input"
+    """Axes of the target. input: those of what the encoder sees. body: turned about the upright axis so that the first
+    person faces the camera as the clip begins; with rotation among the augmentations the same target is then asked
+    of every viewpoint, and the features learn to disregard it. Ours; needs three coordinates, y up."""
     loss_on: Literal["hidden", "all"] = "hidden"
-    """Which units count: those hidden (SkeletonMAE), or all, which with a ``view`` are no copies of the input."""
+    """Which units count: those hidden (SkeletonMAE), or all: in the body's axes none is a copy of the input."""
     normalize: bool = True
     """Scale each target unit by its own mean and deviation (MAMP, after MAE)."""
     normalize_eps: Annotated[float, Field(gt=0.0)] = 1e-6
@@ -97,6 +97,25 @@ class Decoder(nn.Module):
         return self.leave(self.norm(x))
 
 
+def face_camera(x: Tensor, layout: SkeletonLayout) -> Tensor:
+    """Turn each clip about the upright axis so that its first person's ``across`` line lies along x.
+
+    The line is the sum of its directions in the first eighth of the frames, at least one; left comes to
+    lie at smaller x, as in someone who faces a Kinect. A body without such a line stays as it is.
+
+    Args:
+        x: joints (N, 3, T, V, M), y up.
+    """
+    left, right = layout.across
+    frames = max(1, x.shape[2] // 8)
+    line = x[:, 0::2, :frames, right, 0] - x[:, 0::2, :frames, left, 0]
+    cos, sin = functional.normalize(functional.normalize(line, dim=1).sum(2), dim=1).unbind(1)
+    cos = torch.where((cos == 0) & (sin == 0), torch.ones_like(cos), cos)
+    cos, sin = (value.view(-1, 1, 1, 1) for value in (cos, sin))
+    across, up, depth = x.unbind(1)
+    return torch.stack([cos * across + sin * depth, up, cos * depth - sin * across], 1)
+
+
 class SkeletonMAE(Pretext):
     """Masked autoencoding of a skeleton sequence, on any backbone.
 
@@ -126,9 +145,10 @@ class SkeletonMAE(Pretext):
             raise UserError(f"pretext.unit: {net.num_frames} frames are no multiple of {config.unit}; change one")
         if config.decoder_dim % config.decoder_heads:
             raise UserError(f"pretext.decoder_dim: must be a multiple of decoder_heads = {config.decoder_heads}")
+        if config.target_frame == "body" and net.channels != 3:
+            raise UserError(f"pretext.target_frame: body needs 3 coordinates, the store has {net.channels}; use input")
         if config.target == "motion" and config.motion_stride >= net.num_frames:
             raise UserError(f"pretext.motion_stride: must be below the {net.num_frames} frames of a clip")
-        self.view = Augment(config.view, layout)
         self.mask = MASKS[config.mask.name](config.mask, layout)
         self.mask.check(net.num_frames // config.unit)
         self.decoder = Decoder(
@@ -146,10 +166,11 @@ class SkeletonMAE(Pretext):
         """Scalar ``loss`` of one batch with one draw a clip."""
         x = batch.x[:, 0]
         mask = self.mask(batch.rng, x, self.config.unit)[batch.present]
-        seen = self.encoder.pack(self.view(x, batch.present, batch.rng), batch.present)
-        target = self.target(self.encoder.pack(x, batch.present))
+        prediction = self.predict(self.encoder.pack(x, batch.present), mask)
+        facing = face_camera(x, self.layout) if self.config.target_frame == "body" else x
+        target = self.target(self.encoder.pack(facing, batch.present))
         counts = mask if self.config.loss_on == "hidden" else torch.ones_like(mask)
-        return {"loss": masked_mse(self.predict(seen, mask), target, counts, batch.present)}
+        return {"loss": masked_mse(prediction, target, counts, batch.present)}
 
     def predict(self, packed: Tensor, mask: Tensor) -> Tensor:
         """Stream (B, C, T, V) and mask (B, U, V), True = HIDDEN -> predicted units (B, U, V, u * C)."""

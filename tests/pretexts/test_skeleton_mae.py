@@ -14,7 +14,7 @@ from ssl_skel.config import RowConfig, parse_config
 from ssl_skel.errors import UserError
 from ssl_skel.layout import LAYOUTS
 from ssl_skel.pretexts.masking import MASKS
-from ssl_skel.pretexts.skeleton_mae import SkeletonMAE, SkeletonMAEConfig
+from ssl_skel.pretexts.skeleton_mae import SkeletonMAE, SkeletonMAEConfig, face_camera
 
 LAYOUT = LAYOUTS["kinect20"]
 TINY: dict[str, dict[str, Any]] = {"mpae_net": {"channels": [16, 16], "strides": [2, 2]}}
@@ -168,20 +168,31 @@ def test_options_that_do_not_fit_are_refused(options, message):
         mae(**options)
 
 
-def test_view_changes_what_the_encoder_sees_and_not_the_target() -> None:
-    larger = [{"name": "scale", "low": 3.0, "high": 3.0}]
-    plain, viewed = mae(normalize=False), mae(normalize=False, view=larger)
-    viewed.load_state_dict(plain.state_dict())
+def test_the_body_frame_is_the_same_from_every_side() -> None:
+    x = paths(persons=2)[:, 0]
+    faced = face_camera(x, LAYOUT)
+    left, right = (faced[:, :, :2, joint, 0] for joint in LAYOUT.across)
+    line = torch.nn.functional.normalize((right - left)[:, 0::2], dim=1).sum(2)
+    assert torch.allclose(line[:, 1], torch.zeros(2), atol=1e-5)
+    assert (line[:, 0] > 0).all()
+    for degrees in (30.0, 170.0, -95.0):
+        angle = torch.deg2rad(torch.tensor(degrees))
+        matrix = torch.tensor([[angle.cos(), 0, angle.sin()], [0, 1, 0], [-angle.sin(), 0, angle.cos()]])
+        turned = torch.einsum("dc,nctvm->ndtvm", matrix, x)
+        assert torch.allclose(face_camera(turned, LAYOUT), faced, atol=1e-5)
+    nobody = torch.zeros_like(x)
+    assert torch.equal(face_camera(nobody, LAYOUT), nobody)
+
+
+def test_the_body_frame_concerns_the_target_alone() -> None:
+    plain, body = mae(normalize=False), mae(normalize=False, target_frame="body")
+    body.load_state_dict(plain.state_dict())
     x = paths()
-    seen, target = [], []
-    for task in (plain, viewed):
-        task.eval()
-        task.encoder.backbone.register_forward_pre_hook(lambda net, args: seen.append(args[0]))
-        keep = task.target
-        task.target = lambda packed, keep=keep: target.append(packed) or keep(packed)  # type: ignore[method-assign]
-        task(batch(x))
-    assert torch.allclose(seen[1], 3 * seen[0])
-    assert torch.equal(target[1], target[0])
+    present = torch.ones(2, 1, dtype=torch.bool)
+    mask = body.mask(batch(x).rng, x[:, 0], body.config.unit)[:, 0]
+    prediction = plain.eval().predict(plain.encoder.pack(x[:, 0], present), mask)
+    target = body.target(body.encoder.pack(face_camera(x[:, 0], LAYOUT), present))
+    assert torch.allclose(body.eval()(batch(x))["loss"], (prediction - target).square().mean(-1)[mask].mean())
 
 
 def test_loss_on_all_counts_visible_units_too() -> None:
