@@ -11,7 +11,7 @@ from ssl_skel.augment import AUGMENTATIONS
 from ssl_skel.backbones import BACKBONES
 from ssl_skel.config import RowConfig, RowOf, Section
 from ssl_skel.pretexts import PRETEXTS
-from ssl_skel.training.loop import TrainConfig
+from ssl_skel.training.config import TrainConfig
 from ssl_skel.training.optim import OptimConfig
 
 
@@ -28,6 +28,8 @@ class DataConfig(Section):
     """T, frames that each crop is resampled to (CTR-GCN, Chen et al., ICCV 2021: 64)."""
     crop: tuple[float, float] = (0.5, 1.0)
     """Smallest and largest share of a clip that is cropped, at a random place (CTR-GCN: 0.5 to 1)."""
+    min_frames: Annotated[int, Field(ge=1)] = 16
+    """A crop is never shorter than this, or than the clip. CTR-GCN takes 64 on NTU, whose clips are long."""
     resident: Literal["auto", "never", "always"] = "auto"
     """Whether the store's joints are moved whole to the device; auto does so where they fit easily."""
 

@@ -97,6 +97,7 @@ def _training_loader(
         split.train,
         num_frames=config.data.num_frames,
         crop=config.data.crop,
+        min_frames=config.data.min_frames,
         batch_size=config.train.loader_batch(accelerator.num_processes),
         num_views=pretext.num_views,
         shuffle=True,

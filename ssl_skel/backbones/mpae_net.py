@@ -193,10 +193,9 @@ class MPA(nn.Module):
     Paper silent: fusion. Each part's output, through a 1x1 convolution, is added to its joints.
     Paper silent: norms and residuals. A norm after the sigmoid (whose output is small and all
     positive), a residual around, ReLU after, as in ST-TR, the paper's baseline.
-    Paper silent: parts of the next layer: this layer's part branch, likewise normed and residual.
 
     Shape:
-        joints (B, T, V, dim_in), parts (B, T, P, dim_in) -> (B, T, V, dim), (B, T, P, dim)
+        joints (B, T, V, dim_in), parts (B, T, P, dim_in) -> fused (B, T, V, dim), parts (B, T, P, dim)
     """
 
     def __init__(self, dim_in: int, dim: int, heads: int, layout: SkeletonLayout, norm: str) -> None:
@@ -206,14 +205,13 @@ class MPA(nn.Module):
         self.owner: Tensor  # (V, P), 1 where a joint belongs to a part
         self.register_buffer("owner", torch.from_numpy(layout.membership("body").T.copy()), persistent=False)
         self.fuse = nn.Linear(dim, dim, bias=False)
-        self.norm, self.part_norm = Norm(dim, norm), Norm(dim, norm)
+        self.norm = Norm(dim, norm)
         self.skip = nn.Identity() if dim_in == dim else nn.Linear(dim_in, dim, bias=False)
-        self.part_skip = nn.Identity() if dim_in == dim else nn.Linear(dim_in, dim, bias=False)
 
     def forward(self, joints: Tensor, parts: Tensor) -> tuple[Tensor, Tensor]:
         of_joints, of_parts = self.joint(joints).sigmoid(), self.part(parts).sigmoid()
         fused = self.norm(of_joints + torch.matmul(self.owner, self.fuse(of_parts)))
-        return (fused + self.skip(joints)).relu_(), (self.part_norm(of_parts) + self.part_skip(parts)).relu_()
+        return (fused + self.skip(joints)).relu_(), of_parts
 
 
 class MTE(nn.Module):
@@ -252,29 +250,55 @@ class MTE(nn.Module):
         return self.norm(scales.permute(0, 2, 3, 1))
 
 
+class Carry(nn.Module):
+    """Parts on their way to the next layer.
+
+    Paper silent: what the next layer's parts are. Here MPA's part output, normed, with a residual
+    and ReLU as for joints; a temporal stride takes the mean of its frames.
+
+    Shape:
+        before (B, T, P, dim_in), after (B, T, P, dim) -> (B, T / stride, P, dim)
+    """
+
+    def __init__(self, dim_in: int, dim: int, stride: int, norm: str) -> None:
+        super().__init__()
+        self.stride, self.norm = stride, Norm(dim, norm)
+        self.skip = nn.Identity() if dim_in == dim else nn.Linear(dim_in, dim, bias=False)
+
+    def forward(self, before: Tensor, after: Tensor) -> Tensor:
+        parts = (self.norm(after) + self.skip(before)).relu_()
+        return parts.unflatten(1, (-1, self.stride)).mean(2) if self.stride > 1 else parts
+
+
 class Layer(nn.Module):
     """MPA, then MTE on the fused joints; a residual around both.
 
-    Paper silent: the residual (1x1 convolution and norm where the shape changes, ReLU after), and
-    how parts follow a temporal stride: by the mean of the frames.
+    Paper silent: the residual: 1x1 convolution and norm where the shape changes, ReLU after.
 
+    Args:
+        dim_in, dim: channels in and out.
+        stride: frames in per frame out.
+        last: no layer follows, so parts end here.
     Shape:
         joints (B, T, V, dim_in), parts (B, T, P, dim_in) -> (B, T / stride, V, dim), (B, T / stride, P, dim)
     """
 
-    def __init__(self, dim_in: int, dim: int, stride: int, config: MPAENetConfig, layout: SkeletonLayout) -> None:
+    def __init__(
+        self, dim_in: int, dim: int, stride: int, config: MPAENetConfig, layout: SkeletonLayout, last: bool
+    ) -> None:
         super().__init__()
         self.stride = stride
         self.mpa = MPA(dim_in, dim, config.plan.heads, layout, config.norm)
         self.mte = MTE(dim, stride, config.reduction, config.norm)
+        self.carry = None if last else Carry(dim_in, dim, stride, config.norm)
         same = dim_in == dim and stride == 1
         self.skip = nn.Identity() if same else nn.Sequential(nn.Linear(dim_in, dim, bias=False), Norm(dim, config.norm))
 
     def forward(self, joints: Tensor, parts: Tensor) -> tuple[Tensor, Tensor]:
-        fused, parts = self.mpa(joints, parts)
-        if self.stride > 1:
-            joints, parts = joints[:, :: self.stride], parts.unflatten(1, (-1, self.stride)).mean(2)
-        return (self.mte(fused) + self.skip(joints)).relu_(), parts
+        fused, of_parts = self.mpa(joints, parts)
+        if self.carry is not None:
+            parts = self.carry(parts, of_parts)
+        return (self.mte(fused) + self.skip(joints[:, :: self.stride])).relu_(), parts
 
 
 class MPAENet(Backbone):
@@ -302,8 +326,8 @@ class MPAENet(Backbone):
         self.dim, self.t_stride = widths[-1], self.patch * math.prod(strides)
         self.ppe = PPE(channels * self.patch, widths[0], layout, config.norm)
         self.layers = nn.ModuleList(
-            Layer(dim_in, dim, stride, config, layout)
-            for dim_in, dim, stride in zip((widths[0], *widths[:-1]), widths, strides, strict=True)
+            Layer(widths[max(at - 1, 0)], width, stride, config, layout, last=at == len(widths) - 1)
+            for at, (width, stride) in enumerate(zip(widths, strides, strict=True))
         )
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:

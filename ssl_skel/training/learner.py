@@ -43,7 +43,7 @@ class Learner:
     ) -> None:
         self.task, self.accelerator, self.clip = task.to(accelerator.device), accelerator, optim.clip_grad or math.inf
         if accelerator.num_processes > 1 and accelerator.device.type == "cuda":
-            nn.SyncBatchNorm.convert_sync_batchnorm(task)  # type: ignore[no-untyped-call]
+            nn.SyncBatchNorm.convert_sync_batchnorm(task)
         self.optimizer = make_optimizer(task, optim, groups)
         self.parameters = [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
         self.ema = _average(task, ema) if ema else None

@@ -1,0 +1,81 @@
+"""Packing and pooling of persons; absent ones must not matter."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from ssl_skel.backbones import BACKBONES, SkeletonEncoder, build_encoder, pool_persons
+from ssl_skel.backbones.mpae_net import MPAENetConfig
+from ssl_skel.layout import LAYOUTS
+from ssl_skel.streams import to_stream
+
+LAYOUT = LAYOUTS["sbu15"]
+
+
+def encoder(row: str = "mpae_net", stream: str = "joint") -> SkeletonEncoder:
+    torch.manual_seed(0)
+    options = {"size": "tiny"} if row == "mpae_net" else {}
+    config = BACKBONES[row].Config(**options)
+    return build_encoder(config, LAYOUT, channels=3, num_frames=16, stream=stream)
+
+
+def clips(persons: int) -> tuple[Tensor, Tensor]:
+    x = torch.randn(4, 3, 16, LAYOUT.num_joints, persons, generator=torch.Generator().manual_seed(0))
+    present = torch.ones(4, persons, dtype=torch.bool)
+    present[1:3, 1:] = False
+    return x, present
+
+
+@pytest.mark.parametrize("row", BACKBONES)
+@pytest.mark.parametrize("persons", [1, 2])
+@pytest.mark.parametrize("train", [False, True], ids=["eval", "train"])
+def test_absent_persons_do_not_matter(row: str, persons: int, train: bool) -> None:
+    net = encoder(row).train(train)
+    x, present = clips(persons)
+    start = {name: value.clone() for name, value in net.state_dict().items()}
+    out = net(x, present)
+    net.load_state_dict(start)
+    noise = torch.where(present[:, None, None, None], x, torch.full_like(x, 1e3))
+    assert out.shape == (4, net.dim)
+    assert torch.equal(net(noise, present), out)
+
+
+def test_a_clip_is_the_mean_of_its_persons() -> None:
+    net = encoder().eval()
+    x, present = clips(2)
+    out = net(x, present)
+    for row in range(4):
+        persons = [m for m in range(2) if present[row, m]]
+        each = [net.backbone(x[row : row + 1, ..., m]).mean((2, 3))[0] for m in persons]
+        torch.testing.assert_close(out[row], torch.stack(each).mean(0), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("stream", ["joint", "bone", "joint_motion", "bone_motion"])
+def test_the_encoder_owns_its_stream(stream: str) -> None:
+    net = encoder(stream=stream).eval()
+    x, present = clips(2)
+    packed = net.pack(x, present)
+    expected = [to_stream(x, stream, LAYOUT)[n, ..., m] for n in range(4) for m in range(2) if present[n, m]]
+    torch.testing.assert_close(packed, torch.stack(expected))
+    torch.testing.assert_close(net.forward_features(x, present), net.backbone(packed))
+
+
+def test_mask_counts_packed_persons() -> None:
+    net = encoder().eval()
+    x, present = clips(2)
+    mask = torch.rand(int(present.sum()), 8, LAYOUT.num_joints) < 0.5
+    assert net.forward_features(x, present, mask).shape[0] == mask.shape[0]
+
+
+def test_pool_persons_is_a_mean_a_clip() -> None:
+    present = torch.tensor([[True, True], [False, True], [False, False]])
+    pooled = pool_persons(torch.tensor([[1.0], [3.0], [5.0]]), present)
+    assert pooled.flatten().tolist() == [2.0, 5.0, 0.0]
+
+
+def test_config_picks_the_preset_and_overrides_it() -> None:
+    plan = MPAENetConfig(size="tiny", strides=(1, 1)).plan
+    assert plan.strides == (1, 1)
+    assert plan.channels == MPAENetConfig(size="tiny").plan.channels
