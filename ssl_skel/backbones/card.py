@@ -57,11 +57,11 @@ class EncoderCard(Section):
     """C, coordinates a joint."""
     backbone: dict[str, Any]
     """Resolved config of its row in ``BACKBONES``."""
-    normalization: dict[str, Any] = {}
+    normalization: dict[str, Any] = Field(default_factory=dict)
     """How the store normalised its clips; new clips need the same."""
     pretext: dict[str, Any] | None = None
     """Config of the pretext that trained it; None: fresh or supervised weights."""
-    data: dict[str, Any] = {}
+    data: dict[str, Any] = Field(default_factory=dict)
     """What it was trained on: hash of the store, split, hashes of rows and of contents."""
     seed: int = 0
     """Seed of the run."""
@@ -129,7 +129,7 @@ def load_encoder(path: Path) -> tuple[SkeletonEncoder, EncoderCard]:
     source = str(folder / CARD)
     layout = parse_layout(card.layout, f"{source}: layout")
     row = card.backbone.get("name")
-    if row not in BACKBONES:
+    if not isinstance(row, str) or row not in BACKBONES:
         raise UserError(f"{source}: backbone.name: unknown {row!r}; this version knows {', '.join(BACKBONES)}")
     if card.stream not in STREAMS:
         raise UserError(f"{source}: stream: unknown {card.stream!r}; this version knows {', '.join(STREAMS)}")

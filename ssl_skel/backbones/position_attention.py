@@ -85,8 +85,8 @@ class _PositionAttention(torch.autograd.Function):
 
 def _forward(qkv: Tensor, out: Tensor, tables: Tables) -> _Saved:
     """One sweep: (n, V, 3, H, d); fills ``out`` (n, V, H, d)."""
-    frames, tokens, heads, width = out.shape
-    rows = qkv.permute(2, 0, 3, 1, 4).reshape(3, -1, tokens, width)
+    tokens, width = out.shape[1], out.shape[3]
+    rows = qkv.permute(2, 0, 3, 1, 4).clone(memory_format=torch.contiguous_format).view(3, -1, tokens, width)
     q, k, v = rows
     weight = torch.matmul(q, tables.gate).add_(tables.bias).sigmoid_()  # (R, V)
     q.mul_(width**-0.5)

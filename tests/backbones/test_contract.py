@@ -77,7 +77,9 @@ def test_hidden_input_has_no_influence(net: Backbone, train: bool, unit: int) ->
         net.zero_grad()
         out = net(x.masked_fill(hidden, fill), mask)
         out.square().sum().backward()
-        seen.append([out.detach(), *net.state_dict().values(), *(p.grad for p in net.parameters() if p.grad is not None)])
+        seen.append(
+            [out.detach(), *net.state_dict().values(), *(p.grad for p in net.parameters() if p.grad is not None)]
+        )
         seen[-1] = [value.clone() for value in seen[-1]]
     for other in seen[1:]:
         assert all(torch.equal(a, b) for a, b in zip(seen[0], other, strict=True))
@@ -130,7 +132,9 @@ def test_bfloat16_is_close(net: Backbone) -> None:
         with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
             out = net(clip(net), some_hidden(net))
         (out.float() * weight).sum().backward()
-        results.append((out.detach().float(), torch.cat([p.grad.flatten() for p in net.parameters() if p.grad is not None])))
+        results.append(
+            (out.detach().float(), torch.cat([p.grad.flatten() for p in net.parameters() if p.grad is not None]))
+        )
     (full, full_grad), (half, half_grad) = results
     assert (half - full).norm() < 0.05 * full.norm()
     assert nn.functional.cosine_similarity(full_grad, half_grad, dim=0) > 0.95

@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 
 from ssl_skel.backbones import BACKBONES, SkeletonEncoder, build_encoder, pool_persons
-from ssl_skel.backbones.mpae_net import MPAENetConfig
 from ssl_skel.layout import LAYOUTS
 from ssl_skel.streams import to_stream
 
@@ -73,9 +72,3 @@ def test_pool_persons_is_a_mean_a_clip() -> None:
     present = torch.tensor([[True, True], [False, True], [False, False]])
     pooled = pool_persons(torch.tensor([[1.0], [3.0], [5.0]]), present)
     assert pooled.flatten().tolist() == [2.0, 5.0, 0.0]
-
-
-def test_config_picks_the_preset_and_overrides_it() -> None:
-    plan = MPAENetConfig(size="tiny", strides=(1, 1)).plan
-    assert plan.strides == (1, 1)
-    assert plan.channels == MPAENetConfig(size="tiny").plan.channels

@@ -1,0 +1,272 @@
+"""MPAE-Net: every equation against a loop that follows the paper, the budget, and that it learns."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from ssl_skel.backbones import position_attention as module
+from ssl_skel.backbones.mpae_net import MPA, MTE, PPE, Layer, MPAENet, MPAENetConfig, PositionAttention
+from ssl_skel.backbones.position_attention import Tables, position_attention
+from ssl_skel.config import RowConfig, parse_config
+from ssl_skel.errors import UserError
+from ssl_skel.layout import LAYOUTS, SkeletonLayout, parse_layout
+
+SBU = LAYOUTS["sbu15"]
+
+
+def attention_loop(qkv: Tensor, tables: Tables) -> Tensor:
+    """Sec. 3.2, one frame, head and pair of tokens at a time."""
+    pq, pk, pv, graph, gate, bias = tables
+    heads, tokens, width = len(graph), len(pq), pq.shape[-1]
+    out = []
+    for frame in qkv.unflatten(2, (3, heads, width)):
+        for i in range(tokens):
+            for h in range(heads):
+                q = frame[i, 0, h]
+                w = torch.sigmoid((q * gate).sum() + bias[0])
+                scores = []
+                for j in range(tokens):
+                    k = frame[j, 1, h]
+                    scores.append(w * q.dot(k) + (1 - w) * (q.dot(pq[i, j]) + k.dot(pk[i, j])))
+                share = (torch.stack(scores) / math.sqrt(width)).softmax(0)
+                told = [(share[j] + graph[h, i, j]) * (frame[j, 2, h] + pv[i, j]) for j in range(tokens)]
+                out.append(torch.stack(told).sum(0))
+    return torch.stack(out).view(len(qkv), tokens, heads * width)
+
+
+def random_attention(frames: int, tokens: int, heads: int, width: int) -> tuple[Tensor, Tables]:
+    def draw(*shape: int) -> Tensor:
+        return torch.randn(*shape, dtype=torch.float64, generator=source, requires_grad=True)
+
+    source = torch.Generator().manual_seed(frames + tokens)
+    pairs = [draw(tokens, tokens, width) for _ in range(3)]
+    return draw(frames, tokens, 3 * heads * width), Tables(*pairs, draw(heads, tokens, tokens), draw(width), draw(1))
+
+
+@given(st.integers(1, 5), st.integers(1, 6), st.integers(1, 3), st.integers(1, 4))
+@settings(max_examples=12, deadline=None)
+def test_attention_and_its_gradient_are_the_equations(frames: int, tokens: int, heads: int, width: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_SWEEP", 2 * heads * tokens**2)  # two frames a sweep, the last may hold one
+        qkv, tables = random_attention(frames, tokens, heads, width)
+        out, expected = position_attention(qkv, tables), attention_loop(qkv, tables)
+        torch.testing.assert_close(out, expected)
+        weight = torch.randn_like(out)
+        got, wanted = (torch.autograd.grad(y, (qkv, *tables), weight) for y in (out, expected))
+        torch.testing.assert_close(got, wanted)
+
+
+def test_attention_gradient_is_the_numerical_one() -> None:
+    qkv, tables = random_attention(3, 4, 2, 3)
+    assert torch.autograd.gradcheck(lambda x, *rest: position_attention(x, Tables(*rest)), (qkv, *tables))
+
+
+def test_graph_starts_from_the_bones() -> None:
+    branch = PositionAttention(8, 8, 2, torch.from_numpy(SBU.adjacency("joint")))
+    row = branch.graph[0, SBU.joints.index("left_elbow")]
+    near = {SBU.joints[j] for j in row.nonzero().flatten().tolist()}
+    assert near == {"left_shoulder", "left_elbow", "left_hand"}
+    torch.testing.assert_close(branch.graph.sum(-1), torch.ones(2, SBU.num_joints))
+
+
+def test_ppe_parts_are_means_of_visible_joints() -> None:
+    torch.manual_seed(0)
+    ppe = PPE(3, 8, SBU, "layer").eval()
+    x = torch.randn(2, 4, SBU.num_joints, 3)
+    hidden = torch.rand(2, 4, SBU.num_joints) < 0.5
+    hidden[0, 0, list(SBU.body[1])] = True
+    joints, parts = ppe(x, hidden)
+    for b in range(2):
+        for t in range(4):
+            for p, group in enumerate(SBU.body):
+                seen = [ppe.expand(x[b, t, j]) for j in group if not hidden[b, t, j]]
+                expected = ppe.embed(torch.stack(seen).mean(0)) if seen else ppe.part_token
+                torch.testing.assert_close(parts[b, t, p], expected)
+            for j in range(SBU.num_joints):
+                feature = ppe.mask_token if hidden[b, t, j] else ppe.expand(x[b, t, j])
+                torch.testing.assert_close(joints[b, t, j], feature + ppe.joint[j])
+
+
+def test_ppe_norms_see_only_visible_joints() -> None:
+    """Running statistics after one masked batch are those of the visible joints alone."""
+    torch.manual_seed(0)
+    ppe = PPE(3, 8, SBU, "batch")
+    x, hidden = torch.randn(4, 4, SBU.num_joints, 3), torch.rand(4, 4, SBU.num_joints) < 0.5
+    ppe(x, hidden)
+    lifted = ppe.expand[0](x[~hidden])
+    torch.testing.assert_close(ppe.expand[1].norm.running_mean, 0.1 * lifted.mean(0))
+    torch.testing.assert_close(ppe.expand[1].norm.running_var, 0.9 + 0.1 * lifted.var(0))
+
+
+def test_mpa_adds_each_part_to_its_joints() -> None:
+    torch.manual_seed(0)
+    mpa = MPA(8, 16, 2, SBU, "layer")
+    joints, parts = torch.randn(2, 3, SBU.num_joints, 8), torch.randn(2, 3, len(SBU.body), 8)
+    fused, of_parts = mpa(joints, parts)
+    of_joints = mpa.joint(joints).sigmoid()
+    torch.testing.assert_close(of_parts, mpa.part(parts).sigmoid())
+    for p, group in enumerate(SBU.body):
+        for j in group:
+            both = mpa.norm(of_joints[:, :, j] + mpa.fuse(of_parts[:, :, p]))
+            torch.testing.assert_close(fused[:, :, j], (both + mpa.skip(joints[:, :, j])).relu())
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_mte_is_the_equations(stride: int) -> None:
+    """Squeeze over joints, gate each frame and channel (Eqs. 8-10), three branches over time (Eq. 11)."""
+    torch.manual_seed(0)
+    dim, frames, joints = 8, 10, 3
+    mte = MTE(dim, stride, 4, "layer")
+    x = torch.randn(1, frames, joints, dim)
+    scaled = torch.empty(frames, joints, dim)
+    for t in range(frames):
+        squeezed = sum(x[0, t, v] for v in range(joints)) / joints
+        scaled[t] = x[0, t] * torch.sigmoid(mte.squeeze(squeezed))
+    lifted = mte.reduce(scaled)
+    near, far, peak = lifted[..., :2], lifted[..., 2:4], lifted[..., 4:]
+    expected = []
+    for t in range(0, frames, stride):
+        for v in range(joints):
+            row = []
+            for branch, conv, dilation in ((near, mte.near, 1), (far, mte.far, 2)):
+                at = [(k, t + (k - 2) * dilation) for k in range(5)]
+                row.append(sum(conv.weight[:, :, k, 0] @ branch[s, v] for k, s in at if 0 <= s < frames))
+            row.append(torch.stack([peak[s, v] for s in (t - 1, t, t + 1) if 0 <= s < frames]).amax(0))
+            expected.append(mte.norm(torch.cat(row)))
+    torch.testing.assert_close(mte(x)[0].flatten(0, 1), torch.stack(expected))
+
+
+def test_layer_is_mpa_then_mte_with_a_residual() -> None:
+    torch.manual_seed(0)
+    layer = Layer(8, 16, 2, MPAENetConfig(channels=(8, 16), strides=(1, 2), heads=2, norm="layer"), SBU, last=False)
+    joints, parts = torch.randn(2, 4, SBU.num_joints, 8), torch.randn(2, 4, len(SBU.body), 8)
+    out, carried = layer(joints, parts)
+    fused, of_parts = layer.mpa(joints, parts)
+    torch.testing.assert_close(out, (layer.mte(fused) + layer.skip(joints[:, ::2])).relu())
+    full = (layer.carry.norm(of_parts) + layer.carry.skip(parts)).relu()
+    torch.testing.assert_close(carried, (full[:, 0::2] + full[:, 1::2]) / 2)
+
+
+def test_base_has_the_published_size() -> None:
+    """One stream: 2.9 M parameters, 2.2 GFLOPs (MPAE-Net, Table 5), within 10 %.
+
+    The field counts a multiply-add as one operation, for two persons, 64 frames and 25 joints;
+    torch's counter counts it as two. The 60-class head is included.
+    """
+    net = MPAENet(MPAENetConfig(), LAYOUTS["ntu25"], 3, 64).eval()
+    head = nn.Linear(net.dim, 60)
+    parameters = sum(weight.numel() for weight in [*net.parameters(), *head.parameters()])
+    assert abs(parameters / 2.9e6 - 1) < 0.1
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        head(net(torch.randn(2, 3, 64, 25)).mean((2, 3)))
+    assert abs(counter.get_total_flops() / 2 / 2.2e9 - 1) < 0.1
+
+
+def test_base_has_the_papers_layers() -> None:
+    net = MPAENet(MPAENetConfig(), LAYOUTS["ntu25"], 3, 64)
+    assert [layer.mpa.fuse.out_features for layer in net.layers] == [64] * 4 + [128] * 3 + [256] * 3
+    assert [layer.stride for layer in net.layers] == [1, 1, 1, 1, 2, 1, 1, 2, 1, 1]
+    assert all(len(layer.mpa.joint.graph) == 8 for layer in net.layers)
+    assert net.layers[9].mte.squeeze[0].out_features == 256 // 8
+
+
+@pytest.mark.parametrize("norm", ["batch", "layer"])
+def test_patches_read_every_frame_and_hide_together(norm: str) -> None:
+    torch.manual_seed(0)
+    net = MPAENet(MPAENetConfig(size="tiny", patch=4, strides=(1, 1), norm=norm), SBU, 3, 16).eval()
+    x = torch.randn(1, 3, 16, SBU.num_joints)
+    assert net(x).shape == (1, net.dim, 4, SBU.num_joints)
+    for t in range(16):
+        moved = x.clone()
+        moved[:, :, t] += 1
+        assert not torch.equal(net(moved), net(x))
+    one = torch.zeros(1, 16, SBU.num_joints, dtype=torch.bool)
+    one[:, 5] = True
+    torch.testing.assert_close(net(x, one), net(x, one.unflatten(1, (4, 4)).any(2)))
+
+
+def one_joint() -> SkeletonLayout:
+    alone = ((0,),)
+    return replace(
+        SBU, name="dot", joints=("dot",), parents=(0,), mirror=(0,), centre=0, across=(0, 0),
+        body=alone, part=alone, body_names=("dot",), part_names=("dot",),
+    )  # fmt: skip
+
+
+HAND = parse_layout(
+    {
+        "name": "hand3", "joints": ["wrist", "left_tip", "right_tip"],
+        "bones": {"left_tip": "wrist", "right_tip": "wrist"}, "centre": "wrist", "across": ["left_tip", "right_tip"],
+        "body": {"palm": ["wrist"], "fingers": ["left_tip", "right_tip"]},
+        "part": {"palm": ["wrist"], "left": ["left_tip"], "right": ["right_tip"]},
+    },
+    "hand3",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("layout", [one_joint(), HAND], ids=lambda layout: layout.name)
+def test_a_users_layout_and_a_single_frame(layout: SkeletonLayout) -> None:
+    net = MPAENet(MPAENetConfig(size="tiny", patch=1, strides=(1, 1)), layout, 2, 1)
+    out = net(torch.randn(2, 2, 1, layout.num_joints))
+    assert out.shape == (2, net.dim, 1, layout.num_joints)
+    out.sum().backward()
+
+
+@pytest.mark.parametrize("norm", ["batch", "layer"])
+def test_a_tiny_network_learns_a_batch_by_heart(norm: str) -> None:
+    torch.manual_seed(0)
+    net = MPAENet(MPAENetConfig(size="tiny", norm=norm), SBU, 3, 16)
+    head = nn.Linear(net.dim, 8)
+    weights = [*net.parameters(), *head.parameters()]
+    optimiser = torch.optim.AdamW(weights, lr=3e-3)
+    x, label = torch.randn(16, 3, 16, SBU.num_joints), torch.arange(16) % 8
+    for _ in range(40):
+        loss = nn.functional.cross_entropy(head(net(x).mean((2, 3))), label)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    assert loss < 0.1
+
+
+def test_layer_norm_does_not_mix_samples() -> None:
+    torch.manual_seed(0)
+    net = MPAENet(MPAENetConfig(size="tiny", norm="layer"), SBU, 3, 16).train()
+    x = torch.randn(3, 3, 16, SBU.num_joints)
+    torch.testing.assert_close(net(x)[:1], net(x[:1]), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"size": "bas"}, "size: unknown 'bas'; did you mean 'base'"),
+        ({"channels": [64, 64]}, "channels names 2 layers and strides 10"),
+        ({"channels": [60] * 10}, "each must be at least 4 and a multiple of heads = 8"),
+        ({"strides": [0] * 10}, "each must be 1 or more"),
+        ({"chanels": [64]}, "chanels: unknown key; did you mean 'channels'"),
+        ({"norm": "group"}, "norm: unknown 'group'"),
+        ({"heads": 0}, "heads"),
+    ],
+)
+def test_a_config_that_cannot_be_built_says_why(options: dict[str, object], message: str) -> None:
+    with pytest.raises(UserError, match=message.replace("[", r"\[")):
+        parse_config(MPAENetConfig, {"name": "mpae_net", **options}, "run.yaml")
+
+
+def test_size_is_a_preset_and_fields_override_it() -> None:
+    tiny = MPAENetConfig(size="tiny").plan
+    plan = MPAENetConfig(size="tiny", strides=(1, 1)).plan
+    assert plan == tiny._replace(strides=(1, 1))
+    read = parse_config(MPAENetConfig, {"name": "mpae_net", "size": "tiny", "strides": [1, 1]}, "run.yaml")
+    assert isinstance(read, RowConfig)
+    assert read.plan == plan
+    with pytest.raises(ValidationError):
+        MPAENetConfig(size="tiny", heads=7)
