@@ -22,7 +22,7 @@ class DataConfig(Section):
     """Folder of the store, made by ``ssl-skel convert`` or ``ssl-skel motions``."""
     split: str = "all"
     """Pretrain on the training clips of this split; ``all`` is every clip. Labels are not read."""
-    stream: Literal["joint", "bone", "joint_motion", "bone_motion"] = "joint"
+    stream: Literal["joint", "bone", "pose", "joint_motion", "bone_motion"] = "joint"
     """What the encoder computes from the joints before its first layer."""
     num_frames: Annotated[int, Field(ge=1)] = 64
     """T, frames that each crop is resampled to (CTR-GCN, Chen et al., ICCV 2021: 64)."""

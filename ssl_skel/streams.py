@@ -1,4 +1,4 @@
-"""The four input streams, computed from joint coordinates."""
+"""Input streams, computed from joint coordinates."""
 
 from __future__ import annotations
 
@@ -26,9 +26,23 @@ def motion(x: Tensor) -> Tensor:
     return torch.cat([x[:, :, 1:] - x[:, :, :-1], torch.zeros_like(x[:, :, :1])], 2)
 
 
+def pose(x: Tensor, layout: SkeletonLayout) -> Tensor:
+    """Joints relative to the centre joint of their frame; the centre joint keeps its path. (N, C, T, V, M), metres.
+
+    The same numbers as the joints, told apart: how the body is held, and where it goes. A person who walks
+    moves one joint instead of all. InfoGCN's relative positions (Chi et al., CVPR 2022) leave the root's
+    own coordinates in the same way, with the k-th ancestor in place of the centre.
+    """
+    centre = x[:, :, :, layout.centre : layout.centre + 1]
+    keeps = torch.zeros(x.shape[3], 1, dtype=torch.bool, device=x.device)
+    keeps[layout.centre] = True
+    return torch.where(keeps, x, x - centre)
+
+
 STREAMS: dict[str, Callable[[Tensor, SkeletonLayout], Tensor]] = {
     "joint": lambda x, layout: x,
     "bone": bone,
+    "pose": pose,
     "joint_motion": lambda x, layout: motion(x),
     "bone_motion": lambda x, layout: motion(bone(x, layout)),
 }

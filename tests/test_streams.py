@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from ssl_skel.layout import LAYOUTS, SkeletonLayout
-from ssl_skel.streams import STREAMS, bone, motion, to_stream
+from ssl_skel.streams import STREAMS, bone, motion, pose, to_stream
 
 
 @pytest.fixture(params=LAYOUTS)
@@ -48,6 +48,16 @@ def test_motion_is_next_frame_minus_this(x: Tensor) -> None:
 
 def test_motion_of_one_frame_is_zero(x: Tensor) -> None:
     assert not motion(x[:, :, :1]).any()
+
+
+def test_pose_is_joints_around_the_centre_and_the_path_of_the_centre(x: Tensor, layout: SkeletonLayout) -> None:
+    got = pose(x, layout)
+    for joint in range(layout.num_joints):
+        expected = x[:, :, :, joint] - (0 if joint == layout.centre else x[:, :, :, layout.centre])
+        torch.testing.assert_close(got[:, :, :, joint], expected, rtol=0, atol=0)
+    shifted = pose(x + 1, layout) - got
+    shifted[:, :, :, layout.centre] -= 1
+    torch.testing.assert_close(shifted, torch.zeros_like(x), rtol=0, atol=1e-5)
 
 
 def test_bone_motion_is_the_motion_of_bones_and_the_bones_of_motion(x: Tensor, layout: SkeletonLayout) -> None:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ssl_skel.backbones import BACKBONES, SkeletonEncoder, build_encoder, pool_persons
 from ssl_skel.layout import LAYOUTS
-from ssl_skel.streams import to_stream
+from ssl_skel.streams import STREAMS, to_stream
 
 LAYOUT = LAYOUTS["sbu15"]
 
@@ -51,7 +51,7 @@ def test_a_clip_is_the_mean_of_its_persons() -> None:
         torch.testing.assert_close(out[row], torch.stack(each).mean(0), rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("stream", ["joint", "bone", "joint_motion", "bone_motion"])
+@pytest.mark.parametrize("stream", sorted(STREAMS))
 def test_the_encoder_owns_its_stream(stream: str) -> None:
     net = encoder(stream=stream).eval()
     x, present = clips(2)

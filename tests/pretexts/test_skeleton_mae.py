@@ -15,6 +15,7 @@ from ssl_skel.errors import UserError
 from ssl_skel.layout import LAYOUTS
 from ssl_skel.pretexts.masking import MASKS
 from ssl_skel.pretexts.skeleton_mae import SkeletonMAE, SkeletonMAEConfig, face_camera
+from ssl_skel.streams import STREAMS
 
 LAYOUT = LAYOUTS["kinect20"]
 TINY: dict[str, dict[str, Any]] = {"mpae_net": {"channels": [16, 16], "strides": [2, 2]}}
@@ -112,7 +113,7 @@ def test_motion_target_is_the_change_and_zero_at_the_end(step):
         assert torch.equal(target[:, t // 4, :, t % 4 * 3 : t % 4 * 3 + 3], expected.transpose(1, 2))
 
 
-@pytest.mark.parametrize("stream", ["joint", "bone", "joint_motion", "bone_motion"])
+@pytest.mark.parametrize("stream", sorted(STREAMS))
 def test_the_target_is_the_encoders_stream(stream):
     task = mae(stream=stream, normalize=False)
     x = paths(persons=2)
