@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from finetune.protocols import PROTOCOLS
+from ssl_skel.backbones import Readout
 from ssl_skel.config import RowConfig, RowOf, Section
 
 
@@ -48,6 +49,9 @@ class FinetuneConfig(Section):
 
     protocols: tuple[Annotated[RowConfig, RowOf(PROTOCOLS)], ...] = Field(min_length=1)
     """Rows of ``PROTOCOLS``; their figures share one table."""
+
+    readout: Readout = "mean"
+    """How features of frames and joints become a clip's vector, trained or not: see ``SkeletonEncoder``."""
 
     baselines: tuple[Literal["raw", "untrained"], ...] = ("raw", "untrained")
     """What stands beside: resampled coordinates, and the same encoder with fresh weights."""

@@ -111,6 +111,8 @@ class _Bench:
 
     def _encode(self, name: str, encoders: list[SkeletonEncoder]) -> Candidate:
         frames, data = encoders[0].backbone.num_frames, self.config.data
+        for encoder in encoders:
+            encoder.readout = self.config.readout
         loader = whole_clips(
             self.store,
             num_frames=frames,

@@ -1,7 +1,7 @@
 """Networks behind one contract; a new one is one file and one row here."""
 
 from ssl_skel.backbones.base import Backbone
-from ssl_skel.backbones.encoder import SkeletonEncoder, pool_persons
+from ssl_skel.backbones.encoder import Readout, SkeletonEncoder, pool_persons
 from ssl_skel.backbones.mpae_net import MPAENet
 from ssl_skel.config import RowConfig
 from ssl_skel.layout import SkeletonLayout
@@ -17,4 +17,4 @@ def build_encoder(
     return SkeletonEncoder(backbone, stream)
 
 
-__all__ = ["BACKBONES", "Backbone", "SkeletonEncoder", "build_encoder", "pool_persons"]
+__all__ = ["BACKBONES", "Backbone", "Readout", "SkeletonEncoder", "build_encoder", "pool_persons"]

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 
 from ssl_skel.backbones.base import Backbone
 from ssl_skel.streams import to_stream
+
+Readout = Literal["mean", "body", "part", "joint"]
 
 
 class SkeletonEncoder(nn.Module):
@@ -18,6 +22,12 @@ class SkeletonEncoder(nn.Module):
     Args:
         backbone: the network.
         stream: a row of ``STREAMS``, computed from the joints before the backbone.
+
+    Attributes:
+        readout: how the grid becomes a clip's vector; a use of the encoder rather than a part of it, so it may be
+            set at any time and no card holds it. ``mean``: over frames and joints, as most papers do. ``body``,
+            ``part`` or ``joint``: over frames and the joints of each group of that level, side by side; MAMP's
+            fine-tuning head (Mao et al., ICCV 2023) reads joints that way.
     """
 
     def __init__(self, backbone: Backbone, stream: str = "joint") -> None:
@@ -25,11 +35,12 @@ class SkeletonEncoder(nn.Module):
         self.backbone = backbone
         self.stream = stream
         self.layout = backbone.layout
+        self.readout: Readout = "mean"
 
     @property
     def dim(self) -> int:
-        """D, length of a clip's feature vector."""
-        return self.backbone.dim
+        """Length of a clip's vector: D for ``mean``, else D times the groups of the level."""
+        return self.backbone.dim * (1 if self.readout == "mean" else len(self.layout.level(self.readout)))
 
     def pack(self, x: Tensor, present: Tensor) -> Tensor:
         """Present persons of the stream: (N, C, T, V, M), (N, M) -> (B, C, T, V), clip by clip."""
@@ -49,8 +60,19 @@ class SkeletonEncoder(nn.Module):
         return self.backbone(self.pack(x, present), mask)
 
     def forward(self, x: Tensor, present: Tensor) -> Tensor:
-        """Clip features (N, D): mean over frames, joints and the persons present."""
-        return pool_persons(self.forward_features(x, present).mean((2, 3)), present)
+        """Clip vectors (N, dim): joints (N, C, T, V, M) and present (N, M), read out, mean over the persons present.
+
+        Raises:
+            ValueError: a readout by groups of joints from a backbone that merges joints.
+        """
+        features = self.forward_features(x, present).mean(2)  # (B, D, Vp)
+        if self.readout == "mean":
+            return pool_persons(features.mean(2), present)
+        if features.shape[2] != self.layout.num_joints:
+            raise ValueError(f"readout {self.readout}: this backbone merges joints; use mean")
+        member = torch.from_numpy(self.layout.membership(self.readout)).to(features)
+        groups = features @ (member / member.sum(1, keepdim=True)).T  # (B, D, P)
+        return pool_persons(groups.flatten(1), present)
 
 
 def pool_persons(packed: Tensor, present: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from ssl_skel.backbones import BACKBONES, SkeletonEncoder, build_encoder, pool_persons
+from ssl_skel.backbones import BACKBONES, Readout, SkeletonEncoder, build_encoder, pool_persons
 from ssl_skel.layout import LAYOUTS
 from ssl_skel.streams import STREAMS, to_stream
 
@@ -72,3 +72,22 @@ def test_pool_persons_is_a_mean_a_clip() -> None:
     present = torch.tensor([[True, True], [False, True], [False, False]])
     pooled = pool_persons(torch.tensor([[1.0], [3.0], [5.0]]), present)
     assert pooled.flatten().tolist() == [2.0, 5.0, 0.0]
+
+
+@pytest.mark.parametrize("level", ["body", "part", "joint"])
+def test_readouts_stand_side_by_side_by_group(level: Readout) -> None:
+    net = encoder().eval()
+    x, present = clips(2)
+    grid = net.forward_features(x, present).mean(2)
+    mean = net(x, present)
+    net.readout = level
+    out = net(x, present)
+    assert out.shape == (4, net.dim)
+    got = out.unflatten(1, (net.backbone.dim, -1))
+    owner = present.nonzero()[:, 0]
+    for number, group in enumerate(LAYOUT.level(level)):
+        packed = torch.stack([grid[:, :, joint] for joint in group]).mean(0)
+        expected = torch.stack([packed[owner == clip].mean(0) for clip in range(4)])
+        torch.testing.assert_close(got[:, :, number], expected, rtol=1e-4, atol=1e-5)
+    if level == "joint":
+        torch.testing.assert_close(got.mean(2), mean, rtol=1e-4, atol=1e-5)
