@@ -15,7 +15,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from ssl_skel.backbones.base import Backbone
-from ssl_skel.backbones.position_attention import Tables, position_attention
+from ssl_skel.backbones.position_attention import Weights, position_attention
 from ssl_skel.config import RowConfig
 from ssl_skel.layout import SkeletonLayout
 
@@ -182,8 +182,8 @@ class PositionAttention(nn.Module):
         self.graph = nn.Parameter((adjacency / adjacency.sum(1, keepdim=True)).repeat(heads, 1, 1))
 
     def forward(self, x: Tensor) -> Tensor:
-        tables = Tables(self.query, self.key, self.value, self.graph, self.gate.weight[0], self.gate.bias)
-        return position_attention(self.qkv(x.flatten(0, 1)), tables).unflatten(0, x.shape[:2])
+        tables = self.query, self.key, self.value, self.graph, self.gate.weight[0], self.gate.bias
+        return position_attention(x.flatten(0, 1), Weights(self.qkv.weight, *tables)).unflatten(0, x.shape[:2])
 
 
 class MPA(nn.Module):
@@ -209,7 +209,7 @@ class MPA(nn.Module):
         self.skip = nn.Identity() if dim_in == dim else nn.Linear(dim_in, dim, bias=False)
 
     def forward(self, joints: Tensor, parts: Tensor) -> tuple[Tensor, Tensor]:
-        of_joints, of_parts = self.joint(joints).sigmoid(), self.part(parts).sigmoid()
+        of_joints, of_parts = self.joint(joints), self.part(parts)
         fused = self.norm(of_joints + torch.matmul(self.owner, self.fuse(of_parts)))
         return (fused + self.skip(joints)).relu_(), of_parts
 

@@ -15,7 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from ssl_skel.backbones import position_attention as module
 from ssl_skel.backbones.mpae_net import MPA, MTE, PPE, Layer, MPAENet, MPAENetConfig, PositionAttention
-from ssl_skel.backbones.position_attention import Tables, position_attention
+from ssl_skel.backbones.position_attention import Weights, position_attention
 from ssl_skel.config import RowConfig, parse_config
 from ssl_skel.errors import UserError
 from ssl_skel.layout import LAYOUTS, SkeletonLayout, parse_layout
@@ -23,51 +23,55 @@ from ssl_skel.layout import LAYOUTS, SkeletonLayout, parse_layout
 SBU = LAYOUTS["sbu15"]
 
 
-def attention_loop(qkv: Tensor, tables: Tables) -> Tensor:
-    """Sec. 3.2, one frame, head and pair of tokens at a time."""
-    pq, pk, pv, graph, gate, bias = tables
+def attention_loop(x: Tensor, weights: Weights) -> Tensor:
+    """Sec. 3.2, one frame, token, head and pair of tokens at a time."""
+    project, pq, pk, pv, graph, gate, bias = weights
     heads, tokens, width = len(graph), len(pq), pq.shape[-1]
     out = []
-    for frame in qkv.unflatten(2, (3, heads, width)):
+    for frame in x:
+        qkv = [(project @ token).view(3, heads, width) for token in frame]
         for i in range(tokens):
             for h in range(heads):
-                q = frame[i, 0, h]
+                q = qkv[i][0, h]
                 w = torch.sigmoid((q * gate).sum() + bias[0])
                 scores = []
                 for j in range(tokens):
-                    k = frame[j, 1, h]
+                    k = qkv[j][1, h]
                     scores.append(w * q.dot(k) + (1 - w) * (q.dot(pq[i, j]) + k.dot(pk[i, j])))
                 share = (torch.stack(scores) / math.sqrt(width)).softmax(0)
-                told = [(share[j] + graph[h, i, j]) * (frame[j, 2, h] + pv[i, j]) for j in range(tokens)]
-                out.append(torch.stack(told).sum(0))
-    return torch.stack(out).view(len(qkv), tokens, heads * width)
+                told = [(share[j] + graph[h, i, j]) * (qkv[j][2, h] + pv[i, j]) for j in range(tokens)]
+                out.append(torch.stack(told).sum(0).sigmoid())
+    return torch.stack(out).view(len(x), tokens, heads * width)
 
 
-def random_attention(frames: int, tokens: int, heads: int, width: int) -> tuple[Tensor, Tables]:
+def random_attention(frames: int, tokens: int, heads: int, width: int, dim: int) -> tuple[Tensor, Weights]:
     def draw(*shape: int) -> Tensor:
         return torch.randn(*shape, dtype=torch.float64, generator=source, requires_grad=True)
 
     source = torch.Generator().manual_seed(frames + tokens)
     pairs = [draw(tokens, tokens, width) for _ in range(3)]
-    return draw(frames, tokens, 3 * heads * width), Tables(*pairs, draw(heads, tokens, tokens), draw(width), draw(1))
+    project = draw(3 * heads * width, dim)
+    return draw(frames, tokens, dim), Weights(project, *pairs, draw(heads, tokens, tokens), draw(width), draw(1))
 
 
-@given(st.integers(1, 5), st.integers(1, 6), st.integers(1, 3), st.integers(1, 4))
+@given(*[st.integers(1, high) for high in (5, 6, 3, 4, 4)])
 @settings(max_examples=12, deadline=None)
-def test_attention_and_its_gradient_are_the_equations(frames: int, tokens: int, heads: int, width: int) -> None:
+def test_attention_and_its_gradient_are_the_equations(
+    frames: int, tokens: int, heads: int, width: int, dim: int
+) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "_SWEEP", 2 * heads * tokens**2)  # two frames a sweep, the last may hold one
-        qkv, tables = random_attention(frames, tokens, heads, width)
-        out, expected = position_attention(qkv, tables), attention_loop(qkv, tables)
+        patch.setattr(module, "_SWEEP", heads * tokens**2)  # a frame a thread and sweep
+        x, weights = random_attention(frames, tokens, heads, width, dim)
+        out, expected = position_attention(x, weights), attention_loop(x, weights)
         torch.testing.assert_close(out, expected)
-        weight = torch.randn_like(out)
-        got, wanted = (torch.autograd.grad(y, (qkv, *tables), weight) for y in (out, expected))
+        factor = torch.randn_like(out)
+        got, wanted = (torch.autograd.grad(y, (x, *weights), factor) for y in (out, expected))
         torch.testing.assert_close(got, wanted)
 
 
 def test_attention_gradient_is_the_numerical_one() -> None:
-    qkv, tables = random_attention(3, 4, 2, 3)
-    assert torch.autograd.gradcheck(lambda x, *rest: position_attention(x, Tables(*rest)), (qkv, *tables))
+    x, weights = random_attention(3, 4, 2, 3, 2)
+    assert torch.autograd.gradcheck(lambda y, *rest: position_attention(y, Weights(*rest)), (x, *weights))
 
 
 def test_graph_starts_from_the_bones() -> None:
@@ -112,8 +116,8 @@ def test_mpa_adds_each_part_to_its_joints() -> None:
     mpa = MPA(8, 16, 2, SBU, "layer")
     joints, parts = torch.randn(2, 3, SBU.num_joints, 8), torch.randn(2, 3, len(SBU.body), 8)
     fused, of_parts = mpa(joints, parts)
-    of_joints = mpa.joint(joints).sigmoid()
-    torch.testing.assert_close(of_parts, mpa.part(parts).sigmoid())
+    of_joints = mpa.joint(joints)
+    torch.testing.assert_close(of_parts, mpa.part(parts))
     for p, group in enumerate(SBU.body):
         for j in group:
             both = mpa.norm(of_joints[:, :, j] + mpa.fuse(of_parts[:, :, p]))
