@@ -239,7 +239,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "meta is a list": (lambda p: (p / "meta.json").write_text("[1]"), r"meta\.json: is damaged"),
     "meta is not text": (lambda p: (p / "meta.json").write_bytes(b"\xff\xfe\x00"), r"meta\.json: is damaged"),
     "no layout": (lambda p: edit_meta(p, layout={}), "layout: name: missing"),
-    "odd layout": (lambda p: edit_meta(p, layout=LAYOUT.to_dict() | {"bones": 3}), r"meta\.json: is damaged"),
+    "odd layout": (lambda p: edit_meta(p, layout=LAYOUT.to_dict() | {"bones": 3}), r"meta\.json: layout: bones: is 3"),
     "no rows": (lambda p: edit_meta(p, num_rows=None), r"meta\.json: is damaged"),
     "no splits": (lambda p: edit_meta(p, splits=None), r"meta\.json: is damaged"),
     "other layout": (lambda p: edit_meta(p, layout=LAYOUTS["ntu25"].to_dict()), "not what meta"),
