@@ -304,7 +304,7 @@ class Layer(nn.Module):
 class MPAENet(Backbone):
     """Multilevel Position-aware Attention and Excitation over joints, parts and time.
 
-    MPAE-Net (Zhang, Zhan & Wang, ACML 2024). ``base`` has 2.7 M parameters and 2.1 G multiply-adds a
+    MPAE-Net (Zhang, Zhan & Wang, ACML 2024). ``base`` has 2.6 M parameters and 2.1 G multiply-adds a
     clip of two persons, 64 frames and 25 joints; the paper prints 2.9 M and 2.2 GFLOPs (as this
     field counts: one multiply-add is one).
 
