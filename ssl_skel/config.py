@@ -70,6 +70,9 @@ _Loader.add_implicit_resolver(
 def read_yaml(text: str, source: str) -> Any:
     """Parse YAML without building objects.
 
+    >>> read_yaml("{lr: 1e-3, name: mpae_net}", "example")
+    {'lr': 0.001, 'name': 'mpae_net'}
+
     Raises:
         UserError: the text is not YAML.
     """

@@ -77,6 +77,10 @@ class SkeletonLayout:
     def level(self, name: str) -> Level:
         """Partition of the joints named ``body``, ``part`` or ``joint``.
 
+        >>> layout = LAYOUTS["sbu15"]
+        >>> [[layout.joints[joint] for joint in group] for group in layout.level("body")][0]
+        ['head', 'neck', 'torso']
+
         Raises:
             KeyError: no such level.
         """

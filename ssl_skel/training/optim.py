@@ -48,6 +48,10 @@ def learning_rate(step: int, steps_per_epoch: int, epochs: int, optim: OptimConf
 
     Warm-up gives ``lr * (step + 1) / warmup``: the first step already moves, the last one has the
     peak. A warm-up longer than the training never gets there.
+
+    >>> optim = OptimConfig(lr=1.0, warmup_epochs=2)
+    >>> [round(learning_rate(step, 2, 10, optim), 2) for step in (0, 3, 4, 12, 19)]
+    [0.25, 1.0, 1.0, 0.5, 0.01]
     """
     warmup = round(optim.warmup_epochs * steps_per_epoch)
     if step < warmup:
