@@ -158,34 +158,31 @@ def test_damaged_stores(call, config: Path, store: Path) -> None:
     refused(call("info", store), "joints.npy")
 
 
+def labelled(folder: Path, joints: int, labels: list[int]) -> Path:
+    """Four clips of two subjects as npz; and an evaluation of runs/tiny on the store that they become."""
+    clips = np.random.default_rng(0).normal(size=(4, 12, joints, 3)).astype(np.float32)
+    np.savez(folder / "mine.npz", joints=clips, label=np.array(labels), subject=np.array([1, 1, 2, 2]))
+    evaluation = {
+        "name": "other",
+        "data": {"store": str(folder / "mine")},
+        "encoders": {"xsub": str(folder / "runs" / "tiny")},
+        "protocols": [{"name": "knn"}],
+        "runs": str(folder / "runs"),
+    }
+    (folder / "evaluation.yaml").write_text(yaml.safe_dump(evaluation))
+    return folder / "mine.npz"
+
+
 def test_an_encoder_of_another_layout_is_refused(call, config: Path, tmp_path: Path) -> None:
     assert call("pretrain", config)[0] == 0
     refused(call("pretrain", config), "tiny", "resume=auto")
-    clips = np.random.default_rng(0).normal(size=(4, 12, 20, 3)).astype(np.float32)
-    np.savez(tmp_path / "mine.npz", joints=clips, label=np.array([0, 1, 0, 1]), subject=np.array([1, 1, 2, 2]))
-    assert call("convert", "npz", tmp_path / "mine.npz", tmp_path / "mine", "--layout", "kinect20")[0] == 0
-    evaluation = {
-        "name": "other",
-        "data": {"store": str(tmp_path / "mine")},
-        "encoders": {"xsub": str(tmp_path / "runs" / "tiny")},
-        "protocols": [{"name": "knn"}],
-        "runs": str(tmp_path / "runs"),
-    }
-    (tmp_path / "evaluation.yaml").write_text(yaml.safe_dump(evaluation))
+    source = labelled(tmp_path, joints=20, labels=[0, 1, 0, 1])
+    assert call("convert", "npz", source, tmp_path / "mine", "--layout", "kinect20")[0] == 0
     refused(call("finetune", tmp_path / "evaluation.yaml"), "kinect20", "ntu25")
 
 
 def test_a_class_missing_from_train_is_refused(call, config: Path, tmp_path: Path) -> None:
-    assert call("pretrain", config, "backbone.heads=4")[0] == 0
-    clips = np.random.default_rng(0).normal(size=(4, 12, 25, 3)).astype(np.float32)
-    np.savez(tmp_path / "mine.npz", joints=clips, label=np.array([0, 0, 0, 1]), subject=np.array([1, 1, 2, 2]))
-    assert call("convert", "npz", tmp_path / "mine.npz", tmp_path / "mine", "--layout", "ntu25")[0] == 0
-    evaluation = {
-        "name": "other",
-        "data": {"store": str(tmp_path / "mine")},
-        "encoders": {"xsub": str(tmp_path / "runs" / "tiny")},
-        "protocols": [{"name": "knn"}],
-        "runs": str(tmp_path / "runs"),
-    }
-    (tmp_path / "evaluation.yaml").write_text(yaml.safe_dump(evaluation))
+    assert call("pretrain", config)[0] == 0
+    source = labelled(tmp_path, joints=25, labels=[0, 0, 0, 1])
+    assert call("convert", "npz", source, tmp_path / "mine", "--layout", "ntu25")[0] == 0
     refused(call("finetune", tmp_path / "evaluation.yaml"), "xsub", "train")
