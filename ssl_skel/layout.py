@@ -121,9 +121,6 @@ class SkeletonLayout:
         }
 
 
-_FIELDS = ("name", "joints", "bones", "centre", "across", "body", "part")
-
-
 def _is_text(value: Any) -> bool:
     return isinstance(value, str)
 
@@ -147,6 +144,7 @@ _FORMS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "part": _GROUPS,
     "mirror": (lambda value: isinstance(value, list) and all(map(_is_names, value)), "pairs of joints, [[a, b], ...]"),
 }
+_FIELDS = tuple(key for key in _FORMS if key != "mirror")  # what a layout needs
 
 
 def parse_layout(data: Any, source: str) -> SkeletonLayout:

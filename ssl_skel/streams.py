@@ -18,12 +18,12 @@ def bone(x: Tensor, layout: SkeletonLayout) -> Tensor:
     return x - x[:, :, :, list(layout.parents)]
 
 
-def motion(x: Tensor) -> Tensor:
-    """Next frame minus this one; the last frame is zero. (N, C, T, V, M), metres a frame.
+def motion(x: Tensor, stride: int = 1) -> Tensor:
+    """The frame ``stride`` later minus this one; zero where the clip ends. Time is axis 2; metres a stride.
 
     CTR-GCN (Chen et al., ICCV 2021), feeders.
     """
-    return torch.cat([x[:, :, 1:] - x[:, :, :-1], torch.zeros_like(x[:, :, :1])], 2)
+    return torch.cat([x[:, :, stride:] - x[:, :, :-stride], torch.zeros_like(x[:, :, :stride])], 2)
 
 
 def pose(x: Tensor, layout: SkeletonLayout) -> Tensor:

@@ -17,6 +17,7 @@ from ssl_skel.layout import SkeletonLayout
 from ssl_skel.pretexts.base import Pretext
 from ssl_skel.pretexts.losses import masked_mse, normalize_patches, to_patches
 from ssl_skel.pretexts.masking import MASKS, MaskConfig, UnionMaskConfig
+from ssl_skel.streams import motion
 
 Positive = Annotated[int, Field(ge=1)]
 
@@ -166,11 +167,11 @@ class SkeletonMAE(Pretext):
         """Scalar ``loss`` of one batch with one draw a clip."""
         x = batch.x[:, 0]
         mask = self.mask(batch.rng, x, self.config.unit)[batch.present]
-        prediction = self.predict(self.encoder.pack(x, batch.present), mask)
-        facing = face_camera(x, self.layout) if self.config.target_frame == "body" else x
-        target = self.target(self.encoder.pack(facing, batch.present))
+        packed = facing = self.encoder.pack(x, batch.present)
+        if self.config.target_frame == "body":
+            facing = self.encoder.pack(face_camera(x, self.layout), batch.present)
         counts = mask if self.config.loss_on == "hidden" else torch.ones_like(mask)
-        return {"loss": masked_mse(prediction, target, counts, batch.present)}
+        return {"loss": masked_mse(self.predict(packed, mask), self.target(facing), counts, batch.present)}
 
     def predict(self, packed: Tensor, mask: Tensor) -> Tensor:
         """Stream (B, C, T, V) and mask (B, U, V), True = HIDDEN -> predicted units (B, U, V, u * C)."""
@@ -185,10 +186,7 @@ class SkeletonMAE(Pretext):
         The change from a frame to the one ``motion_stride`` later is zero where the clip ends (MAMP).
         """
         if self.config.target == "motion":
-            step = self.config.motion_stride
-            change = torch.zeros_like(packed)
-            change[:, :, :-step] = packed[:, :, step:] - packed[:, :, :-step]
-            packed = change
+            packed = motion(packed, self.config.motion_stride)
         patches = to_patches(packed, self.config.unit)
         return normalize_patches(patches, self.config.normalize_eps) if self.config.normalize else patches
 
