@@ -64,3 +64,7 @@ def test_normal_has_unit_variance() -> None:
     assert draw.dtype == torch.float32
     assert abs(draw.mean()) < 0.03
     assert abs(draw.std() - 1) < 0.03
+
+
+def test_keys_of_different_length_draw_different_numbers() -> None:
+    assert not torch.equal(Rng((3, 1), 10).uniform(), Rng((3, 1, 0), 10).uniform())

@@ -224,3 +224,19 @@ def test_another_run_under_the_same_name_is_left_alone(make_config: MakeConfig) 
     with pytest.raises(UserError, match="holds another run; give this evaluation another name"):
         run(make_config(baselines=[], protocols=[{"name": "knn", "ks": [3]}]))
     assert (config.runs / config.name / "report.json").read_bytes() == before
+
+
+def test_the_readout_is_that_of_trained_and_untrained_encoders(
+    make_config: Callable[..., FinetuneConfig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import finetune.run as module
+
+    seen, extract = [], module.extract_features
+
+    def spy(encoder, loader, **options):
+        seen.append(encoder.readout)
+        return extract(encoder, loader, **options)
+
+    monkeypatch.setattr(module, "extract_features", spy)
+    run(make_config(readout="body"))
+    assert seen == ["body", "body"]

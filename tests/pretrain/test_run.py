@@ -168,3 +168,13 @@ def test_what_does_not_fit_is_one_line_and_leaves_nothing_behind(motions, tmp_pa
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "runs").exists()
+
+
+def test_crops_have_the_floor_that_the_config_names(motions, tmp_path, monkeypatch):
+    import pretrain.run as module
+
+    floors: list[int] = []
+    monkeypatch.setattr(module, "fit", lambda task, loader, *rest, **named: floors.append(loader.min_frames))
+    plain = config(motions, tmp_path)
+    run(plain.model_copy(update={"data": plain.data.model_copy(update={"min_frames": 23})}))
+    assert floors == [23]
