@@ -219,34 +219,31 @@ class MTE(nn.Module):
 
     MPAE-Net, Sec. 3.3, Eqs. 8-11. Branches: 5x1 convolution, the same with dilation 2, 3x1 max-pool.
     Departs from print: sigmoid gate, as the text and Fig. 3 say; Eq. 10 shows softmax.
-    Paper silent: kernels of F1 and F2: 1x1. Widths of the branches: a quarter, a quarter and half
-    of the channels, each behind a 1x1 convolution, norm and ReLU as in MS-TCN, which MTE is said to
-    simplify; a norm after all.
+    Paper silent: kernels of F1 and F2: 1x1. Widths of the branches: a quarter, a quarter and half of
+    the channels (the pooled one behind a 1x1 convolution), which meets the printed size; a norm after all.
 
     Args:
         dim: channels, in and out.
-        stride: frames in per frame out.
         reduction: squeeze ratio alpha of Eq. 9 (paper: 8, Table 1).
         norm: see ``MPAENetConfig.norm``.
     Shape:
-        (B, T, V, D) -> (B, T / stride, V, D)
+        (B, T, V, D) -> the same
     """
 
-    def __init__(self, dim: int, stride: int, reduction: int, norm: str) -> None:
+    def __init__(self, dim: int, reduction: int, norm: str) -> None:
         super().__init__()
         low, quarter = max(1, dim // reduction), dim // 4
         self.squeeze = nn.Sequential(nn.Linear(dim, low, bias=False), Norm(low, norm), nn.ReLU(), nn.Linear(low, dim))
-        self.reduce = nn.Sequential(nn.Linear(dim, dim, bias=False), Norm(dim, norm), nn.ReLU())
-        self.widths = quarter, quarter, dim - 2 * quarter
-        self.near = nn.Conv2d(quarter, quarter, (5, 1), (stride, 1), (2, 0), bias=False)
-        self.far = nn.Conv2d(quarter, quarter, (5, 1), (stride, 1), (4, 0), (2, 1), bias=False)
-        self.peak = nn.MaxPool2d((3, 1), (stride, 1), (1, 0))
+        self.near = nn.Conv2d(dim, quarter, (5, 1), padding=(2, 0), bias=False)
+        self.far = nn.Conv2d(dim, quarter, (5, 1), padding=(4, 0), dilation=(2, 1), bias=False)
+        self.reduce = nn.Linear(dim, dim - 2 * quarter, bias=False)
+        self.peak = nn.MaxPool2d((3, 1), 1, (1, 0))
         self.norm = Norm(dim, norm)
 
     def forward(self, x: Tensor) -> Tensor:
         x = x * self.squeeze(x.mean(2, keepdim=True)).sigmoid()
-        near, far, peak = self.reduce(x).permute(0, 3, 1, 2).split(self.widths, 1)
-        scales = torch.cat([self.near(near), self.far(far), self.peak(peak)], 1)
+        image = x.permute(0, 3, 1, 2)
+        scales = torch.cat([self.near(image), self.far(image), self.peak(self.reduce(x).permute(0, 3, 1, 2))], 1)
         return self.norm(scales.permute(0, 2, 3, 1))
 
 
@@ -254,26 +251,26 @@ class Carry(nn.Module):
     """Parts on their way to the next layer.
 
     Paper silent: what the next layer's parts are. Here MPA's part output, normed, with a residual
-    and ReLU as for joints; a temporal stride takes the mean of its frames.
+    and ReLU as for joints.
 
     Shape:
-        before (B, T, P, dim_in), after (B, T, P, dim) -> (B, T / stride, P, dim)
+        before (B, T, P, dim_in), after (B, T, P, dim) -> (B, T, P, dim)
     """
 
-    def __init__(self, dim_in: int, dim: int, stride: int, norm: str) -> None:
+    def __init__(self, dim_in: int, dim: int, norm: str) -> None:
         super().__init__()
-        self.stride, self.norm = stride, Norm(dim, norm)
+        self.norm = Norm(dim, norm)
         self.skip = nn.Identity() if dim_in == dim else nn.Linear(dim_in, dim, bias=False)
 
     def forward(self, before: Tensor, after: Tensor) -> Tensor:
-        parts = (self.norm(after) + self.skip(before)).relu_()
-        return parts.unflatten(1, (-1, self.stride)).mean(2) if self.stride > 1 else parts
+        return (self.norm(after) + self.skip(before)).relu_()
 
 
 class Layer(nn.Module):
     """MPA, then MTE on the fused joints; a residual around both.
 
-    Paper silent: the residual: 1x1 convolution and norm where the shape changes, ReLU after.
+    Paper silent: the residual: 1x1 convolution and norm where the width changes, ReLU after. Where a
+    temporal stride is taken: ahead of MPA, by the mean of its frames, so that wide layers attend on few.
 
     Args:
         dim_in, dim: channels in and out.
@@ -289,22 +286,25 @@ class Layer(nn.Module):
         super().__init__()
         self.stride = stride
         self.mpa = MPA(dim_in, dim, config.plan.heads, layout, config.norm)
-        self.mte = MTE(dim, stride, config.reduction, config.norm)
-        self.carry = None if last else Carry(dim_in, dim, stride, config.norm)
-        same = dim_in == dim and stride == 1
-        self.skip = nn.Identity() if same else nn.Sequential(nn.Linear(dim_in, dim, bias=False), Norm(dim, config.norm))
+        self.mte = MTE(dim, config.reduction, config.norm)
+        self.carry = None if last else Carry(dim_in, dim, config.norm)
+        self.skip: nn.Module = nn.Identity()
+        if dim_in != dim:
+            self.skip = nn.Sequential(nn.Linear(dim_in, dim, bias=False), Norm(dim, config.norm))
 
     def forward(self, joints: Tensor, parts: Tensor) -> tuple[Tensor, Tensor]:
+        if self.stride > 1:
+            joints, parts = (x.unflatten(1, (-1, self.stride)).mean(2) for x in (joints, parts))
         fused, of_parts = self.mpa(joints, parts)
         if self.carry is not None:
             parts = self.carry(parts, of_parts)
-        return (self.mte(fused) + self.skip(joints[:, :: self.stride])).relu_(), parts
+        return (self.mte(fused) + self.skip(joints)).relu_(), parts
 
 
 class MPAENet(Backbone):
     """Multilevel Position-aware Attention and Excitation over joints, parts and time.
 
-    MPAE-Net (Zhang, Zhan & Wang, ACML 2024). ``base`` has 2.6 M parameters and 2.1 G multiply-adds a
+    MPAE-Net (Zhang, Zhan & Wang, ACML 2024). ``base`` has 3.0 M parameters and 2.2 G multiply-adds a
     clip of two persons, 64 frames and 25 joints; the paper prints 2.9 M and 2.2 GFLOPs (as this
     field counts: one multiply-add is one).
 

@@ -124,27 +124,25 @@ def test_mpa_adds_each_part_to_its_joints() -> None:
             torch.testing.assert_close(fused[:, :, j], (both + mpa.skip(joints[:, :, j])).relu())
 
 
-@pytest.mark.parametrize("stride", [1, 2])
-def test_mte_is_the_equations(stride: int) -> None:
+def test_mte_is_the_equations() -> None:
     """Squeeze over joints, gate each frame and channel (Eqs. 8-10), three branches over time (Eq. 11)."""
     torch.manual_seed(0)
     dim, frames, joints = 8, 10, 3
-    mte = MTE(dim, stride, 4, "layer")
+    mte = MTE(dim, 4, "layer")
     x = torch.randn(1, frames, joints, dim)
     scaled = torch.empty(frames, joints, dim)
     for t in range(frames):
         squeezed = sum(x[0, t, v] for v in range(joints)) / joints
         scaled[t] = x[0, t] * torch.sigmoid(mte.squeeze(squeezed))
     lifted = mte.reduce(scaled)
-    near, far, peak = lifted[..., :2], lifted[..., 2:4], lifted[..., 4:]
     expected = []
-    for t in range(0, frames, stride):
+    for t in range(frames):
         for v in range(joints):
             row = []
-            for branch, conv, dilation in ((near, mte.near, 1), (far, mte.far, 2)):
+            for conv, dilation in ((mte.near, 1), (mte.far, 2)):
                 at = [(k, t + (k - 2) * dilation) for k in range(5)]
-                row.append(sum(conv.weight[:, :, k, 0] @ branch[s, v] for k, s in at if 0 <= s < frames))
-            row.append(torch.stack([peak[s, v] for s in (t - 1, t, t + 1) if 0 <= s < frames]).amax(0))
+                row.append(sum(conv.weight[:, :, k, 0] @ scaled[s, v] for k, s in at if 0 <= s < frames))
+            row.append(torch.stack([lifted[s, v] for s in (t - 1, t, t + 1) if 0 <= s < frames]).amax(0))
             expected.append(mte.norm(torch.cat(row)))
     torch.testing.assert_close(mte(x)[0].flatten(0, 1), torch.stack(expected))
 
@@ -154,10 +152,10 @@ def test_layer_is_mpa_then_mte_with_a_residual() -> None:
     layer = Layer(8, 16, 2, MPAENetConfig(channels=(8, 16), strides=(1, 2), heads=2, norm="layer"), SBU, last=False)
     joints, parts = torch.randn(2, 4, SBU.num_joints, 8), torch.randn(2, 4, len(SBU.body), 8)
     out, carried = layer(joints, parts)
+    joints, parts = ((x[:, 0::2] + x[:, 1::2]) / 2 for x in (joints, parts))
     fused, of_parts = layer.mpa(joints, parts)
-    torch.testing.assert_close(out, (layer.mte(fused) + layer.skip(joints[:, ::2])).relu())
-    full = (layer.carry.norm(of_parts) + layer.carry.skip(parts)).relu()
-    torch.testing.assert_close(carried, (full[:, 0::2] + full[:, 1::2]) / 2)
+    torch.testing.assert_close(out, (layer.mte(fused) + layer.skip(joints)).relu())
+    torch.testing.assert_close(carried, (layer.carry.norm(of_parts) + layer.carry.skip(parts)).relu())
 
 
 def test_base_has_the_published_size() -> None:
