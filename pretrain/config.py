@@ -45,6 +45,9 @@ class PretrainConfig(Section):
     """Rows of ``AUGMENTATIONS``, in order."""
     backbone: Annotated[RowConfig, RowOf(BACKBONES)]
     """A row of ``BACKBONES``."""
+    init: Path | None = None
+    """A run directory, or a folder with an encoder, whose weights the encoder begins with, whatever pretext they are
+    from; it must be built as this run's. It is read again when the run is resumed."""
     pretext: Annotated[RowConfig, RowOf(PRETEXTS)]
     """A row of ``PRETEXTS``."""
     optim: OptimConfig = OptimConfig()

@@ -11,6 +11,7 @@ import torch
 from accelerate import Accelerator
 
 from pretrain.config import PretrainConfig
+from pretrain.init import begin_with
 from pretrain.watch import watcher
 from ssl_skel.augment import Augment
 from ssl_skel.backbones import SkeletonEncoder, build_encoder
@@ -39,13 +40,14 @@ def run(config: PretrainConfig, resume: str = "") -> Path:
         The run directory.
 
     Raises:
-        UserError: the config does not fit the store, itself, or the run being continued.
+        UserError: the config does not fit the store, itself, ``init``, or the run being continued.
     """
     store = Store.open(config.data.store)
     split = load_split(store, config.data.split)
 
     torch.manual_seed(config.seed)
     encoder = _new_encoder(config, store)
+    origin = begin_with(config.init, encoder) if config.init else None
     pretext = build_pretext(config.pretext, encoder)
 
     accelerator = make_accelerator(config.train)
@@ -70,6 +72,7 @@ def run(config: PretrainConfig, resume: str = "") -> Path:
             normalization=store.meta["normalization"],
             pretext=config.pretext.model_dump(mode="json"),
             data=_provenance(store, split),
+            init=origin,
             seed=config.seed,
             seconds=sum(record.get("seconds", 0.0) for record in folder.records()),
         )

@@ -20,11 +20,13 @@ class Backbone(nn.Module, ABC):
         Config: frozen options; its ``name`` is the row in ``BACKBONES``.
         dim: D, channels out.
         t_stride: frames in per frame out; T must be a multiple of it.
+        keeps_joints: Vp is V; otherwise the network merges joints.
     """
 
     Config: ClassVar[type[RowConfig]]
     dim: int
     t_stride: int
+    keeps_joints: bool = True
 
     def __init__(self, config: RowConfig, layout: SkeletonLayout, channels: int, num_frames: int) -> None:
         super().__init__()

@@ -44,6 +44,17 @@ def _versions() -> dict[str, str]:
     return {"python": platform.python_version()} | {name: version(name) for name in ("torch", "numpy", "ssl-skel")}
 
 
+class Origin(Section):
+    """How an encoder came by its weights."""
+
+    pretext: dict[str, Any] | None = None
+    """Config of the pretext."""
+    data: dict[str, Any] = Field(default_factory=dict)
+    """What it was trained on, as in ``EncoderCard``."""
+    init: Origin | None = None
+    """Of the weights it began with; None: they were fresh."""
+
+
 class EncoderCard(Section):
     """What an encoder is, what it must be fed, and where it comes from."""
 
@@ -63,6 +74,8 @@ class EncoderCard(Section):
     """Config of the pretext that trained it; None: fresh or supervised weights."""
     data: dict[str, Any] = Field(default_factory=dict)
     """What it was trained on: hash of the store, split, hashes of rows and of contents."""
+    init: Origin | None = None
+    """Of the encoder whose weights it began with; None: they were fresh."""
     seed: int = 0
     """Seed of the run."""
     seconds: float = 0.0
@@ -77,10 +90,16 @@ class EncoderCard(Section):
     @classmethod
     def of(cls, encoder: SkeletonEncoder, **origin: Any) -> EncoderCard:
         """Card of an encoder; what it is comes from itself, ``origin`` holds the other fields."""
-        return cls(**_identity(encoder), **origin)
+        return cls(**identity(encoder), **origin)
+
+    @property
+    def origin(self) -> Origin:
+        """What the card of an encoder that begins with these weights says under ``init``."""
+        return Origin(pretext=self.pretext, data=self.data, init=self.init)
 
 
-def _identity(encoder: SkeletonEncoder) -> dict[str, Any]:
+def identity(encoder: SkeletonEncoder) -> dict[str, Any]:
+    """What an encoder is, its weights aside, in the fields of its card; encoders that agree can share weights."""
     backbone = encoder.backbone
     return {
         "layout": encoder.layout.to_dict(),
@@ -97,7 +116,7 @@ def save_encoder(folder: Path, encoder: SkeletonEncoder, card: EncoderCard) -> N
     Raises:
         ValueError: the card describes another encoder.
     """
-    for field, value in _identity(encoder).items():
+    for field, value in identity(encoder).items():
         if getattr(card, field) != value:
             raise ValueError(f"card.{field} is {getattr(card, field)!r}, the encoder's is {value!r}")
     folder.mkdir(parents=True, exist_ok=True)

@@ -15,6 +15,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from ssl_skel.backbones.base import Backbone
+from ssl_skel.backbones.layers import Norm
 from ssl_skel.backbones.position_attention import Weights, position_attention
 from ssl_skel.config import RowConfig
 from ssl_skel.layout import SkeletonLayout
@@ -77,20 +78,6 @@ class MPAENetConfig(RowConfig):
         if min(strides) < 1:
             raise ValueError(f"strides {list(strides)}: each must be 1 or more")
         return self
-
-
-class Norm(nn.Module):
-    """BatchNorm or LayerNorm over the channels of (B, T, V, D)."""
-
-    def __init__(self, dim: int, kind: str) -> None:
-        super().__init__()
-        self.norm: nn.Module = nn.BatchNorm2d(dim) if kind == "batch" else nn.LayerNorm(dim)
-        self.channels_first = kind == "batch"
-
-    def forward(self, x: Tensor) -> Tensor:
-        if self.channels_first:
-            return self.norm(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)  # stays channels-last in memory
-        return self.norm(x)
 
 
 class PPE(nn.Module):

@@ -15,7 +15,7 @@ from ssl_skel.data.store import Store
 
 
 def extract_features(
-    encoder: SkeletonEncoder, loader: ClipLoader, *, autocast: torch.dtype | None = None
+    encoder: SkeletonEncoder, loader: ClipLoader, *, epoch: int = 0, autocast: torch.dtype | None = None
 ) -> np.ndarray:
     """Features of every clip of a loader, in the loader's row order.
 
@@ -25,6 +25,7 @@ def extract_features(
     Args:
         encoder: on the loader's device.
         loader: neither shuffled nor dropping its last clips.
+        epoch: of the loader; where it crops and augments at random, each has other draws.
         autocast: ``torch.bfloat16`` or ``torch.float16`` to compute in; None is float32.
 
     Returns:
@@ -36,7 +37,7 @@ def extract_features(
     encoder.eval()
     try:
         with torch.inference_mode():
-            for batch in tqdm(loader.epoch(), "features", len(loader), leave=False, delay=1.0, mininterval=pause):
+            for batch in tqdm(loader.epoch(epoch), "features", len(loader), leave=False, delay=1.0, mininterval=pause):
                 precision: AbstractContextManager = (
                     torch.autocast(batch.x.device.type, autocast) if autocast else nullcontext()
                 )

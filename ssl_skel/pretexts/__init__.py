@@ -1,11 +1,15 @@
-"""Self-supervised tasks behind one contract; a new one is one file and one row here."""
+"""Self-supervised tasks behind one contract. ``table.py`` lists those that stand alone."""
 
 from ssl_skel.backbones import SkeletonEncoder
 from ssl_skel.config import RowConfig
-from ssl_skel.pretexts.base import Pretext
+from ssl_skel.pretexts.base import Pretext, View
+from ssl_skel.pretexts.combined import Combined
+from ssl_skel.pretexts.psp import PSP
 from ssl_skel.pretexts.skeleton_mae import SkeletonMAE
+from ssl_skel.pretexts.table import SINGLE
+from ssl_skel.pretexts.temporal_order import TemporalOrder
 
-PRETEXTS: dict[str, type[Pretext]] = {"skeleton_mae": SkeletonMAE}
+PRETEXTS: dict[str, type[Pretext]] = {**SINGLE, "combined": Combined}
 
 
 def build_pretext(config: RowConfig, encoder: SkeletonEncoder) -> Pretext:
@@ -13,4 +17,4 @@ def build_pretext(config: RowConfig, encoder: SkeletonEncoder) -> Pretext:
     return PRETEXTS[config.name](config, encoder, encoder.layout)
 
 
-__all__ = ["PRETEXTS", "Pretext", "SkeletonMAE", "build_pretext"]
+__all__ = ["PRETEXTS", "PSP", "Combined", "Pretext", "SkeletonMAE", "TemporalOrder", "View", "build_pretext"]

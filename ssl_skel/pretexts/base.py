@@ -2,16 +2,38 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import ClassVar
 
+from torch import Tensor
+
 from ssl_skel.backbones import SkeletonEncoder
+from ssl_skel.batch import Batch
 from ssl_skel.config import RowConfig
 from ssl_skel.layout import SkeletonLayout
 from ssl_skel.task import Task
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class View:
+    """One input of the backbone.
+
+    Attributes:
+        x: a stream of packed persons, (B, C, T, V).
+        mask: (B, T / u, V) bool, True = HIDDEN; or None.
+        source: draw of the clip and name of the stream. Views of one source and batch differ by their mask
+            at most, so one may stand in for the other; None: not to be shared.
+    """
+
+    x: Tensor
+    mask: Tensor | None = None
+    source: tuple[int, str] | None = None
+
+
 class Pretext(Task):
-    """A task that needs no labels and trains ``self.encoder``.
+    """A task that needs no labels and trains ``self.encoder``: views of a batch, and a loss on their features.
 
     Construction is the same for all: ``Method(config, encoder, layout)``. Labels in the batch must
     not be read, and ``batch.rng`` is the only source of randomness.
@@ -19,11 +41,30 @@ class Pretext(Task):
     Attributes:
         Config: frozen options; its ``name`` is the row in ``PRETEXTS``.
         num_views: K, independent draws of each clip that the loader gives.
+        num_inputs: how many views ``views`` returns.
+        couples_clips: the loss compares clips with each other. Ranks then share their features, and
+            with ``train.accumulate`` a clip meets only those of its micro-batch.
     """
 
     Config: ClassVar[type[RowConfig]]
     num_views: int = 1
+    num_inputs: int = 1
+    couples_clips: bool = False
 
     def __init__(self, config: RowConfig, encoder: SkeletonEncoder, layout: SkeletonLayout) -> None:
         super().__init__()
         self.config, self.encoder, self.layout = config, encoder, layout
+
+    @abstractmethod
+    def views(self, batch: Batch) -> list[View]:
+        """What the backbone shall see of a batch."""
+
+    @abstractmethod
+    def loss(self, batch: Batch, views: Sequence[View], features: Sequence[Tensor]) -> dict[str, Tensor]:
+        """Scalars to log, ``loss`` among them, from the backbone's features (B, D, Tp, Vp) of each view."""
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        """Scalars of one batch; ``loss`` is minimised."""
+        views = self.views(batch)
+        features = {view: self.encoder.backbone(view.x, view.mask) for view in dict.fromkeys(views)}
+        return self.loss(batch, views, [features[view] for view in views])

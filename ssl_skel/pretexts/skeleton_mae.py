@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, ClassVar, Literal
 
 import torch
@@ -14,7 +15,7 @@ from ssl_skel.batch import Batch
 from ssl_skel.config import RowConfig, RowOf
 from ssl_skel.errors import UserError
 from ssl_skel.layout import SkeletonLayout
-from ssl_skel.pretexts.base import Pretext
+from ssl_skel.pretexts.base import Pretext, View
 from ssl_skel.pretexts.losses import masked_mse, normalize_patches, to_patches
 from ssl_skel.pretexts.masking import MASKS, MaskConfig, UnionMaskConfig
 from ssl_skel.streams import motion
@@ -163,21 +164,30 @@ class SkeletonMAE(Pretext):
         if config.decoder_input == "visible":
             self.token = nn.Parameter(torch.zeros(net.dim, 1, 1))
 
-    def forward(self, batch: Batch) -> dict[str, Tensor]:
-        """Scalar ``loss`` of one batch with one draw a clip."""
+    def views(self, batch: Batch) -> list[View]:
+        """The first draw of each clip, with some of it hidden."""
         x = batch.x[:, 0]
         mask = self.mask(batch.rng, x, self.config.unit)[batch.present]
-        packed = facing = self.encoder.pack(x, batch.present)
+        return [View(self.encoder.pack(x, batch.present), mask, (0, self.encoder.stream))]
+
+    def loss(self, batch: Batch, views: Sequence[View], features: Sequence[Tensor]) -> dict[str, Tensor]:
+        """Scalar ``loss``: squared error of the units that count."""
+        (view,), (feature,) = views, features
+        assert view.mask is not None
+        facing = view.x
         if self.config.target_frame == "body":
-            facing = self.encoder.pack(face_camera(x, self.layout), batch.present)
-        counts = mask if self.config.loss_on == "hidden" else torch.ones_like(mask)
-        return {"loss": masked_mse(self.predict(packed, mask), self.target(facing), counts, batch.present)}
+            facing = self.encoder.pack(face_camera(batch.x[:, 0], self.layout), batch.present)
+        counts = view.mask if self.config.loss_on == "hidden" else torch.ones_like(view.mask)
+        return {"loss": masked_mse(self.decode(feature, view.mask), self.target(facing), counts, batch.present)}
 
     def predict(self, packed: Tensor, mask: Tensor) -> Tensor:
         """Stream (B, C, T, V) and mask (B, U, V), True = HIDDEN -> predicted units (B, U, V, u * C)."""
-        features = self._decoder_input(self.encoder.backbone(packed, mask), mask)
-        cells = self.decoder(features)
-        frames = torch.unflatten(cells, 3, (-1, packed.shape[1])).permute(0, 4, 1, 3, 2).flatten(2, 3)
+        return self.decode(self.encoder.backbone(packed, mask), mask)
+
+    def decode(self, features: Tensor, mask: Tensor) -> Tensor:
+        """Features (B, D, Tp, Vp) of a stream with that mask -> predicted units (B, U, V, u * C)."""
+        cells = self.decoder(self._decoder_input(features, mask))
+        frames = torch.unflatten(cells, 3, (-1, self.encoder.backbone.channels)).permute(0, 4, 1, 3, 2).flatten(2, 3)
         return to_patches(frames, self.config.unit)
 
     def target(self, packed: Tensor) -> Tensor:

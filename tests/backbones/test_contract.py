@@ -40,6 +40,7 @@ def net(request: pytest.FixtureRequest) -> Backbone:
 def test_shapes_and_finite(net: Backbone) -> None:
     out = net(clip(net))
     assert out.shape[:3] == (3, net.dim, 16 // net.t_stride)
+    assert (out.shape[3] == net.layout.num_joints) == net.keeps_joints
     assert out.isfinite().all()
     assert net(clip(net), some_hidden(net)).shape == out.shape
 

@@ -1,0 +1,244 @@
+"""PSP Learning: two views of a motion must agree, from the whole body down to the joint."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Sequence
+from itertools import combinations
+from typing import Annotated, ClassVar, Literal
+
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ssl_skel.backbones import SkeletonEncoder, pool_persons
+from ssl_skel.backbones.layers import Norm
+from ssl_skel.batch import Batch
+from ssl_skel.config import RowConfig
+from ssl_skel.errors import UserError
+from ssl_skel.layout import SkeletonLayout
+from ssl_skel.pretexts.base import Pretext, View
+from ssl_skel.pretexts.contrast import gather, info_nce
+from ssl_skel.streams import motion, to_stream
+
+Level = Literal["clip", "body", "part", "joint"]
+Source = Literal["own", "own_motion", "joint", "bone", "pose", "joint_motion", "bone_motion"]
+Positive = Annotated[int, Field(ge=1)]
+
+
+class PSPConfig(RowConfig):
+    """Options of ``PSP``."""
+
+    name: Literal["psp"] = "psp"
+    views: tuple[Source, ...] = Field(("own", "own_motion"), min_length=2)
+    """What the encoder sees, each from a draw of its own. ``own`` is the encoder's stream, ``own_motion`` its change
+    from frame to frame; with the joint stream these are PSP's. A third may be added (bone), one may stand twice."""
+    levels: tuple[Level, ...] = Field(("body", "part", "joint"), min_length=1)
+    """Where views are compared. ``clip``, ours: the mean of the features without attention, which probes read."""
+    heads: Positive = 4
+    """Heads of PPA; must divide the backbone's width (PSP: 4)."""
+    hand_down: tuple[float, float, float] = (0.2, 0.12, 0.24)
+    """Weights of coarser maps: body into part, part into joint, body into joint (PSP: 2/10, 3/25, 6/25)."""
+    norm: Literal["batch", "layer"] = "batch"
+    """Norm in PPA (PSP: batch)."""
+    projection: Positive = 256
+    """Width of the shared MLP, within and out (PSP: 256)."""
+    temperature: Annotated[float, Field(gt=0.0)] = 0.07
+    """Of InfoNCE (PSP: 0.07)."""
+    momentum: Annotated[float, Field(ge=0.0, lt=1.0)] | None = None
+    """Keys come from an average of the networks that moves by 1 - momentum a step (MoCo: 0.999); null: from
+    the networks themselves, as in PSP."""
+    queue: Annotated[int, Field(ge=0)] = 0
+    """Keys of earlier clips kept as negatives, so that small batches work (MoCo); needs ``momentum``. Each clip leaves
+    one a view; with more than the clips of an epoch leave, a clip would meet its own key as a negative."""
+
+    @model_validator(mode="after")
+    def _check(self) -> PSPConfig:
+        if len(set(self.levels)) != len(self.levels):
+            raise ValueError(f"levels {list(self.levels)}: name each once")
+        if self.queue and self.momentum is None:
+            raise ValueError("queue: needs momentum, for keys of moving weights grow stale; give momentum 0.99")
+        return self
+
+
+class PPA(nn.Module):
+    """Pyramid Polymerizing Attention: attend among bodies, parts and joints; coarser maps guide the finer.
+
+    PSP Learning (Xu & Shu, arXiv 2302.02327; released code). A group is the mean of its joints. Maps are
+    tanh(sum over channels and frames of q k / (d T)); to the map of a level the *own* maps of coarser levels
+    are added, each entry standing for all pairs of its groups' members, with the weights ``hand_down``.
+
+    Departs from print: at levels of which some are left out, what they would hand down is too.
+
+    Args:
+        dim: D of the features.
+        config: levels (``clip`` has no attention), heads, weights, norm.
+        layout: groups and how they nest.
+    Shape:
+        (B, D, T, V) -> one (B, D) a level: its mean over frames and groups
+    """
+
+    def __init__(self, dim: int, config: PSPConfig, layout: SkeletonLayout) -> None:
+        super().__init__()
+        self.levels, self.heads, self.dim = config.levels, config.heads, dim
+        body_part, part_joint, body_joint = config.hand_down
+        self.weights = {
+            ("body", "part"): body_part,
+            ("part", "joint"): part_joint,
+            ("body", "joint"): body_joint,
+        }
+        attended = [level for level in ("body", "part", "joint") if level in config.levels]
+        self.qkv = nn.ModuleDict({level: nn.Linear(dim, 3 * dim, bias=False) for level in attended})
+        self.leave = nn.ModuleDict(
+            {level: nn.Sequential(nn.Linear(dim, dim, bias=False), Norm(dim, config.norm)) for level in attended}
+        )
+        member = {level: torch.from_numpy(layout.membership(level)) for level in attended}
+        for level, groups in member.items():
+            self.register_buffer(f"mean_{level}", groups / groups.sum(1, keepdim=True), persistent=False)
+        for coarse, fine in combinations(attended, 2):
+            owner = (member[fine] @ member[coarse].T).argmax(1)
+            self.register_buffer(f"owner_{coarse}_{fine}", owner, persistent=False)
+
+    def forward(self, features: Tensor) -> dict[str, Tensor]:
+        x = features.permute(0, 2, 3, 1)  # (B, T, V, D)
+        vectors, maps = {"clip": x.mean((1, 2))}, {}
+        for level in self.qkv:
+            groups = torch.matmul(getattr(self, f"mean_{level}"), x)  # (B, T, P, D)
+            q, k, v = self.qkv[level](groups).unflatten(3, (3, self.heads, -1)).unbind(3)
+            maps[level] = torch.tanh(torch.einsum("btphd,btqhd->bhpq", q, k) / (q.shape[-1] * q.shape[1]))
+            attention = maps[level]
+            for coarse in [name for name in maps if name != level]:
+                owner = getattr(self, f"owner_{coarse}_{level}")
+                attention = attention + self.weights[coarse, level] * maps[coarse][:, :, owner][..., owner]
+            mixed = torch.einsum("bhpq,btqhd->btphd", attention, v).flatten(3)
+            vectors[level] = functional.leaky_relu(groups + self.leave[level](mixed), 0.1).mean((1, 2))
+        return {level: vectors[level] for level in self.levels}
+
+
+class Contrast(nn.Module):
+    """PPA and the shared MLP: features to one point a level on the unit sphere.
+
+    Paper silent: slope of LeakyReLU: 0.1, as elsewhere in its code.
+
+    Shape:
+        features (B, D, T, V), present (N, M) -> (levels, N, P)
+    """
+
+    def __init__(self, dim: int, config: PSPConfig, layout: SkeletonLayout) -> None:
+        super().__init__()
+        self.ppa = PPA(dim, config, layout)
+        self.mlp = nn.Sequential(
+            nn.Linear(dim, config.projection), nn.ReLU(), nn.Linear(config.projection, config.projection)
+        )
+
+    def forward(self, features: Tensor, present: Tensor) -> Tensor:
+        vectors = self.ppa(features).values()
+        return torch.stack([functional.normalize(self.mlp(pool_persons(vector, present)), dim=1) for vector in vectors])
+
+
+class PSP(Pretext):
+    """Coarse-to-fine contrast (CCL) between a joint view and a motion view through one encoder.
+
+    PSP Learning (Xu & Shu, arXiv 2302.02327): InfoNCE at body, part and joint level, in both directions,
+    summed over levels. With more than two views: the mean over their pairs. Options add MoCo's momentum
+    network and queue (He et al., CVPR 2020).
+
+    Departs from print: features of all persons present, each clip once; the paper averages absent ones in.
+
+    Attributes:
+        keys: the momentum network (backbone, PPA and MLP), if any; not trained by gradients.
+
+    Raises:
+        UserError: levels that the backbone does not keep, a stream of other channels, or heads that do not divide
+            its width.
+    """
+
+    Config: ClassVar[type[RowConfig]] = PSPConfig
+    config: PSPConfig
+    couples_clips = True
+
+    def __init__(self, config: PSPConfig, encoder: SkeletonEncoder, layout: SkeletonLayout) -> None:
+        super().__init__(config, encoder, layout)
+        net = encoder.backbone
+        if net.dim % config.heads:
+            raise UserError(f"pretext.heads: {config.heads} does not divide the backbone's width {net.dim}")
+        if not net.keeps_joints and config.levels != ("clip",):
+            raise UserError("pretext.levels: this backbone merges joints; the level that remains is [clip]")
+        self.num_views = self.num_inputs = len(config.views)
+        self.head = Contrast(net.dim, config, layout)
+        self.keys: nn.ModuleDict | None = None
+        self.queue: Tensor
+        self.oldest: Tensor
+        if config.momentum is not None:
+            self.keys = nn.ModuleDict({"backbone": copy.deepcopy(net), "head": copy.deepcopy(self.head)})
+            self.keys.requires_grad_(False)
+        if config.queue:
+            shape = len(config.levels), config.queue, config.projection
+            self.register_buffer("queue", functional.normalize(torch.randn(shape), dim=2))
+            self.register_buffer("oldest", torch.zeros((), dtype=torch.long))
+
+    def views(self, batch: Batch) -> list[View]:
+        """One draw of each clip for each of the configured streams."""
+        return [self._view(batch, draw, source) for draw, source in enumerate(self.config.views)]
+
+    def _view(self, batch: Batch, draw: int, source: str) -> View:
+        own = source in ("own", "own_motion")
+        stream = self.encoder.stream if own else source
+        x = to_stream(batch.x[:, draw], stream, self.layout)
+        if source == "own_motion":
+            x, stream = motion(x), f"{stream} motion"
+        return View(x.permute(0, 4, 1, 2, 3)[batch.present], None, (draw, stream))
+
+    def loss(self, batch: Batch, views: Sequence[View], features: Sequence[Tensor]) -> dict[str, Tensor]:
+        """CCL: ``loss``, and the mean cosine of ``positive`` and ``negative`` pairs."""
+        queries = torch.stack([self.head(feature, batch.present) for feature in features])  # (K, levels, n, P)
+        keys, start = gather((queries if self.keys is None else self._keys(batch, views)).transpose(0, 2))
+        keys = keys.transpose(0, 2)  # (K, levels, N, P)
+        queue: Sequence[Tensor | None] = [None] * len(self.config.levels)
+        if self.config.queue:
+            queue = self.queue.unbind()
+        terms = [
+            info_nce(
+                *(queries[one][level], keys[one][level], keys[two][level]),
+                temperature=self.config.temperature, start=start, queue=queue[level],
+            )
+            for a, b in combinations(range(len(views)), 2)
+            for one, two in ((a, b), (b, a))
+            for level in range(len(self.config.levels))
+        ]  # fmt: skip
+        loss, positive, negative = torch.stack([torch.stack(term) for term in terms]).mean(0)
+        if self.config.queue and self.training:
+            self._enqueue(keys)
+        return {"loss": loss * len(self.config.levels), "positive": positive, "negative": negative}
+
+    def after_step(self, progress: float) -> None:
+        """Move the momentum network."""
+        if self.keys is None:
+            return
+        assert self.config.momentum is not None
+        with torch.no_grad():
+            for key, query in zip(_state(self.keys.values()), _state((self.encoder.backbone, self.head)), strict=True):
+                if key.is_floating_point():
+                    key.lerp_(query, 1 - self.config.momentum)
+                else:
+                    key.copy_(query)
+
+    @torch.no_grad()
+    def _keys(self, batch: Batch, views: Sequence[View]) -> Tensor:
+        """Points (K, levels, n, P) of the momentum network."""
+        assert self.keys is not None
+        backbone, head = self.keys.values()
+        return torch.stack([head(backbone(view.x, view.mask), batch.present) for view in views])
+
+    @torch.no_grad()
+    def _enqueue(self, keys: Tensor) -> None:
+        """Put all ranks' keys of all views (K, levels, N, P) in place of the oldest."""
+        new = keys.transpose(0, 1).flatten(1, 2)[:, -self.config.queue :]
+        at = (self.oldest + torch.arange(new.shape[1], device=new.device)) % self.config.queue
+        self.queue[:, at] = new
+        self.oldest.copy_((at[-1] + 1) % self.config.queue)
+
+
+def _state(modules: Iterable[nn.Module]) -> list[Tensor]:
+    return [value for module in modules for value in (*module.parameters(), *module.buffers())]

@@ -1,0 +1,292 @@
+"""PSP: its pyramid against loops, what leaves its loss unchanged, its momentum network and queue, real ranks."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from batches import LAYOUT, batch_for, change, train
+from torch import Tensor
+from torch.nn import functional
+
+from ssl_skel.backbones import BACKBONES, build_encoder
+from ssl_skel.batch import Batch
+from ssl_skel.config import parse_config
+from ssl_skel.errors import UserError
+from ssl_skel.layout import LAYOUTS, SkeletonLayout
+from ssl_skel.pretexts import build_pretext
+from ssl_skel.pretexts.psp import PPA, PSP, PSPConfig
+
+NET = {"name": "mpae_net", "channels": [16, 16], "strides": [2, 2], "norm": "layer"}
+
+
+def psp(*, stream: str = "joint", **options: Any) -> PSP:
+    torch.manual_seed(0)
+    net = parse_config(BACKBONES["mpae_net"].Config, NET, "test")
+    encoder = build_encoder(net, LAYOUT, channels=3, num_frames=16, stream=stream)
+    config = parse_config(PSPConfig, {"name": "psp", "projection": 8, "norm": "layer", **options}, "test")
+    task = build_pretext(config, encoder)
+    assert isinstance(task, PSP)
+    return task
+
+
+def naive_ppa(ppa: PPA, features: Tensor, layout: SkeletonLayout, weights: dict[tuple[str, str], float]) -> Tensor:
+    """The equations of the released code for one person, entry by entry: (D, T, V) -> (levels, D)."""
+    dim, frames, _ = features.shape
+    inner, maps, vectors = dim // ppa.heads, {}, []
+    for level in ppa.qkv:
+        groups = layout.level(level)
+        pooled = torch.stack([features[:, :, list(group)].mean(2) for group in groups], 2)  # (D, T, P)
+        q, k, v = ppa.qkv[level].weight.split(dim)
+        raw = torch.zeros(ppa.heads, len(groups), len(groups))
+        for h in range(ppa.heads):
+            rows = slice(h * inner, (h + 1) * inner)
+            for a in range(len(groups)):
+                for b in range(len(groups)):
+                    total = sum((q[rows] @ pooled[:, t, a]) @ (k[rows] @ pooled[:, t, b]) for t in range(frames))
+                    raw[h, a, b] = torch.tanh(total / (inner * frames))
+        maps[level] = raw
+        used = raw.clone()
+        for coarse in [name for name in maps if name != level]:
+            inside = [next(i for i, g in enumerate(layout.level(coarse)) if set(x) <= set(g)) for x in groups]
+            for a in range(len(groups)):
+                for b in range(len(groups)):
+                    used[:, a, b] += weights[coarse, level] * maps[coarse][:, inside[a], inside[b]]
+        mixed = torch.zeros(frames, len(groups), dim)
+        for h in range(ppa.heads):
+            rows = slice(h * inner, (h + 1) * inner)
+            for t in range(frames):
+                for a in range(len(groups)):
+                    mixed[t, a, rows] = sum(used[h, a, b] * (v[rows] @ pooled[:, t, b]) for b in range(len(groups)))
+        out = functional.leaky_relu(pooled.permute(1, 2, 0) + ppa.leave[level](mixed[None])[0], 0.1)
+        vectors.append(out.mean((0, 1)))
+    return torch.stack(vectors)
+
+
+@pytest.mark.parametrize("levels", [("body", "part", "joint"), ("part", "joint"), ("body", "joint")])
+def test_ppa_is_the_equations(levels: tuple[Any, ...]) -> None:
+    torch.manual_seed(0)
+    config = PSPConfig(levels=levels, norm="layer", hand_down=(0.5, 0.7, 0.9))
+    ppa = PPA(8, config, LAYOUT)
+    features = torch.randn(2, 8, 3, LAYOUT.num_joints)
+    weights = {("body", "part"): 0.5, ("part", "joint"): 0.7, ("body", "joint"): 0.9}
+    found = ppa(features)
+    for person in range(2):
+        expected = naive_ppa(ppa, features[person], LAYOUT, weights)
+        torch.testing.assert_close(torch.stack([found[level][person] for level in levels]), expected)
+
+
+def test_joints_of_a_group_may_change_places() -> None:
+    """A level sees the mean of a group: permuting its joints changes nothing there, but does at joint level."""
+    torch.manual_seed(0)
+    layout = LAYOUTS["ntu25"]
+    ppa = PPA(8, PSPConfig(norm="layer"), layout)
+    torch.nn.init.normal_(ppa.qkv["joint"].weight)
+    features = torch.randn(2, 8, 4, 25)
+    moved = features.clone()
+    for group in layout.part:
+        moved[..., list(group)] = features[..., [*group[1:], group[0]]]
+    before, after = ppa(features), ppa(moved)
+    torch.testing.assert_close(before["body"], after["body"])
+    torch.testing.assert_close(before["part"], after["part"])
+    across = features.roll(3, -1)
+    assert not torch.allclose(ppa(across)["body"], before["body"], atol=1e-4)
+
+
+def test_the_clip_level_is_what_probes_read() -> None:
+    task = psp(levels=["clip"]).eval()
+    batch = batch_for(task)
+    view = task.views(batch)[0]
+    pooled = task.encoder(batch.x[:, 0], batch.present)
+    expected = functional.normalize(task.head.mlp(pooled), dim=1)
+    torch.testing.assert_close(task.head(task.encoder.backbone(view.x), batch.present)[0], expected)
+
+
+def swapped(batch: Batch) -> Batch:
+    return change(batch, x=batch.x.flip(1))
+
+
+def test_swapping_the_views_changes_nothing() -> None:
+    task = psp(views=["joint", "joint"]).eval()
+    batch = batch_for(task)
+    torch.testing.assert_close(task(batch), task(swapped(batch)))
+    other = psp(views=["own", "own_motion"]).eval()
+    views = other.views(batch)
+    features = [other.encoder.backbone(view.x) for view in views]
+    torch.testing.assert_close(other.loss(batch, views, features), other.loss(batch, views[::-1], features[::-1]))
+
+
+def test_views_are_the_streams_they_are_called() -> None:
+    task = psp(stream="bone", views=["own", "own_motion", "joint", "joint_motion"])
+    batch = batch_for(task)
+    own, motion, joint, joint_motion = task.views(batch)
+    first = batch.x[:, 0].permute(0, 4, 1, 2, 3)[batch.present]
+    torch.testing.assert_close(own.x, first - first[..., list(LAYOUT.parents)])
+    second = batch.x[:, 1].permute(0, 4, 1, 2, 3)[batch.present]
+    second = second - second[..., list(LAYOUT.parents)]
+    torch.testing.assert_close(motion.x[:, :, :-1], second[:, :, 1:] - second[:, :, :-1])
+    assert not motion.x[:, :, -1].any()
+    torch.testing.assert_close(joint.x, batch.x[:, 2].permute(0, 4, 1, 2, 3)[batch.present])
+    assert joint_motion.source == (3, "joint_motion")
+
+
+def test_levels_add_up_and_three_views_are_the_mean_of_pairs() -> None:
+    whole = psp(views=["joint", "joint", "joint"], levels=["clip"]).eval()
+    batch = batch_for(whole)
+    pair = psp(views=["joint", "joint"], levels=["clip"]).eval()
+    pair.load_state_dict(whole.state_dict())
+    losses = [pair(change(batch, x=batch.x[:, list(at)]))["loss"] for at in ((0, 1), (0, 2), (1, 2))]
+    torch.testing.assert_close(whole(batch)["loss"], torch.stack(losses).mean())
+
+    every = psp(levels=["body", "part", "joint"]).eval()
+    views = every.views(batch)
+    features = [every.encoder.backbone(view.x) for view in views]
+    points = [every.head(feature, batch.present) for feature in features]
+    both = torch.cat(points, 1)  # (levels, 2N, P)
+    clips, total = len(batch.x), 0.0
+    for level in both:
+        for i in range(2 * clips):
+            logits = torch.stack([level[i] @ level[j] / 0.07 for j in range(2 * clips) if j != i])
+            total += logits.logsumexp(0) - level[i] @ level[(i + clips) % (2 * clips)] / 0.07
+    torch.testing.assert_close(every(batch)["loss"], total / (2 * clips), rtol=1e-4, atol=1e-5)
+
+
+def test_the_momentum_network_follows_without_gradients() -> None:
+    task = psp(momentum=0.75)
+    assert task.keys is not None
+    name = "backbone.layers.0.mpa.fuse.weight"
+    before = task.keys.state_dict()[name].clone()
+    assert torch.equal(before, task.encoder.backbone.layers[0].mpa.fuse.weight)
+    task(batch_for(task))["loss"].backward()
+    assert all(weight.grad is None for weight in task.keys.parameters())
+    with torch.no_grad():
+        task.encoder.backbone.layers[0].mpa.fuse.weight += 1
+    task.after_step(0.1)
+    torch.testing.assert_close(task.keys.state_dict()[name], before + 0.25)
+
+
+def test_a_still_momentum_network_and_no_queue_is_plain_psp() -> None:
+    plain, moving = psp().eval(), psp(momentum=0.9).eval()
+    moving.load_state_dict(plain.state_dict(), strict=False)
+    moving.keys["backbone"].load_state_dict(plain.encoder.backbone.state_dict())
+    moving.keys["head"].load_state_dict(plain.head.state_dict())
+    torch.testing.assert_close(plain(batch_for(plain)), moving(batch_for(moving)))
+
+
+def test_the_queue_holds_the_newest_keys() -> None:
+    task = psp(momentum=0.9, queue=12, levels=["clip", "body"])
+    batch, keys = batch_for(task), []
+    for _ in range(3):
+        with torch.no_grad():
+            task.encoder.backbone.layers[0].mpa.fuse.weight += 0.3
+        task.after_step(0.0)
+        keys.append(task._keys(batch, task.views(batch)).transpose(0, 1).flatten(1, 2))  # 8 a step
+        task(batch)
+    expected = torch.cat(keys, 1)[:, -12:]
+    order = (task.oldest + torch.arange(12)) % 12
+    torch.testing.assert_close(task.queue[:, order], expected)
+    assert "queue" in task.state_dict()
+    kept = task.queue.clone()
+    task.eval()(batch)
+    assert torch.equal(task.queue, kept)
+
+
+def test_it_learns_from_the_momentum_network() -> None:
+    task = psp(momentum=0.9)
+    losses = train(task, lambda step: batch_for(task), 40)
+    assert losses[-1] < 0.8 * losses[0]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"queue": 8}, "queue: needs momentum"),
+        ({"heads": 3}, "heads: 3 does not divide the backbone's width 16"),
+        ({"levels": ["body", "body"]}, "name each once"),
+        ({"levels": ["bodies"]}, "did you mean 'body'"),
+        ({"views": ["own"]}, "views"),
+    ],
+)
+def test_what_cannot_be_built_says_why(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        psp(**options)
+
+
+def test_a_backbone_that_merges_joints_says_which_level_remains() -> None:
+    task = psp(levels=["clip"])
+    task.encoder.backbone.keeps_joints = False
+    PSP(task.config, task.encoder, LAYOUT)
+    with pytest.raises(UserError, match=r"level that remains is \[clip\]"):
+        PSP(PSPConfig(), task.encoder, LAYOUT)
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_every_layout_nests(name: str) -> None:
+    ppa = PPA(8, PSPConfig(norm="layer"), LAYOUTS[name])
+    vectors = ppa(torch.randn(1, 8, 2, LAYOUTS[name].num_joints))
+    assert [vector.shape for vector in vectors.values()] == [(1, 8)] * 3
+
+
+RANKS = """
+import sys, torch, torch.distributed as dist
+sys.path.insert(0, sys.argv[1])
+from test_psp import step_of
+dist.init_process_group("gloo")
+rank = dist.get_rank()
+for name, options in {"plain": {}, "queue": {"momentum": 0.9, "queue": 6}}.items():
+    saved = step_of(rows=slice(2 * rank, 2 * rank + 2), **options)
+    if rank == 0:
+        torch.save(saved, f"{sys.argv[2]}/{name}.pt")
+dist.destroy_process_group()
+"""
+
+
+def step_of(rows: slice, **options: Any) -> dict[str, Any]:
+    """Gradient of the mean loss over ranks, and the queue, after the forward and backward pass of one step."""
+    task = psp(**options)
+    scalars = task(batch_for(task, rows=rows))
+    scalars["loss"].backward()
+    gradients = {name: value.grad for name, value in task.named_parameters() if value.grad is not None}
+    values = [*gradients.values(), *scalars.values()]
+    if torch.distributed.is_initialized():
+        for value in values:
+            value = value.detach()
+            torch.distributed.all_reduce(value)
+            value /= torch.distributed.get_world_size()
+    queue = {"queue": task.queue} if "queue" in options else {}
+    return {"scalars": {k: v.detach() for k, v in scalars.items()}, "gradients": gradients, **queue}
+
+
+def test_two_ranks_contrast_all_clips(tmp_path: Path) -> None:
+    """Losses, gradients and queue of two gloo ranks are those of one process with the whole batch."""
+    script = tmp_path / "ranks.py"
+    script.write_text(RANKS, "utf-8")
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", "--standalone"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [*command, str(script), str(Path(__file__).parent), str(tmp_path)],
+        env=environment, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    for name, options in {"plain": {}, "queue": {"momentum": 0.9, "queue": 6}}.items():
+        theirs = torch.load(tmp_path / f"{name}.pt", weights_only=True)
+        ours = step_of(slice(0, 4), **options)
+        torch.testing.assert_close(theirs, ours, rtol=1e-4, atol=1e-6)
+
+
+def test_resume_needs_nothing_beside_the_state() -> None:
+    """Three steps, saved and put into a fresh task, go on as six unbroken ones."""
+    whole, first, second = (psp(momentum=0.9, queue=6) for _ in range(3))
+    losses = train(whole, lambda step: batch_for(whole), 2)
+    train(first, lambda step: batch_for(first), 2)
+    second.load_state_dict(first.state_dict())
+    for a, b in pairwise((whole, first, second)):
+        for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True):
+            assert torch.equal(x, y)
+    assert len(losses) == 2
