@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ssl_skel.backbones import SkeletonEncoder
-from ssl_skel.backbones.card import EncoderCard
+from ssl_skel.backbones.card import EncoderCard, Origin
 from ssl_skel.data.splits import Split, load_split
 from ssl_skel.data.store import Store
 from ssl_skel.errors import UserError
@@ -28,7 +28,7 @@ def check_encoders(store: Store, paths: tuple[Path, ...], loaded: Loaded) -> Non
     Raises:
         UserError: naming the encoder.
     """
-    for path, (_, card) in zip(paths, loaded, strict=True):
+    for path, (_, card) in zip(paths, loaded, strict=False):  # no paths for fresh weights, made for the store
         if card.layout != store.layout.to_dict():
             raise UserError(
                 f"{path}: layout: the encoder is for {card.layout['name']}, the store {store.path} has "
@@ -85,14 +85,21 @@ def split_facts(store: Store, split: Split, paths: tuple[Path, ...], loaded: Loa
 
 
 def _seen(store: Store, card: EncoderCard) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """Names and content of the clips an encoder was pretrained on, or why they cannot be told."""
-    if not card.data:
-        return store.name[:0], store.content[:0], []
-    try:
-        home = store if card.data["sha256"] == store.sha256 else Store.open(card.data["store"])
-        rows = load_split(home, card.data["split"]).train
-        if (home.sha256, len(rows)) != (card.data["sha256"], card.data["clips"]):
-            raise UserError(f"{home.path}: has changed")
-    except UserError as error:
-        return store.name[:0], store.content[:0], [f"test clips may have been seen in pretraining, untold ({error})"]
-    return home.name[rows], home.content[rows], []
+    """Names and content of clips that an encoder, or one it began with, was pretrained on; why some cannot be told."""
+    names, content, unknown = [store.name[:0]], [store.content[:0]], []
+    origin: Origin | None = card.origin
+    while origin:
+        data, origin = origin.data, origin.init
+        if not data:
+            continue
+        try:
+            home = store if data["sha256"] == store.sha256 else Store.open(data["store"])
+            rows = load_split(home, data["split"]).train
+            if (home.sha256, len(rows)) != (data["sha256"], data["clips"]):
+                raise UserError(f"{home.path}: has changed")
+        except UserError as error:
+            unknown.append(f"test clips may have been seen in pretraining, untold ({error})")
+            continue
+        names.append(home.name[rows])
+        content.append(home.content[rows])
+    return np.concatenate(names), np.concatenate(content), unknown

@@ -23,11 +23,14 @@ class Classifier(Task):
         encoder: made part of this module.
         num_classes: classes of the store.
         frozen: keep the encoder's weights and running statistics as they are.
+        label_smoothing: share of the target that is spread evenly over all classes.
     """
 
-    def __init__(self, encoder: SkeletonEncoder, num_classes: int, *, frozen: bool) -> None:
+    def __init__(
+        self, encoder: SkeletonEncoder, num_classes: int, *, frozen: bool, label_smoothing: float = 0.0
+    ) -> None:
         super().__init__()
-        self.frozen = frozen
+        self.frozen, self.label_smoothing = frozen, label_smoothing
         self.encoder = encoder.requires_grad_(not frozen)
         self.head = nn.Sequential(
             nn.BatchNorm1d(encoder.dim, eps=1e-6, affine=False), nn.Linear(encoder.dim, num_classes)
@@ -35,11 +38,16 @@ class Classifier(Task):
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Mean cross-entropy over clips, and their accuracy; labels must be known."""
+        logits = self.logits(batch)
+        right = (logits.argmax(1) == batch.label).float().mean()
+        loss = F.cross_entropy(logits, batch.label, label_smoothing=self.label_smoothing)
+        return {"loss": loss, "accuracy": right}
+
+    def logits(self, batch: Batch) -> Tensor:
+        """(N, classes), of the batch's first draw; labels are not looked at."""
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
             features = self.encoder(batch.x[:, 0], batch.present)
-        logits = self.head(features)
-        right = (logits.argmax(1) == batch.label).float().mean()
-        return {"loss": F.cross_entropy(logits, batch.label), "accuracy": right}
+        return self.head(features)
 
     def train(self, mode: bool = True) -> Self:
         """As usual, but a frozen encoder stays in eval mode."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from finetune.protocols import PROTOCOLS
-from ssl_skel.backbones import Readout
+from ssl_skel.backbones import BACKBONES, Readout
 from ssl_skel.config import RowConfig, RowOf, Section
 
 
@@ -35,6 +35,22 @@ class DataConfig(Section):
     """Whether the store's joints are moved whole to the device; auto does so where they fit easily."""
 
 
+class ScratchConfig(Section):
+    """Fresh weights without any pretrained encoder: what a card would tell is told here."""
+
+    splits: tuple[str, ...] = Field(min_length=1)
+    """Splits to measure on."""
+
+    backbone: Annotated[RowConfig, RowOf(BACKBONES)]
+    """Row of ``BACKBONES``."""
+
+    stream: Literal["joint", "bone", "pose", "joint_motion", "bone_motion"] = "joint"
+    """What the encoder computes from the joints before its first layer."""
+
+    num_frames: Annotated[int, Field(ge=1)] = 64
+    """T, frames that each crop is resampled to (CTR-GCN, Chen et al., ICCV 2021: 64)."""
+
+
 class FinetuneConfig(Section):
     """One evaluation. Frames, stream and layout come from each encoder's card."""
 
@@ -44,8 +60,11 @@ class FinetuneConfig(Section):
     data: DataConfig
     """Which clips."""
 
-    encoders: dict[str, Encoders] = Field(min_length=1)
+    encoders: dict[str, Encoders] = Field(default_factory=dict)
     """Split -> run directory of the encoder to measure on it; or a list of them, one a pretraining seed."""
+
+    scratch: ScratchConfig | None = None
+    """Instead of ``encoders``: measure fresh weights only, trained by rows such as ``full``."""
 
     protocols: tuple[Annotated[RowConfig, RowOf(PROTOCOLS)], ...] = Field(min_length=1)
     """Rows of ``PROTOCOLS``; their figures share one table."""
@@ -67,3 +86,9 @@ class FinetuneConfig(Section):
 
     runs: Path = Path("runs")
     """Folder that run directories are made in."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> FinetuneConfig:
+        if bool(self.encoders) == (self.scratch is not None):
+            raise ValueError("encoders: name at least one, or give scratch with a backbone; not both")
+        return self

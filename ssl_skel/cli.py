@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 
@@ -27,6 +27,7 @@ app = typer.Typer(
 )
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+Number = TypeVar("Number", int, float)
 StoreArgument = Annotated[Path, typer.Argument(help="Folder of the store.")]
 
 
@@ -100,6 +101,22 @@ def info(store: StoreArgument, json_: JsonOption = False) -> None:
 
 
 @app.command()
+def split(
+    store: StoreArgument,
+    split: Annotated[str, typer.Option(help="Split whose training clips are drawn from; default: each.")] = "",
+    fractions: Annotated[str, typer.Option(help="Shares of the labels, with commas: 0.01,0.1.")] = "",
+    per_class: Annotated[str, typer.Option(help="Clips a class, with commas: 1,5.")] = "",
+    seeds: Annotated[int, typer.Option(min=1, help="How many draws; their seeds count from 0.")] = 5,
+    json_: JsonOption = False,
+) -> None:
+    """Show a store's label subsets, drawing and keeping those that are new."""
+    from ssl_skel.data.subsets import describe_subsets
+
+    facts = describe_subsets(store, split, _numbers(fractions, float), _numbers(per_class, int), range(seeds))
+    _show(facts, json_)
+
+
+@app.command()
 def schema(verb: Annotated[str, typer.Argument(help="pretrain or finetune.")]) -> None:
     """Print the JSON schema of a verb's configs, for editors."""
     found = {entry.name: entry for entry in entry_points(group="ssl_skel.configs")}
@@ -113,6 +130,18 @@ def _root(version: Annotated[bool, typer.Option("--version", help="Print the ver
     if version:
         print(ssl_skel.__version__)
         raise typer.Exit
+
+
+def _numbers(text: str, kind: type[Number]) -> list[Number]:
+    """Numbers that a user wrote with commas between.
+
+    Raises:
+        UserError: a word is no number.
+    """
+    try:
+        return [kind(word) for word in text.split(",") if word.strip()]
+    except ValueError as error:
+        raise UserError(f"{text!r}: give numbers with commas between, such as 0.01,0.1 or 1,5") from error
 
 
 def _show(facts: dict[str, Any], as_json: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ssl_skel.data.loader import ClipLoader
 from ssl_skel.data.store import Store
 
 FRAMES = 20
@@ -37,7 +38,32 @@ def raw_features(store: Store, rows: np.ndarray | None = None, frames: int = FRA
         start = (store.offset[rows] + person * length)[there, None]
         a, b = (np.asarray(store.joints[start + frame[there]]) for frame in (left, right))
         out[there, person] = a + (b - a) * share[there]
-    origin = out[:, 0, 0, store.layout.centre]
-    seen = np.arange(store.max_persons) < store.persons[rows, None]
-    out -= origin[:, None, None, None] * seen[:, :, None, None, None]
-    return out.reshape(len(rows), -1)
+    return _moved(out, np.arange(store.max_persons) < store.persons[rows, None], store.layout.centre)
+
+
+def raw_draws(loader: ClipLoader, epoch: int = 0) -> np.ndarray:
+    """Coordinates as a loader crops, resamples and augments them, laid out and moved as ``raw_features`` does.
+
+    The loader's frames lie half a frame inside a clip's ends, those of ``raw_features`` on them.
+
+    Args:
+        loader: of one draw a clip, neither shuffled nor dropping its last clips.
+        epoch: of the loader; each has other draws.
+
+    Returns:
+        (rows, M * T * V * C) float32, T = the loader's ``num_frames``.
+    """
+    centre = loader.store.layout.centre
+    return np.concatenate(
+        [
+            _moved(batch.x[:, 0].permute(0, 4, 2, 3, 1).contiguous().cpu().numpy(), batch.present.cpu().numpy(), centre)
+            for batch in loader.epoch(epoch)
+        ]
+    )
+
+
+def _moved(joints: np.ndarray, present: np.ndarray, centre: int) -> np.ndarray:
+    """Vectors of (N, M, T, V, C), each clip's first centre joint at the origin; absent persons stay zero."""
+    origin = joints[:, 0, 0, centre]
+    joints -= origin[:, None, None, None] * present[:, :, None, None, None]
+    return joints.reshape(len(joints), -1)

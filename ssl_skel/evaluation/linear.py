@@ -42,6 +42,7 @@ def linear_probe(
     *,
     num_classes: int,
     groups: np.ndarray | None = None,
+    copies: np.ndarray | None = None,
     c: float | None = None,
     grid: Sequence[float] = GRID,
 ) -> LinearProbe:
@@ -51,12 +52,17 @@ def linear_probe(
     cross-validation within the training clips, whole subjects held out, and the smallest of equally good
     values wins. Solved by L-BFGS; deterministic.
 
+    Augmented copies are fitted and standardised along with their clips, a clip and its copies together weighing
+    as much as a clip alone, so that ``c`` keeps its meaning. In cross-validation they stand on the side of their
+    clip where it is fitted, and nowhere where it is held out: what is held out is judged as test clips are, plain.
+
     Args:
         train_x: (N, D).
         train_y: (N,) int64, at least two classes.
         test_x: (Q, D), at least one.
         num_classes: columns of the scores.
         groups: (N,) training subject of each clip; None, or a single subject, holds out plain folds of clips.
+        copies: (K, N, D), further views of the training clips in their order; None for none.
         c: fixes C.
         grid: values tried.
 
@@ -67,15 +73,17 @@ def linear_probe(
         raise ValueError("a linear probe needs labelled training clips of at least two classes")
     notes: list[str] = []
     held_out: dict[float, float] = {}
-    scaler = StandardScaler().fit(train_x.astype(np.float64))
-    train, test = scaler.transform(train_x.astype(np.float64)), scaler.transform(test_x.astype(np.float64))
+    views = train_x[None] if copies is None else np.concatenate([train_x[None], copies])  # (1 + K, N, D)
+    shape, train = views.shape, views.reshape(-1, views.shape[2]).astype(np.float64)
+    scaler = StandardScaler().fit(train)
+    train, test = scaler.transform(train), scaler.transform(test_x.astype(np.float64))
     if c is None:
-        held_out, by = _cross_validate(train.astype(np.float32), train_y, groups, sorted(grid))
+        held_out, by = _cross_validate(train.astype(np.float32).reshape(shape), train_y, groups, sorted(grid))
         c = max(held_out, key=lambda value: (held_out[value], -value))
         notes.append(f"C = {c:g} by {by}")
         if len(held_out) > 1 and c in (min(held_out), max(held_out)):
             notes.append("C lies at the end of its grid")
-    model, converged = _fit(train, train_y, c, 1e-4)
+    model, converged = _fit(train, np.tile(train_y, shape[0]), c / shape[0], 1e-4)
     if not converged:
         notes.append(f"the solver stopped at {model.max_iter} iterations before it converged")
     scores = np.full((len(test), num_classes), -np.inf)
@@ -84,9 +92,10 @@ def linear_probe(
 
 
 def _cross_validate(
-    x: np.ndarray, y: np.ndarray, groups: np.ndarray | None, grid: Sequence[float]
+    views: np.ndarray, y: np.ndarray, groups: np.ndarray | None, grid: Sequence[float]
 ) -> tuple[dict[float, float], str]:
-    """Mean held-out accuracy of each C, and in words how it was held out."""
+    """Mean held-out accuracy of each C, and in words how it was held out; views (1 + K, N, D), the first is judged."""
+    x = views[0]
     subjects = 0 if groups is None else len(np.unique(groups))
     if subjects >= 2:
         folds = min(FOLDS, subjects)
@@ -99,9 +108,9 @@ def _cross_validate(
     for fit, held in cuts:
         if len(np.unique(y[fit])) < 2:
             continue
-        start = None
+        start, fitted, labels = None, views[:, fit].reshape(-1, x.shape[1]), np.tile(y[fit], len(views))
         for value in grid:
-            start, _ = _fit(x[fit], y[fit], value, 1e-3, start)
+            start, _ = _fit(fitted, labels, value / len(views), 1e-3, start)
             right[value] += float((start.predict(x[held]) == y[held]).sum()) / len(x)
     return right, by
 

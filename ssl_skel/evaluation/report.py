@@ -21,6 +21,8 @@ _TITLES = {
     "accuracy": "Accuracy (top-1), %",
     "macro_f1": "Macro F1, %",
     "top5": "Top-5 accuracy, %",
+    "interval": "95 % bootstrap interval of the accuracy over test clips, % (of several seeds: mean limits)",
+    "ece": "Calibration error (ECE), %",
     "best_on_test": "Best epoch on the test clips, %",
 }
 
@@ -58,13 +60,15 @@ class Measurement(Section):
     """Name of the split, or ``mean of folds``."""
 
     features: str
-    """``raw``, ``untrained`` or ``pretrained``, with a remark in brackets where there are several."""
+    """``raw``, ``untrained``, ``scratch`` (untrained, then trained with labels) or ``pretrained``, with a remark in
+    brackets where there are several."""
 
     measure: str
     """Such as ``kNN, k = 1``."""
 
     figures: dict[str, Figure]
-    """accuracy and macro_f1; top5 where scores exist; best_on_test where epochs were watched (never the headline)."""
+    """accuracy and macro_f1; top5 and ece where scores exist; best_on_test where epochs were watched (never the
+    headline)."""
 
     runs: tuple[Scores, ...] = ()
     """Everything of each seed; empty for a mean of folds."""
@@ -75,10 +79,18 @@ class Measurement(Section):
     @classmethod
     def of(cls, split: str, features: str, measure: str, runs: Sequence[Scores], **others: Any) -> Self:
         """Sum up the scores of one or several seeds."""
-        names = ("accuracy", "macro_f1", *(("top5",) if all(run.top5 is not None for run in runs) else ()))
+        scored = [name for name in ("top5", "ece") if all(getattr(run, name) is not None for run in runs)]
+        names = ("accuracy", "macro_f1", *scored)
         figures = {name: Figure.of([getattr(run, name) for run in runs]) for name in names}
         figures |= others.pop("figures", {})
         return cls(split=split, features=features, measure=measure, figures=figures, runs=tuple(runs), **others)
+
+    def cell(self, name: str) -> str:
+        """A figure, or the ``interval`` of the accuracy, as tables show it; empty where there is none."""
+        if name != "interval":
+            return str(self.figures.get(name, ""))
+        limits = [run.interval for run in self.runs if run.interval]
+        return "-".join(f"{100 * np.mean(side):.1f}" for side in zip(*limits, strict=True))
 
 
 class SplitFacts(Section):
@@ -174,10 +186,10 @@ class Report(Section):
         """Header and rows of one figure: measure, features, and a column a split; no rows where nothing has it."""
         columns = list(dict.fromkeys(row.split for row in self.measurements))
         measures = list(dict.fromkeys(row.measure for row in self.measurements))
-        found = {(row.measure, row.features, row.split): row.figures.get(name) for row in self.measurements}
-        keys = dict.fromkeys(key[:2] for key, figure in found.items() if figure)
+        found = {(row.measure, row.features, row.split): row.cell(name) for row in self.measurements}
+        keys = dict.fromkeys(key[:2] for key, cell in found.items() if cell)
         body = [
-            [*key, *(str(found.get((*key, column)) or "-") for column in columns)]
+            [*key, *(found.get((*key, column)) or "-" for column in columns)]
             for key in sorted(keys, key=lambda key: measures.index(key[0]))
         ]
         return [["measure", "features", *columns], *body]
@@ -215,9 +227,9 @@ class Report(Section):
 
     def _classes(self) -> str:
         """Accuracy a class, of the best-informed row: pretrained where there is one, by the first measure."""
-        chosen = {
-            row.split: row for row in reversed(self.measurements) if row.runs and _kind(row.features) == "pretrained"
-        }
+        kinds = {_kind(row.features) for row in self.measurements}
+        leading = next((kind for kind in ("pretrained", "scratch") if kind in kinds), "")
+        chosen = {row.split: row for row in reversed(self.measurements) if row.runs and _kind(row.features) == leading}
         rows = [chosen[facts.name] for facts in self.splits if facts.name in chosen]
         if not rows:
             return ""

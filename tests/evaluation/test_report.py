@@ -134,3 +134,11 @@ def test_leaks_are_found_by_content_and_by_name() -> None:
     assert seen[0].startswith("1 of 2 test clips were seen in pretraining")
     both = leaks(names, content, **rows, seen_names=["e"], seen_content=content[[3, 0]])
     assert both[1].startswith("3 of 3 test clips were seen in pretraining")
+
+
+def test_the_interval_is_shown_and_is_of_the_test_clips(report: Report) -> None:
+    assert report.table("interval")[1:] == [
+        ["kNN, k = 1", "raw", "0.0-75.0", "0.0-100.0"],
+        ["kNN, k = 1", "pretrained", "62.5-100.0", "-"],
+    ]
+    assert "95 % bootstrap interval" in report.to_markdown()

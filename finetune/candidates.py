@@ -1,0 +1,65 @@
+"""What is measured: raw coordinates, untrained encoders, pretrained encoders, each with its features."""
+
+from __future__ import annotations
+
+import torch
+
+from finetune.checks import Loaded, built_as
+from finetune.config import FinetuneConfig
+from finetune.protocols import Candidate, Setting
+from ssl_skel.backbones import SkeletonEncoder, build_encoder
+from ssl_skel.evaluation.baselines import raw_features
+from ssl_skel.evaluation.features import extract_features, whole_clips
+
+
+class Candidates:
+    """Makes each kind of features once, for all clips of the store; splits take their rows."""
+
+    def __init__(self, config: FinetuneConfig, setting: Setting) -> None:
+        self.config, self.setting, self.store = config, setting, setting.store
+        self._made: dict[str, Candidate] = {}
+
+    def of(self, loaded: Loaded) -> list[Candidate]:
+        """The baselines asked for, then the pretrained encoders; with ``scratch``, fresh weights only."""
+        found, scratch = [], self.config.scratch is not None
+        if "raw" in self.config.baselines:
+            if "raw" not in self._made:
+                self._made["raw"] = Candidate("raw", (raw_features(self.store),))
+            found.append(self._made["raw"])
+        if scratch or "untrained" in self.config.baselines:
+            key = repr(built_as(loaded[0][1]))
+            if key not in self._made:
+                self._made[key] = self._encode("untrained", [_fresh(loaded[0][0], seed) for seed in self.config.seeds])
+            found.append(self._made[key])
+        if scratch:
+            return found
+        key = repr([id(encoder) for encoder, _ in loaded])
+        if key not in self._made:
+            self._made[key] = self._encode("pretrained", [encoder for encoder, _ in loaded])
+        return [*found, self._made[key]]
+
+    def _encode(self, name: str, encoders: list[SkeletonEncoder]) -> Candidate:
+        frames, data = encoders[0].backbone.num_frames, self.config.data
+        device = self.setting.accelerator.device
+        for encoder in encoders:
+            encoder.readout = self.config.readout
+        loader = whole_clips(
+            self.store,
+            num_frames=frames,
+            batch_size=data.batch_size,
+            device=device,
+            resident=data.resident,
+        )
+        placed = tuple(encoder.to(device) for encoder in encoders)
+        features = tuple(extract_features(encoder, loader, autocast=self.setting.autocast) for encoder in placed)
+        return Candidate(name, features, placed, frames)
+
+
+def _fresh(encoder: SkeletonEncoder, seed: int) -> SkeletonEncoder:
+    """The same encoder with untrained weights."""
+    net = encoder.backbone
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return build_encoder(
+            net.config, net.layout, channels=net.channels, num_frames=net.num_frames, stream=encoder.stream
+        )

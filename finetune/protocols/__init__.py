@@ -1,0 +1,11 @@
+"""Ways to measure features on a split; a new one is one class in a file here and one row of ``PROTOCOLS``."""
+
+from finetune.protocols.base import Candidate, Protocol, Setting
+from finetune.protocols.fewshot import FewShot
+from finetune.protocols.knn import Knn
+from finetune.protocols.linear import Linear
+from finetune.protocols.trained import Full, Semi
+
+PROTOCOLS: dict[str, type[Protocol]] = {"knn": Knn, "linear": Linear, "semi": Semi, "full": Full, "fewshot": FewShot}
+
+__all__ = ["PROTOCOLS", "Candidate", "Protocol", "Setting"]

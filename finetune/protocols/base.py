@@ -1,0 +1,118 @@
+"""What every protocol is told, and what it has to answer."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, TypeVar
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+
+from ssl_skel.backbones import SkeletonEncoder
+from ssl_skel.config import RowConfig
+from ssl_skel.data.splits import Split
+from ssl_skel.data.store import Store
+from ssl_skel.evaluation.metrics import Scores, score
+from ssl_skel.evaluation.report import Measurement
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, eq=False)
+class Setting:
+    """What is the same for all measurements of one evaluation.
+
+    Attributes:
+        store: where the clips lie.
+        splits: all that are measured.
+        seeds: of what is random.
+        accelerator: device, precision and processes.
+        resident: whether the store moves to the device; see ``ClipLoader``.
+        folder: of the evaluation; trainings have folders of their own in it.
+    """
+
+    store: Store
+    splits: tuple[Split, ...]
+    seeds: tuple[int, ...]
+    accelerator: Accelerator
+    resident: str
+    folder: Path
+
+    @property
+    def autocast(self) -> torch.dtype | None:
+        """Precision that features are computed in; None is float32."""
+        return {"bf16": torch.bfloat16, "fp16": torch.float16}.get(self.accelerator.mixed_precision)
+
+    def tested(self, train: np.ndarray) -> np.ndarray:
+        """Test rows of all splits with these training rows, ascending: one training serves them all."""
+        same = [split.test for split in self.splits if np.array_equal(split.train, train)]
+        return np.unique(np.concatenate(same))
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """Features to be measured.
+
+    Attributes:
+        name: ``raw``, ``untrained`` or ``pretrained``.
+        features: (N, D) of all clips of the store, once a seed.
+        encoders: what made them, once a seed; none for raw coordinates.
+        num_frames: T of the encoders.
+    """
+
+    name: str
+    features: tuple[np.ndarray, ...]
+    encoders: tuple[SkeletonEncoder, ...] = ()
+    num_frames: int = 0
+
+    def pairs(self, seeds: Iterable[int]) -> list[tuple[int, int]]:
+        """Number of an encoder and a seed: each with every seed, but an untrained encoder only with its own."""
+        number = range(len(self.features))
+        if self.name == "untrained":
+            return list(zip(number, seeds, strict=True))
+        return [(at, seed) for at in number for seed in seeds]
+
+
+class Protocol(ABC):
+    """One way to measure. Construction is the same for all: ``Row(config, setting)``.
+
+    Attributes:
+        Config: frozen options; its ``name`` is the row in ``PROTOCOLS``.
+    """
+
+    Config: ClassVar[type[RowConfig]]
+
+    def __init__(self, config: RowConfig, setting: Setting) -> None:
+        self.config, self.setting = config, setting
+        self._fitted: dict[Hashable, object] = {}
+
+    def check(self, split: Split) -> None:  # noqa: B027 - most protocols suit every split
+        """Refuse, ahead of all measuring, a split that this protocol cannot be used on.
+
+        Raises:
+            UserError: naming the option.
+        """
+
+    @abstractmethod
+    def measure(self, candidate: Candidate, split: Split) -> list[Measurement]:
+        """Figures of one candidate on one split. Labels of test clips serve to score, and nothing else."""
+
+    def once(self, key: Hashable, fit: Callable[[], Value]) -> Value:
+        """What ``fit`` gives, computed the first time only: splits such as xview and xview_clean train alike.
+
+        Args:
+            key: everything that the fit depends on, beside this protocol's config.
+            fit: computes it.
+        """
+        if key not in self._fitted:
+            self._fitted[key] = fit()
+        return self._fitted[key]  # type: ignore[return-value]
+
+    def score(self, split: Split, predicted: np.ndarray, scores: np.ndarray | None = None) -> Scores:
+        """Compare predictions of the test clips, (Q,) or (Q, classes), with the truth."""
+        store = self.setting.store
+        return score(store.label[split.test], predicted, store.num_classes, scores)

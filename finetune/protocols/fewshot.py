@@ -1,0 +1,51 @@
+"""Few-shot recognition by exemplars."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from finetune.protocols.base import Candidate, Protocol
+from ssl_skel.config import RowConfig
+from ssl_skel.data.splits import Split
+from ssl_skel.data.subsets import Budget, label_subset
+from ssl_skel.evaluation.knn import knn_predict
+from ssl_skel.evaluation.report import Measurement
+
+
+class FewShotConfig(RowConfig):
+    """Options of ``FewShot``."""
+
+    name: Literal["fewshot"] = "fewshot"
+    shots: tuple[Annotated[int, Field(ge=1)], ...] = Field((1,), min_length=1)
+    """Exemplars a class. NTU 120's one-shot protocol has 1; STARS reports 1, 2 and 5."""
+    draws: int = Field(10, ge=1)
+    """How often exemplars are drawn, with seeds from 0 on, the same for all; figures are means over them."""
+
+
+class FewShot(Protocol):
+    """The class of the nearest exemplar by cosine; exemplars are training clips, drawn as ``label_subset`` does.
+
+    Departs from print: NTU 120's one-shot protocol (Liu et al., TPAMI 2019) tests on classes never trained on, with
+    one fixed exemplar each; here all classes are told apart, and exemplars are drawn several times.
+    """
+
+    Config = FewShotConfig
+    config: FewShotConfig
+
+    def measure(self, candidate: Candidate, split: Split) -> list[Measurement]:
+        store, found = self.setting.store, []
+        for shots in self.config.shots:
+            drawn = [label_subset(store, split, Budget(per_class=shots), seed) for seed in range(self.config.draws)]
+            runs = [
+                self.score(split, knn_predict(x[s.rows], store.label[s.rows], x[split.test], (1,))[1])
+                for x in candidate.features
+                for s in drawn
+            ]
+            notes = (
+                f"± over {self.config.draws} draws of exemplars for each of {len(candidate.features)} feature sets",
+                *dict.fromkeys(note for subset in drawn for note in subset.notes),
+            )
+            found.append(Measurement.of(split.name, candidate.name, f"exemplars, {shots} a class", runs, notes=notes))
+        return found

@@ -1,0 +1,47 @@
+"""Nearest neighbours of frozen features."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from finetune.protocols.base import Candidate, Protocol
+from ssl_skel.config import RowConfig
+from ssl_skel.data.splits import Split
+from ssl_skel.evaluation.knn import Metric, knn_predict
+from ssl_skel.evaluation.report import Measurement
+
+
+class KnnConfig(RowConfig):
+    """Options of ``Knn``."""
+
+    name: Literal["knn"] = "knn"
+    ks: tuple[Annotated[int, Field(ge=1)], ...] = Field((1, 5, 10, 20), min_length=1)
+    """Numbers of neighbours. Papers of this field report k = 1 (CMD, HiCo, PCM3); DINO looks at 10 to 200."""
+
+
+class Knn(Protocol):
+    """Cosine nearest neighbours; see ``ssl_skel.evaluation.knn`` for ties and normalisation.
+
+    Raw coordinates are measured by Euclidean distance too: it is what their published figures use.
+    """
+
+    Config = KnnConfig
+    config: KnnConfig
+
+    def measure(self, candidate: Candidate, split: Split) -> list[Measurement]:
+        ways: dict[str, Metric] = {candidate.name: "cosine"}
+        if candidate.name == "raw":
+            ways["raw (Euclidean)"] = "euclidean"
+        label = self.setting.store.label[split.train]
+        found = []
+        for name, metric in ways.items():
+            votes = [
+                knn_predict(x[split.train], label, x[split.test], self.config.ks, metric) for x in candidate.features
+            ]
+            for k in self.config.ks:
+                runs = [self.score(split, vote[k]) for vote in votes]
+                notes = (f"k = {k} is more than the training clips: all {len(label)} vote",) if k > len(label) else ()
+                found.append(Measurement.of(split.name, name, f"kNN, k = {k}", runs, notes=notes))
+        return found

@@ -1,0 +1,190 @@
+"""Linear probes of frozen features, closed and live."""
+
+from __future__ import annotations
+
+import copy
+import shutil
+from functools import partial
+from typing import Annotated, Literal, NamedTuple
+
+import numpy as np
+import torch
+from pydantic import Field
+
+from finetune.classifier import Classifier
+from finetune.protocols.base import Candidate, Protocol
+from ssl_skel.augment import AUGMENTATIONS, Augment, RotateConfig
+from ssl_skel.config import RowConfig, RowOf, dump_config
+from ssl_skel.data.loader import ClipLoader
+from ssl_skel.data.splits import Split
+from ssl_skel.evaluation.baselines import FRAMES, raw_draws
+from ssl_skel.evaluation.features import extract_features
+from ssl_skel.evaluation.linear import LinearProbe, linear_probe
+from ssl_skel.evaluation.report import Figure, Measurement
+from ssl_skel.training.loop import TrainConfig, fit
+from ssl_skel.training.optim import OptimConfig
+from ssl_skel.training.rundir import RunDir
+
+
+class LinearConfig(RowConfig):
+    """Options of ``Linear``. Those of the live probe are MAMP's (Mao et al., ICCV 2023)."""
+
+    name: Literal["linear"] = "linear"
+    mode: Literal["closed", "live", "both"] = "closed"
+    """closed: logistic regression on cached features, seconds. live: BatchNorm + linear layer trained with
+    augmentation through the frozen encoder, as papers do; as long as training an encoder forwards."""
+    c: float | None = Field(None, gt=0)
+    """Closed: inverse L2 strength; null chooses it on held-out training subjects."""
+    copies: int = Field(0, ge=0)
+    """Closed: augmented copies of each training clip that are embedded and fitted beside it, the cached counterpart
+    of the live probe's augmentation; raw coordinates get theirs too."""
+    epochs: int = Field(100, ge=1)
+    """Live: the last one is reported."""
+    batch_size: int = Field(128, ge=2)
+    """Live: clips a step. MAMP: 128 on each of 2 GPUs. The draws of ``copies`` come in such batches too."""
+    lr: float = Field(0.1, gt=0)
+    """Live: SGD, cosine to 0, no warm-up."""
+    momentum: float = Field(0.9, ge=0, lt=1)
+    """Live: of SGD."""
+    crop: tuple[float, float] = (0.5, 1.0)
+    """Live and copies: smallest and largest share of a training clip that is cropped."""
+    augment: tuple[Annotated[RowConfig, RowOf(AUGMENTATIONS)], ...] = (RotateConfig(),)
+    """Live and copies: rows of ``AUGMENTATIONS``; MAMP rotates by up to 0.3 rad."""
+
+
+class _Live(NamedTuple):
+    """What a trained head says of all clips of the store."""
+
+    logits: np.ndarray  # (N, classes) after the last epoch
+    watched: np.ndarray  # (epochs, N), the class after each
+
+
+class Linear(Protocol):
+    """Linear probe on frozen features.
+
+    Departs from print: the last epoch is the figure; papers take the best epoch on the test clips, which
+    is stated beside it under that name. SGD is Nesterov's, the only one of this house.
+    """
+
+    Config = LinearConfig
+    config: LinearConfig
+
+    def measure(self, candidate: Candidate, split: Split) -> list[Measurement]:
+        found = []
+        if self.config.mode != "live" or not candidate.encoders:
+            found.append(self._closed(candidate, split))
+        if self.config.mode != "closed" and candidate.encoders:
+            found.append(self._live(candidate, split))
+        return found
+
+    def _closed(self, candidate: Candidate, split: Split) -> Measurement:
+        train = split.train.tobytes()
+        probes = [
+            self.once(("closed", candidate, at, train), partial(self._fit, candidate, at, split.train))
+            for at in range(len(candidate.features))
+        ]
+        runs = [self.score(split, probe.predicted[split.test], probe.scores[split.test]) for probe in probes]
+        notes = tuple(dict.fromkeys(note for probe in probes for note in probe.notes))
+        copies = self.config.copies
+        name = f"linear, closed, {copies} cop{'y' if copies == 1 else 'ies'}" if copies else "linear, closed"
+        return Measurement.of(split.name, candidate.name, name, runs, notes=notes)
+
+    def _fit(self, candidate: Candidate, at: int, train: np.ndarray) -> LinearProbe:
+        """Fitted on the training clips, asked about all clips of the store."""
+        store, features = self.setting.store, candidate.features[at]
+        subject = store.subject[train]
+        return linear_probe(
+            features[train],
+            store.label[train],
+            features,
+            num_classes=store.num_classes,
+            groups=subject if (subject >= 0).all() else None,
+            copies=self._copies(candidate, at, train) if self.config.copies else None,
+            c=self.config.c,
+        )
+
+    def _copies(self, candidate: Candidate, at: int, train: np.ndarray) -> np.ndarray:
+        """(copies, training clips, D); every candidate sees the same draws."""
+        setting = self.setting
+        frames = candidate.num_frames if candidate.encoders else FRAMES
+        loader = self._loader(train, frames, setting.seeds[0], shuffle=False)
+        numbers = range(self.config.copies)
+        if not candidate.encoders:
+            return np.stack([raw_draws(loader, number) for number in numbers])
+        encoder = candidate.encoders[at]
+        return np.stack([extract_features(encoder, loader, epoch=n, autocast=setting.autocast) for n in numbers])
+
+    def _loader(self, train: np.ndarray, frames: int, seed: int, *, shuffle: bool) -> ClipLoader:
+        """Augmented training clips: shuffled batches that ranks share, or all of them in order on each rank."""
+        setting, accelerator = self.setting, self.setting.accelerator
+        return ClipLoader(
+            setting.store,
+            train,
+            num_frames=frames,
+            batch_size=self.config.batch_size,
+            crop=self.config.crop,
+            shuffle=shuffle,
+            drop_last=shuffle,
+            augment=Augment(self.config.augment, setting.store.layout),
+            seed=seed,
+            device=accelerator.device,
+            resident=setting.resident,
+            rank=accelerator.process_index if shuffle else 0,
+            world_size=accelerator.num_processes if shuffle else 1,
+        )
+
+    def _live(self, candidate: Candidate, split: Split) -> Measurement:
+        train = split.train.tobytes()
+        probes = [
+            self.once(("live", candidate, at, seed, train), partial(self._train, candidate, at, seed, split))
+            for at, seed in candidate.pairs(self.setting.seeds)
+        ]
+        logits = [probe.logits[split.test] for probe in probes]
+        truth = self.setting.store.label[split.test]
+        best = [float((probe.watched[:, split.test] == truth).mean(1).max()) for probe in probes]
+        return Measurement.of(
+            split.name,
+            candidate.name,
+            "linear, live",
+            [self.score(split, last.argmax(1), last) for last in logits],
+            figures={"best_on_test": Figure.of(best)},
+        )
+
+    def _train(self, candidate: Candidate, at: int, seed: int, split: Split) -> _Live:
+        """Train a head, asking it about all clips of the store after each epoch: their features are at hand."""
+        config, setting, accelerator = self.config, self.setting, self.setting.accelerator
+        train = TrainConfig(
+            epochs=config.epochs,
+            batch_size=config.batch_size,
+            eval_every=1,
+            checkpoint_every=0,
+            checkpoint_minutes=60.0,
+        )
+        train.loader_batch(accelerator.num_processes)  # refuses a batch that ranks cannot share
+        optim = OptimConfig(name="sgd", lr=config.lr, momentum=config.momentum, weight_decay=0.0)
+        loader = self._loader(split.train, candidate.num_frames, seed, shuffle=True)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            task = Classifier(copy.deepcopy(candidate.encoders[at]), setting.store.num_classes, frozen=True)
+        task.to(accelerator.device)
+        features = torch.from_numpy(candidate.features[at]).to(accelerator.device)
+        watched: list[np.ndarray] = []
+
+        def logits() -> np.ndarray:
+            with torch.inference_mode():
+                return task.eval().head(features).double().cpu().numpy()
+
+        def watch(_: int) -> dict[str, float]:
+            watched.append(logits().argmax(1))
+            return {"test_accuracy": self.score(split, watched[-1][split.test]).accuracy}
+
+        run = RunDir.create(
+            setting.folder / "probes" / f"{split.name}_{candidate.name}{at}_seed{seed}",
+            dump_config(config),
+            rank=accelerator.process_index,
+        )
+        fit(task, loader, optim, train, accelerator=accelerator, run=run, seed=seed, on_epoch=watch)
+        if accelerator.is_main_process:
+            shutil.rmtree(run.checkpoints)  # a probe is measured, not kept
+        last = logits()
+        return _Live(last, np.stack(watched or [last.argmax(1)]))  # ranks other than 0 do not watch

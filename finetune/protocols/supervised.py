@@ -1,0 +1,255 @@
+"""One supervised training, from an encoder and labelled clips to what it says of other clips.
+
+::
+
+    <evaluation>/trainings/<name>_<fingerprint>/   a run directory; its checkpoints go when it is done
+        looks/epoch_00010.npy                      (clips, classes) logits, float32
+        predictions.npz                            written last: done
+
+A training is found again by its fingerprint, of everything that decides its outcome: repeating an evaluation skips
+what is done, continues what was interrupted, and begins anew what would come out otherwise.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+import torch
+from accelerate.utils import broadcast_object_list
+from pydantic import Field, model_validator
+
+from finetune.classifier import Classifier
+from finetune.layer_decay import layer_groups
+from finetune.protocols.base import Setting
+from ssl_skel.augment import AUGMENTATIONS, Augment, RotateConfig
+from ssl_skel.backbones import SkeletonEncoder
+from ssl_skel.config import RowConfig, RowOf, dump_config
+from ssl_skel.data.loader import ClipLoader
+from ssl_skel.evaluation.features import whole_clips
+from ssl_skel.training.loop import TrainConfig, fit
+from ssl_skel.training.optim import OptimConfig
+from ssl_skel.training.rundir import RunDir
+
+
+class TrainingConfig(RowConfig):
+    """How a classifier is trained. Defaults: MAMP's fine-tuning (Mao et al., ICCV 2023), for transformers.
+
+    Departs from print: MAMP's dropout (0.3 before the head, drop path 0.3) and its hidden layer in the head are
+    left out; the head is the linear probe's.
+    """
+
+    optim: OptimConfig = OptimConfig(lr=3e-4, min_lr=1e-5, weight_decay=0.05, warmup_epochs=5)
+    """MAMP: AdamW, 3e-4 to 1e-5, five epochs of warm-up. Given otherwise, it is given whole."""
+    epochs: int = Field(100, ge=1)
+    """MAMP: 100."""
+    batch_size: int = Field(48, ge=2)
+    """Clips a step over all ranks. MAMP: 24 on each of 2 GPUs."""
+    min_clips: int = Field(0, ge=0)
+    """Labelled clips are gone through again within an epoch until so many were seen, so that few labels get steps
+    enough; 0: once. (PYSKL's RepeatDataset, ten times or five, for all.)"""
+    crop: tuple[float, float] = (0.5, 1.0)
+    """Smallest and largest share of a training clip that is cropped."""
+    augment: tuple[Annotated[RowConfig, RowOf(AUGMENTATIONS)], ...] = (RotateConfig(),)
+    """Rows of ``AUGMENTATIONS``; MAMP rotates by up to 0.3 rad."""
+    label_smoothing: float = Field(0.1, ge=0, lt=1)
+    """MAMP: 0.1."""
+    layer_decay: float = Field(0.8, gt=0, le=1)
+    """Learning rate of a stage relative to the next one; of pretrained encoders only, fresh weights have 1 (MAMP)."""
+    eval_every: int = Field(5, ge=0)
+    """Epochs between looks at the test clips, which ``best_on_test`` is the best of; 0: the last epoch only."""
+    select: Literal["last", "heldout"] = "last"
+    """Which epoch is reported: the last, or of those looked at the first of the best on held-out training subjects."""
+    heldout: float = Field(0.2, gt=0, lt=1)
+    """Share of the training subjects kept aside for ``select: heldout``; they are not trained on."""
+
+    @model_validator(mode="after")
+    def _something_to_choose_from(self) -> TrainingConfig:
+        if self.select == "heldout" and not self.eval_every:
+            raise ValueError("select: heldout chooses among the epochs looked at; set eval_every to 1 or more")
+        return self
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """What one training is given.
+
+    Attributes:
+        name: of its folder, ahead of the fingerprint.
+        encoder: its weights are copied, not changed.
+        train, held, asked: rows of the store: trained on, chosen by, predicted.
+        seed: of the head's weights, the order of clips, crops and augmentation.
+        pretrained: whether layer decay applies.
+    """
+
+    name: str
+    encoder: SkeletonEncoder
+    train: np.ndarray
+    held: np.ndarray
+    asked: np.ndarray
+    seed: int
+    pretrained: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """What a trained classifier says of the clips it was asked about.
+
+    Attributes:
+        rows: (Q,) int64 rows of the store, ascending.
+        logits: (Q, classes) float32, of the epoch reported.
+        epoch: that epoch, counted from 1.
+        watched: (looks, Q) int64 classes, of each epoch that was looked at.
+    """
+
+    rows: np.ndarray
+    logits: np.ndarray
+    epoch: int
+    watched: np.ndarray
+
+    def of(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Logits and watched classes of some of the rows, in their order."""
+        at = np.searchsorted(self.rows, rows)
+        return self.logits[at], self.watched[:, at]
+
+
+def train_config(config: TrainingConfig) -> TrainConfig:
+    """The loop's options; device and precision are the evaluation's."""
+    return TrainConfig(
+        epochs=config.epochs,
+        batch_size=config.batch_size,
+        eval_every=config.eval_every,
+        checkpoint_every=0,
+        checkpoint_minutes=5.0,
+        keep=1,
+    )
+
+
+def train_classifier(config: TrainingConfig, setting: Setting, job: Job) -> Predictions:
+    """Train, or continue, or only read what was done before.
+
+    Labels of ``job.asked`` are logged as accuracy and decide nothing.
+
+    Raises:
+        UserError: as ``fit``.
+        Interrupted: as ``fit``; repeating the evaluation continues.
+    """
+    accelerator, store = setting.accelerator, setting.store
+    mark = fingerprint(config, setting, job)
+    folder = setting.folder / "trainings" / f"{job.name}_{mark[:12]}"
+    done = folder / "predictions.npz"
+    if not broadcast_object_list([done.exists()])[0]:
+        text = dump_config(config) + f"fingerprint: {mark}\n"
+        run = RunDir.create(folder, text, resume="auto", rank=accelerator.process_index)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(job.seed)
+            task = Classifier(
+                copy.deepcopy(job.encoder), store.num_classes, frozen=False, label_smoothing=config.label_smoothing
+            )
+        decayed = job.pretrained and config.layer_decay < 1
+        fit(
+            task,
+            _loader(config, setting, job),
+            config.optim,
+            train_config(config),
+            accelerator=accelerator,
+            run=run,
+            seed=job.seed,
+            resume=True,
+            on_epoch=_looker(task, setting, job, folder / "looks"),
+            groups=layer_groups(task, config.optim.weight_decay, config.layer_decay) if decayed else None,
+        )
+        if accelerator.is_main_process:
+            _conclude(config, setting, job, folder)
+    accelerator.wait_for_everyone()
+    with np.load(done, allow_pickle=False) as data:
+        return Predictions(job.asked, data["logits"], int(data["epoch"]), data["watched"].astype(np.int64))
+
+
+def fingerprint(config: TrainingConfig, setting: Setting, job: Job) -> str:
+    """sha256 of all that decides the outcome: recipe, store, clips and labels, weights, seed, precision."""
+    store, digest = setting.store, hashlib.sha256()
+    parts = [dump_config(config), store.sha256, store.num_classes, job.seed, job.pretrained]
+    parts += [setting.accelerator.mixed_precision, job.encoder.readout, job.encoder.stream]
+    for rows in (job.train, job.held, job.asked):
+        parts += [store.name[rows].tolist(), store.label[rows].tolist() if rows is not job.asked else ""]
+    digest.update(repr(parts).encode())
+    for name, tensor in sorted(job.encoder.state_dict().items()):
+        digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _loader(config: TrainingConfig, setting: Setting, job: Job) -> ClipLoader:
+    """This rank's share of the labelled clips, repeated where they are few."""
+    accelerator = setting.accelerator
+    return ClipLoader(
+        setting.store,
+        np.tile(job.train, max(1, -(-config.min_clips // len(job.train)))),
+        num_frames=job.encoder.backbone.num_frames,
+        batch_size=train_config(config).loader_batch(accelerator.num_processes),
+        crop=config.crop,
+        shuffle=True,
+        drop_last=True,
+        augment=Augment(config.augment, setting.store.layout),
+        seed=job.seed,
+        device=accelerator.device,
+        resident=setting.resident,
+        rank=accelerator.process_index,
+        world_size=accelerator.num_processes,
+    )
+
+
+def _looker(task: Classifier, setting: Setting, job: Job, folder: Path) -> Callable[[int], dict[str, float]]:
+    """Keeps the logits of an epoch on disk, so that a continued training has those of before."""
+    rows = np.concatenate([job.asked, job.held])
+    loader = whole_clips(
+        setting.store,
+        rows,
+        num_frames=job.encoder.backbone.num_frames,
+        device=setting.accelerator.device,
+        resident=setting.resident,
+    )
+    label = setting.store.label[rows]
+
+    def look(epoch: int) -> dict[str, float]:
+        task.eval()
+        with torch.inference_mode(), setting.accelerator.autocast():
+            parts = [task.logits(batch).float().cpu().numpy() for batch in loader.epoch()]
+        logits = np.concatenate(parts)
+        folder.mkdir(exist_ok=True)
+        beside = folder / f".{epoch}.part.npy"
+        np.save(beside, logits)
+        os.replace(beside, folder / f"epoch_{epoch:05d}.npy")
+        right = logits.argmax(1) == label
+        found = {"test_accuracy": float(right[: len(job.asked)].mean())}
+        return found | ({"heldout_accuracy": float(right[len(job.asked) :].mean())} if len(job.held) else {})
+
+    return look
+
+
+def _conclude(config: TrainingConfig, setting: Setting, job: Job, folder: Path) -> None:
+    """Choose the epoch, write what it says, and drop checkpoints and looks."""
+    files = sorted((folder / "looks").glob("epoch_*.npy"))
+    looks = np.stack([np.load(file, allow_pickle=False) for file in files])  # (looks, asked + held, classes)
+    watched = looks.argmax(2)
+    at = len(files) - 1
+    if config.select == "heldout":
+        at = int((watched[:, len(job.asked) :] == setting.store.label[job.held]).mean(1).argmax())
+    beside = folder / ".predictions.part.npz"
+    np.savez(
+        beside,
+        name=setting.store.name[job.asked],
+        logits=looks[at, : len(job.asked)],
+        epoch=int(files[at].stem.removeprefix("epoch_")),
+        watched=watched[:, : len(job.asked)].astype(np.int32),
+    )
+    os.replace(beside, folder / "predictions.npz")
+    shutil.rmtree(folder / "checkpoints")
+    shutil.rmtree(folder / "looks")

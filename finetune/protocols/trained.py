@@ -1,0 +1,160 @@
+"""Training the encoder itself on labels: all of them, or few."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from functools import partial
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import Field
+
+from finetune.protocols.base import Candidate, Protocol
+from finetune.protocols.supervised import Job, Predictions, TrainingConfig, train_classifier, train_config
+from ssl_skel.data.splits import Split
+from ssl_skel.data.subsets import Budget, label_subset
+from ssl_skel.errors import UserError
+from ssl_skel.evaluation.report import Figure, Measurement
+
+
+class Trained(Protocol):
+    """Fine-tuning; of untrained encoders it is training from scratch by the same recipe, and called that.
+
+    Each pretrained encoder is trained with every seed, an untrained one only with its own. Raw coordinates have
+    nothing to train.
+
+    Departs from print: the last epoch is the figure; papers take the best epoch on the test clips, which
+    is stated beside it under that name.
+    """
+
+    config: TrainingConfig
+
+    @property
+    @abstractmethod
+    def budgets(self) -> tuple[Budget | None, ...]:
+        """How many labels; None is all of them."""
+
+    def check(self, split: Split) -> None:
+        train_config(self.config).loader_batch(self.setting.accelerator.num_processes)
+        for budget in self.budgets:
+            for seed in self.setting.seeds:
+                self._parted(self._labelled(split, budget, seed)[0], seed)
+
+    def measure(self, candidate: Candidate, split: Split) -> list[Measurement]:
+        return [self._measure(candidate, split, budget) for budget in self.budgets] if candidate.encoders else []
+
+    def _measure(self, candidate: Candidate, split: Split, budget: Budget | None) -> Measurement:
+        truth = self.setting.store.label[split.test]
+        runs, best, hashes = [], [], []
+        notes: list[str] = []
+        for at, seed in candidate.pairs(self.setting.seeds):
+            rows, told, digest = self._labelled(split, budget, seed)
+            found = self.once(
+                (candidate, at, seed, split.train.tobytes(), rows.tobytes()),
+                partial(self._train, candidate, at, seed, split, budget, rows),
+            )
+            logits, watched = found.of(split.test)
+            runs.append(self.score(split, logits.argmax(1), logits))
+            best.append(float((watched == truth).mean(1).max()))
+            notes += told
+            hashes += [digest[:12]] if digest else []
+            if self.config.select == "heldout":
+                notes.append(f"seed {seed}: epoch {found.epoch}, the best one on held-out training subjects")
+        if hashes:
+            notes.append(f"label subsets {', '.join(dict.fromkeys(hashes))} (sha256), kept in the store")
+        return Measurement.of(
+            split.name,
+            "scratch" if candidate.name == "untrained" else candidate.name,
+            "fine-tuned" if budget is None else f"fine-tuned, {budget}",
+            runs,
+            figures={"best_on_test": Figure.of(best)} if self.config.eval_every else {},
+            notes=tuple(dict.fromkeys(notes)),
+        )
+
+    def _train(
+        self, candidate: Candidate, at: int, seed: int, split: Split, budget: Budget | None, rows: np.ndarray
+    ) -> Predictions:
+        train, held = self._parted(rows, seed)
+        size = "all" if budget is None else budget.slug
+        job = Job(
+            name=f"{split.name}_{candidate.name}{at}_{size}_seed{seed}",
+            encoder=candidate.encoders[at],
+            train=train,
+            held=held,
+            asked=self.setting.tested(split.train),
+            seed=seed,
+            pretrained=candidate.name == "pretrained",
+        )
+        return train_classifier(self.config, self.setting, job)
+
+    def _labelled(self, split: Split, budget: Budget | None, seed: int) -> tuple[np.ndarray, tuple[str, ...], str]:
+        """Rows whose labels may be used, what to know of them, and the subset's hash."""
+        if budget is None:
+            return split.train, (), ""
+        subset = label_subset(self.setting.store, split, budget, seed)
+        return subset.rows, subset.notes, subset.sha256
+
+    def _parted(self, rows: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        """Rows to train on, and those of the subjects that are kept aside to choose the epoch by.
+
+        Raises:
+            UserError: subjects are unknown or too few, or what is left lacks a class.
+        """
+        if self.config.select == "last":
+            return rows, rows[:0]
+        store, where = self.setting.store, f"{self.config.name}: select: heldout"
+        subjects = np.unique(store.subject[rows])
+        if subjects[0] < 0 or len(subjects) < 2:
+            raise UserError(f"{where}: needs training clips of two known subjects or more; use select: last")
+        count = min(max(1, round(self.config.heldout * len(subjects))), len(subjects) - 1)
+        aside = np.random.default_rng((seed, count)).permutation(subjects)[:count]
+        held = np.isin(store.subject[rows], aside)
+        missing = np.setdiff1d(store.label[rows], store.label[rows[~held]])
+        if len(missing):
+            raise UserError(
+                f"{where}: without the subjects kept aside, class {store.class_names[missing[0]]} has no clip left "
+                f"among {len(rows)}; lower heldout, or use select: last"
+            )
+        return rows[~held], rows[held]
+
+
+class FullConfig(TrainingConfig):
+    """Options of ``Full``."""
+
+    name: Literal["full"] = "full"
+
+
+class Full(Trained):
+    """All labels of the training clips."""
+
+    Config = FullConfig
+    config: FullConfig
+
+    @property
+    def budgets(self) -> tuple[Budget | None, ...]:
+        return (None,)
+
+
+class SemiConfig(TrainingConfig):
+    """Options of ``Semi``."""
+
+    name: Literal["semi"] = "semi"
+    fractions: tuple[Annotated[float, Field(gt=0, le=1)], ...] = (0.01, 0.05, 0.1)
+    """Shares of each class's labels; at least one clip a class is kept. MAMP: 1 and 10 %; CMD: 1, 5, 10, 20 %."""
+    per_class: tuple[Annotated[int, Field(ge=1)], ...] = ()
+    """Numbers of labels a class, beside the fractions."""
+
+
+class Semi(Trained):
+    """Few labels: stratified subsets, one a seed; see ``ssl_skel.data.subsets``.
+
+    Departs from print: MAMP draws its subsets without regard to classes.
+    """
+
+    Config = SemiConfig
+    config: SemiConfig
+
+    @property
+    def budgets(self) -> tuple[Budget | None, ...]:
+        shares = (Budget(fraction=share) for share in self.config.fractions)
+        return (*shares, *(Budget(per_class=number) for number in self.config.per_class))
