@@ -1,0 +1,71 @@
+"""Published figures to stand beside one's own: ``anchors.yaml``, and where they apply."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+
+from ssl_skel.config import Section, parse_config, read_yaml
+from ssl_skel.evaluation.report import Measurement, Report
+
+
+class Anchor(Section):
+    """One published figure and the conditions under which it compares."""
+
+    dataset: str
+    """Format that its store was converted from."""
+    split: str
+    """Of the store; no other variant has the same test clips."""
+    measures: tuple[str, ...]
+    """Names of measures, as reports have them."""
+    features: str
+    """Kind of features: ``pretrained`` or ``scratch``."""
+    accuracy: float
+    """Per cent."""
+    method: str
+    """Name in the field."""
+    source: str
+    """Where it was published."""
+    remark: str = ""
+    """What is different from the usual protocol."""
+
+    def __str__(self) -> str:
+        """Such as ``SOfA 92.9``."""
+        return f"{self.method} {self.accuracy:.1f}"
+
+    def cite(self) -> str:
+        """The source, with the remark."""
+        return f"{self.method}: {self.source}" + (f" ({self.remark})" if self.remark else "")
+
+
+class _Anchors(Section):
+    rows: tuple[Anchor, ...]
+
+
+@cache
+def load_anchors() -> tuple[Anchor, ...]:
+    """All that ship."""
+    path = Path(__file__).with_name("anchors.yaml")
+    return parse_config(_Anchors, {"rows": read_yaml(path.read_text("utf-8"), path.name)}, path.name).rows
+
+
+def anchors_for(dataset: str, row: Measurement) -> tuple[Anchor, ...]:
+    """Published figures of the same data set, split and protocol, best first."""
+    kind = row.features.split(" ")[0]
+    fits = [
+        anchor
+        for anchor in load_anchors()
+        if (anchor.dataset, anchor.split, anchor.features) == (dataset, row.split, kind)
+        and row.measure in anchor.measures
+    ]
+    return tuple(sorted(fits, key=lambda anchor: -anchor.accuracy))
+
+
+def dataset_of(report: Report) -> str:
+    """Format that the report's store was converted from; "" where the store is gone or has changed since."""
+    try:
+        meta = json.loads((Path(report.store) / "meta.json").read_text("utf-8"))
+        return str(meta["provenance"]["format"]) if meta["sha256"] == report.sha256 else ""
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""

@@ -1,0 +1,204 @@
+"""One table over many evaluations: encoder x protocol x split, with baselines and published figures beside.
+
+Evaluations of the same recipe with other seeds are pooled. Nothing else is: another store, another split or other
+numbers of clips, another config of pretraining or evaluation, a seed that was there before make rows of their own.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from ssl_skel.config import read_yaml
+from ssl_skel.errors import UserError
+from ssl_skel.evaluation.report import FOLDS, Figure, Measurement, Report
+from ssl_skel.experiments.anchors import Anchor, anchors_for, dataset_of
+from ssl_skel.experiments.record import flat, headline, is_baseline, pretext_name, read_card
+from ssl_skel.training.rundir import FREE
+
+_NOT_RECIPE = FREE | {"name", "seed", "seeds", "encoders", "device", "data.batch_size"}
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """One line of the table.
+
+    Attributes:
+        pretext: of the encoders, ``scratch``, or the name of a baseline that stands for itself.
+        encoder: backbone and stream; "" where no card or config tells.
+        store, sha256, split, train, test: which clips; no numbers for a mean of folds.
+        measurement: figures, over all seeds that were pooled.
+        baselines: accuracies on the same clips by the same measure.
+        published: of others.
+        warnings: reasons to doubt the figures.
+        runs, commands: evaluations that the row is from, and what makes each again.
+        seeds: of the pooled figures, where configs tell.
+    """
+
+    pretext: str
+    encoder: str
+    store: str
+    sha256: str
+    split: str
+    train: int | None
+    test: int | None
+    measurement: Measurement
+    baselines: dict[str, Figure]
+    published: tuple[Anchor, ...]
+    warnings: tuple[str, ...]
+    runs: tuple[str, ...]
+    commands: tuple[str, ...]
+    seeds: frozenset[Any] = field(default_factory=frozenset)
+
+    @property
+    def protocol(self) -> str:
+        """The measure, as reports name it."""
+        return self.measurement.measure
+
+
+def compare(paths: Sequence[Path]) -> list[Row]:
+    """Rows over evaluations, in the order of their stores, splits, measures and runs.
+
+    Args:
+        paths: run directories of ``ssl-skel finetune``; one that is given twice counts once.
+
+    Raises:
+        UserError: a path holds no report, or a damaged one.
+    """
+    groups: dict[Any, list[Row]] = {}
+    for path in dict.fromkeys(path.resolve() for path in paths):
+        given = next(one for one in paths if one.resolve() == path)
+        for key, row in _rows(given):
+            pool = groups.setdefault(key, [])
+            at = next((at for at, other in enumerate(pool) if _poolable(other, row)), None)
+            if at is None:
+                pool.append(row)
+            else:
+                pool[at] = _pooled(pool[at], row)
+    rows = [row for pool in groups.values() for row in pool]
+    order = {name: list(dict.fromkeys(getattr(row, name) for row in rows)) for name in ("sha256", "split", "protocol")}
+    return sorted(rows, key=lambda row: [known.index(getattr(row, name)) for name, known in order.items()])
+
+
+def _rows(path: Path) -> Iterable[tuple[Any, Row]]:
+    """Rows of one evaluation, each with what must be equal for rows to be pooled."""
+    report = Report.load(path)
+    config = _config(path)
+    dataset = dataset_of(report)
+    facts = {split.name: split for split in report.splits}
+    for row in headline(report):
+        split = facts.get(row.split)
+        encoders = split.encoders if split else tuple(path for one in report.splits for path in one.encoders)
+        label, encoder, recipe, seeds = _origin(row, encoders, config)
+        clips = (split.train, split.test) if split else tuple((one.name, one.train, one.test) for one in report.splits)
+        evaluation = _recipe(config) if config else str(path.resolve())
+        key = (report.sha256, row.split, clips, row.features, row.measure, recipe or str(path.resolve()), evaluation)
+        yield (
+            key,
+            Row(
+                pretext=label,
+                encoder=encoder,
+                store=Path(report.store).name,
+                sha256=report.sha256,
+                split=row.split,
+                train=split.train if split else None,
+                test=split.test if split else None,
+                measurement=row,
+                baselines=_baselines(report, row),
+                published=anchors_for(dataset, row),
+                warnings=split.warnings if split else _warnings_of_folds(report, row),
+                runs=(str(path),),
+                commands=(report.command,),
+                seeds=seeds,
+            ),
+        )
+
+
+def _origin(
+    row: Measurement, encoders: tuple[str, ...], config: dict[str, Any]
+) -> tuple[str, str, str, frozenset[Any]]:
+    """Pretext, encoder, recipe ("" where it cannot be told) and seeds behind one measurement."""
+    if is_baseline(row):
+        return row.features, "", "", frozenset()
+    scratch = config.get("scratch")
+    if scratch:
+        return "scratch", _network(scratch["backbone"], scratch["stream"]), "scratch", frozenset(config["seeds"])
+    if not encoders:
+        return row.features, "", "", frozenset()
+    cards = [read_card(path) for path in encoders]
+    configs = [_config(Path(path)) for path in encoders]
+    labels = dict.fromkeys(pretext_name(card.get("pretext")) for card in cards)
+    network = _network(cards[0].get("backbone", {}), cards[0].get("stream", ""))
+    told = all(configs) and all(cards)
+    recipes = {
+        _recipe(one) + json.dumps([card.get("data"), card.get("init")], sort_keys=True)
+        for one, card in zip(configs, cards, strict=True)
+    }
+    seeds = frozenset(one.get("seed") for one in configs)
+    label = ", ".join(name or "?" for name in labels)
+    if row.features.startswith("scratch"):  # trained from fresh weights beside pretrained ones
+        return "scratch", network, "", frozenset()
+    return label, network, recipes.pop() if told and len(recipes) == 1 else "", seeds
+
+
+def _network(backbone: dict[str, Any], stream: str) -> str:
+    return " ".join(str(word) for word in (backbone.get("name"), backbone.get("size"), stream) if word)
+
+
+def _config(path: Path) -> dict[str, Any]:
+    """Config kept in a run directory; empty where there is none to read."""
+    try:
+        config = read_yaml((path / "config.yaml").read_text("utf-8"), str(path))
+    except (OSError, ValueError, UserError):
+        return {}
+    return config if isinstance(config, dict) else {}
+
+
+def _recipe(config: dict[str, Any]) -> str:
+    """What two runs share that differ in nothing but seeds and names."""
+    kept = {
+        key: value for key, value in flat(config).items() if key not in _NOT_RECIPE and not key.startswith("encoders.")
+    }
+    return json.dumps(kept, sort_keys=True)
+
+
+def _baselines(report: Report, row: Measurement) -> dict[str, Figure]:
+    if is_baseline(row):
+        return {}
+    beside = [other for other in report.measurements if is_baseline(other)]
+    return {
+        other.features: other.figures["accuracy"]
+        for other in beside
+        if (other.split, other.measure) == (row.split, row.measure)
+    }
+
+
+def _warnings_of_folds(report: Report, row: Measurement) -> tuple[str, ...]:
+    if row.split != FOLDS:
+        return ()
+    return tuple(f"{split.name}: {warning}" for split in report.splits for warning in split.warnings)
+
+
+def _poolable(one: Row, other: Row) -> bool:
+    """Whether seeds of one recipe may be put together: each is known, and none is there twice."""
+    return bool(
+        one.seeds and other.seeds and not one.seeds & other.seeds and one.measurement.runs and other.measurement.runs
+    )
+
+
+def _pooled(one: Row, other: Row) -> Row:
+    """Both rows as one; the baselines are the first one's."""
+    first, second = one.measurement, other.measurement
+    notes = tuple(dict.fromkeys((*first.notes, *second.notes)))
+    runs = (*first.runs, *second.runs)
+    return replace(
+        one,
+        measurement=Measurement.of(first.split, first.features, first.measure, runs, notes=notes),
+        warnings=tuple(dict.fromkeys((*one.warnings, *other.warnings))),
+        runs=one.runs + other.runs,
+        commands=one.commands + other.commands,
+        seeds=one.seeds | other.seeds,
+    )

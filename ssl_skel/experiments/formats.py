@@ -1,0 +1,162 @@
+"""The table over evaluations as markdown, CSV, LaTeX or JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ssl_skel.experiments.comparison import Row
+
+_HEADER = (
+    "#", "pretext", "encoder", "store", "split", "clips", "protocol", "accuracy, %", "n", "macro F1, %", "baselines, %",
+    "published, %",
+)  # fmt: skip
+_TEXT = {
+    "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$",
+    "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}",
+} | {char: "\\" + char for char in "&%$#_{}"}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Page:
+    """The table in words.
+
+    Attributes:
+        cells: one list a row, as the header names them.
+        warnings: footnotes ``[a]``, ``[b]``, ..., which cells refer to.
+        sources: of published figures.
+        origins: of each row, what made it and how to make it again.
+    """
+
+    cells: list[list[str]]
+    warnings: dict[str, str]
+    sources: list[str]
+    origins: list[tuple[str, str]]
+
+
+def page(rows: Sequence[Row]) -> Page:
+    """Put rows into words; rows that rest on the same evaluations share a number."""
+    stores = {row.store: {other.sha256 for other in rows if other.store == row.store} for row in rows}
+    numbers = {key: at for at, key in enumerate(dict.fromkeys((row.runs, row.commands) for row in rows), 1)}
+    texts = list(dict.fromkeys(warning for row in rows for warning in row.warnings))
+    letters = {text: _letters(at) for at, text in enumerate(texts)}
+    cells = []
+    for row in rows:
+        accuracy, marks = row.measurement.figures["accuracy"], "".join(f"[{letters[text]}]" for text in row.warnings)
+        cells.append(
+            [
+                str(numbers[row.runs, row.commands]),
+                row.pretext,
+                row.encoder or "-",
+                row.store if len(stores[row.store]) == 1 else f"{row.store} ({row.sha256[:8]})",
+                f"{row.split} {marks}".strip(),
+                "-" if row.train is None else f"{row.train} / {row.test}",
+                row.protocol,
+                str(accuracy),
+                f"{accuracy.count} folds" if accuracy.over == "folds" else str(accuracy.count),
+                row.measurement.cell("macro_f1") or "-",
+                "; ".join(f"{name} {figure}" for name, figure in row.baselines.items()) or "-",
+                "; ".join(map(str, row.published)) or "-",
+            ]
+        )
+    sources = list(dict.fromkeys(anchor.cite() for row in rows for anchor in row.published))
+    origins = [(f"{at}. {run}", command) for key, at in numbers.items() for run, command in zip(*key, strict=True)]
+    return Page(cells, {letter: text for text, letter in letters.items()}, sources, origins)
+
+
+def to_markdown(rows: Sequence[Row]) -> str:
+    """A page: the table, footnotes, sources, commands."""
+    found = page(rows)
+    table = [[cell.replace("|", "\\|") for cell in row] for row in (list(_HEADER), *found.cells)]
+    width = [max(len(row[at]) for row in table) for at in range(len(_HEADER))]
+    lines = ["| " + " | ".join(cell.ljust(w) for cell, w in zip(row, width, strict=True)) + " |" for row in table]
+    lines.insert(1, "|" + "|".join("-" * (w + 2) for w in width) + "|")
+    parts = ["\n".join(lines), "± is the sample standard deviation over n values: seeds, draws, or folds where said."]
+    parts += ["\n".join(f"- [{letter}] **Warning**: {text}" for letter, text in found.warnings.items())]
+    parts += ["\n".join(["Published:", "", *(f"- {line}" for line in found.sources)])] if found.sources else []
+    parts += ["\n".join(["Made by:", "", *(f"- {run}: `{command}`" for run, command in found.origins)])]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def to_latex(rows: Sequence[Row]) -> str:
+    """A ``tabular`` and its footnotes; needs no package."""
+    found = page(rows)
+    body = [" & ".join(map(_latex, row)) + r" \\" for row in found.cells]
+    lines = ["% " + " ".join(f"{run}: {command}".split()) for run, command in found.origins]
+    lines += [r"\begin{tabular}{" + "l" * len(_HEADER) + "}", r"\hline", " & ".join(map(_latex, _HEADER)) + r" \\"]
+    lines += [r"\hline", *body, r"\hline", r"\end{tabular}"]
+    notes = [f"[{letter}] {text}" for letter, text in found.warnings.items()] + found.sources
+    lines += [rf"\par\footnotesize {_latex(note)}" for note in notes]
+    return "\n".join(lines) + "\n"
+
+
+def to_csv(rows: Sequence[Row]) -> str:
+    """One line a row; figures are shares between 0 and 1."""
+    text = io.StringIO()
+    records = [_record(row) for row in rows]
+    fields = list(dict.fromkeys(name for record in records for name in record))
+    writer = csv.DictWriter(text, fields, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(records)
+    return text.getvalue()
+
+
+def to_json(rows: Sequence[Row]) -> str:
+    """A list of rows with all their figures, as shares between 0 and 1; published ones are in per cent."""
+    facts = [
+        {name: getattr(row, name) for name in ("pretext", "encoder", "store", "sha256", "split", "train", "test")}
+        | {"protocol": row.protocol, "features": row.measurement.features}
+        | {"figures": {name: figure.model_dump() for name, figure in row.measurement.figures.items()}}
+        | {"baselines": {name: figure.model_dump() for name, figure in row.baselines.items()}}
+        | {"published": [anchor.model_dump(mode="json") for anchor in row.published]}
+        | {"warnings": row.warnings, "notes": row.measurement.notes, "runs": row.runs, "commands": row.commands}
+        for row in rows
+    ]
+    return json.dumps(facts, indent=2, ensure_ascii=False) + "\n"
+
+
+FORMATS: dict[str, Callable[[Sequence[Row]], str]] = {
+    "markdown": to_markdown,
+    "csv": to_csv,
+    "latex": to_latex,
+    "json": to_json,
+}
+SUFFIXES = {".md": "markdown", ".csv": "csv", ".tex": "latex", ".json": "json"}
+
+
+def _record(row: Row) -> dict[str, Any]:
+    record: dict[str, Any] = {
+        name: getattr(row, name)
+        for name in ("pretext", "encoder", "store", "sha256", "split", "train", "test", "protocol")
+    }
+    for name, figure in row.measurement.figures.items():
+        record |= {name: figure.mean, f"{name}_std": figure.std}
+    accuracy = row.measurement.figures["accuracy"]
+    record |= {"n": accuracy.count, "over": accuracy.over}
+    for name, figure in row.baselines.items():
+        record |= {f"baseline {name}": figure.mean, f"baseline {name}_std": figure.std}
+    return record | {
+        "published": "; ".join(map(str, row.published)),
+        "warnings": "; ".join(row.warnings),
+        "runs": "; ".join(row.runs),
+        "commands": "; ".join(row.commands),
+    }
+
+
+def _latex(text: str) -> str:
+    r"""Escape what LaTeX would read as a command.
+
+    >>> print(_latex("xview_clean & 5 %"))
+    xview\_clean \& 5 \%
+    """
+    return re.sub("[" + re.escape("".join(_TEXT)) + "]", lambda found: _TEXT[found[0]], text)
+
+
+def _letters(at: int) -> str:
+    """a, b, ..., z, aa, ab, ..."""
+    return (_letters(at // 26 - 1) if at >= 26 else "") + chr(ord("a") + at % 26)

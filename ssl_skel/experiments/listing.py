@@ -1,0 +1,138 @@
+"""Lists of runs: filtered, sorted, with the keys in which their configs differ; as a table or as JSON."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from ssl_skel.config import read_yaml
+from ssl_skel.errors import UserError
+from ssl_skel.experiments.record import RunRecord, flat
+
+
+def select(runs: Sequence[RunRecord], where: Sequence[str] = (), pretext: str = "", split: str = "") -> list[RunRecord]:
+    """Runs that fit all filters.
+
+    Args:
+        runs: to choose from.
+        where: ``key=value``; the key is one of the config, dotted, or a fact such as ``state``; the value is YAML.
+        pretext: name of a pretext, also as part of a combination.
+        split: pretrained on, or evaluated on.
+
+    Raises:
+        UserError: no run has the key.
+    """
+    chosen = list(runs)
+    for word in where:
+        key, equals, text = word.partition("=")
+        if not equals or not key:
+            raise UserError(f"--where {word!r}: is written key=value")
+        _check_key(key, runs)
+        value = read_yaml(text, f"--where {key}")
+        chosen = [run for run in chosen if run.get(key) in (value, text)]
+    if pretext:
+        chosen = [run for run in chosen if pretext in run.pretext.replace(", ", "+").split("+")]
+    return [run for run in chosen if not split or split in run.splits]
+
+
+def sort(runs: Sequence[RunRecord], key: str, reverse: bool = False) -> list[RunRecord]:
+    """Runs by a fact, a figure or a config's value; those without it last, whichever the direction.
+
+    Raises:
+        UserError: no run has the key.
+    """
+    _check_key(key, runs)
+
+    def rank(run: RunRecord) -> tuple[bool, float, str]:
+        value = run.get(key)
+        number = isinstance(value, int | float)
+        return (not number, value if number else 0.0, "" if number else str(value))
+
+    known = [run for run in runs if run.get(key) is not None]
+    return sorted(known, key=rank, reverse=reverse) + [run for run in runs if run.get(key) is None]
+
+
+def differences(runs: Sequence[RunRecord]) -> dict[str, list[Any]]:
+    """Config keys in which runs differ, with each run's value (None where it has no such key); names do not count."""
+    configs = [flat(run.config) for run in runs]
+    keys = dict.fromkeys(key for config in configs for key in config if key not in ("name", "runs"))
+    values = {key: [config.get(key) for config in configs] for key in keys}
+    return {key: row for key, row in values.items() if any(value != row[0] for value in row)}
+
+
+def show(runs: Sequence[RunRecord]) -> None:
+    """Print runs as a table."""
+    columns = ("run", "kind", "pretext", "split", "state", "epochs", "minutes", "loss", "figures (accuracies in %)")
+    numbers = ("epochs", "minutes", "loss")
+    table = new_table(*((column, "right" if column in numbers else "left") for column in columns))
+    for run in runs:
+        table.add_row(
+            run.name,
+            run.kind,
+            run.pretext or "-",
+            ", ".join(run.splits) or "-",
+            _state(run),
+            _or_dash(run.epochs, "{}"),
+            _or_dash(run.seconds and run.seconds / 60, "{:.1f}"),
+            _or_dash(run.loss, "{:.4g}"),
+            _figures(run),
+        )
+    print_table(table)
+
+
+def show_differences(runs: Sequence[RunRecord]) -> None:
+    """Print the keys in which runs differ, one row a key and one column a run."""
+    found = differences(runs)
+    if not found:
+        print("the configs do not differ")
+        return
+    table = new_table("key", *(run.name for run in runs))
+    for key, values in found.items():
+        table.add_row(key, *("-" if value is None else json.dumps(value, ensure_ascii=False) for value in values))
+    print_table(table)
+
+
+def new_table(*columns: str | tuple[str, str]) -> Table:
+    """An empty table; a column is its title, or title and justification."""
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    for column in columns:
+        title, justify = column if isinstance(column, tuple) else (column, "left")
+        table.add_column(title, justify=justify)  # type: ignore[arg-type]
+    return table
+
+
+def print_table(table: Table) -> None:
+    """Print to a terminal as wide as it is, to a file or a pipe without a break in any line; no word is markup."""
+    width = None if sys.stdout.isatty() else 100_000
+    Console(width=width, markup=False, emoji=False, highlight=False).print(table)
+
+
+def _check_key(key: str, runs: Sequence[RunRecord]) -> None:
+    known = dict.fromkeys(name for run in runs for name in (*run.facts(), *run.figures, *flat(run.config)))
+    if runs and key not in known:
+        near = difflib.get_close_matches(key, known, 1)
+        raise UserError(f"{key}: no run has that key" + (f"; did you mean {near[0]!r}?" if near else ""))
+
+
+def _state(run: RunRecord) -> str:
+    if run.state == "stopped":
+        return f"stopped at step {run.step} of {run.steps}"
+    if run.state == "never":
+        return "no report" if run.kind == "finetune" else "no checkpoint"
+    return run.state
+
+
+def _figures(run: RunRecord, most: int = 4) -> str:
+    """The first figures; JSON has them all."""
+    words = [f"{name} {value}" for name, value in run.shown.items()]
+    return "; ".join(words[:most]) + (f"; {len(words) - most} more" if len(words) > most else "") or "-"
+
+
+def _or_dash(value: Any, form: str) -> str:
+    return "-" if value is None else form.format(value)

@@ -1,0 +1,196 @@
+"""What a run directory tells without its weights: which run it is, how far it came, its figures."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from ssl_skel.backbones.card import CARD
+from ssl_skel.errors import UserError
+from ssl_skel.evaluation.report import Figure, Measurement, Report
+from ssl_skel.training.checkpoint import newest_checkpoint, read_state
+from ssl_skel.training.rundir import RunDir
+
+ONLINE = ("knn_1", "knn_1_raw", "linear", "rankme", "uniformity", "alignment", "feature_std")
+"""Figures that a pretraining run looks at on its way. The accuracies are of test clips: to watch, not to choose by."""
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """One run, summed up.
+
+    Attributes:
+        path: its folder.
+        kind: ``pretrain`` or ``finetune``.
+        state: ``finished``; ``stopped``, which a run still going cannot be told from; or ``never`` where there is
+            neither a checkpoint nor a report.
+        config: as resolved.
+        pretext: name of the pretext, with + between the parts of a combination; of an evaluation: of its encoders.
+        splits: pretrained on, or evaluated on.
+        step, steps: of optimisation, done and in all; None where no checkpoint tells.
+        epochs: that are in the log; None for an evaluation.
+        seconds: wall-clock time, as logged.
+        loss: last logged.
+        figures: the newest online figures, or accuracies of a report, by ``split, measure``.
+        shown: the same for people.
+    """
+
+    path: Path
+    kind: Literal["pretrain", "finetune"]
+    state: Literal["finished", "stopped", "never"]
+    config: dict[str, Any]
+    pretext: str
+    splits: tuple[str, ...]
+    step: int | None = None
+    steps: int | None = None
+    epochs: int | None = None
+    seconds: float | None = None
+    loss: float | None = None
+    figures: dict[str, float] = field(default_factory=dict)
+    shown: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """Of the folder; a run may have been moved since its config was named."""
+        return self.path.name
+
+    def facts(self) -> dict[str, Any]:
+        """Everything but the config, ready for JSON."""
+        names = ("name", "kind", "state", "pretext", "step", "steps", "epochs", "seconds", "loss", "figures")
+        return {"path": str(self.path), "splits": list(self.splits)} | {name: getattr(self, name) for name in names}
+
+    def get(self, key: str) -> Any:
+        """A fact, a figure, or a value of the config by its dotted key; None where there is none."""
+        return ({**flat(self.config), **self.figures} | self.facts()).get(key)
+
+
+def read_run(path: Path) -> RunRecord:
+    """Sum up a run. Reads text only; nothing is unpickled, no weights are touched.
+
+    Raises:
+        UserError: no run is there, or it is damaged.
+    """
+    try:
+        run = RunDir.open(path)
+        if "pretext" in run.config:
+            return _pretraining(run)
+        if "protocols" in run.config:
+            return _evaluation(run)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise UserError(f"{path}: is damaged ({error!r})") from error
+    raise UserError(f"{path / 'config.yaml'}: is of neither pretrain nor finetune")
+
+
+def find_runs(folder: Path) -> tuple[list[RunRecord], list[str]]:
+    """All runs directly below a folder, by name, and a line for each folder that is none or is damaged; of a run's own
+    folder that run.
+
+    Raises:
+        UserError: no such folder.
+    """
+    if not folder.is_dir():
+        raise UserError(f"{folder}: is no folder; give the one that run directories are made in")
+    found, skipped = [], []
+    for path in [folder] if (folder / "config.yaml").exists() else sorted(folder.iterdir()):
+        if path.is_dir() and not path.name.startswith("."):
+            try:
+                found.append(read_run(path))
+            except UserError as error:
+                skipped.append(str(error))
+    return found, skipped
+
+
+def flat(config: Any, key: str = "") -> dict[str, Any]:
+    """Values by dotted keys; ``{"a": {"b": [{"c": 1}]}}`` -> ``{"a.b.0.c": 1}``. Lists of plain values stay whole.
+
+    >>> flat({"a": {"b": [{"c": 1}], "d": [1, 2]}})
+    {'a.b.0.c': 1, 'a.d': [1, 2]}
+    """
+    if isinstance(config, list) and any(isinstance(item, dict) for item in config):
+        config = dict(enumerate(config))
+    if not isinstance(config, dict) or not config:
+        return {key: config}
+    found: dict[str, Any] = {}
+    for name, value in config.items():
+        found |= flat(value, f"{key}.{name}".lstrip("."))
+    return found
+
+
+def headline(report: Report) -> list[Measurement]:
+    """What an evaluation is about: encoders, pretrained or trained from scratch; baselines where there are none."""
+    subjects = {(row.split, row.measure) for row in report.measurements if not is_baseline(row)}
+    return [row for row in report.measurements if not is_baseline(row) or (row.split, row.measure) not in subjects]
+
+
+def is_baseline(row: Measurement) -> bool:
+    """Whether a row stands beside others for comparison: raw coordinates, untrained weights."""
+    return row.features.split(" ")[0] in ("raw", "untrained")
+
+
+def pretext_name(pretext: Any) -> str:
+    """Name of a pretext's config, with + between the parts of a combination; "" for none."""
+    if not pretext:
+        return ""
+    parts = [part["pretext"] for part in pretext.get("parts", ())]
+    return "+".join(pretext_name(part) for part in parts) if parts else str(pretext["name"])
+
+
+def read_card(encoder: str | Path) -> dict[str, Any]:
+    """Card of an encoder as plain data, given its folder or its run's; empty where there is none to read."""
+    for folder in (Path(encoder), Path(encoder) / "encoder"):
+        try:
+            card = json.loads((folder / CARD).read_text("utf-8"))
+        except (OSError, ValueError):
+            continue
+        return card if isinstance(card, dict) else {}
+    return {}
+
+
+def _pretraining(run: RunDir) -> RunRecord:
+    config, records, checkpoint = run.config, run.records(), newest_checkpoint(run.checkpoints)
+    state = read_state(checkpoint) if checkpoint else None
+    looks = [record for record in records if any(record.get(name) is not None for name in ONLINE)]
+    figures = {name: looks[-1][name] for name in ONLINE if looks and looks[-1].get(name) is not None}
+    return RunRecord(
+        path=run.path,
+        kind="pretrain",
+        state="finished" if (run.encoder / CARD).is_file() else "stopped" if state else "never",
+        config=config,
+        pretext=pretext_name(config["pretext"]),
+        splits=(config["data"]["split"],),
+        step=state["step"] if state else None,
+        steps=state["steps_per_epoch"] * config["train"]["epochs"] if state else None,
+        epochs=records[-1]["epoch"] if records else 0,
+        seconds=sum(record.get("seconds") or 0.0 for record in records),
+        loss=records[-1]["loss"] if records else None,
+        figures=figures,
+        shown={name: _in_words(name, figures[name]) for name in ONLINE[:4] if name in figures},
+    )
+
+
+def _evaluation(run: RunDir) -> RunRecord:
+    config = run.config
+    chosen = config.get("encoders") or dict.fromkeys((config.get("scratch") or {}).get("splits", ()), ())
+    paths = dict.fromkeys(path for paths in chosen.values() for path in ([paths] if isinstance(paths, str) else paths))
+    names = dict.fromkeys(pretext_name(read_card(path).get("pretext")) for path in paths)
+    report = Report.load(run.path) if (run.path / "report.json").exists() else None
+    figures: dict[str, Figure] = {}
+    for row in headline(report) if report else ():
+        figures.setdefault(f"{row.split}, {row.measure}", row.figures["accuracy"])
+    return RunRecord(
+        path=run.path,
+        kind="finetune",
+        state="finished" if report else "never",
+        config=config,
+        pretext=", ".join(name for name in names if name),
+        splits=tuple(chosen),
+        seconds=report.seconds if report else None,
+        figures={name: figure.mean for name, figure in figures.items()},
+        shown={name: str(figure) for name, figure in figures.items()},
+    )
+
+
+def _in_words(name: str, value: float) -> str:
+    return f"{100 * value:.1f}" if name.startswith(("knn", "linear")) else f"{value:.3g}"
