@@ -92,3 +92,11 @@ class FinetuneConfig(Section):
         if bool(self.encoders) == (self.scratch is not None):
             raise ValueError("encoders: name at least one, or give scratch with a backbone; not both")
         return self
+
+    @model_validator(mode="after")
+    def _readout_that_all_can_use(self) -> FinetuneConfig:
+        if self.readout != "mean" and any(row.name == "psp" for row in self.protocols):
+            raise ValueError(
+                f"readout: psp reads the mean, not {self.readout}; give it an evaluation with readout: mean"
+            )
+        return self

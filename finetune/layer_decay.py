@@ -14,15 +14,17 @@ def layer_groups(task: Classifier, weight_decay: float, decay: float) -> list[di
     of ``Backbone.stages``. Biases and other 1-D parameters have no weight decay, as in ``make_optimizer``.
 
     Args:
-        task: its encoder is not frozen.
+        task: its encoder is not frozen; all parameters beside the encoder's count as the head.
         weight_decay: of matrices and kernels.
         decay: factor from a stage to the one before it.
     """
-    stages = [*task.encoder.backbone.stages(), task.head]
+    inside = {id(parameter) for parameter in task.encoder.parameters()}
+    stages = [list(stage.parameters()) for stage in task.encoder.backbone.stages()]
+    stages.append([parameter for parameter in task.parameters() if id(parameter) not in inside])
     groups: list[dict[str, Any]] = []
     grouped = 0
     for number, stage in enumerate(stages):
-        parameters = [p for p in stage.parameters() if p.requires_grad]
+        parameters = [p for p in stage if p.requires_grad]
         grouped += len(parameters)
         for decays in (True, False):
             part = [p for p in parameters if (p.ndim > 1) == decays]

@@ -30,7 +30,8 @@ ALLOWED = {
     "cli": {"errors", "config", "data", "layout"},
     "pretrain": GROUND
     | {"task", "streams", "augment", "data", "backbones", "pretexts", "training", "evaluation", "cli"},
-    "finetune": GROUND | {"task", "streams", "augment", "data", "backbones", "training", "evaluation", "cli"},
+    "finetune": GROUND
+    | {"task", "streams", "augment", "data", "backbones", "pretexts", "training", "evaluation", "cli"},
 }
 
 

@@ -4,8 +4,16 @@ from finetune.protocols.base import Candidate, Protocol, Setting
 from finetune.protocols.fewshot import FewShot
 from finetune.protocols.knn import Knn
 from finetune.protocols.linear import Linear
+from finetune.protocols.psp import PSPSemi
 from finetune.protocols.trained import Full, Semi
 
-PROTOCOLS: dict[str, type[Protocol]] = {"knn": Knn, "linear": Linear, "semi": Semi, "full": Full, "fewshot": FewShot}
+PROTOCOLS: dict[str, type[Protocol]] = {
+    "knn": Knn,
+    "linear": Linear,
+    "semi": Semi,
+    "full": Full,
+    "psp": PSPSemi,
+    "fewshot": FewShot,
+}
 
 __all__ = ["PROTOCOLS", "Candidate", "Protocol", "Setting"]

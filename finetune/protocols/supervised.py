@@ -17,9 +17,9 @@ import hashlib
 import os
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
@@ -34,7 +34,7 @@ from ssl_skel.backbones import SkeletonEncoder
 from ssl_skel.config import RowConfig, RowOf, dump_config
 from ssl_skel.data.loader import ClipLoader
 from ssl_skel.evaluation.features import whole_clips
-from ssl_skel.training.loop import TrainConfig, fit
+from ssl_skel.training.loop import Loader, TrainConfig, fit
 from ssl_skel.training.optim import OptimConfig
 from ssl_skel.training.rundir import RunDir
 
@@ -87,6 +87,7 @@ class Job:
         train, held, asked: rows of the store: trained on, chosen by, predicted.
         seed: of the head's weights, the order of clips, crops and augmentation.
         pretrained: whether layer decay applies.
+        unlabelled: rows that are trained on without their labels.
     """
 
     name: str
@@ -96,6 +97,7 @@ class Job:
     asked: np.ndarray
     seed: int
     pretrained: bool
+    unlabelled: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,16 +134,29 @@ def train_config(config: TrainingConfig) -> TrainConfig:
     )
 
 
-def train_classifier(config: TrainingConfig, setting: Setting, job: Job) -> Predictions:
+def train_classifier(
+    config: TrainingConfig,
+    setting: Setting,
+    job: Job,
+    make_task: Callable[[SkeletonEncoder], Classifier],
+    make_loader: Callable[[Job], Loader],
+) -> Predictions:
     """Train, or continue, or only read what was done before.
 
     Labels of ``job.asked`` are logged as accuracy and decide nothing.
+
+    Args:
+        config: its options are the training's.
+        setting: the evaluation.
+        job: the clips.
+        make_task: puts fresh heads on an encoder, which becomes part of the task.
+        make_loader: this rank's batches. What either makes must follow from ``config``, ``setting`` and ``job``.
 
     Raises:
         UserError: as ``fit``.
         Interrupted: as ``fit``; repeating the evaluation continues.
     """
-    accelerator, store = setting.accelerator, setting.store
+    accelerator = setting.accelerator
     mark = fingerprint(config, setting, job)
     folder = setting.folder / "trainings" / f"{job.name}_{mark[:12]}"
     done = folder / "predictions.npz"
@@ -150,13 +165,11 @@ def train_classifier(config: TrainingConfig, setting: Setting, job: Job) -> Pred
         run = RunDir.create(folder, text, resume="auto", rank=accelerator.process_index)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(job.seed)
-            task = Classifier(
-                copy.deepcopy(job.encoder), store.num_classes, frozen=False, label_smoothing=config.label_smoothing
-            )
+            task = make_task(copy.deepcopy(job.encoder))
         decayed = job.pretrained and config.layer_decay < 1
         fit(
             task,
-            _loader(config, setting, job),
+            make_loader(job),
             config.optim,
             train_config(config),
             accelerator=accelerator,
@@ -180,29 +193,44 @@ def fingerprint(config: TrainingConfig, setting: Setting, job: Job) -> str:
     parts += [setting.accelerator.mixed_precision, job.encoder.readout, job.encoder.stream]
     for rows in (job.train, job.held, job.asked):
         parts += [store.name[rows].tolist(), store.label[rows].tolist() if rows is not job.asked else ""]
+    if len(job.unlabelled):
+        parts.append(store.name[job.unlabelled].tolist())
     digest.update(repr(parts).encode())
     for name, tensor in sorted(job.encoder.state_dict().items()):
         digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
 
 
-def _loader(config: TrainingConfig, setting: Setting, job: Job) -> ClipLoader:
-    """This rank's share of the labelled clips, repeated where they are few."""
+def training_clips(
+    config: TrainingConfig, setting: Setting, job: Job, rows: np.ndarray, *, batch_size: int, seed: int, **options: Any
+) -> ClipLoader:
+    """This rank's share of shuffled, cropped and augmented clips, full batches only.
+
+    Args:
+        config: crops and augmentations.
+        setting: store and ranks.
+        job: what trains on them.
+        rows: the clips.
+        batch_size: clips a step over all ranks.
+        seed: of order, crops and augmentation.
+        options: further ones of ``ClipLoader``.
+    """
     accelerator = setting.accelerator
     return ClipLoader(
         setting.store,
-        np.tile(job.train, max(1, -(-config.min_clips // len(job.train)))),
+        rows,
         num_frames=job.encoder.backbone.num_frames,
-        batch_size=train_config(config).loader_batch(accelerator.num_processes),
+        batch_size=batch_size,
         crop=config.crop,
         shuffle=True,
         drop_last=True,
         augment=Augment(config.augment, setting.store.layout),
-        seed=job.seed,
+        seed=seed,
         device=accelerator.device,
         resident=setting.resident,
         rank=accelerator.process_index,
         world_size=accelerator.num_processes,
+        **options,
     )
 
 

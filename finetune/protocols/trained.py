@@ -9,12 +9,22 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
+from finetune.classifier import Classifier
 from finetune.protocols.base import Candidate, Protocol
-from finetune.protocols.supervised import Job, Predictions, TrainingConfig, train_classifier, train_config
+from finetune.protocols.supervised import (
+    Job,
+    Predictions,
+    TrainingConfig,
+    train_classifier,
+    train_config,
+    training_clips,
+)
+from ssl_skel.backbones import SkeletonEncoder
 from ssl_skel.data.splits import Split
 from ssl_skel.data.subsets import Budget, label_subset
 from ssl_skel.errors import UserError
 from ssl_skel.evaluation.report import Figure, Measurement
+from ssl_skel.training.loop import Loader
 
 
 class Trained(Protocol):
@@ -30,9 +40,29 @@ class Trained(Protocol):
     config: TrainingConfig
 
     @property
+    def title(self) -> str:
+        """What reports call it."""
+        return "fine-tuned"
+
+    @property
     @abstractmethod
     def budgets(self) -> tuple[Budget | None, ...]:
         """How many labels; None is all of them."""
+
+    def task(self, encoder: SkeletonEncoder) -> Classifier:
+        """What is trained, with fresh heads."""
+        return Classifier(
+            encoder, self.setting.store.num_classes, frozen=False, label_smoothing=self.config.label_smoothing
+        )
+
+    def loader(self, job: Job) -> Loader:
+        """This rank's share of the labelled clips, repeated where they are few."""
+        rows = np.tile(job.train, max(1, -(-self.config.min_clips // len(job.train))))
+        return training_clips(self.config, self.setting, job, rows, batch_size=self.config.batch_size, seed=job.seed)
+
+    def unlabelled(self, split: Split, held: np.ndarray) -> np.ndarray:
+        """Rows of a split to train on without labels, given those that are kept aside."""
+        return held[:0]
 
     def check(self, split: Split) -> None:
         train_config(self.config).loader_batch(self.setting.accelerator.num_processes)
@@ -65,7 +95,7 @@ class Trained(Protocol):
         return Measurement.of(
             split.name,
             "scratch" if candidate.name == "untrained" else candidate.name,
-            "fine-tuned" if budget is None else f"fine-tuned, {budget}",
+            self.title if budget is None else f"{self.title}, {budget}",
             runs,
             figures={"best_on_test": Figure.of(best)} if self.config.eval_every else {},
             notes=tuple(dict.fromkeys(notes)),
@@ -84,8 +114,9 @@ class Trained(Protocol):
             asked=self.setting.tested(split.train),
             seed=seed,
             pretrained=candidate.name == "pretrained",
+            unlabelled=self.unlabelled(split, held),
         )
-        return train_classifier(self.config, self.setting, job)
+        return train_classifier(self.config, self.setting, job, self.task, self.loader)
 
     def _labelled(self, split: Split, budget: Budget | None, seed: int) -> tuple[np.ndarray, tuple[str, ...], str]:
         """Rows whose labels may be used, what to know of them, and the subset's hash."""
@@ -135,26 +166,37 @@ class Full(Trained):
         return (None,)
 
 
-class SemiConfig(TrainingConfig):
-    """Options of ``Semi``."""
+class FewLabelsConfig(TrainingConfig):
+    """Options of ``FewLabels``."""
 
-    name: Literal["semi"] = "semi"
     fractions: tuple[Annotated[float, Field(gt=0, le=1)], ...] = (0.01, 0.05, 0.1)
     """Shares of each class's labels; at least one clip a class is kept. MAMP: 1 and 10 %; CMD: 1, 5, 10, 20 %."""
     per_class: tuple[Annotated[int, Field(ge=1)], ...] = ()
     """Numbers of labels a class, beside the fractions."""
 
 
-class Semi(Trained):
-    """Few labels: stratified subsets, one a seed; see ``ssl_skel.data.subsets``.
+class FewLabels(Trained):
+    """Stratified subsets of the labels, one a seed; see ``ssl_skel.data.subsets``."""
+
+    config: FewLabelsConfig
+
+    @property
+    def budgets(self) -> tuple[Budget | None, ...]:
+        shares = (Budget(fraction=share) for share in self.config.fractions)
+        return (*shares, *(Budget(per_class=number) for number in self.config.per_class))
+
+
+class SemiConfig(FewLabelsConfig):
+    """Options of ``Semi``."""
+
+    name: Literal["semi"] = "semi"
+
+
+class Semi(FewLabels):
+    """Few labels, and nothing of the other clips.
 
     Departs from print: MAMP draws its subsets without regard to classes.
     """
 
     Config = SemiConfig
     config: SemiConfig
-
-    @property
-    def budgets(self) -> tuple[Budget | None, ...]:
-        shares = (Budget(fraction=share) for share in self.config.fractions)
-        return (*shares, *(Budget(per_class=number) for number in self.config.per_class))

@@ -1,0 +1,236 @@
+"""PSP Learning as its paper trains it: labels of few clips and the contrast of all, in one stage."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from typing import Annotated, Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from finetune.classifier import Classifier
+from finetune.protocols.base import Candidate
+from finetune.protocols.supervised import Job, training_clips
+from finetune.protocols.trained import FewLabels, FewLabelsConfig
+from ssl_skel.augment import AUGMENTATIONS
+from ssl_skel.backbones import SkeletonEncoder, pool_persons
+from ssl_skel.batch import Batch, Rng
+from ssl_skel.config import RowConfig, RowOf
+from ssl_skel.data.loader import ClipLoader
+from ssl_skel.data.splits import Split
+from ssl_skel.errors import UserError
+from ssl_skel.evaluation.report import Measurement
+from ssl_skel.pretexts.psp import PSP, PSPConfig
+from ssl_skel.training.loop import Loader
+from ssl_skel.training.optim import OptimConfig
+
+UNLABELLED = 1
+"""Beside a training's seed: unlabelled clips have random numbers of their own."""
+
+
+class PSPSemiConfig(FewLabelsConfig):
+    """Options of ``PSPSemi``. Defaults are the paper's where it has any; it trains from fresh weights."""
+
+    name: Literal["psp"] = "psp"
+    pretext: PSPConfig = PSPConfig()
+    """Views, levels and loss of the contrast; its views are also what is classified."""
+    weight: float = Field(0.2, ge=0)
+    """Of the contrast beside the cross-entropy (PSP: 0.2). 0: the same training on the labelled clips alone."""
+    unlabelled: int = Field(90, ge=2)
+    """Clips of the contrast a step over all ranks, beside ``batch_size`` labelled ones (PSP: 90)."""
+    batch_size: int = Field(9, ge=2)
+    """Labelled clips a step over all ranks (PSP: 9)."""
+    fractions: tuple[Annotated[float, Field(gt=0, le=1)], ...] = (0.05, 0.15, 0.3, 0.4)
+    """Shares of each class's labels (NW-UCLA: 5, 15, 30, 40 %; NTU: 5, 10, 20, 40 %)."""
+    optim: OptimConfig = OptimConfig(
+        name="sgd", lr=0.01, weight_decay=4e-4, schedule="step", warmup_epochs=5, milestones=(60, 90)
+    )
+    """PSP: SGD with Nesterov momentum 0.9, steps after epochs 60 and 90. Given otherwise, it is given whole."""
+    epochs: int = Field(120, ge=1)
+    """Passes over the unlabelled clips, also with weight 0 (PSP: 120 of 500 steps each; NTU 60 X-Sub has 445)."""
+    augment: tuple[Annotated[RowConfig, RowOf(AUGMENTATIONS)], ...] = ()
+    """Rows of ``AUGMENTATIONS`` (PSP: none)."""
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    """PSP: none."""
+    layer_decay: float = Field(1.0, gt=0, le=1)
+    """Learning rate of a stage relative to the next one, of pretrained encoders (PSP has none)."""
+
+    @model_validator(mode="after")
+    def _labels_go_round(self) -> PSPSemiConfig:
+        if self.min_clips:
+            raise ValueError("min_clips: psp repeats labelled clips for as long as the unlabelled last; leave it out")
+        return self
+
+
+class PSPClassifier(Classifier):
+    """Cross-entropy on labelled clips, plus the weighted contrast of PSP on those without a label.
+
+    PSP Learning (Xu & Shu, arXiv 2302.02327; released code): CE(FC(f_joint) + FC(f_motion)) + 0.2 CCL. One layer FC
+    classifies all views; f is the mean of the encoder's output, without PPA. The summed logits also decide at test.
+
+    Paper silent: whether labelled and unlabelled clips pass a network with BatchNorm together. Here they do.
+
+    Args:
+        encoder: made part of this module; what its ``readout`` says is not asked for.
+        num_classes: classes of the store.
+        config: options.
+
+    Raises:
+        UserError: as ``PSP``.
+    """
+
+    def __init__(self, encoder: SkeletonEncoder, num_classes: int, config: PSPSemiConfig) -> None:
+        super().__init__(encoder, num_classes, frozen=False, label_smoothing=config.label_smoothing)
+        self.weight = config.weight
+        self.head = nn.Sequential(nn.Linear(encoder.backbone.dim, num_classes))
+        self.pretext = PSP(config.pretext, encoder, encoder.layout)
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        """Scalars of a batch whose unlabelled clips have the label -1; with none of these, the cross-entropy alone.
+
+        ``loss`` is the sum of ``cross_entropy`` and the weighted ``contrast``; ``accuracy`` is that of labelled clips,
+        ``positive`` and ``negative`` are mean cosines. The clips are drawn once a view.
+        """
+        known = batch.label >= 0
+        labelled, others = _part(batch, known), _part(batch, ~known)
+        views = self.pretext.views(others)
+        logits = torch.zeros((), device=batch.x.device)
+        features: list[Tensor] = []
+        for mine, theirs in zip(self.pretext.views(labelled), views, strict=True):
+            grid, rest = self.encoder.backbone(torch.cat([mine.x, theirs.x])).split([len(mine.x), len(theirs.x)])
+            logits = logits + self._classify(grid, labelled.present)
+            features.append(rest)
+        loss = F.cross_entropy(logits, labelled.label, label_smoothing=self.label_smoothing)
+        right = (logits.argmax(1) == labelled.label).float().mean()
+        scalars = {"loss": loss, "cross_entropy": loss, "accuracy": right}
+        if len(others.label):
+            found = self.pretext.loss(others, views, features)
+            contrast = found.pop("loss")
+            scalars |= {"loss": loss + self.weight * contrast, "contrast": contrast, **found}
+        return scalars
+
+    def logits(self, batch: Batch) -> Tensor:
+        """(N, classes): the sum over views, each of a draw of its own, or all of the one there is."""
+        draws = batch.x.expand(-1, self.pretext.num_views, -1, -1, -1, -1)
+        views = self.pretext.views(replace(batch, x=draws))
+        return torch.stack([self._classify(self.encoder.backbone(view.x), batch.present) for view in views]).sum(0)
+
+    def after_step(self, progress: float) -> None:
+        """Move the contrast's momentum network, if it has one."""
+        self.pretext.after_step(progress)
+
+    def _classify(self, grid: Tensor, present: Tensor) -> Tensor:
+        logits: Tensor = self.head(pool_persons(grid.mean((2, 3)), present))
+        return logits
+
+
+class PairedLoader:
+    """Labelled clips, then unlabelled ones, in each batch: an epoch is one of the unlabelled loader.
+
+    The labelled loader goes round by itself, from where the epoch before left it. What a step holds depends on its
+    number alone. All ranks hold equal numbers of either kind.
+
+    Args:
+        labelled: full batches only.
+        unlabelled: full batches only; gives the label -1.
+        alone: batches hold the labelled clips only, as many steps an epoch as otherwise.
+    """
+
+    drop_last = True
+
+    def __init__(self, labelled: ClipLoader, unlabelled: ClipLoader, *, alone: bool = False) -> None:
+        self.labelled, self.unlabelled, self.alone = labelled, unlabelled, alone
+
+    def __len__(self) -> int:
+        """Steps an epoch."""
+        return len(self.unlabelled)
+
+    def epoch(self, epoch: int = 0, start: int = 0) -> Iterator[Batch]:
+        """Batches of one epoch, from step ``start`` on."""
+        rounds = self._rounds(epoch * len(self) + start)
+        if self.alone:
+            for _ in range(start, len(self)):
+                yield next(rounds)
+        else:
+            for others in self.unlabelled.epoch(epoch, start):
+                yield _joined(next(rounds), others)
+
+    def _rounds(self, step: int) -> Iterator[Batch]:
+        """Labelled batches without end, from a step of the whole training on."""
+        number, first = divmod(step, len(self.labelled))
+        while True:
+            yield from self.labelled.epoch(number, first)
+            number, first = number + 1, 0
+
+
+class PSPSemi(FewLabels):
+    """PSP Learning's semi-supervised training: few labels, and the other training clips without theirs.
+
+    The unlabelled clips are all training clips, the labelled ones among them; with ``select: heldout`` those of
+    the subjects kept aside are left out. Test clips are never among them.
+
+    Departs from print: a random crop of a clip, resampled, where the paper draws 50 frames; labels are a share of each
+    class, where it counts (33 of each are 5 % of NTU 60 X-Sub; ``per_class`` does that).
+    """
+
+    Config = PSPSemiConfig
+    config: PSPSemiConfig
+
+    @property
+    def title(self) -> str:
+        return "psp" if self.config.weight else "psp without unlabelled clips"
+
+    def check(self, split: Split) -> None:
+        super().check(split)
+        ranks = self.setting.accelerator.num_processes
+        if self.config.unlabelled % ranks:
+            raise UserError(
+                f"psp: unlabelled: {self.config.unlabelled} clips cannot be shared evenly by {ranks} ranks; "
+                "take a multiple"
+            )
+
+    def measure(self, candidate: Candidate, split: Split) -> list[Measurement]:
+        for encoder in candidate.encoders[:1]:  # built alike: what does not fit is told ahead of all trainings
+            PSP(self.config.pretext, encoder, encoder.layout)
+        return super().measure(candidate, split)
+
+    def task(self, encoder: SkeletonEncoder) -> PSPClassifier:
+        return PSPClassifier(encoder, self.setting.store.num_classes, self.config)
+
+    def unlabelled(self, split: Split, held: np.ndarray) -> np.ndarray:
+        subject = self.setting.store.subject
+        return split.train[~np.isin(subject[split.train], subject[held])]
+
+    def loader(self, job: Job) -> Loader:
+        """This rank's share of labelled and unlabelled clips."""
+        config, views = self.config, len(self.config.pretext.views)
+        other = int(np.random.SeedSequence((job.seed, UNLABELLED)).generate_state(1)[0])
+        clips = partial(training_clips, config, self.setting, job, num_views=views)
+        labelled = clips(job.train, batch_size=config.batch_size, seed=job.seed)
+        unlabelled = clips(job.unlabelled, batch_size=config.unlabelled, seed=other, labels=False)
+        return PairedLoader(labelled, unlabelled, alone=config.weight == 0)
+
+
+def _part(batch: Batch, chosen: Tensor) -> Batch:
+    """Some clips of a batch; its random numbers are not cut, for PSP draws none."""
+    return replace(
+        batch, x=batch.x[chosen], present=batch.present[chosen], label=batch.label[chosen], index=batch.index[chosen]
+    )
+
+
+def _joined(first: Batch, second: Batch) -> Batch:
+    """This rank's shares of two global batches as its share of one."""
+    one, two = first.rng, second.rng
+    rows, start, total = one.rows + two.rows, one.start + two.start, one.total + two.total
+    return Batch(
+        x=torch.cat([first.x, second.x]),
+        present=torch.cat([first.present, second.present]),
+        label=torch.cat([first.label, second.label]),
+        index=torch.cat([first.index, second.index]),
+        rng=Rng(two.key, rows, start=start, total=total, device=first.x.device),
+    )
