@@ -14,7 +14,6 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from finetune.classifier import Classifier
-from finetune.protocols.base import Candidate
 from finetune.protocols.supervised import Job, training_clips
 from finetune.protocols.trained import FewLabels, FewLabelsConfig
 from ssl_skel.augment import AUGMENTATIONS
@@ -24,7 +23,6 @@ from ssl_skel.config import RowConfig, RowOf
 from ssl_skel.data.loader import ClipLoader
 from ssl_skel.data.splits import Split
 from ssl_skel.errors import UserError
-from ssl_skel.evaluation.report import Measurement
 from ssl_skel.pretexts.psp import PSP, PSPConfig
 from ssl_skel.training.loop import Loader
 from ssl_skel.training.optim import OptimConfig
@@ -193,11 +191,6 @@ class PSPSemi(FewLabels):
                 f"psp: unlabelled: {self.config.unlabelled} clips cannot be shared evenly by {ranks} ranks; "
                 "take a multiple"
             )
-
-    def measure(self, candidate: Candidate, split: Split) -> list[Measurement]:
-        for encoder in candidate.encoders[:1]:  # built alike: what does not fit is told ahead of all trainings
-            PSP(self.config.pretext, encoder, encoder.layout)
-        return super().measure(candidate, split)
 
     def task(self, encoder: SkeletonEncoder) -> PSPClassifier:
         return PSPClassifier(encoder, self.setting.store.num_classes, self.config)
