@@ -12,6 +12,7 @@ one large batch. Each clip of a step weighs the same, however the batch was cut.
 
 from __future__ import annotations
 
+import atexit
 import math
 import os
 import sys
@@ -77,9 +78,17 @@ def make_accelerator(train: TrainConfig) -> Accelerator:
         )
     except ValueError as error:
         raise UserError(f"train.precision: {train.precision} is not possible here ({error}); use no") from error
+    if accelerator.num_processes > 1 and cpu:
+        atexit.register(_leave_group)
     if accelerator.num_processes != int(os.environ.get("WORLD_SIZE", "1")):
         raise UserError(f"train.device: {accelerator.device.type} cannot be shared by several processes; use cpu")
     return accelerator
+
+
+def _leave_group() -> None:
+    """Gloo's threads, left to Python's shutdown, abort the process now and then (pytorch/pytorch#190489)."""
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 def fit(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import signal
@@ -131,7 +132,14 @@ def child(folder: str, weights_to: str, options: dict[str, Any]) -> None:
     os.replace(part, weights_to)
 
 
+def _must_have_left() -> None:
+    """Registered first, so it runs last: a group that is still there at shutdown may abort the process."""
+    if torch.distributed.is_initialized():
+        os._exit(3)
+
+
 if __name__ == "__main__":  # under torch.distributed.run
+    atexit.register(_must_have_left)
     for name, options in json.loads(sys.argv[2]).items():
         if options.get("stop_at") and os.environ["RANK"] == "0":
             del options["stop_at"]  # only rank 1 is told to stop
