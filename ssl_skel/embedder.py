@@ -13,10 +13,9 @@ from sklearn.utils import Tags
 
 from ssl_skel.backbones import Readout, SkeletonEncoder
 from ssl_skel.backbones.card import load_encoder
-from ssl_skel.config import parse_config
 from ssl_skel.data.normalize import NormalizeConfig, normalize
 from ssl_skel.data.readers.base import tracked_persons
-from ssl_skel.data.store import COLUMNS, Store
+from ssl_skel.data.recordings import store_of, told
 from ssl_skel.errors import UserError
 from ssl_skel.evaluation.features import extract_features, whole_clips
 
@@ -97,7 +96,7 @@ class SkeletonEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             raise UserError("X: holds no clips; give at least one")
         device = next(encoder.parameters()).device
         loader = whole_clips(
-            _in_memory(clips, encoder),
+            store_of(clips, encoder.layout),
             num_frames=encoder.backbone.num_frames,
             batch_size=self.batch_size,
             device=device,
@@ -139,10 +138,7 @@ class SkeletonEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         key = (str(self.run), self.device)
         if key not in (loaded := getattr(self, "_loaded", {})):
             encoder, card = load_encoder(Path(self.run))
-            told = {name: value for name, value in card.normalization.items() if name in NormalizeConfig.model_fields}
-            if not told:
-                raise UserError(f"{self.run}: the encoder's card does not tell how its clips were normalised")
-            how = parse_config(NormalizeConfig, told, f"{self.run}: normalization")
+            how = told(card.normalization, f"{self.run}: normalization")
             loaded = {key: (encoder.to(_device(self.device)), how)}
             self._loaded = loaded
         encoder, how = loaded[key]
@@ -184,19 +180,3 @@ def _persons(clip: Any, number: int, encoder: SkeletonEncoder) -> np.ndarray:
     if not tracked_persons(joints).any():
         raise UserError(f"clip {number}: has no tracked joint (only NaN, infinity or zero); leave it out")
     return joints
-
-
-def _in_memory(clips: list[np.ndarray], encoder: SkeletonEncoder) -> Store:
-    """Normalised clips as a store that lies in no folder, so that they take the same way as stored ones."""
-    frames = np.array([clip.shape[1] for clip in clips])
-    persons = np.array([len(clip) for clip in clips])
-    unknown = np.full(len(clips), -1)
-    columns = dict.fromkeys(COLUMNS, unknown) | {
-        "offset": np.cumsum(frames * persons) - frames * persons,
-        "frames": frames,
-        "persons": persons,
-        "name": np.arange(len(clips)).astype(np.str_),
-        "content": np.zeros(len(clips), np.uint64),
-    }
-    joints = np.concatenate([clip.reshape(-1, *clip.shape[2:]) for clip in clips])
-    return Store(Path("clips"), encoder.layout, (), {}, "", joints, **columns)

@@ -1,0 +1,137 @@
+"""Single recordings, straight from a raw file: what one asks an encoder about without converting a data set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ssl_skel.config import parse_config
+from ssl_skel.data.normalize import NormalizeConfig, normalize
+from ssl_skel.data.readers import READERS, RawClip
+from ssl_skel.data.readers.base import check_clip
+from ssl_skel.data.store import COLUMNS, Store, content_hash
+from ssl_skel.errors import UserError
+from ssl_skel.layout import SkeletonLayout
+
+
+def read_recordings(
+    source: Path | str, layout: SkeletonLayout, normalization: Mapping[str, Any], format: str = ""
+) -> Store:
+    """Clips of a raw file, a folder of them, or a store, as an encoder wants them.
+
+    Args:
+        source: what to read.
+        layout: joints of the encoder.
+        normalization: what its training clips underwent, as its card tells.
+        format: a row of ``READERS``; default: the first that reads the file as this layout.
+
+    Returns:
+        A store; raw files' clips lie in memory only, with subjects, cameras and labels (no class names) where known.
+
+    Raises:
+        UserError: nothing there, an unknown format, a damaged file, another layout, or a store normalised otherwise.
+    """
+    source = Path(source)
+    if not source.exists():
+        raise UserError(f"{source}: is not there; give a raw file, a folder of them, or a store")
+    if (source / "meta.json").is_file():
+        return _fitting(Store.open(source), layout, normalization)
+    if format and format not in READERS:
+        raise UserError(f"format {format!r} is unknown; known: {', '.join(READERS)}")
+    how = told(normalization, f"{source}: normalization")
+    raw = list(_read(source, format, layout)) if format else _first_that_reads(source, layout)
+    clips = []
+    for clip in raw:
+        try:
+            clips.append(normalize(clip.joints, layout, how)[0])
+        except UserError as error:
+            raise UserError(f"{source}: clip {clip.name}: {error}") from error
+    columns = {field: [getattr(clip, field) for clip in raw] for field in COLUMNS if hasattr(RawClip, field)}
+    content = [content_hash(clip.joints) for clip in raw]
+    return store_of(clips, layout, names=[clip.name for clip in raw], content=content, **columns)
+
+
+def store_of(
+    clips: Sequence[np.ndarray],
+    layout: SkeletonLayout,
+    names: Sequence[str] | None = None,
+    content: Sequence[int] | None = None,
+    **columns: Sequence[int],
+) -> Store:
+    """Normalised clips as a store that lies in no folder, so that they take the same way as stored ones.
+
+    Args:
+        clips: at least one, (M, T, V, C) each, nothing missing.
+        layout: their joints.
+        names: default: their numbers.
+        content: ``content_hash`` of each recording before normalisation; default: 0, unknown.
+        columns: such as ``subject``; default -1, unknown.
+    """
+    frames = np.array([clip.shape[1] for clip in clips])
+    persons = np.array([len(clip) for clip in clips])
+    numbers = {name: np.asarray(columns.get(name, np.full(len(clips), -1)), np.int64) for name in COLUMNS}
+    numbers |= {"offset": np.cumsum(frames * persons) - frames * persons, "frames": frames, "persons": persons}
+    joints = np.concatenate([np.asarray(clip, np.float32).reshape(-1, *clip.shape[2:]) for clip in clips])
+    return Store(
+        path=Path("recordings"),
+        layout=layout,
+        class_names=(),
+        meta={},
+        sha256="",
+        joints=joints,
+        name=np.array(names if names is not None else range(len(clips))).astype(np.str_),
+        content=np.array(content if content is not None else [0] * len(clips), np.uint64),
+        **numbers,
+    )
+
+
+def told(normalization: Mapping[str, Any], source: str) -> NormalizeConfig:
+    """What a card or a store says its clips underwent, as options to do the same again.
+
+    Raises:
+        UserError: it says nothing.
+    """
+    options = {name: value for name, value in normalization.items() if name in NormalizeConfig.model_fields}
+    if not options:
+        raise UserError(f"{source}: the encoder's card does not tell how its clips were normalised")
+    return parse_config(NormalizeConfig, options, source)
+
+
+def _fitting(store: Store, layout: SkeletonLayout, normalization: Mapping[str, Any]) -> Store:
+    if store.layout != layout:
+        raise UserError(f"{store.path}: layout: has {store.layout.name}, the encoder takes {layout.name}")
+    where = f"{store.path}: normalization"
+    if (own := told(store.meta["normalization"], where)) != (want := told(normalization, where)):
+        raise UserError(f"{where}: is {own}, the encoder's clips had {want}; convert with the same options")
+    return store
+
+
+def _read(source: Path, format: str, layout: SkeletonLayout) -> Iterator[RawClip]:
+    """Clips as recorded, of one format."""
+    reader = READERS[format](source)
+    found = False
+    for file in [source] if source.is_file() else reader.files():
+        for clip in reader.read(file):
+            if reader.layout != layout:
+                raise UserError(f"{file}: layout: has {reader.layout.name}, the encoder takes {layout.name}")
+            check_clip(clip, layout, file)
+            found = True
+            yield clip
+    if not found:
+        raise UserError(f"{source}: holds no clips")
+
+
+def _first_that_reads(source: Path, layout: SkeletonLayout) -> list[RawClip]:
+    reasons = {}
+    for format in READERS:
+        try:
+            return list(_read(source, format, layout))
+        except UserError as error:
+            reasons[format] = str(error)
+    near = [why for why in reasons.values() if "layout: has" in why]
+    if near:
+        raise UserError(near[0])
+    raise UserError(f"{source}: no format reads it ({', '.join(READERS)}); name one with --format to see what is amiss")
