@@ -72,7 +72,7 @@ def convert(
 
     options = {"centre": centre, "orient": orient, "scale": scale}
     normalize = parse_config(NormalizeConfig, options, "convert")
-    _show(run(format, source, store, normalize=normalize, skip_bad=skip_bad, overwrite=overwrite, layout=layout), json_)
+    show(run(format, source, store, normalize=normalize, skip_bad=skip_bad, overwrite=overwrite, layout=layout), json_)
 
 
 @app.command()
@@ -89,7 +89,7 @@ def motions(
     from ssl_skel.data.synthetic import SyntheticConfig, write_synthetic
 
     write_synthetic(store, config_from_words(SyntheticConfig, overrides or [], "motions"), overwrite=overwrite)
-    _show(describe(store), as_json=False)
+    show(describe(store), as_json=False)
 
 
 @app.command()
@@ -97,7 +97,7 @@ def info(store: StoreArgument, json_: JsonOption = False) -> None:
     """Tell what a store holds."""
     from ssl_skel.data.convert import describe
 
-    _show(describe(store), json_)
+    show(describe(store), json_)
 
 
 @app.command()
@@ -113,7 +113,7 @@ def split(
     from ssl_skel.data.subsets import describe_subsets
 
     facts = describe_subsets(store, split, _numbers(fractions, float), _numbers(per_class, int), range(seeds))
-    _show(facts, json_)
+    show(facts, json_)
 
 
 @app.command()
@@ -144,7 +144,8 @@ def _numbers(text: str, kind: type[Number]) -> list[Number]:
         raise UserError(f"{text!r}: give numbers with commas between, such as 0.01,0.1 or 1,5") from error
 
 
-def _show(facts: dict[str, Any], as_json: bool) -> None:
+def show(facts: dict[str, Any], as_json: bool) -> None:
+    """Print facts: a line each for people, or JSON."""
     if as_json:
         print(json.dumps(facts, indent=2))
         return

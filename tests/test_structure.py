@@ -25,6 +25,8 @@ ALLOWED = {
     "pretexts": GROUND | {"streams", "augment", "backbones", "task"},
     "training": {"errors", "batch", "config", "task"},
     "evaluation": GROUND | {"streams", "backbones", "data"},
+    "embed": {"errors", "data", "backbones", "evaluation", "cli"},
+    "export": {"errors", "streams", "backbones", "cli"},
     "embedder": {"errors", "config", "data", "backbones", "evaluation"},
     "experiments": {"errors", "config", "backbones", "training", "evaluation", "cli"},
     "cli": {"errors", "config", "data", "layout"},

@@ -65,14 +65,22 @@ class SkeletonEncoder(nn.Module):
         Raises:
             ValueError: a readout by groups of joints from a backbone that merges joints.
         """
-        features = self.forward_features(x, present).mean(2)  # (B, D, Vp)
+        return pool_persons(self.read(self.forward_features(x, present)), present)
+
+    def read(self, grid: Tensor) -> Tensor:
+        """Read out each person: grid (B, D, Tp, Vp) -> (B, dim).
+
+        Raises:
+            ValueError: as ``forward``.
+        """
+        features = grid.mean(2)  # (B, D, Vp)
         if self.readout == "mean":
-            return pool_persons(features.mean(2), present)
+            return features.mean(2)
         if features.shape[2] != self.layout.num_joints:
             raise ValueError(f"readout {self.readout}: this backbone merges joints; use mean")
         member = torch.from_numpy(self.layout.membership(self.readout)).to(features)
         groups = features @ (member / member.sum(1, keepdim=True)).T  # (B, D, P)
-        return pool_persons(groups.flatten(1), present)
+        return groups.flatten(1)
 
 
 def pool_persons(packed: Tensor, present: Tensor) -> Tensor:

@@ -60,17 +60,30 @@ def position_attention(x: Tensor, weights: Weights) -> Tensor:
     return _PositionAttention.apply(x.to(dtype), *(weight.to(dtype) for weight in scaled))
 
 
+@torch.no_grad()
+def attention_maps(x: Tensor, weights: Weights) -> Tensor:
+    """softmax_j(s_ij) of the equations above, to look at: (n, V, D) -> (n, H, V_i, V_j), each row summing to 1."""
+    tokens, heads, width = len(weights.query), len(weights.graph), weights.query.shape[-1]
+    q, k, _ = (x @ weights.project.T).view(len(x), tokens, 3, heads, width).permute(2, 0, 3, 1, 4)
+    content = (q @ weights.gate + weights.bias).sigmoid()[..., None]
+    placed = torch.einsum("nhid,ijd->nhij", q, weights.query) + torch.einsum("nhjd,ijd->nhij", k, weights.key)
+    score = content * (q @ k.transpose(2, 3)) + (1 - content) * placed
+    return (score * width**-0.5).softmax(-1)
+
+
 class _PositionAttention(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, *given: Tensor) -> Tensor:
         weights = Weights(*given)
         tokens, heads = weights.graph.shape[0], weights.graph.shape[1]
         held = 3 * tokens * (heads * tokens + len(weights.project))  # scores, queries and so on, about thrice
-        ctx.sweep = max(1, _SWEEP * torch.get_num_threads() // held if x.device.type == "cpu" else len(x))
-        out = x.new_empty(len(x), tokens, heads, weights.query.shape[-1])
+        whole = x.device.type != "cpu" or torch.compiler.is_exporting()  # a graph for any batch size cannot be cut
+        ctx.sweep = x.shape[0] if whole else max(1, _SWEEP * torch.get_num_threads() // held)
+        out = x.new_empty(x.shape[0], tokens, heads, weights.query.shape[-1])
         saved: list[Tensor] = []
         with torch.autocast(x.device.type, enabled=False):
-            for piece in zip(x.split(ctx.sweep), out.split(ctx.sweep), strict=True):
+            pieces = [(x, out)] if whole else zip(x.split(ctx.sweep), out.split(ctx.sweep), strict=True)
+            for piece in pieces:
                 saved += _forward(*piece, weights)
         ctx.save_for_backward(x, out, *weights, *saved)
         return out.flatten(2)
@@ -94,7 +107,7 @@ class _PositionAttention(torch.autograd.Function):
 def _forward(x: Tensor, out: Tensor, weights: Weights) -> _Saved:
     """One sweep: (n, V, D); fills ``out`` (n, V, H, d)."""
     tokens, width, by_head = out.shape[1], out.shape[3], out.transpose(1, 2)
-    qkv = torch.mm(x.flatten(0, 1), weights.project.T).view(len(x), tokens, 3, -1, width)
+    qkv = torch.mm(x.flatten(0, 1), weights.project.T).view(x.shape[0], tokens, 3, -1, width)
     rows = qkv.permute(2, 0, 3, 1, 4).clone(memory_format=torch.contiguous_format).view(3, -1, tokens, width)
     q, k, v = rows
     content = torch.matmul(q, weights.gate).add_(weights.bias).sigmoid_()
@@ -108,7 +121,7 @@ def _forward(x: Tensor, out: Tensor, weights: Weights) -> _Saved:
 
     spread = _add_graph(prob, weights.graph)
     mixed, moved = torch.bmm(spread.transpose(0, 1), v), torch.bmm(spread, weights.value).transpose(0, 1)
-    torch.add(mixed.view(by_head.shape), moved.unflatten(0, by_head.shape[:2]), out=by_head)
+    by_head.copy_(mixed.add_(moved).view(by_head.shape))
     out.sigmoid_()
     return _Saved(rows, content, prob)
 

@@ -1,0 +1,102 @@
+"""Encoders as files of other runtimes give the encoder's own vectors, for any number of clips and persons."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from ssl_skel import export
+from ssl_skel.backbones import BACKBONES, SkeletonEncoder, build_encoder
+from ssl_skel.backbones.card import EncoderCard, save_encoder
+from ssl_skel.config import parse_config
+from ssl_skel.errors import UserError
+from ssl_skel.export import DenseEncoder, export_encoder
+from ssl_skel.layout import LAYOUTS
+
+
+@pytest.fixture
+def encoder(tmp_path: Path) -> SkeletonEncoder:
+    """Of one narrow layer, saved as ``run`` in the test's folder."""
+    options = {"channels": [16], "strides": [2], "heads": 2, "patch": 4, "norm": "layer"}
+    config = parse_config(BACKBONES["mpae_net"].Config, options, "test")
+    made = build_encoder(config, LAYOUTS["sbu15"], channels=3, num_frames=16, stream="pose").eval()
+    save_encoder(tmp_path / "run", made, EncoderCard.of(made))
+    return made
+
+
+def clips(encoder: SkeletonEncoder, count: int, persons: int) -> tuple[torch.Tensor, torch.Tensor]:
+    present = torch.arange(persons)[None] <= torch.arange(count)[:, None] % persons
+    x = torch.randn(count, 3, 16, encoder.layout.num_joints, persons)
+    return x * present[:, None, None, None], present
+
+
+@pytest.mark.parametrize("readout", ["mean", "part"])
+def test_persons_side_by_side_are_read_as_packed_ones(encoder: SkeletonEncoder, readout: str) -> None:
+    encoder.readout = readout  # type: ignore[assignment]
+    for count, persons in ((1, 1), (5, 2), (4, 3)):
+        x, present = clips(encoder, count, persons)
+        torch.testing.assert_close(DenseEncoder(encoder)(x, present), encoder(x, present), atol=1e-6, rtol=1e-5)
+
+
+def test_an_exported_program_takes_any_batch(encoder: SkeletonEncoder, tmp_path: Path) -> None:
+    facts = export_encoder(tmp_path / "run", "torch-export", tmp_path / "out" / "e.pt2", readout="part")
+    assert facts["max_error"] < 1e-5
+    with (tmp_path / "out" / "e.pt2").open("rb") as stream:
+        program = torch.export.load(stream).module()
+    encoder.readout = "part"
+    for count, persons in ((1, 1), (2, 2), (6, 3)):
+        x, present = clips(encoder, count, persons)
+        torch.testing.assert_close(program(x, present), encoder(x, present), atol=1e-5, rtol=1e-4)
+    told = json.loads((tmp_path / "out" / "e.pt2.json").read_text())
+    assert told["readout"] == "part"
+    assert told["card"]["layout"]["name"] == "sbu15"
+
+
+@pytest.mark.filterwarnings("ignore")  # the exporter's own
+def test_onnx_takes_any_batch(encoder: SkeletonEncoder, tmp_path: Path) -> None:
+    runtime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    facts = export_encoder(tmp_path / "run", "onnx", tmp_path / "e.onnx")
+    assert facts["max_error"] < 1e-5
+    session = runtime.InferenceSession((tmp_path / "e.onnx").read_bytes(), providers=["CPUExecutionProvider"])
+    for count, persons in ((1, 1), (2, 2), (6, 3)):
+        x, present = clips(encoder, count, persons)
+        (got,) = session.run(None, {"x": x.numpy(), "present": present.numpy()})
+        torch.testing.assert_close(torch.from_numpy(got), encoder(x, present), atol=1e-5, rtol=1e-4)
+
+
+def test_a_file_that_answers_otherwise_is_not_written(
+    encoder: SkeletonEncoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export, "_program", lambda _: None)
+    monkeypatch.setattr(export, "_write_torch", lambda _, file: file.touch() or (lambda x, p: encoder(x, p).detach() * 1.01))
+    with pytest.raises(UserError, match="answers differ by"):
+        export_encoder(tmp_path / "run", "torch-export", tmp_path / "e.pt2")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["run"]
+
+
+@pytest.mark.parametrize(
+    ("out", "to", "message"),
+    [
+        ("e.bin", "onnx", "e.bin: --to onnx writes .onnx files"),
+        ("taken.pt2", "torch-export", "taken.pt2: exists"),
+    ],
+)
+def test_what_cannot_be_written_is_refused(
+    encoder: SkeletonEncoder, tmp_path: Path, out: str, to: export.Kind, message: str
+) -> None:
+    (tmp_path / "taken.pt2").write_bytes(b"mine")
+    with pytest.raises(UserError, match=message):
+        export_encoder(tmp_path / "run", to, tmp_path / out)
+    assert (tmp_path / "taken.pt2").read_bytes() == b"mine"
+
+
+def test_a_missing_package_is_told_with_its_remedy(
+    encoder: SkeletonEncoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"pip install 'ssl-skel\[onnx\]'"):
+        export_encoder(tmp_path / "run", "onnx", tmp_path / "e.onnx")
