@@ -82,9 +82,9 @@ class _PositionAttention(torch.autograd.Function):
         out = x.new_empty(x.shape[0], tokens, heads, weights.query.shape[-1])
         saved: list[Tensor] = []
         with torch.autocast(x.device.type, enabled=False):
-            pieces = [(x, out)] if whole else zip(x.split(ctx.sweep), out.split(ctx.sweep), strict=True)
-            for piece in pieces:
-                saved += _forward(*piece, weights)
+            cut = [(x, out)] if whole else list(zip(x.split(ctx.sweep), out.split(ctx.sweep), strict=True))
+            for piece, into in cut:
+                saved += _forward(piece, into, weights)
         ctx.save_for_backward(x, out, *weights, *saved)
         return out.flatten(2)
 
