@@ -6,9 +6,9 @@ A split is told by predicates over the clips' columns; a clip belongs where all 
       train: {camera: [1, 2]}
       test: {camera: [3]}
 
-Columns are subject, camera, setup, replication, label and name. Every split has a ``_clean`` variant
-without the test clips whose recording, coordinate for coordinate, is also a training clip. ``all``
-trains on everything.
+Columns are subject, camera, setup, replication, label and name. A split may name clips that belong to neither
+side, ``exclude: [clip, clip]``; ``ssl-skel audit`` proposes some. Every split has a ``_clean`` variant without
+the test clips whose recording, coordinate for coordinate, is also a training clip. ``all`` trains on everything.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from ssl_skel.data.exclusions import check_exclusions
 from ssl_skel.data.store import Store
 from ssl_skel.errors import UserError
 
@@ -49,7 +50,7 @@ def load_split(store: Store, name: str) -> Split:
         name: of the split, with ``_clean`` for the variant without copies, or ``all``.
 
     Raises:
-        UserError: no such split, an empty side, or a clip on both sides.
+        UserError: no such split, an empty side, a clip on both sides, or excluded names that are no clips.
     """
     rows = np.arange(len(store))
     if name == "all":
@@ -65,6 +66,10 @@ def load_split(store: Store, name: str) -> Split:
         )
     check_splits({base: splits[base]}, str(store.path))
     train, test = (rows[_where(store, splits[base][side])] for side in ("train", "test"))
+    excluded = splits[base].get("exclude", [])
+    if excluded:
+        check_exclusions(excluded, store.name.tolist(), f"{store.path}: split {base!r}: exclude")
+        train, test = (side[~np.isin(store.name[side], excluded)] for side in (train, test))
     both = np.intersect1d(train, test)
     if both.size:
         raise UserError(f"{store.path}: split {base!r}: clip {str(store.name[both[0]])!r} is in train and in test")
@@ -80,7 +85,7 @@ def check_splits(splits: Any, source: str) -> None:
     """Refuse splits that are not of the form told above.
 
     Args:
-        splits: name -> side -> column -> values.
+        splits: name -> side -> column -> values; or name -> "exclude" -> names.
         source: file they come from, for messages.
 
     Raises:
@@ -92,10 +97,13 @@ def check_splits(splits: Any, source: str) -> None:
         where = f"{source}: splits.{name}"
         if not isinstance(name, str) or not name or name == "all" or name.endswith(_CLEAN):
             raise UserError(f"{where}: 'all' and names that end in {_CLEAN} are taken; choose another name")
-        if not isinstance(sides, Mapping) or set(sides) != {"train", "test"}:
-            raise UserError(f"{where}: needs the keys train and test, and no other")
-        for side, predicate in sides.items():
-            _check_predicate(predicate, f"{where}.{side}")
+        if not isinstance(sides, Mapping) or set(sides) - {"exclude"} != {"train", "test"}:
+            raise UserError(f"{where}: needs the keys train and test, may have exclude, and no other")
+        for side in ("train", "test"):
+            _check_predicate(sides[side], f"{where}.{side}")
+        names = sides.get("exclude", [])
+        if not isinstance(names, list) or not all(type(name) is str for name in names):
+            raise UserError(f"{where}.exclude: give a list of clip names")
 
 
 def _check_predicate(predicate: Any, where: str) -> None:

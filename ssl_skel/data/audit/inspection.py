@@ -1,0 +1,268 @@
+"""Goes through a store once, clip by clip, and gathers what is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from ssl_skel import __version__
+from ssl_skel.data.audit.clips import KINDS, Anatomy, inspect_clip, mean_bone, unit_length
+from ssl_skel.data.audit.counts import balance, compare_counts
+from ssl_skel.data.audit.duplicates import FRAMES, equal_groups, joints_hash, keepers, link, near_pairs, signature
+from ssl_skel.data.audit.limits import Limits
+from ssl_skel.data.audit.overlaps import overlaps, pose_hashes
+from ssl_skel.data.audit.straddling import straddling
+from ssl_skel.data.splits import load_split
+from ssl_skel.data.store import Store
+from ssl_skel.errors import UserError
+
+_FAR = 1e6  # coordinates beyond are cut to it, so that squares stay finite
+_HALF = 0.5  # of the poses of the shorter clip: as good as a copy
+_TELL_UNIT = 500  # clips whose bones are measured where the store does not count in metres
+
+EXCLUDED = {
+    "copy": "the same recording as a clip that stays",
+    "near_copy": "nearly the same motion as a clip that stays",
+    "overlap": "half of its frames, or of the other's, are in a clip that stays",
+    "one_frame": KINDS["one_frame"],
+    "still": KINDS["still"],
+}
+"""Why a clip is proposed for exclusion. Other findings are for eyes: papers' figures include such clips."""
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What came out; plain data, ready for JSON.
+
+    Attributes:
+        store: path, format, layout, sha256, normalisation and how many joint positions conversion filled.
+        limits: thresholds, as in ``Limits``.
+        counts: as ``compare_counts``.
+        balance: as ``balance``.
+        findings: kind -> clips with value and place, worst first.
+        copies, near: groups of clip names; in ``near`` with the largest distance of a pair, metres.
+        overlaps: pairs of clips that share frames, and the share, most first.
+        conflicts: names of clips in one group, or of such a pair, whose labels differ.
+        splits: name -> as ``straddling``, or ``error``.
+        exclude: reason (of ``EXCLUDED``) -> names.
+    """
+
+    store: dict[str, Any]
+    limits: dict[str, Any]
+    counts: dict[str, Any]
+    balance: dict[str, Any]
+    findings: dict[str, list[dict[str, Any]]]
+    copies: list[list[str]]
+    near: list[dict[str, Any]]
+    overlaps: list[dict[str, Any]]
+    conflicts: list[list[str]]
+    splits: dict[str, dict[str, Any]]
+    exclude: dict[str, list[str]]
+
+    def to_dict(self) -> dict[str, Any]:
+        """For ``audit.json``."""
+        return {"tool": f"ssl-skel {__version__}", **asdict(self)}
+
+
+def audit(path: Path | str, protocol: str = "", limits: Limits | None = None, *, progress: bool = True) -> Audit:
+    """Audit a store; nothing in it is changed.
+
+    Memory: the joints are mapped, not loaded; kept are 16 frames of each person in a clip, and 8 bytes a frame.
+
+    Args:
+        path: folder of the store.
+        protocol: a split. Only it is looked at for what straddles, and of duplicates the training clip stays; default:
+            all splits of the store, and the earliest clip stays.
+        limits: thresholds.
+        progress: show a bar.
+
+    Raises:
+        UserError: no store, or no such split.
+    """
+    limits = limits or Limits()
+    store = Store.open(path)
+    names = [protocol] if protocol else list(store.meta["splits"])
+    order = np.arange(len(store))
+    if protocol:
+        rows = load_split(store, protocol)
+        order = np.concatenate([rows.train, np.setdiff1d(order, rows.train)])
+    anatomy = _anatomy(store)
+    traces = _read(store, anatomy, limits, progress)
+    findings = {kind: items for kind, items in traces.findings.items() if items}
+    copies = equal_groups(store.content, traces.hashes)
+    first = keepers(copies, order)
+    pairs, distance = _near(store, traces.signatures, first, limits.near)
+    near = _join(copies, pairs)
+    kept = keepers(near, order)
+    shared, share = _overlaps(store, traces.poses, kept, limits.overlap)
+    cut = _later(shared[share >= _HALF], order)
+    reasons = {
+        "copy": ~first,
+        "near_copy": first & ~kept,
+        "overlap": cut,
+        **{kind: _among(store, findings.get(kind, [])) for kind in ("one_frame", "still")},
+    }
+    groups = [*_members(near), *shared]
+    return Audit(
+        store=_facts(store, anatomy),
+        limits=limits.model_dump(mode="json"),
+        counts=compare_counts(store),
+        balance=balance(store, limits),
+        findings=findings,
+        copies=[store.name[rows].tolist() for rows in _members(copies)],
+        near=_near_groups(store, near, pairs, distance),
+        overlaps=[
+            {"clips": store.name[rows].tolist(), "share": round(float(part), 3)}
+            for rows, part in zip(shared, share, strict=True)
+        ],
+        conflicts=[store.name[rows].tolist() for rows in groups if len(set(store.label[rows].tolist())) > 1],
+        splits={name: _split(store, name, (copies, near, shared), strict=bool(protocol)) for name in names},
+        exclude={reason: store.name[rows].tolist() for reason, rows in reasons.items() if rows.any()},
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Traces:
+    """What one pass over the clips leaves.
+
+    Attributes:
+        findings: by kind, worst first.
+        hashes: (N,) of the stored joints.
+        signatures: in metres, by number of persons.
+        poses: (F,) hashes, in the order of the store's rows.
+    """
+
+    findings: dict[str, list[dict[str, Any]]]
+    hashes: np.ndarray
+    signatures: dict[int, np.ndarray]
+    poses: np.ndarray
+
+
+def _anatomy(store: Store) -> Anatomy:
+    normalization = store.meta["normalization"]
+    metres = 1.0
+    if normalization.get("units", "metres") != "metres" or store.channels != 3:
+        rows = range(0, len(store), max(1, len(store) // _TELL_UNIT))
+        metres = unit_length(np.array([mean_bone(store.clip(row), store.layout) for row in rows]))
+    frame_centred, half = normalization.get("centre") == "frame", store.joints.dtype == np.float16
+    return Anatomy(store.layout, store.channels, metres, frame_centred=frame_centred, half=half)
+
+
+def _read(store: Store, anatomy: Anatomy, limits: Limits, progress: bool) -> _Traces:
+    width = FRAMES * store.layout.num_joints * store.channels
+    persons, clips = np.unique(store.persons, return_counts=True)
+    traces = _Traces(
+        {kind: [] for kind in KINDS},
+        np.zeros(len(store), np.uint64),
+        {int(m): np.empty((int(n), m * width), np.float32) for m, n in zip(persons, clips, strict=True)},
+        np.zeros(len(store.joints), np.int64),
+    )
+    written = dict.fromkeys(traces.signatures, 0)
+    for row in tqdm(range(len(store)), "audit", unit="clip", disable=not progress):
+        joints = np.clip(store.clip(row), -_FAR, _FAR)
+        for finding in inspect_clip(joints, anatomy, limits):
+            item = {"clip": str(store.name[row]), "value": round(finding.value, 4), "where": finding.where}
+            traces.findings[finding.kind].append(item)
+        traces.hashes[row] = joints_hash(joints)
+        m, start = len(joints), int(store.offset[row])
+        traces.poses[start : start + m * joints.shape[1]] = pose_hashes(joints, store.layout.centre)
+        traces.signatures[m][written[m]] = signature(joints, store.layout, limits.near_view) * anatomy.metres
+        written[m] += 1
+    for items in traces.findings.values():
+        items.sort(key=lambda item: -abs(item["value"]))
+    return traces
+
+
+def _near(
+    store: Store, signatures: dict[int, np.ndarray], first: np.ndarray, limit: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Pairs (n, 2) of rows that are near duplicates, among the first clip of each group of copies; and distances (n,).
+
+    Clips that do not move have one motion in common, none, so they are compared like all others: by pose.
+    """
+    pairs, distances = [np.zeros((0, 2), np.int64)], [np.zeros(0)]
+    for persons, block in signatures.items():
+        rows = np.flatnonzero(store.persons == persons)
+        chosen = first[rows]
+        found, distance = near_pairs(block[chosen], limit, persons * FRAMES * store.layout.num_joints)
+        pairs.append(rows[chosen][found])
+        distances.append(distance)
+    return np.concatenate(pairs), np.concatenate(distances)
+
+
+def _join(copies: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+    """(N,) groups of clips that are copies or near duplicates."""
+    _, first, inverse = np.unique(copies, return_index=True, return_inverse=True)
+    same = np.stack([np.arange(len(copies)), first[inverse.reshape(-1)]], 1)
+    return link(np.concatenate([same, pairs]), len(copies))
+
+
+def _overlaps(store: Store, poses: np.ndarray, kept: np.ndarray, limit: float) -> tuple[np.ndarray, np.ndarray]:
+    """Pairs (n, 2) of rows that share poses, among clips that are no duplicates; and shares (n,)."""
+    clip = np.repeat(np.arange(len(store)), store.persons * store.frames)
+    return overlaps(poses[kept[clip]], clip[kept[clip]], limit)
+
+
+def _later(pairs: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """(N,) bool: of each pair the clip that comes later in the order, unless the other has to go already."""
+    rank = np.argsort(order)
+    out = np.zeros(len(order), bool)
+    for a, b in sorted(pairs.tolist(), key=lambda pair: sorted(rank[pair])):
+        early, late = (a, b) if rank[a] < rank[b] else (b, a)
+        out[late] |= not out[early]
+    return out
+
+
+def _among(store: Store, items: list[dict[str, Any]]) -> np.ndarray:
+    return np.isin(store.name, np.array([item["clip"] for item in items], np.str_))
+
+
+def _members(group: np.ndarray) -> Iterator[np.ndarray]:
+    """Rows of each group that has more than one clip."""
+    order = np.argsort(group, kind="stable")
+    for rows in np.split(order, np.flatnonzero(np.diff(group[order])) + 1):
+        if len(rows) > 1:
+            yield rows
+
+
+def _near_groups(store: Store, near: np.ndarray, pairs: np.ndarray, distance: np.ndarray) -> list[dict[str, Any]]:
+    """Groups that hold near duplicates, not copies alone."""
+    largest: dict[int, float] = {}
+    for group, apart in zip(near[pairs[:, 0]].tolist(), distance.tolist(), strict=True):
+        largest[group] = max(largest.get(group, 0.0), apart)
+    return [
+        {"clips": store.name[rows].tolist(), "distance": round(largest[int(near[rows[0]])], 5)}
+        for rows in _members(near)
+        if int(near[rows[0]]) in largest
+    ]
+
+
+def _split(
+    store: Store, name: str, twice: tuple[np.ndarray, np.ndarray, np.ndarray], *, strict: bool
+) -> dict[str, Any]:
+    try:
+        return straddling(store, load_split(store, name), *twice)
+    except UserError as error:  # a split that does not fit the clips is a finding, unless it was asked for
+        if strict:
+            raise
+        return {"error": str(error).removeprefix(f"{store.path}: ")}
+
+
+def _facts(store: Store, anatomy: Anatomy) -> dict[str, Any]:
+    normalization = store.meta["normalization"]
+    return {
+        "name": store.path.resolve().name,
+        "format": store.meta["provenance"].get("format"),
+        "layout": store.layout.name,
+        "sha256": store.sha256,
+        "normalization": normalization,
+        "metres_in_a_unit": anatomy.metres,
+        "filled": normalization.get("filled", 0),
+        "joint_positions": int((store.persons * store.frames).sum()) * store.layout.num_joints,
+        "skipped": len(store.meta["provenance"].get("skipped", [])),
+    }

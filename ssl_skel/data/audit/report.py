@@ -1,0 +1,182 @@
+"""Tells what an audit found: JSON, markdown, a list of clips to exclude, a table on the terminal."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from ssl_skel.data.audit.clips import KINDS
+from ssl_skel.data.audit.inspection import EXCLUDED, Audit
+from ssl_skel.data.exclusions import format_exclusions
+from ssl_skel.errors import UserError
+
+FILES = ("audit.json", "audit.md", "exclude.txt")
+_SHOWN = 10  # clips of a kind in the markdown; JSON has them all
+
+
+def check_folder(folder: Path, *, overwrite: bool) -> None:
+    """Refuse a folder that an audit cannot be written to, before the work is done.
+
+    Raises:
+        UserError: an audit is there already, or the folder cannot be made or written to.
+    """
+    taken = [name for name in FILES if (folder / name).exists()]
+    if taken and not overwrite:
+        raise UserError(f"{folder / taken[0]}: exists already; choose another folder with -o, or give --overwrite")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        writable = os.access(folder, os.W_OK)
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be made: {error.strerror}; choose another folder with -o") from error
+    if not writable:
+        raise UserError(f"{folder}: cannot be written to; choose another folder with -o")
+
+
+def write_audit(audit: Audit, folder: Path, *, overwrite: bool = False) -> None:
+    """Write ``audit.json``, ``audit.md`` and ``exclude.txt``, each beside and renamed.
+
+    Raises:
+        UserError: as ``check_folder``, or the disk is full.
+    """
+    check_folder(folder, overwrite=overwrite)
+    texts = (
+        json.dumps(audit.to_dict(), indent=1, ensure_ascii=False) + "\n",
+        markdown(audit),
+        exclude_list(audit),
+    )
+    for name, text in zip(FILES, texts, strict=True):
+        beside = folder / f".{name}.{os.getpid()}"
+        try:
+            beside.write_text(text, "utf-8")
+            os.replace(beside, folder / name)
+        except OSError as error:
+            raise UserError(f"{folder / name}: cannot be written: {error.strerror}; choose another folder") from error
+        finally:
+            beside.unlink(missing_ok=True)
+
+
+def exclude_list(audit: Audit) -> str:
+    """Text of ``exclude.txt``."""
+    return format_exclusions({EXCLUDED[reason]: names for reason, names in audit.exclude.items()})
+
+
+def markdown(audit: Audit) -> str:
+    """Text of ``audit.md``."""
+    lines = [f"# Audit of {audit.store['name']}", ""]
+    lines += _table(("what", "value"), _overview(audit))
+    lines += ["", "## Splits", ""]
+    lines += _table(_SPLIT_COLUMNS, _split_rows(audit)) if audit.splits else ["The store tells no splits."]
+    notes = list(_notes(audit))
+    lines += ["", "## Worth knowing", "", *([f"- {note}" for note in notes] or ["Nothing."])]
+    lines += ["", "## Findings, clip by clip", ""]
+    if not audit.findings:
+        lines += ["None."]
+    for kind, items in audit.findings.items():
+        lines += [f"### {kind}: {len(items):,} clips", "", f"{KINDS[kind][0].upper()}{KINDS[kind][1:]}.", ""]
+        rows = [(item["clip"], f"{item['value']:g}", item["where"]) for item in items[:_SHOWN]]
+        lines += [*_table(("clip", "value", "where"), rows), ""]
+        if len(items) > _SHOWN:
+            lines += [f"{len(items) - _SHOWN:,} more are in `audit.json`.", ""]
+    lines += ["", "## Clips that are there twice", ""]
+    for title, groups in _twice(audit).items():
+        lines += [f"### {title}: {len(groups):,}", ""]
+        lines += [*_table(("clips", "how alike"), groups[:_SHOWN]), ""] if groups else []
+        if len(groups) > _SHOWN:
+            lines += [f"{len(groups) - _SHOWN:,} more are in `audit.json`.", ""]
+    lines += ["## Thresholds", "", *_table(("limit", "value"), [(k, f"{v}") for k, v in audit.limits.items()])]
+    return "\n".join(lines) + "\n"
+
+
+def show(audit: Audit, console: Console) -> None:
+    """Print a short table."""
+    for columns, rows in ((("", ""), _overview(audit)), (_SPLIT_COLUMNS, _split_rows(audit))):
+        if rows:
+            table = Table(*columns, box=None, padding=(0, 2, 0, 0), show_header=any(columns))
+            for row in rows:
+                table.add_row(*row)
+            console.print(table)
+            console.print()
+    for note in _notes(audit):
+        console.print(f"! {note}")
+
+
+_SPLIT_COLUMNS = (
+    "split",
+    "train",
+    "test",
+    "test: copies",
+    "near",
+    "shared frames",
+    "subjects on both sides",
+    "performances",
+)
+
+
+def _overview(audit: Audit) -> list[tuple[str, str]]:
+    known = audit.counts["dataset"]
+    rows = [("data set", known or "not one whose counts are known")]
+    for key, value in audit.counts["counts"].items():
+        published = audit.counts["published"].get(key)
+        beside = "" if published is None else f" (published: {published:,})"
+        rows.append((key, f"{value:,}{beside}"))
+    store = audit.store
+    rows.append(("joint positions filled", f"{store['filled']:,} of {store['joint_positions']:,}"))
+    rows.append(("copies", f"{sum(len(group) - 1 for group in audit.copies):,}"))
+    rows.append(("near duplicates", f"{len(audit.exclude.get('near_copy', [])):,}"))
+    rows.append(("pairs that share frames", f"{len(audit.overlaps):,}"))
+    rows += [(kind, f"{len(items):,} clips: {KINDS[kind]}") for kind, items in audit.findings.items()]
+    excluded = len({name for names in audit.exclude.values() for name in names})
+    return [*rows, ("proposed to exclude", f"{excluded:,} clips")]
+
+
+def _split_rows(audit: Audit) -> list[tuple[str, ...]]:
+    rows = []
+    for name, facts in audit.splits.items():
+        if "error" in facts:
+            rows.append((name, facts["error"], *[""] * (len(_SPLIT_COLUMNS) - 2)))
+            continue
+        twice = (len(facts[key]) for key in ("copies", "near", "overlaps"))
+        numbers = (facts["train"], facts["test"], *twice, facts["subjects"], facts["performances"])
+        rows.append((name, *(f"{number:,}" for number in numbers)))
+    return rows
+
+
+def _twice(audit: Audit) -> dict[str, list[tuple[str, str]]]:
+    """Sort of duplicate -> groups of clips, and how alike they are."""
+    return {
+        "Copies": [(", ".join(names), "to the digit") for names in audit.copies],
+        "Near duplicates": [(", ".join(near["clips"]), f"{near['distance']:g} m") for near in audit.near],
+        "Pairs that share frames": [
+            (", ".join(pair["clips"]), f"{100 * pair['share']:.0f} % of the shorter one") for pair in audit.overlaps
+        ],
+    }
+
+
+def _notes(audit: Audit) -> Iterator[str]:
+    """What a reader should not miss."""
+    for name, facts in audit.splits.items():
+        yield from (f"{name}: {note}" for note in facts.get("notes", ()))
+    yield from audit.counts["differences"]
+    yield from audit.balance["notes"]
+    if audit.conflicts:
+        first = ", ".join(audit.conflicts[0])
+        yield f"recordings, or parts of them, with different labels: {len(audit.conflicts):,}, such as {first}"
+    if audit.store["metres_in_a_unit"] != 1:
+        yield (
+            f"the store does not count in metres; one unit was taken for {audit.store['metres_in_a_unit']:.3g} m, "
+            "so that the median clip is of human size"
+        )
+    if len(audit.findings.get("size", ())) > audit.counts["counts"]["clips"] / 2:
+        yield "most clips are not of human size: look at the unit of the recordings"
+
+
+def _table(columns: tuple[str, ...], rows: list[Any]) -> list[str]:
+    """A markdown table; bars in cells are escaped."""
+    lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
+    return lines + ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]

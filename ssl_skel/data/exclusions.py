@@ -1,0 +1,56 @@
+"""Lists of clips to leave out: a text file, one clip name a line, ``#`` before remarks.
+
+``ssl-skel audit`` proposes one; conversion and splits use it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+
+from ssl_skel.errors import UserError
+
+
+def read_exclusions(file: Path | str) -> frozenset[str]:
+    """Names of the clips to leave out; empty lines and lines that start with ``#`` do not count.
+
+    Raises:
+        UserError: the file cannot be read, or is no UTF-8 text.
+    """
+    file = Path(file)
+    try:
+        lines = file.read_text("utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "is not UTF-8 text"
+        raise UserError(f"{file}: cannot be read: {reason}; give a list of clip names, one a line") from error
+    return frozenset(line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#"))
+
+
+def check_exclusions(names: Collection[str], there: Collection[str], source: Path | str) -> None:
+    """Refuse a list that names clips which are not there: it was made for another data set, or mistyped.
+
+    Args:
+        names: of the list.
+        there: names of all clips.
+        source: the list's file, for the message.
+
+    Raises:
+        UserError: says how many, and one of them.
+    """
+    unknown = sorted(set(names) - set(there))
+    if unknown:
+        raise UserError(
+            f"{source}: {len(unknown)} of {len(names)} names are no clips here, such as {unknown[0]!r}; "
+            "remove them, or give the list of this data set"
+        )
+
+
+def format_exclusions(reasons: Mapping[str, Iterable[str]]) -> str:
+    """The text of a list: reason -> names, each reason as a remark above its names; a name is written once."""
+    lines, written = [], set()
+    for reason, names in reasons.items():
+        new = [name for name in dict.fromkeys(names) if name not in written]
+        if new:
+            lines += [f"# {reason}: {len(new)}", *new]
+            written.update(new)
+    return "".join(f"{line}\n" for line in lines)

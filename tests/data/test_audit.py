@@ -1,0 +1,379 @@
+"""Audit of whole stores: duplicates, overlaps, what straddles, counts, the three files, and the command."""
+
+from __future__ import annotations
+
+import json
+import resource
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import typer
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from typer.testing import CliRunner, Result
+
+from ssl_skel.cli import report_errors
+from ssl_skel.data.audit import duplicates, overlaps
+from ssl_skel.data.audit.commands import audit as command
+from ssl_skel.data.audit.counts import PUBLISHED
+from ssl_skel.data.audit.inspection import audit
+from ssl_skel.data.audit.limits import Limits
+from ssl_skel.data.audit.report import exclude_list, markdown
+from ssl_skel.data.exclusions import read_exclusions
+from ssl_skel.data.normalize import NormalizeConfig, normalize
+from ssl_skel.data.readers.base import RawClip, odd_even
+from ssl_skel.data.store import StoreWriter
+from ssl_skel.data.synthetic import SyntheticConfig, generate
+from ssl_skel.data.synthetic.skeleton import LAYOUT
+from ssl_skel.errors import UserError
+from ssl_skel.layout import LAYOUTS
+
+SPLITS: dict[str, Any] = {
+    "xsub": odd_even([1, 2]),
+    "xview": {"train": {"camera": [1]}, "test": {"camera": [2]}},
+    "leaky": {"train": {"subject": [1]}, "test": {"subject": [1], "camera": [2]}},
+    "broken": {"train": {"camera": [1]}, "test": {"camera": [7]}},
+    "mixed": {"train": {"subject": [1, 2], "camera": [1]}, "test": {"subject": [2], "camera": [2]}},
+}
+CONFIG = SyntheticConfig(subjects=2, cameras=2, repetitions=1, dropout=0, noise=0.005)
+
+
+@pytest.fixture(scope="module")
+def clips() -> list[RawClip]:
+    """52 sound clips, as normalised; subjects 1 and 2, cameras 1 and 2."""
+    return [replace(clip, joints=normalize(clip.joints, LAYOUT, NormalizeConfig())[0]) for clip in generate(CONFIG)]
+
+
+def write(path: Path, clips: list[RawClip], splits: dict[str, Any] | None = None, **meta: Any) -> Path:
+    names = [f"class{label}" for label in range(13)]
+    with StoreWriter(path, LAYOUT, names, splits=SPLITS if splits is None else splits, **meta) as writer:
+        for clip in clips:
+            writer.add(clip)
+    return path
+
+
+def run(path: Path, **options: Any) -> Any:
+    return audit(path, progress=False, **options)
+
+
+def turned(joints: np.ndarray, degrees: float) -> np.ndarray:
+    c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    return (joints @ np.array([[c, 0, -s], [0, 1, 0], [s, 0, c]]) + [1, 0, 2]).astype(np.float32)
+
+
+def slower(joints: np.ndarray) -> np.ndarray:
+    at = np.arange(0, joints.shape[1] - 1, 0.5)
+    low = at.astype(int)
+    share = (at - low)[:, None, None]
+    return (joints[:, low] * (1 - share) + joints[:, low + 1] * share).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def copied(clips: list[RawClip], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Sound clips, and of camera 1's first ones: a copy, a moved, a turned, a slower, a noisy one and a cut."""
+    noise = np.random.default_rng(0)
+    a, b, c, d, e, f = [clip for clip in clips if clip.camera == 1 and clip.subject == 2][:6]
+    more = [
+        replace(a, name="copy", camera=2, label=(a.label + 1) % 13),
+        replace(b, name="moved", camera=2, joints=b.joints + np.float32([1, 0, 1])),
+        replace(c, name="turned", camera=2, joints=turned(c.joints, 70)),
+        replace(d, name="slower", camera=2, joints=slower(d.joints)),
+        replace(e, name="noisy", camera=2, joints=e.joints + noise.normal(0, 0.003, e.joints.shape)),
+        replace(f, name="cut", camera=2, joints=f.joints[:, 12:40] + np.float32([0.5, 0, 1])),
+    ]
+    return write(tmp_path_factory.mktemp("copied") / "store", [*clips, *more])
+
+
+def test_sound_clips_are_no_duplicates(clips: list[RawClip], tmp_path: Path) -> None:
+    found = run(write(tmp_path / "store", clips))
+    assert (found.findings, found.copies, found.near, found.overlaps, found.conflicts) == ({}, [], [], [], [])
+    assert found.exclude == {}
+    assert exclude_list(found) == ""
+    assert found.splits["broken"] == {"error": "split 'broken': test has no clips; choose another split"}
+    assert found.counts["dataset"] is None
+    json.dumps(found.to_dict())
+
+
+def test_every_sort_of_copy_is_found(copied: Path, clips: list[RawClip]) -> None:
+    a, b, c, d, e, f = [clip.name for clip in clips if clip.camera == 1 and clip.subject == 2][:6]
+    found = run(copied)
+    assert found.copies == [[a, "copy"]]
+    assert [group["clips"] for group in found.near] == [[b, "moved"], [c, "turned"], [d, "slower"], [e, "noisy"]]
+    assert [pair["clips"] for pair in found.overlaps] == [[f, "cut"]]
+    assert found.overlaps[0]["share"] > 0.8
+    assert found.conflicts == [[a, "copy"]]
+    assert found.exclude == {
+        "copy": ["copy"],
+        "near_copy": ["moved", "turned", "slower", "noisy"],
+        "overlap": ["cut"],
+    }
+
+
+def test_turned_copies_are_found_by_option(copied: Path) -> None:
+    found = run(copied, limits=Limits(near_view=False))
+    assert "turned" not in found.exclude["near_copy"]
+    assert "moved" in found.exclude["near_copy"]
+
+
+def test_what_straddles_a_split(copied: Path) -> None:
+    found = run(copied).splits
+    xview = found["xview"]
+    assert (xview["copies"], set(xview["near"])) == (["copy"], {"moved", "turned", "slower", "noisy"})
+    assert xview["overlaps"] == ["cut"]
+    assert (xview["subjects"], xview["performances"]) == (2, 26)  # the same performances, seen by the other camera
+    assert any("1 of 32 test clips (3.1 %) are copies of training clips" in note for note in xview["notes"])
+    assert not any("subjects" in note for note in xview["notes"])  # it does not part by subject
+    assert found["xsub"]["copies"] == found["xsub"]["near"] == found["xsub"]["notes"] == []
+    assert found["xsub"]["subjects"] == 0
+    assert "subjects on both sides of a split by subject: 2" in found["mixed"]["notes"]
+    assert "is in train and in test" in found["leaky"]["error"]
+
+
+def test_the_training_clip_stays(copied: Path, clips: list[RawClip]) -> None:
+    first = next(clip.name for clip in clips if clip.camera == 1 and clip.subject == 2)
+    splits = {"back": {"train": {"camera": [2]}, "test": {"camera": [1]}}}
+    store = json.loads((copied / "meta.json").read_text())
+    original = store["splits"]
+    (copied / "meta.json").write_text(json.dumps(store | {"splits": splits}))
+    try:
+        found = run(copied, protocol="back")
+    finally:
+        (copied / "meta.json").write_text(json.dumps(store | {"splits": original}))
+    assert found.exclude["copy"] == [first]
+    assert "cut" not in found.exclude["overlap"]
+    assert set(found.splits) == {"back"}
+    with pytest.raises(UserError, match="test has no clips"):
+        run(copied, protocol="broken")
+    with pytest.raises(UserError, match="unknown"):
+        run(copied, protocol="xveiw")
+
+
+def test_balance_and_labels_are_told(clips: list[RawClip], tmp_path: Path) -> None:
+    few = [clip for clip in clips if clip.label in (0, 1)][:8]
+    few = [replace(few[0], label=-1), *few[1:]]
+    splits = {"unseen": {"train": {"label": [0]}, "test": {"label": [1]}}}
+    found = run(write(tmp_path / "store", few, splits), limits=Limits(imbalance=1))
+    assert "clips without a label: 1" in found.balance["notes"]
+    assert any(note.startswith("classes without a clip: class2") for note in found.balance["notes"])
+    assert found.balance["classes"]["class1"] == sum(clip.label == 1 for clip in few)
+    assert any("has 4 clips, class class0 has 3" in note for note in found.balance["notes"])
+    assert found.splits["unseen"]["notes"] == ["classes that are tested but never trained: class1"]
+
+
+def test_counts_are_compared_with_published_ones(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    with StoreWriter(
+        tmp_path / "store",
+        LAYOUTS["sbu15"],
+        PUBLISHED["SBU"].source.split()[:8],
+        splits={"fold1": {"train": {"setup": [1]}, "test": {"setup": [2]}}},
+        provenance={"format": "sbu"},
+    ) as writer:
+        for number in range(4):
+            writer.add(RawClip(f"c{number}", rng.normal(size=(2, 6, 15, 3)), setup=1 + number % 2))
+    counts = run(tmp_path / "store").counts
+    assert counts["dataset"] == "SBU"
+    assert counts["differences"] == [
+        "clips: 4 here, 282 published",
+        "fold1: 2/2 train/test here, 227/55 published",
+    ]
+
+
+def test_units_that_are_not_metres(clips: list[RawClip], tmp_path: Path) -> None:
+    scaled = [replace(clip, joints=clip.joints * 5) for clip in clips[:20]]
+    meta = {"normalization": {"units": "mean bone lengths", "centre": "first"}}
+    found = run(write(tmp_path / "scaled", scaled, **meta))
+    assert found.findings == {}
+    assert 0.15 < found.store["metres_in_a_unit"] < 0.25
+    found = run(write(tmp_path / "wrong", scaled))
+    assert len(found.findings["size"]) == 20
+    assert "most clips are not of human size" in markdown(found)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    shapes=st.lists(st.tuples(st.integers(1, 2), st.integers(1, 9)), min_size=1, max_size=5),
+    moving=st.integers(0, 1),
+    channels=st.sampled_from([2, 3]),
+    size=st.sampled_from([0.0, 1.0, 1e30]),
+    layout=st.sampled_from(sorted(LAYOUTS)),
+)
+def test_no_store_is_too_odd(
+    tmp_path_factory: pytest.TempPathFactory,
+    shapes: list[tuple[int, int]],
+    moving: int,
+    channels: int,
+    size: float,
+    layout: str,
+) -> None:
+    path = tmp_path_factory.mktemp("odd") / "store"
+    rng = np.random.default_rng(0)
+    with StoreWriter(path, LAYOUTS[layout], []) as writer:
+        for number, (persons, frames) in enumerate(shapes):
+            joints = np.zeros((persons, frames, LAYOUTS[layout].num_joints, channels))
+            joints[:, :, :moving] = rng.normal(size=(persons, frames, moving, channels))
+            writer.add(RawClip(f"c{number}", joints * size))
+    found = run(path)
+    json.dumps(found.to_dict(), allow_nan=False)
+    assert markdown(found).startswith("# Audit of store")
+    moves = {f"c{i}" for i, (_, frames) in enumerate(shapes) if frames > 1 and moving and size}
+    told = {name for names in found.exclude.values() for name in names}
+    assert told | moves == {f"c{i}" for i in range(len(shapes))}
+
+
+def test_many_near_clips_are_one_group(monkeypatch: pytest.MonkeyPatch) -> None:
+    """300 alike among 100 others, searched through the projection, and with more alike than neighbours are fetched."""
+    rng = np.random.default_rng(0)
+    alike = rng.normal(0, 1, (1, 90)) + rng.normal(0, 1e-4, (300, 90))
+    rows = np.concatenate([alike, rng.normal(0, 1, (100, 90))]).astype(np.float32)
+    truth = {(a, b) for a in range(300) for b in range(a + 1, 300)}
+    for sample in (4096, 64):
+        monkeypatch.setattr(duplicates, "_SAMPLE", sample)
+        pairs, distance = duplicates.near_pairs(rows, 0.01, 30)
+        assert {tuple(pair) for pair in pairs.tolist()} <= truth
+        assert len(np.unique(duplicates.link(pairs, 400))) == 101
+        a, b = pairs[0]
+        assert distance[0] == pytest.approx(float(np.sqrt(((rows[a] - rows[b]) ** 2).sum() / 30)), rel=1e-4)
+
+
+def test_a_pair_is_found_among_many_that_only_the_projection_takes_for_near(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(duplicates, "_SAMPLE", 64)
+    monkeypatch.setattr(duplicates, "_PROJECTED", 2)
+    rng = np.random.default_rng(0)
+    rows = np.concatenate([rng.normal(0, 1, (140, 2)), rng.normal(0, 0.05, (140, 30))], 1).astype(np.float32)
+    rows[:50, :2] = rows[0, :2]
+    rows[37] = rows[3]
+    rows[37, 0] += np.float32(0.009)
+    pairs, _ = duplicates.near_pairs(rows, 0.01, 1)
+    assert pairs.tolist() == [[3, 37]]
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 99))
+def test_near_pairs_are_the_naive_loop(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    rows = rng.normal(0, 0.1, (30, 6)).astype(np.float32)
+    pairs, _ = duplicates.near_pairs(rows, 0.1, 2)
+    expected = [
+        [a, b]
+        for a in range(30)
+        for b in range(a + 1, 30)
+        if np.sqrt(((rows[a].astype(float) - rows[b]) ** 2).sum() / 2) <= 0.1
+    ]
+    assert pairs.tolist() == expected
+
+
+def test_overlaps_are_the_naive_loop() -> None:
+    poses = np.array([*range(20), *range(10, 22), 500, 501, *range(40, 52), 3], np.int64)
+    clip = np.repeat([0, 1, 2], [20, 14, 13])
+    pairs, share = overlaps.overlaps(poses, clip, 0.1)
+    assert pairs.tolist() == [[0, 1]]
+    assert share.tolist() == [10 / 14]
+    assert overlaps.overlaps(poses, clip, 0.9)[0].tolist() == []
+    assert overlaps.overlaps(poses[:1], clip[:1], 0.1)[0].tolist() == []
+
+
+app = typer.Typer()
+app.command()(command)
+
+
+def call(*words: Any) -> Result:
+    return CliRunner().invoke(app, [str(word) for word in words], catch_exceptions=False)
+
+
+def test_the_command_writes_three_files_and_overwrites_none(copied: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    result = call(copied, "-o", folder, "--protocol", "xview")
+    assert result.exit_code == 0
+    assert "proposed to exclude" in result.output
+    assert "1 of 32 test clips (3.1 %) are copies" in result.output
+    assert sorted(path.name for path in folder.iterdir()) == ["audit.json", "audit.md", "exclude.txt"]
+    data = json.loads((folder / "audit.json").read_text())
+    assert data["splits"]["xview"]["copies"] == ["copy"]
+    assert read_exclusions(folder / "exclude.txt") == {"copy", "moved", "turned", "slower", "noisy", "cut"}
+    assert "| xview |" in (folder / "audit.md").read_text()
+    with pytest.raises(UserError, match=r"audit\.json: exists already.*--overwrite"):
+        call(copied, "-o", folder)
+    assert json.loads(call(copied, "-o", folder, "--overwrite", "--json").output)["limits"]["near"] == 0.01
+    assert call(copied, "near=0.02", "-o", tmp_path / "two").exit_code == 0
+    assert json.loads((tmp_path / "two" / "audit.json").read_text())["limits"]["near"] == 0.02
+
+
+def test_mistakes_are_one_line(
+    copied: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(UserError, match="jmup"):
+        call(copied, "jmup=2", "-o", tmp_path / "out")
+    with pytest.raises(UserError, match="no store there"):
+        call(tmp_path / "nothing")
+    assert not (tmp_path / "nothing").exists()
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot be made"):
+        call(copied, "-o", tmp_path / "file" / "out")
+    with pytest.raises(SystemExit) as code, report_errors():
+        call(copied, "--protocol", "xveiw", "-o", tmp_path / "out")
+    assert code.value.code == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_the_copies_of_nw_ucla_are_found(real_data: Path, tmp_path: Path) -> None:
+    from ssl_skel.data.convert import convert
+
+    convert(
+        "nw-ucla", real_data / "nw_ucla" / "all_sqe", tmp_path / "store", normalize=NormalizeConfig(), progress=False
+    )
+    found = run(tmp_path / "store")
+    assert found.counts["differences"] == []
+    twice = found.exclude["copy"]
+    assert len(twice) == 95
+    assert sum(name.startswith("a02_") for name in twice) == 50
+    assert sum(name.startswith("a03_") for name in twice) == 45
+    assert all(name.endswith("_v03") for name in twice)
+    assert found.copies == [[name.replace("_v03", "_v02"), name] for name in twice]
+    assert (found.splits["xview"]["copies"], found.splits["xsub"]["copies"]) == (twice, [])
+    assert found.near == []
+    assert len(found.overlaps) == 14
+    assert all("_s01_" in name for pair in found.overlaps for name in pair["clips"])
+    assert len(found.conflicts) == 7
+
+
+@pytest.mark.parametrize(
+    ("format", "folder", "kinds", "shared"),
+    [
+        ("utd-mhad", "utd_mhad", {"spike": 1, "drift": 6}, [["a24_s4_t1", "a25_s4_t1"]]),
+        ("sbu", "sbu", {"drift": 7}, []),
+    ],
+)
+def test_findings_in_the_other_real_sets(
+    real_data: Path, tmp_path: Path, format: str, folder: str, kinds: dict[str, int], shared: list[list[str]]
+) -> None:
+    from ssl_skel.data.convert import convert
+
+    convert(format, real_data / folder, tmp_path / "store", normalize=NormalizeConfig(), progress=False)
+    found = run(tmp_path / "store")
+    assert found.counts["differences"] == []
+    assert {kind: len(items) for kind, items in found.findings.items()} == kinds
+    assert (found.copies, found.near, found.exclude) == ([], [], {})
+    assert [pair["clips"] for pair in found.overlaps] == shared
+
+
+@pytest.mark.slow
+def test_a_large_store_takes_bounded_time_and_memory(tmp_path: Path) -> None:
+    """A tenth of NTU RGB+D 60: in a tenth of 5 minutes of one core, and with less than 1 GB more than before."""
+    rng = np.random.default_rng(0)
+    steps = rng.normal(0, 0.02, (64, 1, 60, 25, 3)).astype(np.float32)
+    pose = rng.normal(0, 0.4, (25, 3)).astype(np.float32)
+    with StoreWriter(tmp_path / "store", LAYOUT, ["a"]) as writer:
+        for number in range(5688):
+            speed = rng.normal(0, 0.01, 3) * np.arange(60)[:, None, None]
+            writer.add(RawClip(f"c{number}", pose * rng.normal(1, 0.1) + steps[number % 64] + speed, 0))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    begin = time.process_time()
+    run(tmp_path / "store")
+    assert time.process_time() - begin < 30
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 1_000_000  # kilobytes
