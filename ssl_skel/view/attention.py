@@ -1,0 +1,105 @@
+"""Attention maps and gates of MPAE-Net on one clip, taken out of its modules while it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ssl_skel.backbones import SkeletonEncoder
+from ssl_skel.backbones.card import load_encoder
+from ssl_skel.backbones.mpae_net import Layer, MPAENet, PositionAttention
+from ssl_skel.backbones.position_attention import Weights, attention_maps
+from ssl_skel.batch import Batch
+from ssl_skel.errors import UserError
+from ssl_skel.evaluation.features import whole_clips
+from ssl_skel.view.clips import find_row, shown
+from ssl_skel.view.runs import store_of_run
+from ssl_skel.viz.attention_page import Look, attention_page
+from ssl_skel.viz.clips import Shown
+
+
+def page_of_attention(path: Path, name: str, store: Path | None = None, fps: float = 30.0) -> str:
+    """Page of what a run's encoder attends to in one clip.
+
+    Args:
+        path: run directory.
+        name: of the clip.
+        store: where it lies now; default: where the encoder's card says.
+        fps: frames a second of the recordings.
+
+    Raises:
+        UserError: no such run or clip, or a network without such attention.
+    """
+    encoder, card = load_encoder(path)
+    if not isinstance(encoder.backbone, MPAENet):
+        raise UserError(f"{path}: attention is drawn for mpae_net; this run's network is {card.backbone['name']}")
+    opened = store_of_run(path, card, encoder, store)
+    row = find_row(opened, name)
+    (batch,) = whole_clips(opened, np.array([row]), num_frames=encoder.backbone.num_frames, batch_size=1).epoch()
+    clip = shown(opened, row, fps=fps)
+    return attention_page(f"{path.resolve().name}: attention", _resampled(clip, batch), looks(encoder, batch))
+
+
+@torch.inference_mode()
+def looks(encoder: SkeletonEncoder, batch: Batch) -> list[Look]:
+    """What each layer of an ``MPAENet`` attends to in the first draw of one clip.
+
+    Args:
+        encoder: with an ``MPAENet``; it is left in the mode it was found in.
+        batch: of one clip, M persons of it present.
+    """
+    net, training = encoder.backbone, encoder.training
+    assert isinstance(net, MPAENet)
+    maps: dict[nn.Module, Tensor] = {}
+    handles = []
+    layers = [layer for layer in net.layers if isinstance(layer, Layer)]
+    for layer in layers:
+        for branch in (layer.mpa.joint, layer.mpa.part):
+            handles.append(branch.register_forward_pre_hook(_keep_maps(maps)))
+        handles.append(layer.mte.squeeze.register_forward_hook(_keep_gate(maps)))
+    try:
+        encoder.eval()(batch.x[:, 0], batch.present)
+    finally:
+        encoder.train(training)
+        for handle in handles:
+            handle.remove()
+    return [
+        Look(
+            joints=maps[layer.mpa.joint].mean(2).numpy(),
+            parts=maps[layer.mpa.part].mean(2).numpy(),
+            excitation=maps[layer.mte.squeeze].mean((2, 3)).numpy(),
+        )
+        for layer in layers
+    ]
+
+
+def _keep_maps(maps: dict[nn.Module, Tensor]) -> Callable[[nn.Module, tuple[Tensor]], None]:
+    """Keeps (B, T, H, V, V) of a ``PositionAttention``."""
+
+    def hook(module: nn.Module, given: tuple[Tensor]) -> None:
+        assert isinstance(module, PositionAttention)
+        tables = module.query, module.key, module.value, module.graph, module.gate.weight[0], module.gate.bias
+        (x,) = given
+        found = attention_maps(x.flatten(0, 1), Weights(module.qkv.weight, *tables))
+        maps[module] = found.unflatten(0, x.shape[:2]).float().cpu()
+
+    return hook
+
+
+def _keep_gate(maps: dict[nn.Module, Tensor]) -> Callable[[nn.Module, tuple[Tensor], Tensor], None]:
+    """Keeps (B, T, 1, D) of ``MTE.squeeze``, as gates."""
+
+    def hook(module: nn.Module, given: tuple[Tensor], out: Tensor) -> None:
+        maps[module] = out.sigmoid().float().cpu()
+
+    return hook
+
+
+def _resampled(clip: Shown, batch: Batch) -> Shown:
+    """The clip as the network saw it, at the network's frames."""
+    joints = batch.x[0, 0].permute(3, 1, 2, 0)[batch.present[0]].numpy()
+    return Shown(clip.name, joints, clip.layout, clip.facts, joints.shape[1] / clip.seconds)

@@ -1,0 +1,118 @@
+"""Clips to look at, out of stores and raw files."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ssl_skel.data.normalize import NormalizeConfig, normalize
+from ssl_skel.data.readers import READERS
+from ssl_skel.data.readers.base import check_clip
+from ssl_skel.data.recordings import store_of
+from ssl_skel.data.store import Store
+from ssl_skel.errors import UserError
+from ssl_skel.viz.clips import Shown
+from ssl_skel.viz.pages import store_page
+
+
+def shown(store: Store, row: int, facts: Mapping[str, str] | None = None, fps: float = 30.0) -> Shown:
+    """A clip of a store.
+
+    Args:
+        store: where it lies.
+        row: its number.
+        facts: put before those that the store knows.
+        fps: frames a second, which stores do not tell.
+    """
+    known = dict(facts or {})
+    if store.label[row] >= 0 and store.class_names:
+        known["class"] = store.class_names[store.label[row]]
+    known |= {name: str(value) for name in ("subject", "camera") if (value := getattr(store, name)[row]) >= 0}
+    return Shown(str(store.name[row]), store.clip(row), store.layout, known, fps)
+
+
+def find_row(store: Store, name: str) -> int:
+    """Row of a clip.
+
+    Raises:
+        UserError: no clip has that name.
+    """
+    found = np.flatnonzero(store.name == name)
+    if not found.size:
+        near = difflib.get_close_matches(name, store.name.tolist(), 1)
+        hint = f"did you mean {near[0]!r}?" if near else f"the first is {str(store.name[0])!r}"
+        raise UserError(f"{store.path}: no clip is named {name!r}; {hint}")
+    return int(found[0])
+
+
+def spread(store: Store, count: int) -> np.ndarray:
+    """Rows of about ``count`` clips: as many of each class, evenly through its clips, at least one."""
+    groups = [np.flatnonzero(store.label == label) for label in np.unique(store.label)]
+    each = max(1, count // len(groups))
+    chosen = [group[np.linspace(0, len(group) - 1, min(each, len(group))).round().astype(int)] for group in groups]
+    return np.concatenate(chosen)
+
+
+def page_of_store(store: Store, names: Sequence[str] = (), count: int = 50, fps: float = 30.0) -> str:
+    """Page of a store's clips by class.
+
+    Args:
+        store: what to show.
+        names: only these clips; default: a choice from all classes.
+        count: about how many clips are chosen.
+        fps: frames a second.
+
+    Raises:
+        UserError: no clip has one of the names.
+    """
+    rows = np.array([find_row(store, name) for name in names]) if names else spread(store, count)
+    groups: dict[str, list[Shown]] = {}
+    for row in rows:
+        label = int(store.label[row])
+        name = store.class_names[label] if 0 <= label < len(store.class_names) else "class unknown"
+        groups.setdefault(name, []).append(shown(store, int(row), fps=fps))
+    intro = (
+        f"{len(rows)} of {len(store)} recorded movements, by class. Lengths are right if the recording has {fps:g} "
+        "pictures a second."
+    )
+    return store_page(store.path.name, groups, intro)
+
+
+def open_clips(path: Path, format: str = "", layout: str | None = None) -> Store:
+    """A store, or the clips of a raw file, in memory and centred as ``ssl-skel convert`` does.
+
+    Args:
+        path: folder of the store, or the file.
+        format: a row of ``READERS``; default: the first that reads it.
+        layout: for formats that leave it open.
+
+    Raises:
+        UserError: nothing there, an unknown format, or no format reads it.
+    """
+    if (path / "clips.npz").is_file():
+        return Store.open(path)
+    if not path.is_file():
+        raise UserError(f"{path}: holds no run, evaluation, index or store, and is no raw file; nothing to view")
+    if format and format not in READERS:
+        raise UserError(f"format {format!r} is unknown; known: {', '.join(READERS)}")
+    if format:
+        return _read(path, format, layout)
+    for name in READERS:
+        with contextlib.suppress(UserError):
+            return _read(path, name, layout)
+    raise UserError(f"{path}: no format reads it ({', '.join(READERS)}); name one with --format to see what is amiss")
+
+
+def _read(path: Path, format: str, layout: str | None) -> Store:
+    reader = READERS[format](path, layout)
+    raw = list(reader.read(path))
+    if not raw:
+        raise UserError(f"{path}: holds no clips")
+    for clip in raw:
+        check_clip(clip, reader.layout, path)
+    clips = [normalize(clip.joints, reader.layout, NormalizeConfig())[0] for clip in raw]
+    return store_of(clips, reader.layout, names=[clip.name for clip in raw])

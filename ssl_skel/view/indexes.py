@@ -1,0 +1,52 @@
+"""What lies in a search index."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from ssl_skel.data.store import Store
+from ssl_skel.errors import UserError
+from ssl_skel.retrieval.index import MotionIndex
+from ssl_skel.view.runs import MARKS, embedding_map
+from ssl_skel.viz.clips import Shown
+from ssl_skel.viz.run_pages import index_page
+
+
+def page_of_index(path: Path, store: Path | None = None, fps: float = 30.0) -> str:
+    """Page of an index: the map of its vectors, each with its clip or window.
+
+    Args:
+        path: the index.
+        store: where its clips lie now; default: where they lay when it was built.
+        fps: frames a second of the recordings.
+
+    Raises:
+        UserError: no index there, its clips are gone, or it holds too few for a map.
+    """
+    index = MotionIndex.open(path)
+    rows = np.unique(np.linspace(0, len(index) - 1, min(MARKS, len(index))).round().astype(int))
+    places = embedding_map(np.asarray(index.vectors[rows]))
+    if places is None:
+        raise UserError(f"{path}: holds {len(index)} vectors, too few for a map; view its store instead")
+    stores: dict[int, Store] = {}
+    for number in np.unique(index.rows["store"][rows]).tolist():
+        stores[number] = index.open_store(number, (store,) if store else ())
+    kinds = np.array(index.rows["label"][rows])
+    names = [*index.class_names, "class unknown"]
+    kinds[kinds < 0] = len(index.class_names)
+    clips = [_shown(index, int(row), stores, names[kind], fps) for row, kind in zip(rows, kinds, strict=True)]
+    what = "parts of recordings" if index.windows else "recorded movements"
+    intro = f"{len(rows)} of the {len(index)} {what} that this index searches."
+    return index_page(path.resolve().name, intro, names[: kinds.max() + 1], clips, kinds, places)
+
+
+def _shown(index: MotionIndex, row: int, stores: dict[int, Store], label: str, fps: float) -> Shown:
+    record = index.rows[row]
+    facts = {"class": label}
+    if record["length"] < record["frames"]:
+        start, stop = (float(value) / fps for value in (record["start"], record["start"] + record["length"]))
+        facts["from"] = f"{start:.1f} s to {stop:.1f} s"
+    facts |= {field: str(record[field]) for field in ("subject", "camera") if record[field] >= 0}
+    return Shown(index.name(row), index.joints(row, stores[int(record["store"])]), index.layout, facts, fps)

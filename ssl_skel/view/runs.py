@@ -1,0 +1,220 @@
+"""What a pretraining run has to show: its log, and what its encoder tells apart."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ssl_skel.backbones import SkeletonEncoder
+from ssl_skel.backbones.card import CARD, EncoderCard, load_encoder
+from ssl_skel.data.recordings import read_recordings
+from ssl_skel.data.splits import load_split
+from ssl_skel.data.store import Store
+from ssl_skel.errors import UserError
+from ssl_skel.evaluation.features import extract_features, whole_clips
+from ssl_skel.evaluation.knn import nearest
+from ssl_skel.evaluation.metrics import score
+from ssl_skel.training.rundir import RunDir
+from ssl_skel.view.clips import shown
+from ssl_skel.viz.charts import STYLES, line_chart
+from ssl_skel.viz.run_pages import Compared, Failure, run_page, worst
+
+MARKS = 400  # of a map: more hide each other, and their clips make the page heavy
+_NEIGHBOURS, _EXAMPLES = 3, 6
+_OWN_AXES = ("epoch", "step", "seconds", "clips_per_second")
+
+
+def page_of_run(path: Path, store: Path | None = None, fps: float = 30.0) -> str:
+    """Page of a pretraining run; what cannot be had is left out and said.
+
+    Args:
+        path: run directory.
+        store: where its recordings lie now; default: where its encoder's card says.
+        fps: frames a second of the recordings.
+
+    Raises:
+        UserError: no run there, or a store that does not fit its encoder.
+    """
+    run = open_run(path)
+    notes: list[str] = []
+    compared = None
+    card = None
+    if (run.encoder / CARD).is_file():
+        encoder, card = load_encoder(path)
+        if store is None and not (_told_store(card) / "meta.json").is_file():
+            notes.append(
+                f"what is taken for what, and the map, for no store lies at {_told_store(card)} any more. "
+                "Name its place now with --store."
+            )
+        else:
+            opened = store_of_run(path, card, encoder, store)
+            if opened.sha256 != card.data.get("sha256"):
+                notes.append("certainty that these recordings are those of the training: their hash is another.")
+            compared = compare(encoder, opened, str(card.data.get("split", "all")), fps)
+    else:
+        notes.append("what is taken for what, and the map, for the run has no encoder yet. It is written at its end.")
+    records = run.records()
+    if not records:
+        notes.append("curves, for the run has logged nothing yet.")
+    main, more = charts(records)
+    return run_page(path.resolve().name, _facts(run.config, card, records), main, notes, compared, more)
+
+
+def open_run(path: Path) -> RunDir:
+    """A run of ``ssl-skel pretrain``.
+
+    Raises:
+        UserError: none is there.
+    """
+    run = RunDir.open(path)
+    if not isinstance(run.config, dict) or not isinstance(run.config.get("pretext"), dict):
+        raise UserError(f"{path}: is no pretraining run, and holds no report.json; an evaluation that ended has one")
+    return run
+
+
+def figure_of_run(path: Path, store: Path | None = None) -> bytes:
+    """Embedding map and confusion matrix of a run, as PNG.
+
+    Raises:
+        UserError: as ``page_of_run``; also where encoder or store are not at hand.
+    """
+    from ssl_skel.viz.pictures import compared_figure  # slow to import
+
+    encoder, card = load_encoder(path)
+    opened = store_of_run(path, card, encoder, store)
+    return compared_figure(compare(encoder, opened, str(card.data.get("split", "all"))))
+
+
+def store_of_run(path: Path, card: EncoderCard, encoder: SkeletonEncoder, store: Path | None = None) -> Store:
+    """The store that a run was trained on, or another of the same layout and normalisation.
+
+    Raises:
+        UserError: it is not where the card says, or does not fit.
+    """
+    if store is None and not (_told_store(card) / "meta.json").is_file():
+        raise UserError(f"{path}: no store lies at {_told_store(card)} any more; name its place now with --store")
+    return read_recordings(store or _told_store(card), encoder.layout, card.normalization)
+
+
+def charts(records: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[str]]:
+    """Loss and accuracies by epoch; and whatever else was logged."""
+    lines: dict[str, list[tuple[float, float]]] = {}
+    for record in records:
+        for key, value in record.items():
+            if key not in _OWN_AXES and isinstance(value, int | float) and not isinstance(value, bool):
+                lines.setdefault(key, []).append((float(record.get("epoch", record["step"])), float(value)))
+    accuracies = {
+        re.sub(r"^knn_(\d+)", r"kNN, k = \1", key).replace("_", " "): line
+        for key, line in lines.items()
+        if key.startswith("knn") or key == "linear"
+    }
+    main = [line_chart("loss", {"loss": lines["loss"]})] if "loss" in lines else []
+    names = list(accuracies)
+    for at in range(0, len(names), STYLES):
+        group = {name: accuracies[name] for name in names[at : at + STYLES]}
+        main.append(line_chart("accuracy on test clips", group, percent=True))
+    others = [key for key in lines if not key.startswith("knn") and key not in ("linear", "loss")]
+    return main, [line_chart(key.replace("_", " "), {key: lines[key]}) for key in others]
+
+
+def compare(encoder: SkeletonEncoder, store: Store, split: str, fps: float = 30.0) -> Compared:
+    """Name each test clip as its nearest training clip is named, by cosine of the features.
+
+    A run on all clips has no test clips; each is then compared with all others.
+
+    Raises:
+        UserError: no such split, or clips without labels.
+    """
+    told = load_split(store, split)
+    gallery = told.train[store.label[told.train] >= 0]
+    queries = told.test[store.label[told.test] >= 0] if told.test.size else gallery
+    if len(gallery) < 2 or not queries.size:
+        raise UserError(f"{store.path}: split {split!r} has too few clips with labels to compare")
+    rows = np.union1d(gallery, queries)
+    features = extract_features(encoder, whole_clips(store, rows, num_frames=encoder.backbone.num_frames))
+    of_gallery, of_queries = (features[np.searchsorted(rows, side)] for side in (gallery, queries))
+    alone = not told.test.size
+    found, similarity = nearest(of_gallery, of_queries, min(_NEIGHBOURS + alone, len(gallery)))
+    if alone:
+        found, similarity = _without_self(found, similarity)
+    near = gallery[found]
+    truth, guess = store.label[queries], store.label[near[:, 0]]
+    scores = score(truth, guess, store.num_classes)
+    how = (
+        "each of all clips, by its nearest other clip"
+        if alone
+        else f"each test clip of {split}, by its nearest training clip"
+    )
+    facts = [{"taken for": store.class_names[label]} for label in guess]
+    kept = np.unique(np.linspace(0, len(queries) - 1, min(MARKS, len(queries))).round().astype(int))
+    return Compared(
+        told=f"{100 * scores.accuracy:.1f} % of {len(queries)} clips are named rightly: {how} (1-NN, cosine).",
+        class_names=store.class_names,
+        confusion=np.array(scores.confusion),
+        clips=[shown(store, int(queries[at]), facts[at], fps) for at in kept],
+        kinds=truth[kept],
+        places=embedding_map(of_queries[kept]),
+        failures=list(_examples(store, queries, near, similarity, np.array(scores.confusion), fps)),
+    )
+
+
+def embedding_map(features: np.ndarray, seed: int = 0) -> np.ndarray | None:
+    """t-SNE of L2-normalised features, (N, D) -> (N, 2); None for fewer than eight."""
+    from sklearn.manifold import TSNE  # slow to import
+    from sklearn.preprocessing import normalize
+
+    if len(features) < 8:
+        return None
+    perplexity = min(30.0, (len(features) - 1) / 3)
+    unit = normalize(features.astype(np.float64))
+    unit += 1e-9 * np.random.default_rng(seed).normal(size=unit.shape)  # features that are all alike have no axes
+    return TSNE(2, perplexity=perplexity, init="pca", random_state=seed).fit_transform(unit)
+
+
+def _without_self(found: np.ndarray, similarity: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Drop each query, which is the gallery's row of its own number, from its neighbours: (Q, k + 1) -> (Q, k)."""
+    others = found != np.arange(len(found))[:, None]
+    others[others.all(1), -1] = False  # copies of it came first and crowded it out
+    shape = (len(found), found.shape[1] - 1)
+    return found[others].reshape(shape), similarity[others].reshape(shape)
+
+
+def _examples(
+    store: Store, queries: np.ndarray, near: np.ndarray, similarity: np.ndarray, confusion: np.ndarray, fps: float
+) -> Iterable[Failure]:
+    """One clip of each of the most frequent confusions: the one that was most sure."""
+    truth, guess = store.label[queries], store.label[near[:, 0]]
+    for label, taken, number in worst(confusion, _EXAMPLES):
+        candidates = np.flatnonzero((truth == label) & (guess == taken))
+        at = candidates[similarity[candidates, 0].argmax()]
+        names = store.class_names
+        yield Failure(
+            clip=shown(store, int(queries[at]), fps=fps),
+            nearest=[
+                shown(store, int(row), {"similarity": f"{value:.3f}"}, fps)
+                for row, value in zip(near[at], similarity[at], strict=True)
+            ],
+            told=f"{names[label]}, taken for {names[taken]} ({number} of {int(confusion[label].sum())}); for example:",
+        )
+
+
+def _told_store(card: EncoderCard) -> Path:
+    return Path(str(card.data.get("store", "")))
+
+
+def _facts(config: dict[str, Any], card: EncoderCard | None, records: list[dict[str, Any]]) -> dict[str, str]:
+    data, backbone = config.get("data", {}), config.get("backbone", {})
+    facts = {
+        "method": str(config.get("pretext", {}).get("name", "?")),
+        "network": " ".join(str(backbone.get(key)) for key in ("name", "size") if backbone.get(key)),
+        "data": f"{data.get('store')}, split {data.get('split')}, {data.get('stream')} stream",
+        "epochs": f"{records[-1].get('epoch', '?') if records else 0} of {config.get('train', {}).get('epochs', '?')}",
+    }
+    if card is not None:
+        facts["training time"] = f"{card.seconds / 60:.0f} min"
+        facts["code"] = card.revision or "unknown"
+    return facts

@@ -1,0 +1,39 @@
+"""The page of a search index: its map, whole clips and windows, and clips that are gone."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from ssl_skel.data.store import Store
+from ssl_skel.errors import UserError
+from ssl_skel.retrieval.build import build_index
+from ssl_skel.view import indexes
+from ssl_skel.view.indexes import page_of_index
+
+
+def test_every_clip_has_a_mark(done: Path, motions: Path, tmp_path: Path) -> None:
+    store = Store.open(motions)
+    build_index(done, motions, tmp_path / "index")
+    page = page_of_index(tmp_path / "index")
+    assert f"{len(store)} of the {len(store)} recorded movements" in page
+    assert re.findall(r'data-kind="\d+"[^>]*>.*?</canvas>(.*?)</button>', page) == list(store.class_names)
+    assert page.count('"joints":') == len(store)
+
+
+def test_windows_say_where_they_lie_and_lost_clips_are_named(
+    done: Path, motions: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(indexes, "MARKS", 24)
+    moved = shutil.copytree(motions, tmp_path / "moved")
+    build_index(done, moved, tmp_path / "index", windows=(45,), stride=45)
+    page = page_of_index(tmp_path / "index")
+    assert "parts of recordings" in page
+    assert '"from":"1.5 s to 3.0 s"' in page
+    shutil.rmtree(moved)
+    with pytest.raises(UserError, match=r"not there any more"):
+        page_of_index(tmp_path / "index")
+    assert "parts of recordings" in page_of_index(tmp_path / "index", motions)
