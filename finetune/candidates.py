@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 
 from finetune.checks import Loaded, built_as
 from finetune.config import FinetuneConfig
 from finetune.protocols import Candidate, Setting
 from ssl_skel.backbones import SkeletonEncoder, build_encoder
+from ssl_skel.backbones.card import Origin
 from ssl_skel.evaluation.baselines import raw_features
 from ssl_skel.evaluation.features import extract_features, whole_clips
 
@@ -29,16 +32,18 @@ class Candidates:
         if scratch or "untrained" in self.config.baselines:
             key = repr(built_as(loaded[0][1]))
             if key not in self._made:
-                self._made[key] = self._encode("untrained", [_fresh(loaded[0][0], seed) for seed in self.config.seeds])
+                fresh = [_fresh(loaded[0][0], seed) for seed in self.config.seeds]
+                self._made[key] = self._encode("untrained", fresh, [None] * len(fresh))
             found.append(self._made[key])
         if scratch:
             return found
         key = repr([id(encoder) for encoder, _ in loaded])
         if key not in self._made:
-            self._made[key] = self._encode("pretrained", [encoder for encoder, _ in loaded])
+            encoders, origins = [encoder for encoder, _ in loaded], [card.origin for _, card in loaded]
+            self._made[key] = self._encode("pretrained", encoders, origins)
         return [*found, self._made[key]]
 
-    def _encode(self, name: str, encoders: list[SkeletonEncoder]) -> Candidate:
+    def _encode(self, name: str, encoders: list[SkeletonEncoder], origins: Sequence[Origin | None]) -> Candidate:
         frames, data = encoders[0].backbone.num_frames, self.config.data
         device = self.setting.accelerator.device
         for encoder in encoders:
@@ -52,7 +57,7 @@ class Candidates:
         )
         placed = tuple(encoder.to(device) for encoder in encoders)
         features = tuple(extract_features(encoder, loader, autocast=self.setting.autocast) for encoder in placed)
-        return Candidate(name, features, placed, frames)
+        return Candidate(name, features, placed, frames, tuple(origins))
 
 
 def _fresh(encoder: SkeletonEncoder, seed: int) -> SkeletonEncoder:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ssl_skel.backbones import SkeletonEncoder
+from ssl_skel.backbones import Readout, SkeletonEncoder
 from ssl_skel.backbones.card import EncoderCard, Origin
 from ssl_skel.data.splits import Split, load_split
 from ssl_skel.data.store import Store
@@ -22,8 +22,8 @@ def built_as(card: EncoderCard) -> dict[str, Any]:
     return card.model_dump(include={"layout", "stream", "num_frames", "channels", "backbone"})
 
 
-def check_encoders(store: Store, paths: tuple[Path, ...], loaded: Loaded) -> None:
-    """Refuse encoders of another layout than the store's, or that differ among themselves.
+def check_encoders(store: Store, paths: tuple[Path, ...], loaded: Loaded, readout: Readout = "mean") -> None:
+    """Refuse encoders of another layout than the store's, that differ among themselves, or cannot be read out so.
 
     Raises:
         UserError: naming the encoder.
@@ -32,12 +32,15 @@ def check_encoders(store: Store, paths: tuple[Path, ...], loaded: Loaded) -> Non
         if card.layout != store.layout.to_dict():
             raise UserError(
                 f"{path}: layout: the encoder is for {card.layout['name']}, the store {store.path} has "
-                f"{store.layout.name}; evaluate it on a store of its own layout"
+                f"{store.layout.name}; take a store of its own layout, or map the joints with data.transfer=true"
             )
         if card.channels != store.channels:
             raise UserError(f"{path}: channels: the encoder takes {card.channels}, {store.path} has {store.channels}")
         if built_as(card) != built_as(loaded[0][1]):
             raise UserError(f"{path}: is built otherwise than {paths[0]}; seeds of one split must share a network")
+    backbone = loaded[0][0].backbone
+    if readout != "mean" and not backbone.keeps_joints:
+        raise UserError(f"readout: {readout} needs joints, and {backbone.config.name} merges them; use mean")
 
 
 def check_labels(store: Store, split: Split) -> None:
@@ -62,9 +65,9 @@ def check_labels(store: Store, split: Split) -> None:
         raise UserError(f"{where}: train has no clips of class {names}; choose a split that has them")
 
 
-def split_facts(store: Store, split: Split, paths: tuple[Path, ...], loaded: Loaded) -> SplitFacts:
-    """What the figures of a split rest on, with a warning for each reason to doubt them."""
-    warnings: list[str] = []
+def split_facts(store: Store, split: Split, paths: tuple[Path, ...], loaded: Loaded, remark: str = "") -> SplitFacts:
+    """What the figures of a split rest on, with a warning for each reason to doubt them, a remark among them."""
+    warnings = [remark] if remark else []
     for _, card in loaded:
         if card.normalization != store.meta["normalization"]:
             warnings.append(f"the encoder was trained on clips normalised as {card.normalization}, the store's are not")

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ssl_skel.backbones import SkeletonEncoder
 from ssl_skel.batch import Batch
+from ssl_skel.pretexts.contrast import gather
 from ssl_skel.task import Task
 
 
@@ -17,7 +18,9 @@ class Classifier(Task):
     """Cross-entropy on an encoder's clip features.
 
     The head is a BatchNorm without scale and shift, then a linear layer: MAMP (Mao et al., ICCV 2023),
-    linear probe, after MAE (He et al., CVPR 2022).
+    linear probe, after MAE (He et al., CVPR 2022). Where several processes share a batch, each passes its clips through
+    the encoder and the whole batch through the head: BatchNorm's statistics, and so the figures, are those of one
+    process. (On GPUs the loop turns it into a SyncBatchNorm, which needs no such help.)
 
     Args:
         encoder: made part of this module.
@@ -37,17 +40,17 @@ class Classifier(Task):
         )
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
-        """Mean cross-entropy over clips, and their accuracy; labels must be known."""
-        logits = self.logits(batch)
-        right = (logits.argmax(1) == batch.label).float().mean()
-        loss = F.cross_entropy(logits, batch.label, label_smoothing=self.label_smoothing)
-        return {"loss": loss, "accuracy": right}
+        """Mean cross-entropy over the clips of all processes, and their accuracy; labels must be known."""
+        features, label = self._features(batch), batch.label
+        if not isinstance(self.head[0], nn.SyncBatchNorm):
+            (features, _), (label, _) = gather(features), gather(label)
+        logits = self.head(features)
+        right = (logits.argmax(1) == label).float().mean()
+        return {"loss": F.cross_entropy(logits, label, label_smoothing=self.label_smoothing), "accuracy": right}
 
     def logits(self, batch: Batch) -> Tensor:
         """(N, classes), of the batch's first draw; labels are not looked at."""
-        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
-            features = self.encoder(batch.x[:, 0], batch.present)
-        return self.head(features)
+        return self.head(self._features(batch))
 
     def train(self, mode: bool = True) -> Self:
         """As usual, but a frozen encoder stays in eval mode."""
@@ -55,3 +58,8 @@ class Classifier(Task):
         if self.frozen:
             self.encoder.eval()
         return self
+
+    def _features(self, batch: Batch) -> Tensor:
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
+            features: Tensor = self.encoder(batch.x[:, 0], batch.present)
+        return features

@@ -26,7 +26,11 @@ class DataConfig(Section):
     """Which clips."""
 
     store: Path
-    """Folder of the store. Its layout must be the one the encoders were trained for."""
+    """Folder of the store. Its layout must be the one the encoders were trained for, unless ``transfer``."""
+
+    transfer: bool = False
+    """Transfer to a store of another layout: its joints are mapped by name to those of the encoders, for baselines too,
+    and the report states which of them have no counterpart; see ``finetune.transfer``."""
 
     batch_size: int = Field(128, ge=1)
     """Clips a step while features are extracted; changes speed and memory only."""
@@ -91,6 +95,8 @@ class FinetuneConfig(Section):
     def _one_source(self) -> FinetuneConfig:
         if bool(self.encoders) == (self.scratch is not None):
             raise ValueError("encoders: name at least one, or give scratch with a backbone; not both")
+        if self.scratch and self.data.transfer:
+            raise ValueError("data.transfer: maps joints to an encoder's, and scratch has none; leave it out")
         return self
 
     @model_validator(mode="after")

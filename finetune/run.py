@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import shlex
 import shutil
@@ -13,13 +14,15 @@ from finetune.candidates import Candidates
 from finetune.checks import Loaded, check_encoders, check_labels, split_facts
 from finetune.config import FinetuneConfig
 from finetune.protocols import PROTOCOLS, Setting
+from finetune.trainings import save_trainings
+from finetune.transfer import transferred
 from ssl_skel.backbones import build_encoder
 from ssl_skel.backbones.card import EncoderCard, load_encoder
-from ssl_skel.config import dump_config
+from ssl_skel.config import dump_config, load_config
 from ssl_skel.data.splits import load_split
 from ssl_skel.data.store import Store
 from ssl_skel.errors import UserError
-from ssl_skel.evaluation.report import Measurement, Report, SplitFacts, fold_means
+from ssl_skel.evaluation.report import Report, fold_means
 from ssl_skel.training.loop import TrainConfig, make_accelerator
 
 PACKAGES = ("ssl-skel", "torch", "numpy", "scikit-learn", "faiss-cpu")
@@ -39,36 +42,35 @@ def run(config: FinetuneConfig, command: str = "") -> Report:
         UserError: config, store, encoders or splits do not fit.
     """
     started = time.perf_counter()
-    folder, text = config.runs / config.name, dump_config(config)
-    kept = folder / "config.yaml"
-    if kept.exists() and kept.read_text("utf-8") != text:
-        raise UserError(f"{folder}: holds another run; give this evaluation another name")
-    store = Store.open(config.data.store)
+    folder, store = config.runs / config.name, Store.open(config.data.store)
+    _refuse_another(folder / "config.yaml", config)
     chosen = config.encoders or dict.fromkeys(config.scratch.splits if config.scratch else (), ())
     loaded = {paths: _load(config, store, paths) for paths in chosen.values()}
+    recorded, remark = store.layout, ""
+    if config.data.transfer:
+        store, remark = transferred(store, list(loaded.values()))
     splits = {name: load_split(store, name) for name in chosen}
     for name, paths in chosen.items():
-        check_encoders(store, paths, loaded[paths])
+        check_encoders(store, paths, loaded[paths], config.readout)
         check_labels(store, splits[name])
 
     accelerator = make_accelerator(TrainConfig(device=config.device, precision=config.precision))
-    if accelerator.is_main_process:
-        folder.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(folder / "probes", ignore_errors=True)
-        kept.write_text(text, "utf-8")
-    setting = Setting(store, tuple(splits.values()), config.seeds, accelerator, config.data.resident, folder)
+    setting = Setting(store, tuple(splits.values()), config.seeds, accelerator, config.data.resident, folder, recorded)
     protocols = [PROTOCOLS[row.name](row, setting) for row in config.protocols]
     for protocol in protocols:
-        for split in splits.values():
-            protocol.check(split)
+        for name, paths in chosen.items():
+            protocol.check(splits[name], loaded[paths][0][0])
+    if accelerator.is_main_process:
+        _begin(folder, config)
+    facts = [split_facts(store, splits[name], paths, loaded[paths], remark) for name, paths in chosen.items()]
     candidates = Candidates(config, setting)
-    facts: list[SplitFacts] = []
-    measurements: list[Measurement] = []
-    for name, paths in chosen.items():
-        facts.append(split_facts(store, splits[name], paths, loaded[paths]))
-        for candidate in candidates.of(loaded[paths]):
-            for protocol in protocols:
-                measurements += protocol.measure(candidate, splits[name])
+    measurements = [
+        row
+        for name, paths in chosen.items()
+        for candidate in candidates.of(loaded[paths])
+        for protocol in protocols
+        for row in protocol.measure(candidate, splits[name])
+    ]
     report = Report(
         name=config.name,
         store=str(config.data.store),
@@ -77,13 +79,41 @@ def run(config: FinetuneConfig, command: str = "") -> Report:
         splits=tuple(facts),
         measurements=(*measurements, *fold_means(measurements)),
         selection=_selection(config),
-        command=command or f"ssl-skel finetune {shlex.quote(str(kept))}",
-        versions={"python": platform.python_version()} | {package: version(package) for package in PACKAGES},
+        command=command or f"ssl-skel finetune {shlex.quote(str(folder / 'config.yaml'))}",
+        versions=versions(),
         seconds=time.perf_counter() - started,
     )
     if accelerator.is_main_process:
+        save_trainings(folder, [training for protocol in protocols for training in protocol.trainings])
         report.save(folder)
     return report
+
+
+def versions() -> dict[str, str]:
+    """Of Python and the packages that matter, for reports."""
+    return {"python": platform.python_version()} | {package: version(package) for package in PACKAGES}
+
+
+def _begin(folder: Path, config: FinetuneConfig) -> None:
+    """Keep the config; probes of an earlier time are measured again, trainings are not."""
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(folder / "probes", ignore_errors=True)
+    beside = folder / ".config.yaml.partial"  # other processes may be reading the one that is there
+    beside.write_text(dump_config(config), "utf-8")
+    os.replace(beside, folder / "config.yaml")
+
+
+def _refuse_another(kept: Path, config: FinetuneConfig) -> None:
+    """The folder may hold this very evaluation, also of a version with fewer options or without ``save``; no other."""
+    if not kept.exists():
+        return
+    aside = {"protocols": {"__all__": {"save"}}}
+    try:
+        same = load_config(FinetuneConfig, kept).model_dump(exclude=aside) == config.model_dump(exclude=aside)
+    except UserError:
+        same = False
+    if not same:
+        raise UserError(f"{kept.parent}: holds another run; give this evaluation another name")
 
 
 def _load(config: FinetuneConfig, store: Store, paths: tuple[Path, ...]) -> Loaded:

@@ -5,6 +5,7 @@ from finetune.protocols.fewshot import FewShot
 from finetune.protocols.knn import Knn
 from finetune.protocols.linear import Linear
 from finetune.protocols.psp import PSPSemi
+from finetune.protocols.retrieval import Retrieval
 from finetune.protocols.trained import Full, Semi
 
 PROTOCOLS: dict[str, type[Protocol]] = {
@@ -14,6 +15,7 @@ PROTOCOLS: dict[str, type[Protocol]] = {
     "full": Full,
     "psp": PSPSemi,
     "fewshot": FewShot,
+    "retrieval": Retrieval,
 }
 
 __all__ = ["PROTOCOLS", "Candidate", "Protocol", "Setting"]

@@ -12,12 +12,16 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 
+from finetune.classifier import Classifier
+from finetune.trainings import Training
 from ssl_skel.backbones import SkeletonEncoder
+from ssl_skel.backbones.card import Origin
 from ssl_skel.config import RowConfig
 from ssl_skel.data.splits import Split
 from ssl_skel.data.store import Store
 from ssl_skel.evaluation.metrics import Scores, score
 from ssl_skel.evaluation.report import Measurement
+from ssl_skel.layout import SkeletonLayout
 
 Value = TypeVar("Value")
 
@@ -33,6 +37,7 @@ class Setting:
         accelerator: device, precision and processes.
         resident: whether the store moves to the device; see ``ClipLoader``.
         folder: of the evaluation; trainings have folders of their own in it.
+        recorded: layout that the store's clips have on disk, where their joints were mapped to another.
     """
 
     store: Store
@@ -41,6 +46,12 @@ class Setting:
     accelerator: Accelerator
     resident: str
     folder: Path
+    recorded: SkeletonLayout | None = None
+
+    @property
+    def mapped_from(self) -> SkeletonLayout | None:
+        """Layout that the clips' joints were mapped from; None where they are as recorded."""
+        return None if self.recorded in (None, self.store.layout) else self.recorded
 
     @property
     def autocast(self) -> torch.dtype | None:
@@ -62,12 +73,14 @@ class Candidate:
         features: (N, D) of all clips of the store, once a seed.
         encoders: what made them, once a seed; none for raw coordinates.
         num_frames: T of the encoders.
+        origins: how each encoder came by its weights; None where they are fresh.
     """
 
     name: str
     features: tuple[np.ndarray, ...]
     encoders: tuple[SkeletonEncoder, ...] = ()
     num_frames: int = 0
+    origins: tuple[Origin | None, ...] = ()
 
     def pairs(self, seeds: Iterable[int]) -> list[tuple[int, int]]:
         """Number of an encoder and a seed: each with every seed, but an untrained encoder only with its own."""
@@ -82,20 +95,31 @@ class Protocol(ABC):
 
     Attributes:
         Config: frozen options; its ``name`` is the row in ``PROTOCOLS``.
+        trainings: what stands behind the figures so far, of rows that keep what their classifiers say.
     """
 
     Config: ClassVar[type[RowConfig]]
 
     def __init__(self, config: RowConfig, setting: Setting) -> None:
         self.config, self.setting = config, setting
+        self.trainings: list[Training] = []
         self._fitted: dict[Hashable, object] = {}
 
-    def check(self, split: Split) -> None:  # noqa: B027 - most protocols suit every split
-        """Refuse, ahead of all measuring, a split that this protocol cannot be used on.
+    def check(self, split: Split, encoder: SkeletonEncoder) -> None:  # noqa: B027 - most protocols suit all
+        """Refuse, ahead of all measuring, what this protocol cannot be used on.
+
+        Args:
+            split: to be measured.
+            encoder: one of those to be measured on it; they differ in nothing but weights. It is left as it is.
 
         Raises:
             UserError: naming the option.
         """
+
+    @classmethod
+    def classifier(cls, config: RowConfig, encoder: SkeletonEncoder, num_classes: int) -> Classifier | None:
+        """A classifier as this row trains it, with fresh heads, around the encoder; None from rows that train none."""
+        return None
 
     @abstractmethod
     def measure(self, candidate: Candidate, split: Split) -> list[Measurement]:

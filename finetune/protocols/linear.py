@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import shutil
 from functools import partial
 from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
+from torch import nn
 
 from finetune.classifier import Classifier
 from finetune.protocols.base import Candidate, Protocol
+from finetune.saved import CLASSIFIER, save_classifier
+from finetune.trainings import TRAININGS, Training, save_predictions
 from ssl_skel.augment import AUGMENTATIONS, Augment, RotateConfig
+from ssl_skel.backbones import SkeletonEncoder
+from ssl_skel.backbones.card import EncoderCard
 from ssl_skel.config import RowConfig, RowOf, dump_config
 from ssl_skel.data.loader import ClipLoader
 from ssl_skel.data.splits import Split
@@ -24,6 +30,9 @@ from ssl_skel.evaluation.report import Figure, Measurement
 from ssl_skel.training.loop import TrainConfig, fit
 from ssl_skel.training.optim import OptimConfig
 from ssl_skel.training.rundir import RunDir
+
+NEVER = -1e4
+"""Log-odds, as kept, of a class that the training clips do not have."""
 
 
 class LinearConfig(RowConfig):
@@ -50,6 +59,15 @@ class LinearConfig(RowConfig):
     """Live and copies: smallest and largest share of a training clip that is cropped."""
     augment: tuple[Annotated[RowConfig, RowOf(AUGMENTATIONS)], ...] = (RotateConfig(),)
     """Live and copies: rows of ``AUGMENTATIONS``; MAMP rotates by up to 0.3 rad."""
+    save: bool = False
+    """Closed, of pretrained encoders: keep the probe as a classifier, for ``ssl-skel predict``, and its log-odds of
+    test clips, for ``ssl-skel fuse``."""
+
+    @model_validator(mode="after")
+    def _something_to_save(self) -> LinearConfig:
+        if self.save and self.mode == "live":
+            raise ValueError("save: keeps the closed probe; set mode to closed or both")
+        return self
 
 
 class _Live(NamedTuple):
@@ -69,6 +87,10 @@ class Linear(Protocol):
     Config = LinearConfig
     config: LinearConfig
 
+    def check(self, split: Split, encoder: SkeletonEncoder) -> None:
+        if self.config.mode != "closed":
+            self._train_config().loader_batch(self.setting.accelerator.num_processes)
+
     def measure(self, candidate: Candidate, split: Split) -> list[Measurement]:
         found = []
         if self.config.mode != "live" or not candidate.encoders:
@@ -87,7 +109,44 @@ class Linear(Protocol):
         notes = tuple(dict.fromkeys(note for probe in probes for note in probe.notes))
         copies = self.config.copies
         name = f"linear, closed, {copies} cop{'y' if copies == 1 else 'ies'}" if copies else "linear, closed"
+        if self.config.save and candidate.name == "pretrained":
+            self.trainings += [self._kept(candidate, at, split, name, probe) for at, probe in enumerate(probes)]
         return Measurement.of(split.name, candidate.name, name, runs, notes=notes)
+
+    def _kept(self, candidate: Candidate, at: int, split: Split, measure: str, probe: LinearProbe) -> Training:
+        key = ("kept", candidate, at, split.train.tobytes())
+        return Training(
+            split=split.name,
+            features=candidate.name,
+            measure=measure,
+            stream=candidate.encoders[at].stream,
+            encoder=at,
+            seed=self.setting.seeds[0],
+            folder=self.once(key, partial(self._keep, candidate, at, split, probe)),
+        )
+
+    def _keep(self, candidate: Candidate, at: int, split: Split, probe: LinearProbe) -> str:
+        """Write a probe as a classifier, and its log-odds of the test clips; returns the name of its folder."""
+        setting, encoder, origin = self.setting, candidate.encoders[at], candidate.origins[at]
+        store, asked = setting.store, setting.tested(split.train)
+        mark = hashlib.sha256(dump_config(self.config).encode()).hexdigest()[:12]
+        folder = setting.folder / TRAININGS / f"{split.name}_{candidate.name}{at}_linear_{mark}"
+        if setting.accelerator.is_main_process:
+            task = self.classifier(self.config, copy.deepcopy(encoder), store.num_classes)
+            layer = task.head[1]  # fresh BatchNorm changes nothing; standardising is a part of the probe's weights
+            assert isinstance(layer, nn.Linear)
+            with torch.no_grad():
+                layer.weight.copy_(torch.from_numpy(probe.weight))
+                layer.bias.copy_(torch.from_numpy(probe.bias).clamp(min=NEVER))
+            told = {} if origin is None else {"pretext": origin.pretext, "data": origin.data, "init": origin.init}
+            card = EncoderCard.of(task.encoder, normalization=store.meta["normalization"], **told)
+            save_classifier(folder / CLASSIFIER, task, self.config, store.class_names, card, setting.mapped_from)
+            save_predictions(folder, name=store.name[asked], logits=probe.scores[asked].clip(NEVER))
+        return folder.name
+
+    @classmethod
+    def classifier(cls, config: RowConfig, encoder: SkeletonEncoder, num_classes: int) -> Classifier:
+        return Classifier(encoder, num_classes, frozen=True)
 
     def _fit(self, candidate: Candidate, at: int, train: np.ndarray) -> LinearProbe:
         """Fitted on the training clips, asked about all clips of the store."""
@@ -133,6 +192,16 @@ class Linear(Protocol):
             world_size=accelerator.num_processes if shuffle else 1,
         )
 
+    def _train_config(self) -> TrainConfig:
+        config = self.config
+        return TrainConfig(
+            epochs=config.epochs,
+            batch_size=config.batch_size,
+            eval_every=1,
+            checkpoint_every=0,
+            checkpoint_minutes=60.0,
+        )
+
     def _live(self, candidate: Candidate, split: Split) -> Measurement:
         train = split.train.tobytes()
         probes = [
@@ -153,19 +222,11 @@ class Linear(Protocol):
     def _train(self, candidate: Candidate, at: int, seed: int, split: Split) -> _Live:
         """Train a head, asking it about all clips of the store after each epoch: their features are at hand."""
         config, setting, accelerator = self.config, self.setting, self.setting.accelerator
-        train = TrainConfig(
-            epochs=config.epochs,
-            batch_size=config.batch_size,
-            eval_every=1,
-            checkpoint_every=0,
-            checkpoint_minutes=60.0,
-        )
-        train.loader_batch(accelerator.num_processes)  # refuses a batch that ranks cannot share
         optim = OptimConfig(name="sgd", lr=config.lr, momentum=config.momentum, weight_decay=0.0)
         loader = self._loader(split.train, candidate.num_frames, seed, shuffle=True)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            task = Classifier(copy.deepcopy(candidate.encoders[at]), setting.store.num_classes, frozen=True)
+            task = self.classifier(config, copy.deepcopy(candidate.encoders[at]), setting.store.num_classes)
         task.to(accelerator.device)
         features = torch.from_numpy(candidate.features[at]).to(accelerator.device)
         watched: list[np.ndarray] = []
@@ -183,7 +244,7 @@ class Linear(Protocol):
             dump_config(config),
             rank=accelerator.process_index,
         )
-        fit(task, loader, optim, train, accelerator=accelerator, run=run, seed=seed, on_epoch=watch)
+        fit(task, loader, optim, self._train_config(), accelerator=accelerator, run=run, seed=seed, on_epoch=watch)
         if accelerator.is_main_process:
             shutil.rmtree(run.checkpoints)  # a probe is measured, not kept
         last = logits()

@@ -183,8 +183,10 @@ class PSPSemi(FewLabels):
     def title(self) -> str:
         return "psp" if self.config.weight else "psp without unlabelled clips"
 
-    def check(self, split: Split) -> None:
-        super().check(split)
+    def check(self, split: Split, encoder: SkeletonEncoder) -> None:
+        super().check(split, encoder)
+        with torch.random.fork_rng(devices=[]):
+            PSP(self.config.pretext, encoder, encoder.layout)  # refuses a network that it does not fit
         ranks = self.setting.accelerator.num_processes
         if self.config.unlabelled % ranks:
             raise UserError(
@@ -192,8 +194,10 @@ class PSPSemi(FewLabels):
                 "take a multiple"
             )
 
-    def task(self, encoder: SkeletonEncoder) -> PSPClassifier:
-        return PSPClassifier(encoder, self.setting.store.num_classes, self.config)
+    @classmethod
+    def classifier(cls, config: RowConfig, encoder: SkeletonEncoder, num_classes: int) -> PSPClassifier:
+        assert isinstance(config, PSPSemiConfig)
+        return PSPClassifier(encoder, num_classes, config)
 
     def unlabelled(self, split: Split, held: np.ndarray) -> np.ndarray:
         subject = self.setting.store.subject

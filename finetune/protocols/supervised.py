@@ -4,6 +4,7 @@
 
     <evaluation>/trainings/<name>_<fingerprint>/   a run directory; its checkpoints go when it is done
         looks/epoch_00010.npy                      (clips, classes) logits, float32
+        classifier/                                with ``save``: see ``finetune.saved``
         predictions.npz                            written last: done
 
 A training is found again by its fingerprint, of everything that decides its outcome: repeating an evaluation skips
@@ -23,15 +24,19 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
+import yaml
 from accelerate.utils import broadcast_object_list
 from pydantic import Field, model_validator
 
 from finetune.classifier import Classifier
 from finetune.layer_decay import layer_groups
 from finetune.protocols.base import Setting
+from finetune.saved import CLASSIFIER, save_classifier
+from finetune.trainings import PREDICTIONS, TRAININGS, save_predictions
 from ssl_skel.augment import AUGMENTATIONS, Augment, RotateConfig
 from ssl_skel.backbones import SkeletonEncoder
-from ssl_skel.config import RowConfig, RowOf, dump_config
+from ssl_skel.backbones.card import EncoderCard, Origin
+from ssl_skel.config import RowConfig, RowOf
 from ssl_skel.data.loader import ClipLoader
 from ssl_skel.evaluation.features import whole_clips
 from ssl_skel.training.loop import Loader, TrainConfig, fit
@@ -69,6 +74,8 @@ class TrainingConfig(RowConfig):
     """Which epoch is reported: the last, or of those looked at the first of the best on held-out training subjects."""
     heldout: float = Field(0.2, gt=0, lt=1)
     """Share of the training subjects kept aside for ``select: heldout``; they are not trained on."""
+    save: bool = False
+    """Keep each trained classifier, for ``ssl-skel predict`` or as an encoder to go on from."""
 
     @model_validator(mode="after")
     def _something_to_choose_from(self) -> TrainingConfig:
@@ -88,6 +95,8 @@ class Job:
         seed: of the head's weights, the order of clips, crops and augmentation.
         pretrained: whether layer decay applies.
         unlabelled: rows that are trained on without their labels.
+        data: of the card of a saved classifier, as in ``EncoderCard``.
+        origin: of the encoder's weights.
     """
 
     name: str
@@ -98,6 +107,8 @@ class Job:
     seed: int
     pretrained: bool
     unlabelled: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
+    data: dict[str, Any] = field(default_factory=dict)
+    origin: Origin | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,12 +116,14 @@ class Predictions:
     """What a trained classifier says of the clips it was asked about.
 
     Attributes:
+        folder: name of the training's folder.
         rows: (Q,) int64 rows of the store, ascending.
         logits: (Q, classes) float32, of the epoch reported.
         epoch: that epoch, counted from 1.
         watched: (looks, Q) int64 classes, of each epoch that was looked at.
     """
 
+    folder: str
     rows: np.ndarray
     logits: np.ndarray
     epoch: int
@@ -158,10 +171,14 @@ def train_classifier(
     """
     accelerator = setting.accelerator
     mark = fingerprint(config, setting, job)
-    folder = setting.folder / "trainings" / f"{job.name}_{mark[:12]}"
-    done = folder / "predictions.npz"
-    if not broadcast_object_list([done.exists()])[0]:
-        text = dump_config(config) + f"fingerprint: {mark}\n"
+    folder = setting.folder / TRAININGS / f"{job.name}_{mark[:12]}"
+    done = folder / PREDICTIONS
+    finished = done.exists() and (not config.save or (folder / CLASSIFIER).is_dir())
+    if not broadcast_object_list([finished])[0]:
+        text = _recipe(config) + f"fingerprint: {mark}\n"
+        if accelerator.is_main_process and config.save and config.select == "heldout":
+            _forget_unsaved(folder)
+        accelerator.wait_for_everyone()
         run = RunDir.create(folder, text, resume="auto", rank=accelerator.process_index)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(job.seed)
@@ -176,23 +193,25 @@ def train_classifier(
             run=run,
             seed=job.seed,
             resume=True,
-            on_epoch=_looker(task, setting, job, folder / "looks"),
+            on_epoch=_looker(config, task, setting, job, folder / "looks"),
             groups=layer_groups(task, config.optim.weight_decay, config.layer_decay) if decayed else None,
         )
         if accelerator.is_main_process:
             _conclude(config, setting, job, folder)
     accelerator.wait_for_everyone()
     with np.load(done, allow_pickle=False) as data:
-        return Predictions(job.asked, data["logits"], int(data["epoch"]), data["watched"].astype(np.int64))
+        return Predictions(folder.name, job.asked, data["logits"], int(data["epoch"]), data["watched"].astype(np.int64))
 
 
 def fingerprint(config: TrainingConfig, setting: Setting, job: Job) -> str:
     """sha256 of all that decides the outcome: recipe, store, clips and labels, weights, seed, precision."""
     store, digest = setting.store, hashlib.sha256()
-    parts = [dump_config(config), store.sha256, store.num_classes, job.seed, job.pretrained]
+    parts = [_recipe(config), store.sha256, store.num_classes, job.seed, job.pretrained]
     parts += [setting.accelerator.mixed_precision, job.encoder.readout, job.encoder.stream]
     for rows in (job.train, job.held, job.asked):
         parts += [store.name[rows].tolist(), store.label[rows].tolist() if rows is not job.asked else ""]
+    if setting.mapped_from:
+        parts.append(setting.store.layout.to_dict())
     if len(job.unlabelled):
         parts.append(store.name[job.unlabelled].tolist())
     digest.update(repr(parts).encode())
@@ -234,8 +253,21 @@ def training_clips(
     )
 
 
-def _looker(task: Classifier, setting: Setting, job: Job, folder: Path) -> Callable[[int], dict[str, float]]:
-    """Keeps the logits of an epoch on disk, so that a continued training has those of before."""
+def _recipe(config: TrainingConfig) -> str:
+    """The options that decide what comes out; whether weights are kept does not."""
+    return yaml.safe_dump(config.model_dump(mode="json", exclude={"save"}), sort_keys=False, allow_unicode=True)
+
+
+def _forget_unsaved(folder: Path) -> None:
+    """Begin anew what was begun without keeping weights: an epoch whose weights are gone might be chosen."""
+    if any(not look.with_suffix("").is_dir() for look in (folder / "looks").glob("epoch_*.npy")):
+        shutil.rmtree(folder)
+
+
+def _looker(
+    config: TrainingConfig, task: Classifier, setting: Setting, job: Job, folder: Path
+) -> Callable[[int], dict[str, float]]:
+    """Keeps the logits of an epoch on disk, and the weights where asked, so that a continued training has them."""
     rows = np.concatenate([job.asked, job.held])
     loader = whole_clips(
         setting.store,
@@ -255,6 +287,16 @@ def _looker(task: Classifier, setting: Setting, job: Job, folder: Path) -> Calla
         beside = folder / f".{epoch}.part.npy"
         np.save(beside, logits)
         os.replace(beside, folder / f"epoch_{epoch:05d}.npy")
+        if config.save and (config.select == "heldout" or epoch == config.epochs):
+            card = EncoderCard.of(
+                task.encoder,
+                normalization=setting.store.meta["normalization"],
+                data=job.data,
+                init=job.origin,
+                seed=job.seed,
+            )
+            names, layout = setting.store.class_names, setting.mapped_from
+            save_classifier(folder / f"epoch_{epoch:05d}", task, config, names, card, layout)
         right = logits.argmax(1) == label
         found = {"test_accuracy": float(right[: len(job.asked)].mean())}
         return found | ({"heldout_accuracy": float(right[len(job.asked) :].mean())} if len(job.held) else {})
@@ -263,21 +305,24 @@ def _looker(task: Classifier, setting: Setting, job: Job, folder: Path) -> Calla
 
 
 def _conclude(config: TrainingConfig, setting: Setting, job: Job, folder: Path) -> None:
-    """Choose the epoch, write what it says, and drop checkpoints and looks."""
+    """Choose the epoch, write what it says (with its weights where asked), and drop checkpoints and looks."""
     files = sorted((folder / "looks").glob("epoch_*.npy"))
     looks = np.stack([np.load(file, allow_pickle=False) for file in files])  # (looks, asked + held, classes)
     watched = looks.argmax(2)
     at = len(files) - 1
     if config.select == "heldout":
         at = int((watched[:, len(job.asked) :] == setting.store.label[job.held]).mean(1).argmax())
-    beside = folder / ".predictions.part.npz"
-    np.savez(
-        beside,
+    if config.save:
+        shutil.rmtree(folder / CLASSIFIER, ignore_errors=True)
+        os.replace(files[at].with_suffix(""), folder / CLASSIFIER)
+    save_predictions(
+        folder,
         name=setting.store.name[job.asked],
         logits=looks[at, : len(job.asked)],
         epoch=int(files[at].stem.removeprefix("epoch_")),
         watched=watched[:, : len(job.asked)].astype(np.int32),
+        held_name=setting.store.name[job.held],
+        held_logits=looks[at, len(job.asked) :],
     )
-    os.replace(beside, folder / "predictions.npz")
     shutil.rmtree(folder / "checkpoints")
     shutil.rmtree(folder / "looks")

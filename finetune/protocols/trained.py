@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from functools import partial
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field
+from torch import nn
 
 from finetune.classifier import Classifier
 from finetune.protocols.base import Candidate, Protocol
@@ -19,7 +20,9 @@ from finetune.protocols.supervised import (
     train_config,
     training_clips,
 )
+from finetune.trainings import Training
 from ssl_skel.backbones import SkeletonEncoder
+from ssl_skel.config import RowConfig
 from ssl_skel.data.splits import Split
 from ssl_skel.data.subsets import Budget, label_subset
 from ssl_skel.errors import UserError
@@ -49,11 +52,14 @@ class Trained(Protocol):
     def budgets(self) -> tuple[Budget | None, ...]:
         """How many labels; None is all of them."""
 
+    @classmethod
+    def classifier(cls, config: RowConfig, encoder: SkeletonEncoder, num_classes: int) -> Classifier:
+        assert isinstance(config, TrainingConfig)
+        return Classifier(encoder, num_classes, frozen=False, label_smoothing=config.label_smoothing)
+
     def task(self, encoder: SkeletonEncoder) -> Classifier:
-        """What is trained, with fresh heads."""
-        return Classifier(
-            encoder, self.setting.store.num_classes, frozen=False, label_smoothing=self.config.label_smoothing
-        )
+        """The classifier for the store's classes."""
+        return self.classifier(self.config, encoder, self.setting.store.num_classes)
 
     def loader(self, job: Job) -> Loader:
         """This rank's share of the labelled clips, repeated where they are few."""
@@ -64,8 +70,15 @@ class Trained(Protocol):
         """Rows of a split to train on without labels, given those that are kept aside."""
         return held[:0]
 
-    def check(self, split: Split) -> None:
-        train_config(self.config).loader_batch(self.setting.accelerator.num_processes)
+    def check(self, split: Split, encoder: SkeletonEncoder) -> None:
+        accelerator = self.setting.accelerator
+        train_config(self.config).loader_batch(accelerator.num_processes)
+        mixes = any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in encoder.modules())
+        if mixes and accelerator.num_processes > 1 and accelerator.device.type == "cpu":
+            raise UserError(
+                f"{self.config.name}: the network has BatchNorm, whose statistics processes on a CPU cannot share, so "
+                "the figures would not be those of one process; use one, or a network with norm: layer"
+            )
         for budget in self.budgets:
             for seed in self.setting.seeds:
                 self._parted(self._labelled(split, budget, seed)[0], seed)
@@ -75,7 +88,7 @@ class Trained(Protocol):
 
     def _measure(self, candidate: Candidate, split: Split, budget: Budget | None) -> Measurement:
         truth = self.setting.store.label[split.test]
-        runs, best, hashes = [], [], []
+        runs, best, hashes, folders = [], [], [], []
         notes: list[str] = []
         for at, seed in candidate.pairs(self.setting.seeds):
             rows, told, digest = self._labelled(split, budget, seed)
@@ -86,16 +99,26 @@ class Trained(Protocol):
             logits, watched = found.of(split.test)
             runs.append(self.score(split, logits.argmax(1), logits))
             best.append(float((watched == truth).mean(1).max()))
+            folders.append((at, seed, found.folder))
             notes += told
             hashes += [digest[:12]] if digest else []
             if self.config.select == "heldout":
                 notes.append(f"seed {seed}: epoch {found.epoch}, the best one on held-out training subjects")
         if hashes:
             notes.append(f"label subsets {', '.join(dict.fromkeys(hashes))} (sha256), kept in the store")
+        features = "scratch" if candidate.name == "untrained" else candidate.name
+        measure = self.title if budget is None else f"{self.title}, {budget}"
+        stream = candidate.encoders[0].stream
+        self.trainings += [
+            Training(
+                split=split.name, features=features, measure=measure, stream=stream, encoder=at, seed=seed, folder=f
+            )
+            for at, seed, f in folders
+        ]
         return Measurement.of(
             split.name,
-            "scratch" if candidate.name == "untrained" else candidate.name,
-            self.title if budget is None else f"{self.title}, {budget}",
+            features,
+            measure,
             runs,
             figures={"best_on_test": Figure.of(best)} if self.config.eval_every else {},
             notes=tuple(dict.fromkeys(notes)),
@@ -115,8 +138,16 @@ class Trained(Protocol):
             seed=seed,
             pretrained=candidate.name == "pretrained",
             unlabelled=self.unlabelled(split, held),
+            data=self._seen(split, "all" if budget is None else str(budget)),
+            origin=candidate.origins[at],
         )
         return train_classifier(self.config, self.setting, job, self.task, self.loader)
+
+    def _seen(self, split: Split, labels: str) -> dict[str, Any]:
+        """For the card: the split's training clips, of which so many labels were used."""
+        store = self.setting.store
+        facts = {"store": str(store.path), "sha256": store.sha256, "split": split.name, "clips": len(split.train)}
+        return facts | {"labels": labels}
 
     def _labelled(self, split: Split, budget: Budget | None, seed: int) -> tuple[np.ndarray, tuple[str, ...], str]:
         """Rows whose labels may be used, what to know of them, and the subset's hash."""

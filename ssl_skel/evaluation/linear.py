@@ -26,6 +26,8 @@ class LinearProbe:
         c: inverse strength of the L2 penalty that was used.
         held_out: mean accuracy on held-out training subjects for each C tried; empty when C was fixed.
         notes: what a reader of the figure should know, if anything.
+        weight, bias: (num_classes, D) and (num_classes,) float64; ``weight @ x + bias`` of features as they are gives
+            the log-odds up to a constant, minus infinity for a class without training clips.
     """
 
     predicted: np.ndarray
@@ -33,6 +35,8 @@ class LinearProbe:
     c: float
     held_out: dict[float, float]
     notes: tuple[str, ...]
+    weight: np.ndarray
+    bias: np.ndarray
 
 
 def linear_probe(
@@ -88,7 +92,19 @@ def linear_probe(
         notes.append(f"the solver stopped at {model.max_iter} iterations before it converged")
     scores = np.full((len(test), num_classes), -np.inf)
     scores[:, model.classes_] = model.predict_log_proba(test)
-    return LinearProbe(scores.argmax(1).astype(np.int64), scores, c, held_out, tuple(notes))
+    layer = _layer(model, scaler, num_classes)
+    return LinearProbe(scores.argmax(1).astype(np.int64), scores, c, held_out, tuple(notes), *layer)
+
+
+def _layer(model: LogisticRegression, scaler: StandardScaler, num_classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Weight and bias of the linear layer that standardises and classifies."""
+    coef, intercept = model.coef_, model.intercept_
+    if len(model.classes_) == 2:  # scikit-learn holds the second class's alone
+        coef, intercept = np.concatenate([0 * coef, coef]), np.concatenate([0 * intercept, intercept])
+    weight, bias = np.zeros((num_classes, coef.shape[1])), np.full(num_classes, -np.inf)
+    weight[model.classes_] = coef / scaler.scale_
+    bias[model.classes_] = intercept - weight[model.classes_] @ scaler.mean_
+    return weight, bias
 
 
 def _cross_validate(

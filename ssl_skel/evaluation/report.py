@@ -23,6 +23,10 @@ _TITLES = {
     "top5": "Top-5 accuracy, %",
     "interval": "95 % bootstrap interval of the accuracy over test clips, % (of several seeds: mean limits)",
     "ece": "Calibration error (ECE), %",
+    "R@5": "Queries with a clip of their class among the first 5 found (R@5; R@1 is the accuracy), %",
+    "R@10": "Queries with a clip of their class among the first 10 found (R@10), %",
+    "mAP": "Mean average precision of retrieval (mAP), %",
+    "nDCG@10": "Normalised discounted gain of the first 10 found (nDCG@10), %",
     "best_on_test": "Best epoch on the test clips, %",
 }
 
@@ -67,8 +71,8 @@ class Measurement(Section):
     """Such as ``kNN, k = 1``."""
 
     figures: dict[str, Figure]
-    """accuracy and macro_f1; top5 and ece where scores exist; best_on_test where epochs were watched (never the
-    headline)."""
+    """accuracy and macro_f1; top5 and ece where scores exist; R@5, R@10, mAP and nDCG@10 of retrieval; best_on_test
+    where epochs were watched (never the headline)."""
 
     runs: tuple[Scores, ...] = ()
     """Everything of each seed; empty for a mean of folds."""

@@ -159,9 +159,13 @@ def _config(path: Path) -> dict[str, Any]:
 
 def _recipe(config: dict[str, Any]) -> str:
     """What two runs share that differ in nothing but seeds and names."""
-    kept = {
-        key: value for key, value in flat(config).items() if key not in _NOT_RECIPE and not key.startswith("encoders.")
-    }
+
+    def decides(key: str, value: Any) -> bool:
+        unset = (key, value) == ("data.transfer", False)
+        saves = key.startswith("protocols.") and key.endswith(".save")
+        return not (key in _NOT_RECIPE or key.startswith("encoders.") or unset or saves)
+
+    kept = {key: value for key, value in flat(config).items() if decides(key, value)}
     return json.dumps(kept, sort_keys=True)
 
 

@@ -26,10 +26,11 @@ Rewrite = Callable[[Callable[[RawClip, int], Iterable[RawClip]]], Path]
 def save_run() -> SaveRun:
     """Makes a run directory whose encoder claims to be pretrained on a split."""
 
-    def save(path: Path, store: Store, split: str = "xview", seed: int = 7, channels: int = 8) -> Path:
+    def save(path: Path, store: Store, split: str = "xview", seed: int = 7, channels: int = 8, **changes: Any) -> Path:
         torch.manual_seed(seed)
         config = MPAENetConfig(channels=(channels,), strides=(2,), heads=2)
-        encoder = build_encoder(config, store.layout, channels=store.channels, num_frames=4, stream="joint")
+        options = {"num_frames": 4, "stream": "joint"} | changes
+        encoder = build_encoder(config, store.layout, channels=store.channels, **options)
         clips = len(load_split(store, split).train)
         data = {"store": str(store.path), "sha256": store.sha256, "split": split, "clips": clips}
         card = EncoderCard.of(encoder, normalization=store.meta["normalization"], data=data)

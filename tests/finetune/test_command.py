@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -44,3 +46,9 @@ def test_print_config_computes_nothing(make_config: Callable[..., FinetuneConfig
 def test_a_mistake_is_a_user_error(tmp_path) -> None:
     with pytest.raises(UserError, match="cannot be read"):
         CliRunner().invoke(app, [str(tmp_path / "none.yaml")], catch_exceptions=False)
+
+
+def test_help_waits_for_nothing_heavy() -> None:
+    heavy = "('torch', 'numpy', 'sklearn', 'pydantic')"
+    code = f"import sys, finetune.__main__, finetune.commands; print([m for m in {heavy} if m in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -326,11 +326,15 @@ def test_what_ranks_cannot_share_is_refused(motions: Path, tmp_path: Path) -> No
     (split,) = rows.setting.splits
     told = SimpleNamespace(num_processes=2)
     with pytest.raises(UserError, match="psp: unlabelled: 45 clips cannot be shared evenly by 2 ranks"):
-        PSPSemi(rows.config, replace(rows.setting, accelerator=told)).check(split)
-    rows.check(split)
+        PSPSemi(rows.config, replace(rows.setting, accelerator=told)).check(
+            split, classifier(rows.setting.store).encoder
+        )
+    rows.check(split, classifier(rows.setting.store).encoder)
 
 
 def test_a_network_that_the_contrast_does_not_fit_is_refused(make_config: MakeConfig) -> None:
     row = QUICK | {"pretext": {"name": "psp", "heads": 3}}
+    config = make_config(encoders={}, scratch=SCRATCH, protocols=[{"name": "knn"}, row])
     with pytest.raises(UserError, match="3 does not divide the backbone's width 16"):
-        run(make_config(encoders={}, scratch=SCRATCH, protocols=[row]))
+        run(config)
+    assert not (config.runs / config.name).exists()  # told ahead of all measuring

@@ -1,0 +1,75 @@
+"""``ssl-skel fuse`` and ``ssl-skel predict``. Nothing heavy is imported before a command is called."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from ssl_skel.cli import JsonOption
+from ssl_skel.errors import UserError
+
+
+def fuse(
+    runs: Annotated[
+        list[Path],
+        typer.Argument(metavar="RUN RUN...", help="Evaluations with full, semi or psp, or linear with save: true."),
+    ],
+    output: Annotated[str, typer.Option("--output", "-o", metavar="NAME", help="Of the fused run, beside the first.")],
+    weights: Annotated[str, typer.Option(help="One a run, with commas: 0.6,0.6,0.4,0.4; default: by stream.")] = "",
+    fit: Annotated[
+        Literal["heldout"] | None,
+        typer.Option(help="heldout: fit the weights on the held-out training subjects of select: heldout."),
+    ] = None,
+) -> None:
+    """Fuse the streams of several evaluations into one report, by a weighted sum of their stored logits.
+
+    Weights are fixed beforehand (joint 0.6, bone 0.6, joint_motion 0.4, bone_motion 0.4) or fitted on held-out training
+    subjects; test clips have no say in them.
+    """
+    import shlex
+
+    from finetune.fusion import fuse as run
+
+    if not re.fullmatch(r"[\w.+-]+", output) or output in (".", ".."):
+        raise UserError(f"--output: {output!r} is no name; the run's folder is made beside the first run")
+    try:
+        given = [float(word) for word in weights.split(",")] if weights else []
+    except ValueError as error:
+        raise UserError(f"--weights: {weights!r}; give numbers with commas between, such as 0.6,0.6,0.4") from error
+    options = (["--weights", weights] if weights else []) + (["--fit", fit] if fit else [])
+    command = shlex.join(["ssl-skel", "fuse", *map(str, runs), *options, "-o", output])
+    report = run(runs, output, given, fit=bool(fit), command=command)
+    report.show()
+    for note in dict.fromkeys(note for row in report.measurements for note in row.notes):
+        print(note)
+    print(f"report: {runs[0].parent / output / 'report.md'}")
+
+
+def predict(
+    run: Annotated[Path, typer.Argument(help="Evaluation with save: true, or the folder of one training.")],
+    source: Annotated[Path, typer.Argument(metavar="FILE", help="Raw recording, a folder of them, or a store.")],
+    format: Annotated[str, typer.Option(help="Raw format; default: the first that reads it.")] = "",
+    training: Annotated[str, typer.Option(help="Which training; the beginning of its name is enough.")] = "",
+    top: Annotated[int, typer.Option("-k", "--top", min=1, help="How many classes to show.")] = 3,
+    json_: JsonOption = False,
+) -> None:
+    """Tell the action in a recording, with probabilities, by a trained classifier.
+
+    Of a training repeated with several seeds or encoders, the mean of their probabilities is told.
+    """
+    from finetune.predict import predict as answer
+
+    found = answer(run, source, format=format, training=training)
+    ranked = {clip: found.best(at, top) for at, clip in enumerate(found.clips)}
+    if json_:
+        clips = [{"clip": clip, "classes": [{"name": n, "probability": p} for n, p in r]} for clip, r in ranked.items()]
+        print(json.dumps({"trainings": list(found.trainings), "clips": clips}, indent=2, ensure_ascii=False))
+        return
+    if len(found.trainings) > 1:
+        print(f"mean probabilities of {len(found.trainings)} trainings: {', '.join(found.trainings)}")
+    for clip, classes in ranked.items():
+        print(f"{clip}: {', '.join(f'{name} {100 * share:.1f} %' for name, share in classes)}")

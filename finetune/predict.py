@@ -1,0 +1,105 @@
+"""What a trained classifier says of new recordings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from finetune.saved import HEAD_CARD, SavedClassifier, load_classifier
+from finetune.trainings import PREDICTIONS, TRAININGS, load_trainings
+from finetune.transfer import mapped_store
+from ssl_skel.data.recordings import read_recordings
+from ssl_skel.data.store import Store
+from ssl_skel.errors import UserError
+from ssl_skel.evaluation.features import whole_clips
+from ssl_skel.layout import parse_layout
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """Classes of clips.
+
+    Attributes:
+        clips: names, N of them.
+        class_names: of the columns.
+        probability: (N, classes) float64; of several trainings the mean.
+        trainings: names of what was asked.
+    """
+
+    clips: tuple[str, ...]
+    class_names: tuple[str, ...]
+    probability: np.ndarray
+    trainings: tuple[str, ...]
+
+    def best(self, clip: int, top: int) -> list[tuple[str, float]]:
+        """The most probable classes of a clip, with their probabilities."""
+        order = np.argsort(-self.probability[clip], kind="stable")[:top]
+        return [(self.class_names[at], float(self.probability[clip, at])) for at in order]
+
+
+def predict(run: Path, source: Path, *, format: str = "", training: str = "") -> Answer:
+    """Ask the classifiers of an evaluation about recordings.
+
+    Each clip is normalised as the encoder's training clips were and taken whole, as test clips are. Classifiers that
+    differ in seed or encoder alone are all asked, and their probabilities averaged.
+
+    Args:
+        run: evaluation with ``save: true``; or the folder of one training.
+        source: raw recording, a folder of them, or a store.
+        format: row of ``READERS``; default: the first that reads the source.
+        training: beginning of the names of the trainings to ask, where the evaluation has several kinds.
+
+    Raises:
+        UserError: no such training, several kinds of them, no classifier kept, or a source that does not fit.
+    """
+    folders = _chosen(run, training)
+    saved = [load_classifier(folder) for folder in folders]
+    task, head, card = saved[0]
+    target = task.encoder.layout
+    layout = parse_layout(head.layout, f"{folders[0]}: layout") if head.layout else target
+    store = read_recordings(source, layout, card.normalization, format)
+    if layout != target:
+        store = mapped_store(store, target)
+    probability = np.mean([probabilities(one, store) for one in saved], axis=0)
+    names = tuple(folder.name for folder in folders)
+    return Answer(tuple(store.name.tolist()), head.class_names, probability, names)
+
+
+def probabilities(saved: SavedClassifier, store: Store) -> np.ndarray:
+    """(N, classes) float64 of all clips of a store, by one classifier, whole clips as test clips are taken."""
+    device = torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
+    task = saved.task.to(device)
+    loader = whole_clips(store, num_frames=task.encoder.backbone.num_frames, device=device)
+    with torch.inference_mode():
+        bar = tqdm(loader.epoch(), "predict", len(loader), leave=False, delay=1.0)
+        parts = [task.logits(batch).double().softmax(1).cpu().numpy() for batch in bar]
+    return np.concatenate(parts)
+
+
+def _chosen(run: Path, wanted: str) -> list[Path]:
+    """Folders of trainings that differ in seeds alone."""
+    if (run / HEAD_CARD).exists() or (run / PREDICTIONS).exists():
+        return [run]
+    figures: dict[tuple[str, str, str], set[str]] = {}
+    known = load_trainings(run)
+    for row in known:
+        if row.folder.startswith(wanted):
+            figures.setdefault(row.figure, set()).add(row.folder)
+    kinds = sorted({tuple(sorted(folders)) for folders in figures.values()})
+    if not kinds:
+        raise UserError(f"{run}: no training begins with {wanted!r}; there are {_some([r.folder for r in known])}")
+    if len(kinds) > 1:
+        first = _some([kind[0] for kind in kinds])
+        raise UserError(f"{run}: has {len(kinds)} kinds of trainings ({first}); choose by --training, as they begin")
+    return [run / TRAININGS / name for name in kinds[0]]
+
+
+def _some(names: Sequence[str], most: int = 4) -> str:
+    """Names in a line, the first few where there are many."""
+    known = sorted(set(names))
+    return ", ".join(known[:most]) + (f" and {len(known) - most} more" if len(known) > most else "")

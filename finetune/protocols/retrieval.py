@@ -1,0 +1,63 @@
+"""Retrieval: test clips ask, training clips are found."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+from finetune.protocols.base import Candidate, Protocol
+from ssl_skel.config import RowConfig
+from ssl_skel.data.splits import Split
+from ssl_skel.errors import UserError
+from ssl_skel.evaluation.metrics import score
+from ssl_skel.evaluation.ranking import MEASURES, full_rankings, ranking_scores
+from ssl_skel.evaluation.report import Figure, Measurement
+
+
+class RetrievalConfig(RowConfig):
+    """Options of ``Retrieval``."""
+
+    name: Literal["retrieval"] = "retrieval"
+    copies: bool = False
+    """Let training clips that equal a query, coordinate for coordinate, count as answers. They always lie first."""
+
+
+class Retrieval(Protocol):
+    """Ranks of the training clips by cosine; ``ssl_skel.evaluation.ranking`` tells the rules.
+
+    The accuracy of the table is R@1: whether the first answer is of the query's class. Beside it stand R@5, R@10, mAP
+    and nDCG@10.
+    """
+
+    Config = RetrievalConfig
+    config: RetrievalConfig
+
+    def measure(self, candidate: Candidate, split: Split) -> list[Measurement]:
+        store = self.setting.store
+        label, content = store.label, store.content
+        truth, runs = label[split.test], []
+        others: dict[str, list[float]] = {name: [] for name in MEASURES if name != "R@1"}
+        notes: list[str] = []
+        for x in candidate.features:
+            ranked, first = ranking_scores(
+                full_rankings(x[split.train], x[split.test]),
+                label[split.train],
+                truth,
+                store.num_classes,
+                gallery_source=None if self.config.copies else content[split.train],
+                query_source=None if self.config.copies else content[split.test],
+            )
+            if not ranked.queries:
+                raise UserError(f"{store.path}: split {split.name!r}: no query has a clip of its class left to find")
+            asked = np.flatnonzero(first >= 0)
+            runs.append(score(truth[asked], first[asked], store.num_classes))
+            for name, values in others.items():
+                values.append(ranked.figures[name])
+            if ranked.excluded:
+                notes.append(f"{ranked.excluded} answers left out, copies of their query")
+            if ranked.without:
+                notes.append(f"{ranked.without} queries left out, with nothing to find")
+        figures = {name: Figure.of(values) for name, values in others.items()}
+        note = tuple(dict.fromkeys(notes))
+        return [Measurement.of(split.name, candidate.name, "retrieval", runs, figures=figures, notes=note)]

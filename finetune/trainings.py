@@ -1,0 +1,94 @@
+"""Which training stands behind which figure: ``trainings.json`` of an evaluation.
+
+Folders of trainings may be more than the report's, for a training is made anew when its encoder changed; what the
+figures rest on is told here.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydantic
+
+from ssl_skel.config import Section
+from ssl_skel.errors import UserError
+
+INDEX, TRAININGS, PREDICTIONS = "trainings.json", "trainings", "predictions.npz"
+
+
+class Training(Section):
+    """One training behind one figure."""
+
+    split: str
+    """As in the report."""
+
+    features: str
+    """As in the report: ``scratch`` or ``pretrained``."""
+
+    measure: str
+    """As in the report."""
+
+    stream: str
+    """Of the encoder."""
+
+    encoder: int
+    """Number of the encoder among those of the split."""
+
+    seed: int
+    """Of the training."""
+
+    folder: str
+    """Its name below ``<evaluation>/trainings``; several splits may share it."""
+
+    @property
+    def figure(self) -> tuple[str, str, str]:
+        """Split, features and measure: the report's row."""
+        return self.split, self.features, self.measure
+
+
+def save_predictions(folder: Path, **arrays: Any) -> None:
+    """Write what a training says of clips: their ``name`` and (Q, classes) ``logits``, and what else there is."""
+    beside = folder / f".{PREDICTIONS}.part.npz"
+    np.savez(beside, **arrays)
+    os.replace(beside, folder / PREDICTIONS)
+
+
+class _Index(Section):
+    trainings: tuple[Training, ...]
+
+
+def save_trainings(folder: Path, trainings: Sequence[Training]) -> None:
+    """Write the index of an evaluation, beside and renamed into place."""
+    beside = folder / f".{INDEX}.partial"
+    beside.write_text(_Index(trainings=tuple(trainings)).model_dump_json(indent=1) + "\n", "utf-8")
+    os.replace(beside, folder / INDEX)
+
+
+def load_trainings(folder: Path) -> tuple[Training, ...]:
+    """Read the index of an evaluation.
+
+    Raises:
+        UserError: there is none, it is damaged, empty, or names a folder that is none of the evaluation's.
+    """
+    path = folder / INDEX
+    try:
+        found = _Index.model_validate_json(path.read_bytes()).trainings
+    except OSError as error:
+        raise UserError(
+            f"{path}: {error.strerror}; give the run of an evaluation, and repeat an older one by its command: "
+            "nothing is trained again"
+        ) from error
+    except pydantic.ValidationError as error:
+        raise UserError(f"{path}: is damaged or of another version; repeat the evaluation") from error
+    if not found:
+        raise UserError(
+            f"{folder}: trained no classifier; give an evaluation with full, semi or psp, or linear with save: true"
+        )
+    for training in found:
+        if Path(training.folder).name != training.folder or training.folder in ("", ".", ".."):
+            raise UserError(f"{path}: folder: {training.folder!r} is no name; repeat the evaluation")
+    return found
