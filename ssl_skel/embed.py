@@ -111,7 +111,7 @@ def _write(out: Path, features: np.ndarray, columns: dict[str, np.ndarray], meta
 def command(
     run: Annotated[Path, typer.Argument(help="Run directory, or a folder with an encoder.")],
     source: Annotated[Path, typer.Argument(help="Store, or raw recordings.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="File to write: .npz or .parquet.")],
+    out: Annotated[Path, typer.Option("--output", "-o", help="File to write: .npz or .parquet.")],
     readout: Annotated[Readout, typer.Option(help="How frames and joints become one vector.")] = "mean",
     split: Annotated[str, typer.Option(help="Split whose sides are written beside.")] = "",
     batch_size: Annotated[int, typer.Option(min=1, help="Clips a step.")] = 128,

@@ -158,7 +158,7 @@ def _compare(encoder: SkeletonEncoder, answer: Any) -> float:
 def command(
     run: Annotated[Path, typer.Argument(help="Run directory, or a folder with an encoder.")],
     to: Annotated[Kind, typer.Option(help="What to write.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="File to write: .onnx or .pt2.")],
+    out: Annotated[Path, typer.Option("--output", "-o", help="File to write: .onnx or .pt2.")],
     readout: Annotated[Readout, typer.Option(help="How frames and joints become one vector.")] = "mean",
     overwrite: Annotated[bool, typer.Option(help="Replace the file.")] = False,
     json_: JsonOption = False,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -72,7 +73,12 @@ def test_a_file_that_answers_otherwise_is_not_written(
     encoder: SkeletonEncoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(export, "_program", lambda _: None)
-    monkeypatch.setattr(export, "_write_torch", lambda _, file: file.touch() or (lambda x, p: encoder(x, p).detach() * 1.01))
+
+    def answers_otherwise(_: None, file: Path) -> Callable[..., torch.Tensor]:
+        file.touch()
+        return lambda x, present: encoder(x, present).detach() * 1.01
+
+    monkeypatch.setattr(export, "_write_torch", answers_otherwise)
     with pytest.raises(UserError, match="answers differ by"):
         export_encoder(tmp_path / "run", "torch-export", tmp_path / "e.pt2")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run"]
