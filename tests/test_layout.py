@@ -43,15 +43,19 @@ def test_shipped_layouts_hold_together(layout: SkeletonLayout) -> None:
             at = layout.parents[at]
         assert at == layout.root, layout.joints[joint]
         assert layout.mirror[layout.mirror[joint]] == joint
-    assert len(layout.body) == len(layout.body_names) == 5
-    assert len(layout.part) == len(layout.part_names) == 10
+    hand = layout.name == "hand21"  # five fingers and a palm, each in two
+    assert len(layout.body) == len(layout.body_names) == (6 if hand else 5)
+    assert len(layout.part) == len(layout.part_names) == (12 if hand else 10)
     for level in (layout.body, layout.part):
         assert sorted(joint for group in level for joint in group) == list(range(count))
     for group in layout.part:
         assert any(set(group) <= set(body) for body in layout.body)
     left, right = layout.across
-    assert layout.mirror[left] == right
-    assert layout.joints[left].startswith("left")
+    if hand:
+        assert layout.mirror == tuple(range(count))
+    else:
+        assert layout.mirror[left] == right
+        assert layout.joints[left].startswith("left")
 
 
 def test_mirror_maps_bones_and_groups_onto_each_other(layout: SkeletonLayout) -> None:
@@ -64,14 +68,52 @@ def test_mirror_maps_bones_and_groups_onto_each_other(layout: SkeletonLayout) ->
 
 
 def test_joint_counts_and_centres() -> None:
-    assert {name: layout.num_joints for name, layout in LAYOUTS.items()} == {
-        "kinect20": 20,
-        "ntu25": 25,
-        "sbu15": 15,
-        "coco17": 17,
-    }
+    counts = {name: layout.num_joints for name, layout in LAYOUTS.items()}
+    assert all(str(count) in name for name, count in counts.items())  # a name ends in its count
+    assert counts["hdm05-31"] == 31
     centres = {name: layout.joints[layout.centre] for name, layout in LAYOUTS.items()}
-    assert centres == {"kinect20": "hip_centre", "ntu25": "spine_mid", "sbu15": "torso", "coco17": "nose"}
+    assert centres == {
+        **{"kinect20": "hip_centre", "msr20": "hip_centre", "common15": "hip_centre"},
+        **{"ntu25": "spine_mid", "sbu15": "torso", "florence15": "spine"},
+        **{"coco17": "nose", "mediapipe33": "nose", "openpose18": "neck"},
+        **{"openpose25": "mid_hip", "halpe26": "mid_hip"},
+        **{"h36m17": "pelvis", "smpl24": "pelvis", "hdm05-31": "pelvis", "hand21": "wrist"},
+    }
+
+
+# Published joint orders, in the publishers' own numbers, of layouts that a reader cannot check against a file at hand.
+ORDERS = {
+    "openpose18": {0: "nose", 1: "neck", 2: "right_shoulder", 5: "left_shoulder", 8: "right_hip", 13: "left_ankle"}
+    | {14: "right_eye", 17: "left_ear"},
+    "openpose25": {1: "neck", 4: "right_wrist", 8: "mid_hip", 9: "right_hip", 14: "left_ankle", 15: "right_eye"}
+    | {19: "left_big_toe", 21: "left_heel", 24: "right_heel"},
+    "halpe26": {0: "nose", 5: "left_shoulder", 16: "right_ankle", 17: "head_top", 18: "neck", 19: "mid_hip"}
+    | {20: "left_big_toe", 25: "right_heel"},
+    "mediapipe33": {0: "nose", 7: "left_ear", 10: "mouth_right", 11: "left_shoulder", 16: "right_wrist"}
+    | {19: "left_index", 23: "left_hip", 28: "right_ankle", 29: "left_heel", 32: "right_foot_index"},
+    "h36m17": {
+        0: "pelvis",
+        1: "right_hip",
+        4: "left_hip",
+        7: "spine",
+        9: "nose",
+        11: "left_shoulder",
+        16: "right_wrist",
+    },
+    "smpl24": {0: "pelvis", 3: "spine1", 9: "spine3", 12: "neck", 15: "head", 16: "left_shoulder", 23: "right_hand"},
+    "hand21": {0: "wrist", 4: "thumb_tip", 5: "index_mcp", 12: "middle_tip", 20: "pinky_tip"},
+    "msr20": {0: "left_shoulder", 2: "shoulder_centre", 6: "hip_centre", 9: "left_wrist", 18: "right_foot", 19: "head"},
+}
+
+
+@pytest.mark.parametrize("name", ORDERS)
+def test_joint_orders_are_the_published_ones(name: str) -> None:
+    assert {number: LAYOUTS[name].joints[number] for number in ORDERS[name]} == ORDERS[name]
+
+
+def test_smpl_tree_is_the_published_one() -> None:
+    published = (0, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19, 20, 21)
+    assert LAYOUTS["smpl24"].parents == published
 
 
 def test_ntu_bones_are_the_published_ones() -> None:

@@ -16,11 +16,12 @@ ALLOWED = {
     "errors": set(),
     "batch": set(),
     "layout": {"errors"},
+    "layout_map": {"errors", "layout"},
     "config": {"errors"},
     "task": {"batch"},
     "streams": {"layout"},
     "augment": GROUND,
-    "data": GROUND | {"streams", "augment"},
+    "data": GROUND | {"layout_map", "streams", "augment"},
     "backbones": GROUND | {"streams"},
     "pretexts": GROUND | {"streams", "augment", "backbones", "task"},
     "training": {"errors", "batch", "config", "task"},
@@ -28,12 +29,16 @@ ALLOWED = {
     "embed": {"errors", "data", "backbones", "evaluation", "cli"},
     "export": {"errors", "streams", "backbones", "cli"},
     "embedder": {"errors", "config", "data", "backbones", "evaluation"},
+    "viz": {"errors", "layout", "evaluation"},
+    "retrieval": GROUND | {"data", "backbones", "evaluation", "viz", "cli"},
+    "view": GROUND | {"data", "backbones", "pretexts", "training", "evaluation", "retrieval", "viz"},
+    "layout_tree": {"errors", "layout"},
     "experiments": {"errors", "config", "backbones", "training", "evaluation", "cli"},
     "cli": {"errors", "config", "data", "layout"},
     "pretrain": GROUND
     | {"task", "streams", "augment", "data", "backbones", "pretexts", "training", "evaluation", "cli"},
     "finetune": GROUND
-    | {"task", "streams", "augment", "data", "backbones", "pretexts", "training", "evaluation", "cli"},
+    | {"layout_map", "task", "streams", "augment", "data", "backbones", "pretexts", "training", "evaluation", "cli"},
 }
 
 

@@ -36,7 +36,7 @@ def raw_features(store: Store, rows: np.ndarray | None = None, frames: int = FRA
     for person in range(store.max_persons):
         there = store.persons[rows] > person
         start = (store.offset[rows] + person * length)[there, None]
-        a, b = (np.asarray(store.joints[start + frame[there]]) for frame in (left, right))
+        a, b = (np.asarray(store.joints[start + frame[there]], np.float32) for frame in (left, right))
         out[there, person] = a + (b - a) * share[there]
     return _moved(out, np.arange(store.max_persons) < store.persons[rows, None], store.layout.centre)
 

@@ -1,4 +1,4 @@
-"""Exact k-nearest-neighbour classification with faiss.
+"""Exact nearest neighbours, and classification by them.
 
 The rules, since papers leave them out: features are L2-normalised, so the inner product is the
 cosine; a zero vector stays zero and is equally far from everything. Neighbours of equal similarity
@@ -13,9 +13,11 @@ from typing import Literal
 
 import faiss
 import numpy as np
+import torch
 
 Metric = Literal["cosine", "euclidean"]
 KS = (1, 5, 10, 20)
+_FEW = 4  # queries that faiss answers sooner than a matrix product
 
 
 def knn_predict(
@@ -58,38 +60,98 @@ def nearest(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The k nearest training rows of each test vector, exactly; ties in row order.
 
-    faiss finds candidates in float32. They are compared again in float64, and where the last
-    candidate is too close to the k-th to be sure, more are fetched, so that neither rounding nor the
-    library's inner order ever decides.
-
     Returns:
         rows (Q, k) int64 and similarities (Q, k) float64, nearest first.
     """
-    train, test = (_unit(x) if metric == "cosine" else np.ascontiguousarray(x, np.float32) for x in (train_x, test_x))
-    index = faiss.IndexFlatIP(train.shape[1]) if metric == "cosine" else faiss.IndexFlatL2(train.shape[1])
-    index.add(train)
-    size = max([float((x.astype(np.float64) ** 2).sum(1).max()) for x in (train, test) if len(x)], default=1.0)
-    rows, similarity = np.empty((len(test), k), np.int64), np.empty((len(test), k))
-    todo, fetch = np.arange(len(test)), k
+    train, test = (unit(x) if metric == "cosine" else np.ascontiguousarray(x, np.float32) for x in (train_x, test_x))
+    return search_exactly(train, test, k, metric)
+
+
+def search_exactly(
+    vectors: np.ndarray,
+    queries: np.ndarray,
+    k: int,
+    metric: Metric = "cosine",
+    rows: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """As ``nearest``, among vectors that are ready to be compared; they may be memory-mapped.
+
+    Candidates are found in float32. They are compared again in float64, and where the last
+    candidate is too close to the k-th to be sure, more are fetched, so that neither rounding nor the
+    library's inner order ever decides.
+
+    Args:
+        vectors: (N, D) float32; of length 1 or 0 for cosine, as ``unit`` makes them.
+        queries: (Q, D) float32, likewise.
+        k: at most N, or the length of ``rows``.
+        metric: as for ``knn_predict``.
+        rows: ascending; look only among these.
+    """
+    total = len(vectors) if rows is None else len(rows)
+    size = 1.0 if metric == "cosine" else _largest_square(vectors, queries)
+    found, similarities = np.empty((len(queries), k), np.int64), np.empty((len(queries), k))
+    todo, fetch = np.arange(len(queries)), k
     while len(todo):
-        fetch = min(2 * fetch + 8, len(train))
+        fetch = min(2 * fetch + 8, total)
         unsure = []
-        for part in _parts(todo, fetch * train.shape[1]):
-            _, found = index.search(test[part], fetch)
-            near = _similarity(train[found], test[part][:, None], metric)
-            order = np.lexsort((found, -near), axis=-1)
-            near, found = (np.take_along_axis(a, order, 1) for a in (near, found))
-            rows[part], similarity[part] = found[:, :k], near[:, :k]
-            if fetch < len(train):
+        for part in _parts(todo, fetch * vectors.shape[1]):
+            near_rows, near = compare(
+                vectors, queries[part], _candidates(vectors, queries[part], fetch, metric, rows), metric
+            )
+            found[part], similarities[part] = near_rows[:, :k], near[:, :k]
+            if fetch < total:
                 unsure.append(part[near[:, k - 1] - near[:, -1] <= 4e-6 * size])
         todo = np.concatenate(unsure) if unsure else todo[:0]
-    return rows, similarity
+    return found, similarities
 
 
-def _unit(x: np.ndarray) -> np.ndarray:
+def compare(
+    vectors: np.ndarray, queries: np.ndarray, rows: np.ndarray, metric: Metric = "cosine"
+) -> tuple[np.ndarray, np.ndarray]:
+    """Order candidates by their similarity in float64; ties in row order.
+
+    Args:
+        vectors, queries: (N, D) and (Q, D), as in ``search_exactly``.
+        rows: (Q, F) int64 candidates of each query; -1 is none, and comes last with a similarity of minus infinity.
+    """
+    near = np.where(rows < 0, -np.inf, _similarity(vectors[rows], queries[:, None], metric))
+    order = np.lexsort((rows, -near), axis=-1)
+    return np.take_along_axis(rows, order, 1), np.take_along_axis(near, order, 1)
+
+
+def unit(x: np.ndarray) -> np.ndarray:
+    """Vectors (N, D) scaled to length 1 in float64, then float32; a zero vector stays zero."""
     wide = x.astype(np.float64)
     norm = np.linalg.norm(wide, axis=1, keepdims=True)
     return np.divide(wide, norm, out=np.zeros_like(wide), where=norm > 0).astype(np.float32)
+
+
+def _candidates(
+    vectors: np.ndarray, queries: np.ndarray, fetch: int, metric: Metric, rows: np.ndarray | None
+) -> np.ndarray:
+    """Rows (Q, fetch) that float32 holds for the nearest, in no order."""
+    if metric == "euclidean":
+        found: np.ndarray = faiss.knn(queries, vectors if rows is None else vectors[rows], fetch, faiss.METRIC_L2)[1]
+        return found if rows is None else rows[found]
+    if rows is None and len(queries) < _FEW:
+        return faiss.knn(queries, vectors, fetch, faiss.METRIC_INNER_PRODUCT)[1]
+    # faiss compares query by query, which reads all vectors again each time; one matrix product does not. Filtered
+    # rows are gathered block by block: a filter may leave most of a large index.
+    step = max(1 << 10, (1 << 22) // max(1, len(queries)))
+    best, near = np.empty((len(queries), 0), np.int64), np.empty((len(queries), 0), np.float32)
+    for at in range(0, len(vectors) if rows is None else len(rows), step):
+        block = np.arange(at, min(at + step, len(vectors))) if rows is None else rows[at : at + step]
+        scores = queries @ (vectors[at : at + step] if rows is None else vectors[block]).T
+        score, column = torch.from_numpy(scores).topk(min(fetch, len(block)), sorted=False)
+        best, near = np.hstack([best, block[column.numpy()]]), np.hstack([near, score.numpy()])
+        if best.shape[1] > fetch:
+            keep = torch.from_numpy(near).topk(fetch, sorted=False).indices.numpy()
+            best, near = np.take_along_axis(best, keep, 1), np.take_along_axis(near, keep, 1)
+    return best
+
+
+def _largest_square(*arrays: np.ndarray) -> float:
+    return max([float((x.astype(np.float64) ** 2).sum(1).max()) for x in arrays if len(x)], default=1.0)
 
 
 def _similarity(a: np.ndarray, b: np.ndarray, metric: Metric) -> np.ndarray:

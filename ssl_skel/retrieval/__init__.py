@@ -1,0 +1,1 @@
+"""Search motions like documents: an index of clips or windows on disk, and questions put to it."""

@@ -1,0 +1,229 @@
+"""Faster, inexact searches: faiss proposes candidates, the vectors themselves decide their order.
+
+Each keeps the vectors in a smaller form only; the exact ones stay in the index's memory map, where the candidates
+are compared again. So a similarity is always the true one, and what may go wrong is that a row is never proposed.
+How often that happens is measured when the index is built, and how hard to look follows from it.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from math import sqrt
+from pathlib import Path
+from typing import Any
+
+import faiss
+import numpy as np
+from tqdm import tqdm
+
+from ssl_skel.errors import UserError
+from ssl_skel.evaluation.knn import compare, search_exactly
+
+swig: Any = faiss  # its type hints do not know all of it
+
+TARGET = 0.97
+"""Recall@10 that a search is tuned to on vectors of the index, so that the 0.95 of new queries has room."""
+
+DEPTH = 10
+QUERIES = 256
+_PER_LIST = 64  # training vectors for each list; faiss asks for 39 to 256
+_STEP = 1 << 16  # vectors added at once
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One way to search.
+
+    Attributes:
+        factory: (vectors, dimensions) -> faiss's description.
+        parameters: effort -> faiss's search parameters.
+        efforts: to choose from, least first.
+        fetch: candidates for each neighbour that is wanted; the coarser the vectors, the more.
+        fewest: vectors below which it makes no sense, or faiss cannot train it.
+    """
+
+    factory: Callable[[int, int], str]
+    parameters: Callable[[int], Any]
+    efforts: tuple[int, ...]
+    fetch: int
+    fewest: int
+
+
+def _lists(count: int) -> int:
+    """Inverted lists: the power of two nearest to sqrt(N), each with vectors enough to be trained on."""
+    return max(1, min(1 << round(np.log2(sqrt(count))), count // 39))
+
+
+def _pieces(dim: int) -> int:
+    """Bytes of a product-quantised vector: two numbers share one byte where that divides D."""
+    return next(pieces for pieces in range(max(1, dim // 2), 0, -1) if dim % pieces == 0)
+
+
+def _probing(lists: int) -> Any:
+    parameters = swig.SearchParametersIVF()
+    parameters.nprobe = lists
+    return parameters
+
+
+def _holding(candidates: int) -> Any:
+    parameters = swig.SearchParametersHNSW()
+    parameters.efSearch = candidates
+    return parameters
+
+
+_PROBES = (1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 1024)
+
+# 8-bit scalars rather than whole vectors: a quarter of the memory, and the exact ones are at hand anyway.
+KINDS: dict[str, Kind] = {
+    "ivf": Kind(lambda count, dim: f"IVF{_lists(count)},SQ8", _probing, _PROBES, 4, 39),
+    "hnsw": Kind(
+        lambda count, dim: "HNSW32,SQ8",
+        _holding,
+        (16, 32, 48, 64, 96, 128, 192, 256, 384, 512, 1024),
+        4,
+        39,
+    ),
+    "ivfpq": Kind(
+        lambda count, dim: f"IVF{_lists(count)},PQ{_pieces(dim)}np",  # np: codes are not sorted, which takes minutes
+        _probing,
+        _PROBES,
+        10,
+        256,
+    ),
+}
+
+
+def check_kind(kind: str, count: int) -> None:
+    """Refuse a faster search that so many vectors cannot be given.
+
+    Raises:
+        UserError: an unknown kind, or too few vectors for it.
+    """
+    if kind not in KINDS:
+        raise UserError(f"--kind: unknown {kind!r}; known: flat, {', '.join(KINDS)}")
+    if count < KINDS[kind].fewest:
+        raise UserError(f"--kind {kind}: wants {KINDS[kind].fewest} vectors at least, got {count}; use flat")
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """What a search was set to, and what that gave.
+
+    Attributes:
+        effort: lists probed, or candidates that the graph holds.
+        fetch: candidates for each neighbour that is wanted.
+        recall: share of the true ``DEPTH`` nearest that it finds.
+        queries: vectors of the index that it was measured with, each without itself.
+    """
+
+    effort: int
+    fetch: int
+    recall: float
+    queries: int
+
+
+class Approximate:
+    """A trained search.
+
+    Args:
+        kind: a row of ``KINDS``.
+        index: faiss's part.
+        effort, fetch: as in ``Tuned``.
+    """
+
+    def __init__(self, kind: str, index: Any, effort: int = 1, fetch: int | None = None) -> None:
+        self.kind, self.index, self.effort = kind, index, effort
+        self.fetch = fetch or KINDS[kind].fetch
+
+    @classmethod
+    def train(cls, kind: str, vectors: np.ndarray, *, progress: bool = False) -> Approximate:
+        """Train on a sample and add all vectors, (N, D) float32 of unit length, block by block.
+
+        Raises:
+            UserError: an unknown kind, or too few vectors.
+        """
+        count, dim = vectors.shape
+        check_kind(kind, count)
+        index = swig.index_factory(dim, KINDS[kind].factory(count, dim), faiss.METRIC_INNER_PRODUCT)
+        for part in (index, index.pq) if hasattr(index, "pq") else (index,):
+            if hasattr(part, "cp"):
+                part.cp.max_points_per_centroid, part.cp.min_points_per_centroid, part.cp.niter = _PER_LIST, 1, 10
+        sample = min(count, _PER_LIST * max(getattr(index, "nlist", 0), 256))
+        rows = np.sort(np.random.default_rng(0).choice(count, sample, replace=False))
+        index.train(vectors[rows])
+        for at in tqdm(range(0, count, _STEP), f"{kind} index", disable=not progress, leave=False):
+            index.add(np.ascontiguousarray(vectors[at : at + _STEP]))
+        return cls(kind, index)
+
+    @classmethod
+    def read(cls, path: Path, kind: str, effort: int, fetch: int) -> Approximate:
+        """Map a written search into memory.
+
+        Raises:
+            UserError: the file is damaged.
+        """
+        try:
+            return cls(kind, faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC), effort, fetch)
+        except RuntimeError as error:
+            raise UserError(f"{path}: is damaged; build the index again with --overwrite") from error
+
+    def write(self, path: Path) -> None:
+        """Write faiss's part; kind, effort and fetch belong into the index's ``meta.json``.
+
+        Raises:
+            UserError: the disk is full, or the like.
+        """
+        try:
+            faiss.write_index(self.index, str(path))
+        except RuntimeError as error:
+            raise UserError(f"{path}: cannot be written; make room or choose another path") from error
+
+    def search(self, vectors: np.ndarray, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """As ``search_exactly``, but some of the nearest may be missed, and a list may end early in -1.
+
+        Args:
+            vectors: (N, D), those it was trained on.
+            queries: (Q, D) float32 of unit length.
+            k: neighbours, at most N.
+        """
+        wanted = min(max(self.fetch * k, 2 * DEPTH), len(vectors))
+        effort = max(self.effort, wanted) if self.kind == "hnsw" else self.effort
+        rows, near = np.empty((len(queries), k), np.int64), np.empty((len(queries), k))
+        for part in _blocks(len(queries), wanted * vectors.shape[1]):
+            found = self.index.search(queries[part], wanted, params=KINDS[self.kind].parameters(effort))[1]
+            ordered, similarity = compare(vectors, queries[part], found)
+            rows[part], near[part] = ordered[:, :k], similarity[:, :k]
+        return rows, near
+
+    def tune(self, vectors: np.ndarray, target: float = TARGET) -> Tuned:
+        """Find the least effort that reaches a recall on vectors of the index, and take it.
+
+        Where none does, as with vectors closer to each other than their smaller form can tell, more candidates are
+        fetched. If even that fails, the most is taken; the recall that it has is told all the same.
+        """
+        rows = np.sort(np.random.default_rng(1).choice(len(vectors), min(QUERIES, len(vectors)), replace=False))
+        queries, k = vectors[rows], min(DEPTH, len(vectors) - 1)
+        truth = _others(search_exactly(vectors, queries, k + 1)[0], rows, k)
+        recall, first, lists = 0.0, self.fetch, getattr(self.index, "nlist", None)
+        for fetch, effort in itertools.product((first, 4 * first, 16 * first), KINDS[self.kind].efforts):
+            if lists is not None and self.effort == lists and fetch == self.fetch:
+                continue  # all lists were looked through
+            self.fetch, self.effort = fetch, min(effort, lists or effort)
+            found = _others(self.search(vectors, queries, k + 1)[0], rows, k)
+            recall = float(np.mean([np.isin(*pair).mean() for pair in zip(truth, found, strict=True)]))
+            if recall >= target:
+                break
+        return Tuned(self.effort, self.fetch, recall, len(rows))
+
+
+def _others(found: np.ndarray, own: np.ndarray, k: int) -> np.ndarray:
+    """The first k of each list (Q, k + 1) that are not the query itself."""
+    return np.stack([row[row != me][:k] for row, me in zip(found, own, strict=True)])
+
+
+def _blocks(count: int, numbers: int) -> Iterator[slice]:
+    """Cut queries so that one block's candidates stay near 100 MB."""
+    step = max(1, (1 << 23) // max(1, numbers))
+    return (slice(at, at + step) for at in range(0, count, step))

@@ -1,0 +1,304 @@
+"""The index on disk: vectors of clips, or of windows inside them, beside what they are vectors of.
+
+One folder that can be carried away whole::
+
+    vectors.npy   (N, D) float32 of length 1, memory-mapped: the truth
+    rows.npy      (N,) records, memory-mapped: where each vector's frames lie, see ``row_type``
+    meta.json     layout, class names, normalisation, readout, stores, kind of search and its measured recall,
+                  sha256 of the encoder's files, sizes of all others, format version
+    encoder/      a copy of the encoder; queries pass through it, and no other
+    faiss.index   only where the search is approximate; made from the vectors
+
+Opening reads ``meta.json`` and two headers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ssl_skel.backbones import SkeletonEncoder
+from ssl_skel.backbones.card import CARD, WEIGHTS, load_encoder
+from ssl_skel.data.normalize import NormalizeConfig, normalize
+from ssl_skel.data.readers.base import RawClip, check_clip
+from ssl_skel.data.recordings import store_of, told
+from ssl_skel.data.store import Store
+from ssl_skel.errors import UserError
+from ssl_skel.evaluation.features import extract_features, whole_clips
+from ssl_skel.evaluation.knn import search_exactly, unit
+from ssl_skel.layout import SkeletonLayout, parse_layout
+from ssl_skel.retrieval.approximate import KINDS, Approximate
+
+FORMAT_VERSION = 1
+VECTORS, ROWS, META, ENCODER, APPROXIMATE = "vectors.npy", "rows.npy", "meta.json", "encoder", "faiss.index"
+
+
+def row_type(name_bytes: int) -> np.dtype:
+    """Record of one vector.
+
+    ``store`` is a number in ``meta.json``'s list, ``clip`` a row of that store, ``start`` and ``length`` are frames of
+    the clip, which has ``frames`` of them. ``content`` is the hash of the clip's recording. Names are UTF-8.
+    """
+    numbers = ("store", "clip", "start", "length", "frames", "label", "subject", "camera")
+    return np.dtype([*((field, "<i8") for field in numbers), ("content", "<u8"), ("name", f"S{max(1, name_bytes)}")])
+
+
+@dataclass(frozen=True, eq=False)
+class MotionIndex:
+    """An index, open for questions.
+
+    Attributes:
+        path: its folder.
+        layout: joints that queries must have.
+        class_names: one a label.
+        meta: what ``meta.json`` holds.
+        vectors: (N, D) float32 of length 1 (or 0), memory-mapped.
+        rows: (N,) records of ``row_type``, memory-mapped; ascending by store, clip, start, length.
+    """
+
+    path: Path
+    layout: SkeletonLayout
+    class_names: tuple[str, ...]
+    meta: dict[str, Any]
+    vectors: np.ndarray
+    rows: np.ndarray
+
+    @classmethod
+    def open(cls, path: Path | str) -> MotionIndex:
+        """Open an index without reading its vectors; takes milliseconds.
+
+        Raises:
+            UserError: no index there, another format version, or damage.
+        """
+        path = Path(path)
+        meta = _read_meta(path / META)
+        try:
+            layout = parse_layout(meta["layout"], f"{path / META}: layout")
+            names, count, dim = tuple(meta["class_names"]), int(meta["rows"]), int(meta["dim"])
+            sizes = {str(file): int(size) for file, size in meta["sizes"].items()}
+            row = row_type(int(meta["name_bytes"]))
+            known = meta["kind"] == "flat" or (meta["kind"] in KINDS and meta["search"]["effort"] > 0)
+            told(meta["normalization"], f"{path / META}: normalization")
+            whole = known and {WEIGHTS, CARD} == set(meta["encoder"]) and {VECTORS, ROWS} <= set(sizes)
+            [(str(store["path"]), str(store["sha256"])) for store in meta["stores"]]
+            str(meta["readout"])
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise UserError(f"{path / META}: is damaged ({error!r}); build the index again with --overwrite") from error
+        if not whole:
+            raise UserError(f"{path / META}: is damaged; build the index again with --overwrite")
+        for file in (VECTORS, ROWS, *([APPROXIMATE] if meta["kind"] != "flat" else [])):
+            _check_size(path / file, sizes.get(file, -1))
+        vectors = _map(path / VECTORS, (count, dim), np.dtype("<f4"))
+        return cls(path, layout, names, meta, vectors, _map(path / ROWS, (count,), row))
+
+    def __len__(self) -> int:
+        """N, vectors."""
+        return len(self.vectors)
+
+    @property
+    def normalization(self) -> NormalizeConfig:
+        """What each clip and each window underwent."""
+        return told(self.meta["normalization"], str(self.path / META))
+
+    @property
+    def windows(self) -> bool:
+        """Whether long clips were cut."""
+        return bool(self.meta["windows"])
+
+    def name(self, row: int) -> str:
+        """Name of the clip that a row lies in."""
+        return bytes(self.rows["name"][row]).decode()
+
+    @cached_property
+    def encoder(self) -> SkeletonEncoder:
+        """The encoder that the index was built with, on the CPU, reading out as it did then.
+
+        Raises:
+            UserError: the folder's encoder is another one, or damaged.
+        """
+        self.check_encoder()
+        encoder, _ = load_encoder(self.path / ENCODER)
+        encoder.readout = self.meta["readout"]
+        return encoder
+
+    def check_encoder(self) -> None:
+        """Refuse an encoder other than the one the index was built with.
+
+        Raises:
+            UserError: the folder holds other weights or another card, or none.
+        """
+        folder = self.path / ENCODER
+        for file, sha256 in encoder_hashes(folder).items():
+            if sha256 != self.meta["encoder"][file]:
+                raise UserError(
+                    f"{folder / file}: is not what the index was built with; its vectors mean nothing to another "
+                    "encoder: build the index again with --overwrite"
+                )
+
+    @cached_property
+    def approximate(self) -> Approximate | None:
+        """The faster search; None where the index has none."""
+        if self.meta["kind"] == "flat":
+            return None
+        search = self.meta["search"]
+        return Approximate.read(self.path / APPROXIMATE, self.meta["kind"], search["effort"], search["fetch"])
+
+    def search(
+        self, joints: np.ndarray, k: int = 10, *, rows: np.ndarray | None = None, exact: bool = False
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The clips or windows nearest to a recording.
+
+        It is normalised as the indexed ones were, gaps filled; joints never tracked take their parents' places.
+
+        Args:
+            joints: (T, V, C), or (M, T, V, C) for several persons; metres, y up, NaN where not tracked.
+            k: how many.
+            rows: look only among these, such as ``ssl_skel.retrieval.search.select`` gives.
+            exact: leave the faster search aside.
+
+        Returns:
+            (k,) rows of the index and their cosines, nearest first.
+
+        Raises:
+            UserError: another layout, no frames, no tracked joint at all, or k below 1.
+        """
+        joints = np.asarray(joints)
+        clip = RawClip("query", joints[None] if joints.ndim == 3 else joints)
+        check_clip(clip, self.layout, Path("query"))
+        clips = store_of([normalize(clip.joints, self.layout, self.normalization)[0]], self.layout)
+        found, near = self.search_vectors(self.embed(clips), k, rows=rows, exact=exact)
+        return found[0], near[0]
+
+    def search_vectors(
+        self, vectors: np.ndarray, k: int = 10, *, rows: np.ndarray | None = None, exact: bool = False
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The rows nearest to vectors of this encoder.
+
+        Exact unless the index was built for a faster search; then a list may miss some, and end in -1. What ``rows``
+        leave over is always searched exactly. Rows of equal similarity come in order.
+
+        Args:
+            vectors: (Q, D), of any length.
+            k: how many, of more than there are: all.
+            rows: ascending; look only among these.
+            exact: leave the faster search aside.
+
+        Returns:
+            (Q, k) rows int64 and cosines float64, nearest first.
+
+        Raises:
+            UserError: vectors of another length, NaN in them, or k below 1.
+        """
+        vectors = np.asarray(vectors, np.float32)
+        if vectors.ndim != 2 or vectors.shape[1] != self.vectors.shape[1]:
+            raise UserError(f"{self.path}: takes query vectors (Q, {self.vectors.shape[1]}), got {vectors.shape}")
+        if not np.isfinite(vectors).all():
+            raise UserError(f"{self.path}: query vectors hold NaN or infinity; look at the recording they come from")
+        if k < 1:
+            raise UserError(f"k: counts neighbours from 1, got {k}")
+        k = min(k, len(self) if rows is None else len(rows))
+        if rows is None and not exact and self.approximate is not None:
+            return self.approximate.search(self.vectors, unit(vectors), k)
+        return search_exactly(self.vectors, unit(vectors), k, rows=rows)
+
+    def embed(self, clips: Store, rows: np.ndarray | None = None) -> np.ndarray:
+        """Vectors (Q, D) of whole clips that are normalised as the indexed ones were.
+
+        Raises:
+            UserError: the encoder is not the one the index was built with, or takes other coordinates.
+        """
+        if clips.channels != self.encoder.backbone.channels:
+            channels = self.encoder.backbone.channels
+            raise UserError(f"{clips.path}: has {clips.channels} coordinates a joint, the encoder takes {channels}")
+        with torch.inference_mode():
+            return extract_features(self.encoder, whole_clips(clips, rows, num_frames=self.encoder.backbone.num_frames))
+
+    def open_store(self, number: int, elsewhere: tuple[Path, ...] = ()) -> Store:
+        """The store that rows with this ``store`` number were made from.
+
+        Args:
+            number: in ``meta.json``'s list.
+            elsewhere: stores to try where it has been moved.
+
+        Raises:
+            UserError: it is not there any more, or has changed.
+        """
+        said = self.meta["stores"][number]
+        for path in (*elsewhere, Path(said["path"])):
+            if (path / META).is_file() and (store := Store.open(path)).sha256 == said["sha256"]:
+                return store
+        raise UserError(
+            f"{said['path']}: the clips of the index are not there any more, or have changed; name the store with "
+            "--store, or build the index again"
+        )
+
+    def joints(self, row: int, store: Store) -> np.ndarray:
+        """What a vector was made of, (M, T, V, C): a whole clip as stored, or a window normalised by itself."""
+        clip, start, length = (int(self.rows[field][row]) for field in ("clip", "start", "length"))
+        return cut(store, clip, start, length, self.normalization)
+
+
+def cut(store: Store, clip: int, start: int, length: int, how: NormalizeConfig) -> np.ndarray:
+    """A whole clip as it lies in the store, or a run of its frames normalised as if recorded alone, (M, T, V, C)."""
+    joints = store.clip(clip)
+    if length == joints.shape[1]:
+        return joints
+    return normalize(joints[:, start : start + length], store.layout, how)[0]
+
+
+def encoder_hashes(folder: Path) -> dict[str, str]:
+    """sha256 of an encoder's two files.
+
+    Raises:
+        UserError: one is missing.
+    """
+    found = {}
+    for file in (WEIGHTS, CARD):
+        try:
+            with (folder / file).open("rb") as stream:
+                found[file] = hashlib.file_digest(stream, "sha256").hexdigest()
+        except OSError as error:
+            raise UserError(f"{folder / file}: {error.strerror}; give a run with an encoder") from error
+    return found
+
+
+def _read_meta(file: Path) -> dict[str, Any]:
+    if not file.is_file():
+        raise UserError(f"{file.parent}: no index there; make it with ssl-skel index")
+    try:
+        meta = json.loads(file.read_bytes())
+        version, found = meta["format_version"], meta.get("format")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{file}: is damaged; build the index again with --overwrite") from error
+    if found != "motion index" or not isinstance(meta, Mapping):
+        raise UserError(f"{file.parent}: is no index; make one with ssl-skel index")
+    if version != FORMAT_VERSION:
+        raise UserError(
+            f"{file}: format_version: the index has {version}, this release reads {FORMAT_VERSION}; build it again"
+        )
+    return dict(meta)
+
+
+def _check_size(file: Path, size: int) -> None:
+    found = file.stat().st_size if file.is_file() else None
+    if found != size:
+        what = "is missing" if found is None else f"has {found} bytes, {size} were written"
+        raise UserError(f"{file}: {what}; build the index again with --overwrite")
+
+
+def _map(file: Path, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    try:
+        array = np.load(file, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise UserError(f"{file}: is damaged; build the index again with --overwrite") from error
+    if array.shape != shape or array.dtype != dtype:
+        raise UserError(f"{file}: is not what meta.json tells of; build the index again with --overwrite")
+    return array

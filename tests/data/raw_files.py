@@ -1,0 +1,198 @@
+"""Writers of raw files, made from the published descriptions of formats of which no sample is at hand."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+NTU_NAME = "S001C002P003R002A013"
+
+
+def walk(seed: int, frames: int, joints: int = 25, persons: int = 1) -> np.ndarray:
+    """People of fixed shape, taller than wide, who wander about: (M, T, V, 3) float32, no coordinate zero."""
+    rng = np.random.default_rng(seed)
+    body = rng.normal(size=(persons, 1, joints, 3)) * [0.15, 0.5, 0.1] + np.arange(1, persons + 1)[:, None, None, None]
+    path = 0.02 * rng.normal(size=(persons, frames, 1, 3)).cumsum(1)
+    return (body + path + 0.01 * rng.normal(size=(persons, frames, joints, 3)) + [0, 0, 3]).astype(np.float32)
+
+
+def ntu_text(frames: Sequence[Mapping[int, np.ndarray]]) -> str:
+    """A ``.skeleton`` file: for each frame the bodies seen, id -> joints (25, 3)."""
+    lines = [str(len(frames))]
+    for bodies in frames:
+        lines.append(str(len(bodies)))
+        for body, joints in bodies.items():
+            lines.append(f"{body} 0 1 1 1 1 0 0.02764709 0.05745083 2")
+            lines.append(str(len(joints)))
+            for x, y, z in joints.astype(np.float32).astype(str):
+                lines.append(
+                    f"{x} {y} {z} 277.419 191.8218 1036.233 519.1677 -0.2059419 0.05349901 0.9692109 -0.1239193 2"
+                )
+    return "\n".join(lines) + "\n"
+
+
+def ntu(folder: Path, name: str = NTU_NAME, joints: np.ndarray | None = None) -> Path:
+    """Persons (M, T, 25, 3) as bodies; NaN: not seen in that frame."""
+    joints = walk(0, 14) if joints is None else joints
+    frames = [
+        {72057594037931101 + m: person[t] for m, person in enumerate(joints) if np.isfinite(person[t]).all()}
+        for t in range(joints.shape[1])
+    ]
+    file = folder / f"{name}.skeleton"
+    file.write_text(ntu_text(frames), "ascii")
+    return file
+
+
+def ctrgcn(
+    folder: Path,
+    clips: Mapping[str, Sequence[tuple[np.ndarray, int]]] | None = None,
+    name: str = "NTU60_CS",
+    classes: int = 60,
+    **changes: Any,
+) -> Path:
+    """Centred, padded and flattened as CTR-GCN does: side -> (joints (M, T, 25, 3), label)."""
+    clips = clips or {"train": [(walk(0, 7), 3), (walk(1, 5, persons=2), 59)], "test": [(walk(2, 6), 0)]}
+    members: dict[str, np.ndarray] = {}
+    for side, rows in clips.items():
+        x, y = np.zeros((len(rows), 300, 2, 25, 3), np.float32), np.zeros((len(rows), classes), np.float32)
+        for row, (joints, label) in enumerate(rows):
+            first = np.flatnonzero(np.isfinite(joints[0]).all((1, 2)))[0]
+            centred = np.nan_to_num(joints - joints[0, first, 1])
+            x[row, : joints.shape[1], : len(joints)] = centred.swapaxes(0, 1)
+            y[row, label] = 1
+        members |= {f"x_{side}": x.reshape(len(rows), 300, 150), f"y_{side}": y}
+    np.savez_compressed(folder / f"{name}.npz", **(members | changes))
+    return folder / f"{name}.npz"
+
+
+def pyskl(
+    folder: Path,
+    clips: Sequence[Mapping[str, Any]] | None = None,
+    split: Mapping[str, Any] | None = None,
+    protocol: int = 4,
+) -> Path:
+    """An annotation file; a clip is its name, label and joints, and whatever else is given."""
+    clips = clips or [{"frame_dir": NTU_NAME, "label": 12, "keypoint": walk(0, 14)}]
+    annotations = [{"total_frames": 14} | dict(clip) for clip in clips]
+    data = {"split": dict(split or {}), "annotations": annotations}
+    file = folder / "anno.pkl"
+    file.write_bytes(pickle.dumps(data, protocol))
+    return file
+
+
+def stgcn(
+    folder: Path,
+    clips: Mapping[str, Sequence[tuple[str, int, np.ndarray]]] | None = None,
+    form: str = "{}_data.npy",
+    frames: int = 20,
+) -> Path:
+    """Side -> (name, label, joints (M, T, V, C)), padded with zeros to two persons. Gives the training array."""
+    clips = clips or {"train": [(NTU_NAME, 12, walk(0, 14))], "val": [("S001C001P003R002A060", 59, walk(1, 9))]}
+    for side, rows in clips.items():
+        joints, channels = rows[0][2].shape[2:]
+        data = np.zeros((len(rows), channels, frames, joints, 2), np.float32)
+        for row, (_, _, clip) in enumerate(rows):
+            data[row, :, : clip.shape[1], :, : len(clip)] = np.nan_to_num(clip).transpose(3, 1, 2, 0)
+        np.save(folder / form.format(side), data)
+        labels = ([f"{name}.skeleton" for name, _, _ in rows], [label for _, label, _ in rows])
+        (folder / f"{side}_label.pkl").write_bytes(pickle.dumps(labels))
+    return folder / form.format("train")
+
+
+def mediapipe(
+    folder: Path, name: str = "wave/clip01", joints: np.ndarray | None = None, key: str = "pose_world_landmarks"
+) -> Path:
+    """Persons (M, T, 33, 3) as MediaPipe has them, y down; NaN: not found. One person is written without a list."""
+    joints = walk(0, 5, 33) if joints is None else joints
+    frames = []
+    for t in range(joints.shape[1]):
+        people = [
+            [{"x": x, "y": y, "z": z, "visibility": 0.9} for x, y, z in person[t].tolist()]
+            for person in joints
+            if np.isfinite(person[t]).all()
+        ]
+        frames.append({key: people[0] if len(joints) == 1 and people else people})
+    file = folder / f"{name}.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps({"frames": frames}), "utf-8")
+    return file
+
+
+def openpose(folder: Path, name: str = "wave/clip01", joints: np.ndarray | None = None) -> Path:
+    """Persons (M, T, V, 2) in pixels; NaN: joint not found, or nobody. Gives the first frame's file."""
+    joints = 1000 + 100 * walk(0, 3, 25)[..., :2] if joints is None else joints
+    target = folder / name
+    target.mkdir(parents=True, exist_ok=True)
+    files = [target / f"clip_{t:012}_keypoints.json" for t in range(joints.shape[1])]
+    for t, file in enumerate(files):
+        people = []
+        for person in joints[:, t]:
+            known = np.isfinite(person).all(-1, keepdims=True)
+            if known.any():
+                triples = np.concatenate([np.where(known, person, 0), 0.8 * known], -1)
+                people.append({"person_id": [-1], "pose_keypoints_2d": triples.ravel().tolist()})
+        file.write_text(json.dumps({"version": 1.3, "people": people}), "utf-8")
+    return files[0]
+
+
+def text(file: Path, rows: Any, gap: str = " ") -> Path:
+    """Rows of numbers as text."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("".join(gap.join(f"{number:.7g}" for number in row) + "\n" for row in rows), "ascii")
+    return file
+
+
+def msr_action3d(folder: Path, name: str = "a08_s03_e02_skeleton3D", joints: np.ndarray | None = None) -> Path:
+    """Joints (T, 20, 3) in the published order."""
+    joints = walk(0, 4, 20)[0] if joints is None else joints
+    rows = np.concatenate([joints, np.ones_like(joints[..., :1])], -1).reshape(-1, 4)
+    return text(folder / f"{name}.txt", rows)
+
+
+def utkinect(
+    folder: Path, joints: np.ndarray | None = None, labels: str = "s01_e02\nwalk: 252 255\npush: NaN NaN\n"
+) -> Path:
+    """A session of frames (T, 20, 3) that are numbered from 250 on."""
+    joints = walk(0, 10, 20)[0] if joints is None else joints
+    (folder / "actionLabel.txt").write_bytes(labels.encode())
+    rows = [[250 + t, *frame.ravel()] for t, frame in enumerate(joints)]
+    return text(folder / "joints" / "joints_s01_e02.txt", rows)
+
+
+def florence3d(folder: Path, clips: Sequence[tuple[int, int, int, np.ndarray]] | None = None) -> Path:
+    """(video, actor, category, joints (T, 15, 3) with z up)."""
+    clips = clips or [(1, 1, 9, walk(0, 4, 15)[0]), (2, 2, 1, walk(1, 3, 15)[0])]
+    rows = [[*told, *frame.ravel()] for *told, joints in clips for frame in joints]
+    return text(folder / "Florence_dataset_WorldCoordinates.txt", rows)
+
+
+def pku_mmd(
+    folder: Path,
+    name: str = "0002-L",
+    joints: np.ndarray | None = None,
+    labels: Sequence[Sequence[int]] = ((5, 2, 6, 1),),
+) -> Path:
+    """A video (2, T, 25, 3), NaN: nobody; and rows of class, first frame, end, confidence."""
+    joints = walk(0, 9, persons=2) if joints is None else joints
+    text(folder / "label" / f"{name}.txt", labels, ",")
+    rows = np.nan_to_num(joints).swapaxes(0, 1).reshape(joints.shape[1], -1)
+    return text(folder / "skeleton" / f"{name}.txt", rows)
+
+
+def kinetics(folder: Path, name: str = "kinetics_train/clip", joints: np.ndarray | None = None, **changes: Any) -> Path:
+    """Persons (M, T, 18, 2) in 0..1; NaN: not found."""
+    joints = 0.5 + 0.1 * walk(0, 4, 18)[..., :2] if joints is None else joints
+    frames = []
+    for t in range(joints.shape[1]):
+        people = [np.nan_to_num(person[t]) for person in joints if np.isfinite(person[t]).any()]
+        skeletons = [{"pose": p.ravel().tolist(), "score": (0.7 * (p != 0).any(-1)).tolist()} for p in people]
+        frames.append({"frame_index": t + 1, "skeleton": skeletons})
+    file = folder / f"{name}.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps({"data": frames, "label": "abseiling", "label_index": 0} | changes), "utf-8")
+    return file

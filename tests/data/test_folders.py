@@ -1,0 +1,226 @@
+"""A user's own recordings: class folders, persons followed by place, MediaPipe's and OpenPose's JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import raw_files
+from raw_files import walk
+
+from ssl_skel.data.convert import convert, describe, open_reader
+from ssl_skel.data.normalize import NormalizeConfig
+from ssl_skel.data.readers.base import RawClip, check_clip
+from ssl_skel.data.readers.folders import follow
+from ssl_skel.errors import UserError
+
+
+def read(format: str, source: Path, *options: str, layout: str | None = None) -> list[RawClip]:
+    reader = open_reader(format, source, layout, options)
+    clips = []
+    for file in reader.files():
+        for clip in reader.read(file):
+            check_clip(clip, reader.layout, file)
+            clips.append(clip)
+    return clips
+
+
+# Persons followed by place
+
+
+def test_persons_keep_their_place_whatever_their_order() -> None:
+    joints = walk(0, 12, 9, persons=3)
+    rng = np.random.default_rng(0)
+    found = follow([joints[rng.permutation(3), t] for t in range(12)], 3)
+    first = [int(np.flatnonzero((joints[:, 0] == person[0]).all((1, 2)))[0]) for person in found]
+    np.testing.assert_array_equal(found, joints[first])
+
+
+def test_who_is_gone_for_a_while_comes_back_and_who_is_seen_little_is_left_out() -> None:
+    joints = walk(1, 10, 5, persons=3)
+    frames = [joints[:2, t] if t != 4 else joints[:1, t] for t in range(10)]
+    frames[7] = joints[:, 7]
+    found = follow(frames, 2)
+    expected = joints[:2].copy()
+    expected[1, 4] = np.nan
+    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(follow(frames, 1), expected[:1])
+
+
+def test_the_nearest_pair_is_matched_first() -> None:
+    """Of two persons found near one place, the nearer takes it, though the other comes first."""
+    before = np.array([[[0.0, 0]], [[10, 0]]])
+    after = np.array([[[1.0, 0]], [[0.1, 0]]])
+    found = follow([before, after], 2)
+    np.testing.assert_allclose(found[:, 1, 0, 0], [0.1, 1.0], rtol=1e-6)
+
+
+def test_nobody_and_bodies_without_a_common_joint() -> None:
+    assert np.isnan(follow([np.zeros((0, 4, 3))] * 3, 2)).all()
+    assert follow([np.full((2, 4, 3), np.nan)], 2).shape == (1, 1, 4, 3)
+    one, other = np.full((2, 1, 4, 2), np.nan)
+    one[0, 0], other[0, 1] = 1, 2
+    assert follow([one, other], 2).shape == (1, 2, 4, 2)
+
+
+# MediaPipe
+
+
+@pytest.mark.parametrize("key", ["pose_world_landmarks", "worldLandmarks"])
+def test_mediapipe_numbers(key: str, tmp_path: Path) -> None:
+    joints = walk(0, 6, 33)
+    joints[0, 2] = np.nan
+    raw_files.mediapipe(tmp_path, "wave/s03_c2", joints, key)
+    raw_files.mediapipe(tmp_path, "bow/s04_c1", walk(1, 4, 33, persons=2), key)
+    reader = open_reader("mediapipe", tmp_path, None, ["names=s(?P<subject>[0-9]+)_c(?P<camera>[0-9]+)"])
+    assert reader.class_names == ("bow", "wave")
+    assert reader.splits == {"xsub": {"train": {"subject": [3]}, "test": {"subject": [4]}}}
+    bow, wave = read("mediapipe", tmp_path, "names=s(?P<subject>[0-9]+)_c(?P<camera>[0-9]+)")
+    np.testing.assert_array_equal(wave.joints, joints * np.array([-1, -1, 1], np.float32))
+    assert (wave.name, wave.label, wave.subject, wave.camera) == ("wave_s03_c2", 1, 3, 2)
+    assert (bow.joints.shape, bow.label) == ((2, 4, 33, 3), 0)
+
+
+def test_mediapipe_of_other_forms(tmp_path: Path) -> None:
+    joints = walk(0, 3, 33)[0]
+    frames = [
+        {"pose_world_landmarks": [[*place, 0.1 if v == 5 else 1] for v, place in enumerate(t)]} for t in joints.tolist()
+    ]
+    (tmp_path / "a.json").write_bytes(b"\xef\xbb\xbf" + json.dumps([*frames, {"pose_world_landmarks": None}]).encode())
+    (clip,) = read("mediapipe", tmp_path / "a.json")
+    np.testing.assert_allclose(clip.joints[0, :3, :, 2], joints[..., 2])
+    assert np.isnan(clip.joints[0, 3]).all()
+    assert (clip.name, clip.label) == ("a", -1)
+    (clip,) = read("mediapipe", tmp_path, "min_score=0.5")
+    assert np.isnan(clip.joints[0, :3, 5]).all()
+    assert np.isfinite(clip.joints[0, :3, 6]).all()
+    assert open_reader("mediapipe", tmp_path).class_names == ()
+
+
+def write_json(folder: Path, thing: Any) -> Path:
+    (folder / "clip.json").write_text(json.dumps(thing), "utf-8")
+    return folder / "clip.json"
+
+
+def one_frame(landmarks: Any) -> list[Any]:
+    return [{"pose_world_landmarks": landmarks}]
+
+
+POINT = {"x": 0.1, "y": 0.2, "z": 0.3}
+MEDIAPIPE_DAMAGE: dict[str, tuple[Any, str]] = {
+    "no frames": ({"frames": []}, "frames: missing or empty"),
+    "a number": (7, "frames: missing or empty"),
+    "frame": ([3], "frame 0: is no mapping"),
+    "image landmarks": ([{"pose_landmarks": []}], "frame 0: has none of pose_world_landmarks"),
+    "joints": (one_frame([POINT] * 32), "frame 0: pose_world_landmarks: is no list of 33"),
+    "persons": (one_frame([[POINT] * 33, [POINT]]), "is no list of 33 landmarks"),
+    "text": (one_frame("abc"), "is no list of 33 landmarks"),
+    "no z": (one_frame([{"x": 1, "y": 2}] * 33), "holds a landmark without numbers x, y and z"),
+    "words": (one_frame([POINT | {"x": "a"}] * 33), "holds a landmark without numbers"),
+    "nothing": (one_frame([POINT | {"x": None}] * 33), "holds a landmark without numbers"),
+    "short": (one_frame([[1.0, 2.0]] * 33), "holds a landmark without numbers"),
+    "nobody": (one_frame([]), "has no tracked joint"),
+}
+
+
+@pytest.mark.parametrize("damage", MEDIAPIPE_DAMAGE)
+def test_mediapipe_damage_is_named(damage: str, tmp_path: Path) -> None:
+    data, message = MEDIAPIPE_DAMAGE[damage]
+    file = write_json(tmp_path, data)
+    with pytest.raises(UserError) as told:
+        read("mediapipe", tmp_path)
+    assert str(told.value).startswith(f"{file}: ")
+    assert message in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("names='s('", "names: is no regular expression"),
+        ("names='(?P<person>.)'", "names: has groups other than subject"),
+        ("persons=0", "persons: input should be greater than or equal to 1"),
+        ("score=keep", "score: unknown key; did you mean 'min_score'"),
+    ],
+)
+def test_options_are_checked(option: str, message: str, tmp_path: Path) -> None:
+    raw_files.mediapipe(tmp_path)
+    with pytest.raises(UserError, match="mediapipe: ") as told:
+        open_reader("mediapipe", tmp_path, None, [option])
+    assert message in str(told.value)
+
+
+# OpenPose
+
+
+def test_openpose_numbers(tmp_path: Path) -> None:
+    joints = 1000 + 100 * walk(0, 4, 25)[..., :2].astype(np.float64)
+    joints[0, 1, 7] = np.nan
+    raw_files.openpose(tmp_path, "wave/one", joints)
+    raw_files.openpose(tmp_path, "bow/two", joints[:, :1])
+    two, one = read("openpose", tmp_path, "height=500")
+    np.testing.assert_allclose(one.joints, -joints / 500, rtol=1e-6)
+    assert (one.name, one.label, two.name, two.label) == ("wave_one", 1, "bow_two", 0)
+    (alone,) = read("openpose", tmp_path / "wave" / "one")
+    assert (alone.name, alone.label) == ("one", -1)
+    with pytest.raises(UserError, match="has no tracked joint"):
+        read("openpose", tmp_path, "min_score=0.9")
+
+
+@pytest.mark.parametrize(("joints", "layout"), [(18, "openpose18"), (25, "openpose25")])
+def test_openpose_joints_tell_the_layout(joints: int, layout: str, tmp_path: Path) -> None:
+    places = 1000 + walk(0, 3, joints)[..., :2]
+    places[0, 0] = np.nan  # nobody in the first frame
+    raw_files.openpose(tmp_path, "wave/one", places)
+    assert open_reader("openpose", tmp_path).layout.name == layout
+    assert read("openpose", tmp_path)[0].joints.shape == (1, 3, joints, 2)
+
+
+def test_openpose_of_other_joints(tmp_path: Path) -> None:
+    file = raw_files.openpose(tmp_path, "wave/one", 1000 + walk(0, 3, 17)[..., :2])
+    with pytest.raises(UserError, match="pose_keypoints_2d: has 51 numbers; give --layout"):
+        read("openpose", tmp_path)
+    assert read("openpose", tmp_path, layout="coco17")[0].joints.shape == (1, 3, 17, 2)
+    with pytest.raises(UserError) as told:
+        read("openpose", tmp_path, layout="halpe26")
+    assert str(told.value).startswith(f"{file}: pose_keypoints_2d: is no list of 78 numbers")
+
+
+OPENPOSE_DAMAGE: dict[str, tuple[str, str]] = {
+    "no JSON": ("{", "is damaged: no JSON"),
+    "no people": ("{}", "people: missing"),
+    "a list": ("[]", "people: missing"),
+    "no keypoints": ('{"people": [{}]}', "one has no list pose_keypoints_2d"),
+    "words": ('{"people": [{"pose_keypoints_2d": ["a", "b", "c"]}]}', "is no list of 75 numbers"),
+    "fewer": ('{"people": [{"pose_keypoints_2d": [1, 2, 3]}]}', "is no list of 75 numbers"),
+}
+
+
+@pytest.mark.parametrize("damage", OPENPOSE_DAMAGE)
+def test_openpose_damage_is_named(damage: str, tmp_path: Path) -> None:
+    text, message = OPENPOSE_DAMAGE[damage]
+    first = raw_files.openpose(tmp_path)
+    second = sorted(first.parent.iterdir())[1]
+    second.write_text(text)
+    with pytest.raises(UserError) as told:
+        read("openpose", tmp_path)
+    assert str(told.value).startswith(f"{second}: ")
+    assert message in str(told.value)
+
+
+# All the way
+
+
+@pytest.mark.parametrize(("format", "write"), [("mediapipe", raw_files.mediapipe), ("openpose", raw_files.openpose)])
+def test_recordings_become_a_store(format: str, write: Callable[..., Path], tmp_path: Path) -> None:
+    for name in ("wave/s1", "wave/s2", "bow/s1", "bow/s2"):
+        write(tmp_path / "mine", name)
+    options = ["names=s(?P<subject>[0-9]+)"]
+    convert(format, tmp_path / "mine", tmp_path / "store", normalize=NormalizeConfig(), options=options, progress=False)
+    facts = describe(tmp_path / "store")
+    assert (facts["clips"], facts["classes"]) == (4, 2)
+    assert facts["splits"]["xsub"] == {"train": 2, "test": 2, "test_clean": 0}
+    assert facts["provenance"]["options"]["names"] == "s(?P<subject>[0-9]+)"

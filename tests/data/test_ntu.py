@@ -1,0 +1,508 @@
+"""NTU RGB+D in its three forms: raw, CTR-GCN's npz, PYSKL's pickle; numbers, bodies, damage, and one store from all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import raw_files
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from raw_files import NTU_NAME, ntu_text, walk
+
+from ssl_skel.data.convert import convert, describe, open_reader
+from ssl_skel.data.normalize import NormalizeConfig
+from ssl_skel.data.readers.base import RawClip, check_clip
+from ssl_skel.data.readers.ntu_facts import CLASS_NAMES, SPLITS_60, SPLITS_120
+from ssl_skel.data.store import Store
+from ssl_skel.errors import UserError
+
+
+def read(format: str, source: Path, *options: str, layout: str | None = None) -> list[RawClip]:
+    reader = open_reader(format, source, layout, options)
+    clips = []
+    for file in reader.files():
+        for clip in reader.read(file):
+            check_clip(clip, reader.layout, file)
+            clips.append(clip)
+    return clips
+
+
+def write(folder: Path, frames: list[dict[int, np.ndarray]], name: str = NTU_NAME) -> Path:
+    file = folder / f"{name}.skeleton"
+    file.write_text(ntu_text(frames), "ascii")
+    return file
+
+
+def people(seed: int, *tracks: tuple[int, int]) -> tuple[list[dict[int, np.ndarray]], list[np.ndarray]]:
+    """Bodies 100, 101, ... each seen from one frame to before another; and their joints."""
+    joints = [walk(seed + i, stop - start)[0] for i, (start, stop) in enumerate(tracks)]
+    frames: list[dict[int, np.ndarray]] = [{} for _ in range(max(stop for _, stop in tracks))]
+    for body, ((start, stop), track) in enumerate(zip(tracks, joints, strict=True)):
+        for t in range(start, stop):
+            frames[t][100 + body] = track[t - start]
+    return frames, joints
+
+
+# Facts
+
+
+def test_published_lists() -> None:
+    assert (len(CLASS_NAMES), len(set(CLASS_NAMES))) == (120, 120)
+    assert (CLASS_NAMES[0], CLASS_NAMES[59], CLASS_NAMES[119]) == (
+        "drink water",
+        "walking apart",
+        "rock-paper-scissors",
+    )
+    for splits, subjects, half in ((SPLITS_60, 40, 20), (SPLITS_120, 106, 53)):
+        xsub = splits["xsub"]
+        assert len(xsub["train"]["subject"]) == half
+        assert sorted(xsub["train"]["subject"] + xsub["test"]["subject"]) == list(range(1, subjects + 1))
+    assert sorted(SPLITS_120["xset"]["train"]["setup"] + SPLITS_120["xset"]["test"]["setup"]) == list(range(1, 33))
+
+
+def test_ntu_60_and_120_are_told_apart(tmp_path: Path) -> None:
+    raw_files.ntu(tmp_path, "S001C002P003R002A013")
+    reader = open_reader("ntu", tmp_path)
+    assert (len(reader.class_names), reader.splits) == (60, SPLITS_60)
+    raw_files.ntu(tmp_path, "S018C001P008R001A061")
+    reader = open_reader("ntu", tmp_path)
+    assert (len(reader.class_names), reader.splits) == (120, SPLITS_120)
+
+
+# Raw files
+
+
+def test_raw_numbers(tmp_path: Path) -> None:
+    joints = walk(3, 20)
+    raw_files.ntu(tmp_path, joints=joints)
+    (clip,) = read("ntu", tmp_path)
+    np.testing.assert_array_equal(clip.joints, joints)
+    assert clip.joints.dtype == np.float32
+    assert (clip.name, clip.label, clip.subject, clip.camera, clip.setup, clip.replication) == (
+        NTU_NAME,
+        12,
+        3,
+        2,
+        1,
+        2,
+    )
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: text.replace("\n", "\r\n"),
+        lambda text: "\ufeff" + text,
+        lambda text: text.rstrip("\n"),
+        lambda text: text.replace(" ", "  ") + "\n\n",
+    ],
+)
+def test_line_ends_marks_and_blanks_do_not_matter(change: Callable[[str], str], tmp_path: Path) -> None:
+    joints = walk(0, 3)
+    file = raw_files.ntu(tmp_path, joints=joints)
+    file.write_bytes(change(file.read_text("ascii")).encode())
+    np.testing.assert_array_equal(read("ntu", tmp_path)[0].joints, joints)
+
+
+def test_exponents_and_missing_numbers(tmp_path: Path) -> None:
+    joints = walk(0, 2)
+    joints[0, 0, 4] = [1e-9, -2.5e-7, 3e4]
+    file = raw_files.ntu(tmp_path, joints=joints)
+    file.write_text(file.read_text("ascii").replace(str(joints[0, 1, 7, 0]), "nan"), "ascii")
+    found = read("ntu", tmp_path)[0].joints
+    joints[0, 1, 7, 0] = np.nan
+    np.testing.assert_array_equal(found, joints)
+
+
+def test_one_frame(tmp_path: Path) -> None:
+    raw_files.ntu(tmp_path, joints=walk(0, 1))
+    assert read("ntu", tmp_path)[0].joints.shape == (1, 1, 25, 3)
+
+
+def test_frames_without_anybody_do_not_count(tmp_path: Path) -> None:
+    joints = walk(0, 15)[0]
+    write(tmp_path, [{}, *({7: frame} for frame in joints[:5]), {}, {}, *({7: frame} for frame in joints[5:]), {}])
+    np.testing.assert_array_equal(read("ntu", tmp_path)[0].joints, joints[None])
+
+
+def test_ids_differ_in_their_last_digit(tmp_path: Path) -> None:
+    a, b = walk(0, 15)[0], walk(1, 15)[0]
+    write(tmp_path, [{72057594037931101: x, 72057594037931102: y} for x, y in zip(a, b, strict=True)])
+    assert read("ntu", tmp_path)[0].joints.shape == (2, 15, 25, 3)
+
+
+def test_who_moves_most_is_first(tmp_path: Path) -> None:
+    calm, lively = walk(0, 20)[0], walk(1, 20)[0]
+    lively = lively + np.linspace(0, 3, 20, dtype=np.float32)[:, None, None]
+    write(tmp_path, [{5: x, 6: y} for x, y in zip(calm, lively, strict=True)])
+    np.testing.assert_array_equal(read("ntu", tmp_path)[0].joints, np.stack([lively, calm]))
+
+
+def test_short_tracks_are_noise_but_one_stays(tmp_path: Path) -> None:
+    frames, joints = people(0, (0, 20), (3, 14))  # 11 frames
+    write(tmp_path, frames)
+    np.testing.assert_array_equal(read("ntu", tmp_path)[0].joints, joints[0][None])
+    frames, joints = people(0, (0, 20), (3, 15))
+    write(tmp_path, frames)
+    assert read("ntu", tmp_path)[0].joints.shape[0] == 2
+    frames, joints = people(0, (0, 5), (0, 7))
+    write(tmp_path, frames)
+    np.testing.assert_array_equal(read("ntu", tmp_path)[0].joints, joints[1][None])
+
+
+def test_wide_tracks_are_noise(tmp_path: Path) -> None:
+    person, thing = walk(0, 20)[0], walk(1, 20)[0]
+    thing[:14] = thing[:14, :, [1, 0, 2]] * [3, 1, 1]  # 14 of 20 frames lie: 0.70
+    write(tmp_path, [{5: x, 6: y} for x, y in zip(person, thing, strict=True)])
+    np.testing.assert_array_equal(read("ntu", tmp_path)[0].joints, person[None])
+    thing[13] = walk(1, 20)[0][13]  # 0.65
+    write(tmp_path, [{5: x, 6: y} for x, y in zip(person, thing, strict=True)])
+    assert len(read("ntu", tmp_path)[0].joints) == 2
+
+
+def test_ids_that_change_make_one_person(tmp_path: Path) -> None:
+    """A body that ends where another begins is the same person under a new id."""
+    frames, joints = people(0, (0, 15), (15, 35))
+    write(tmp_path, frames)
+    np.testing.assert_array_equal(read("ntu", tmp_path)[0].joints, np.concatenate(joints)[None])
+
+
+def test_of_three_bodies_two_stay_unless_all_are_wanted(tmp_path: Path) -> None:
+    frames, joints = people(0, (0, 20), (0, 20), (5, 20))
+    write(tmp_path, frames)
+    assert read("ntu", tmp_path)[0].joints.shape == (2, 20, 25, 3)
+    every = read("ntu", tmp_path, "denoise=false")[0].joints
+    assert every.shape == (3, 20, 25, 3)
+    np.testing.assert_array_equal(every[2, 5:], joints[2])
+    assert np.isnan(every[2, :5]).all()
+
+
+def naive(frames: list[dict[int, np.ndarray]]) -> np.ndarray:
+    """CTR-GCN's three scripts, told with loops; for bodies that are never lost on the way."""
+    tracks: dict[int, list[tuple[int, np.ndarray]]] = {}
+    frames = [frame for frame in frames if frame]
+    for t, frame in enumerate(frames):
+        for body, joints in frame.items():
+            tracks.setdefault(body, []).append((t, joints.astype(np.float64)))
+
+    def motion(joints: list[np.ndarray]) -> float:
+        points = np.concatenate(joints)
+        return sum(np.var(points[:, axis]) for axis in range(3))
+
+    motions = {body: motion([joints for _, joints in track]) for body, track in tracks.items()}
+    if len(tracks) > 1:
+        for body in [body for body, track in tracks.items() if len(track) <= 11]:
+            del tracks[body]
+        for body in list(tracks):
+            if len(tracks) == 1:
+                break
+            good = [j for _, j in tracks[body] if np.ptp(j[:, 0]) <= 0.8 * np.ptp(j[:, 1])]
+            noise = len(tracks[body]) - len(good)
+            if noise and noise / len(tracks[body]) >= 0.69754:
+                del tracks[body]
+            elif noise:
+                motions[body] = min(motions[body], motion(good))
+    order = sorted(tracks, key=lambda body: motions[body], reverse=True)
+    result = np.full((2, len(frames), 25, 3), np.nan, np.float32)
+    start1, end1 = tracks[order[0]][0][0], tracks[order[0]][-1][0]
+    start2, end2 = 0, 0
+    for t, joints in tracks[order[0]]:
+        result[0, t] = joints
+    for body in order[1:]:
+        start, end = tracks[body][0][0], tracks[body][-1][0]
+        if min(end1, end) - max(start1, start) <= 0:
+            actor, start1, end1 = 0, min(start, start1), max(end, end1)
+        elif min(end2, end) - max(start2, start) <= 0:
+            actor, start2, end2 = 1, min(start, start2), max(end, end2)
+        else:
+            continue
+        for t, joints in tracks[body]:
+            result[actor, t] = joints
+    return result if np.isfinite(result[1]).any() else result[:1]
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    spans=st.lists(st.tuples(st.integers(0, 30), st.integers(12, 40)), min_size=1, max_size=4),
+    wide=st.lists(st.integers(0, 40), min_size=4, max_size=4),
+    seed=st.integers(0, 99),
+)
+def test_bodies_are_joined_as_published(
+    spans: list[tuple[int, int]], wide: list[int], seed: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    frames, _ = people(seed, *((start, start + length) for start, length in spans))
+    for body, (start, length) in enumerate(spans):
+        for t in range(start, start + min(length, wide[body])):
+            frames[t][100 + body] = frames[t][100 + body] * np.array([9, 1, 1], np.float32)
+    folder = tmp_path_factory.mktemp("ntu")
+    write(folder, frames)
+    np.testing.assert_array_equal(read("ntu", folder)[0].joints, naive(frames))
+
+
+def test_published_missing_lists_are_left_out(tmp_path: Path) -> None:
+    for name in ("S001C002P003R002A013", "S001C002P005R002A008", "S001C002P005R002A009"):
+        raw_files.ntu(tmp_path, name)
+    missing = tmp_path / "missing.txt"
+    missing.write_text(
+        "The following samples are incomplete:\r\nS001C002P005R002A008\r\nS001C002P005R002A009.skeleton\n"
+    )
+    assert [clip.name for clip in read("ntu", tmp_path, f"missing={missing}")] == [NTU_NAME]
+    assert len(read("ntu", tmp_path)) == 3
+    missing.write_text(" ".join(file.stem for file in tmp_path.glob("*.skeleton")))
+    with pytest.raises(UserError, match="names all recordings"):
+        open_reader("ntu", tmp_path, None, [f"missing={missing}"])
+    with pytest.raises(UserError, match=r"missing: .*none\.txt: cannot be read: No such file"):
+        open_reader("ntu", tmp_path, None, [f"missing={tmp_path / 'none.txt'}"])
+
+
+def edited(folder: Path, *edits: tuple[int, str]) -> Path:
+    """A file of two frames with some lines (counted from 1) replaced."""
+    file = raw_files.ntu(folder, joints=walk(0, 2))
+    lines = file.read_text("ascii").split("\n")
+    for number, text in edits:
+        lines[number - 1] = text
+    file.write_text("\n".join(lines), "utf-8")
+    return file
+
+
+def filled(folder: Path, data: bytes) -> Path:
+    file = folder / f"{NTU_NAME}.skeleton"
+    file.write_bytes(data)
+    return file
+
+
+RAW_DAMAGE: dict[str, tuple[Callable[[Path], Path], str]] = {
+    "name": (lambda f: raw_files.ntu(f, "clip7"), "expected one like S001C002P003R002A013.skeleton"),
+    "action": (lambda f: raw_files.ntu(f, "S001C001P001R001A121"), "no action from 1 to 120"),
+    "empty": (lambda f: filled(f, b""), "the file ends too early, after line 0"),
+    "no frames": (lambda f: filled(f, b"0\n"), "shows nobody in any frame"),
+    "no bodies": (lambda f: filled(f, b"2\n0\n0\n"), "shows nobody in any frame"),
+    "fewer frames": (lambda f: filled(f, b"3\n0\n0\n"), "the file ends too early, after line 3"),
+    "more frames": (lambda f: edited(f, (1, "1")), "line 30: more follows than the 1 frames that line 1 tells of"),
+    "frames": (lambda f: edited(f, (1, "two")), "line 1: the number of frames is 'two'"),
+    "negative": (lambda f: edited(f, (1, "-1")), "line 1: the number of frames is '-1'"),
+    "bodies": (lambda f: edited(f, (2, "7")), "line 2: the number of bodies is '7'"),
+    "joints": (lambda f: edited(f, (4, "20")), "line 4: the number of joints must be 25"),
+    "two numbers": (lambda f: edited(f, (5, "0.5 0.5")), "line 5: has fewer than three numbers"),
+    "last line": (lambda f: edited(f, (57, "0.5 0.5 0.5 2")), "the file ends too early, in line 57"),
+    "text": (lambda f: edited(f, (5, "a" + " 0" * 11)), "could not convert"),
+    "not ASCII": (lambda f: edited(f, (5, "ä" + " 0" * 11)), "could not convert"),
+    "zeros": (lambda f: raw_files.ntu(f, joints=np.zeros((1, 3, 25, 3), np.float32)), "has no tracked joint"),
+    "binary": (lambda f: filled(f, bytes(range(256)) * 40), "is damaged"),
+}
+
+
+@pytest.mark.parametrize("damage", RAW_DAMAGE)
+def test_raw_damage_is_named(damage: str, tmp_path: Path) -> None:
+    make, message = RAW_DAMAGE[damage]
+    file = make(tmp_path)
+    with pytest.raises(UserError) as told:
+        read("ntu", tmp_path)
+    assert str(told.value).startswith(f"{file}: ")
+    assert message in str(told.value)
+    assert "\n" not in str(told.value)
+
+
+# CTR-GCN's npz
+
+
+def test_npz_numbers(tmp_path: Path) -> None:
+    one, two = walk(0, 7), walk(1, 9, persons=2)
+    two[1, :3] = two[1, 6:] = np.nan
+    raw_files.ctrgcn(tmp_path, {"train": [(one, 3), (two, 59)], "test": [(one[:, :1], 0)]})
+    first, second, third = read("ctrgcn", tmp_path)
+    np.testing.assert_array_equal(first.joints, one - one[0, 0, 1])
+    np.testing.assert_array_equal(second.joints, two - two[0, 0, 1])
+    assert third.joints.shape == (1, 1, 25, 3)
+    assert [clip.name for clip in (first, second, third)] == ["train_000000", "train_000001", "test_000000"]
+    assert [clip.label for clip in (first, second, third)] == [3, 59, 0]
+
+
+@pytest.mark.parametrize(
+    ("name", "classes", "split", "first"),
+    [
+        ("NTU60_CS", 60, "xsub", "drink water"),
+        ("NTU60_XView", 60, "xview", "drink water"),
+        ("NTU120_CSet", 120, "xset", "drink water"),
+        ("PKUMMD", 61, "given", "0"),
+    ],
+)
+def test_npz_names_tell_the_split(name: str, classes: int, split: str, first: str, tmp_path: Path) -> None:
+    file = raw_files.ctrgcn(tmp_path, name=name, classes=classes)
+    reader = open_reader("ctrgcn", file)
+    names = {"train": {"name": ["train_000000", "train_000001"]}, "test": {"name": ["test_000000"]}}
+    assert reader.splits == {split: names}
+    assert (len(reader.class_names), reader.class_names[0]) == (classes, first)
+
+
+def twice(folder: Path) -> Path:
+    raw_files.ctrgcn(folder, name="b")
+    raw_files.ctrgcn(folder, name="a")
+    return folder
+
+
+ROWS = np.eye(60, dtype=np.float32)
+NPZ_DAMAGE: dict[str, tuple[Callable[[Path], Path], str]] = {
+    "two files": (twice, "holds 2 .npz files; give one of them, such as a.npz"),
+    "joints": (lambda f: raw_files.ctrgcn(f, x_test=np.ones((1, 9, 120), "f4")), "x_test: has shape (1, 9, 120)"),
+    "no floats": (
+        lambda f: raw_files.ctrgcn(f, x_test=np.ones((1, 9, 150), int)),
+        "x_test: has shape (1, 9, 150) of int",
+    ),
+    "rows": (lambda f: raw_files.ctrgcn(f, y_test=ROWS[:2]), "y_test: has shape (2, 60); expected one-hot rows for 1"),
+    "no class": (lambda f: raw_files.ctrgcn(f, y_train=0 * ROWS[:2]), "y_train: row 0 names no class"),
+    "several": (lambda f: raw_files.ctrgcn(f, y_train=ROWS[:2] + ROWS[3]), "y_train: row 0 names no class, or several"),
+    "classes": (lambda f: raw_files.ctrgcn(f, y_test=ROWS[:1, :49]), "have 60 and 49 classes"),
+    "objects": (lambda f: raw_files.ctrgcn(f, y_test=np.array([{}])), "is damaged, or no .npz with x_train"),
+    "nobody": (lambda f: raw_files.ctrgcn(f, x_test=np.zeros((1, 9, 150), "f4")), "has no frames"),
+}
+
+
+@pytest.mark.parametrize("damage", NPZ_DAMAGE)
+def test_npz_damage_is_named(damage: str, tmp_path: Path) -> None:
+    make, message = NPZ_DAMAGE[damage]
+    file = make(tmp_path)
+    with pytest.raises(UserError) as told:
+        read("ctrgcn", tmp_path)
+    assert str(told.value).startswith(f"{file}: ")
+    assert message in str(told.value)
+
+
+# PYSKL's pickle
+
+
+def flat(frames: int = 4, **changes: Any) -> dict[str, Any]:
+    rng = np.random.default_rng(0)
+    return {
+        "frame_dir": "clip",
+        "label": 1,
+        "keypoint": rng.uniform(1, 900, (1, frames, 17, 2)).astype(np.float16),
+        "keypoint_score": rng.uniform(0.1, 1, (1, frames, 17)).astype(np.float16),
+        "img_shape": (1080, 1920),
+    } | changes
+
+
+def test_pickle_3d(tmp_path: Path) -> None:
+    joints = walk(0, 14, persons=2).astype(np.float16)
+    joints[1, :4] = 0
+    names = {"xsub_train": [NTU_NAME], "xsub_val": ["clip7"]}
+    clips = [
+        {"frame_dir": NTU_NAME, "label": 12, "keypoint": joints},
+        {"frame_dir": "clip7", "label": 59, "keypoint": joints},
+    ]
+    raw_files.pyskl(tmp_path, clips, names)
+    reader = open_reader("pyskl", tmp_path)
+    assert reader.class_names == CLASS_NAMES[:60]
+    assert reader.splits == {"xsub": {"train": {"name": [NTU_NAME]}, "test": {"name": ["clip7"]}}}
+    first, second = read("pyskl", tmp_path)
+    expected = joints.astype(np.float32)
+    expected[1, :4] = np.nan
+    np.testing.assert_array_equal(first.joints, expected)
+    assert (first.label, first.subject, first.camera, first.setup, first.replication) == (12, 3, 2, 1, 2)
+    assert (second.label, second.subject) == (59, -1)
+
+
+def test_pickle_2d_stands_upright_in_image_heights(tmp_path: Path) -> None:
+    clip = flat()
+    raw_files.pyskl(tmp_path, [clip], {"train1": ["clip"], "test1": ["other"], "all": ["clip"]})
+    assert list(open_reader("pyskl", tmp_path).splits) == ["given1"]
+    (found,) = read("pyskl", tmp_path)
+    keypoints = clip["keypoint"].astype(np.float32)
+    np.testing.assert_allclose(found.joints[..., 0], (960 - keypoints[..., 0]) / 1080, atol=1e-6)
+    np.testing.assert_allclose(found.joints[..., 1], (540 - keypoints[..., 1]) / 1080, atol=1e-6)
+    (doubted,) = read("pyskl", tmp_path, "min_score=0.5")
+    np.testing.assert_array_equal(np.isnan(doubted.joints).any(-1), clip["keypoint_score"] < 0.5)
+
+
+def test_pickle_of_another_layout(tmp_path: Path) -> None:
+    raw_files.pyskl(tmp_path, [flat(keypoint=np.ones((1, 4, 26, 2)), keypoint_score=None)])
+    with pytest.raises(UserError, match=r"keypoint: has \(26, 2\) joints and coordinates; give --layout"):
+        read("pyskl", tmp_path)
+    assert read("pyskl", tmp_path, layout="halpe26")[0].joints.shape == (1, 4, 26, 2)
+
+
+GOOD = {"frame_dir": "a", "label": 0, "keypoint": walk(0, 3)}
+PICKLE_DAMAGE: dict[str, tuple[Callable[[Path], Path], str]] = {
+    "no clips": (lambda f: filled_pickle(f, {"annotations": []}), "annotations: missing or empty"),
+    "a list": (lambda f: filled_pickle(f, [1]), "annotations: missing or empty"),
+    "no dict": (lambda f: filled_pickle(f, {"annotations": [GOOD, 3]}), "annotations[1].keypoint: is no array"),
+    "axes": (lambda f: raw_files.pyskl(f, [GOOD | {"keypoint": np.ones((3, 25, 3))}]), "annotations[0].keypoint"),
+    "whole": (lambda f: raw_files.pyskl(f, [GOOD | {"keypoint": np.ones((1, 3, 25, 3), int)}]), "of floats"),
+    "name": (lambda f: raw_files.pyskl(f, [GOOD | {"frame_dir": 3}]), "annotations[0].frame_dir: is '3'"),
+    "label": (lambda f: raw_files.pyskl(f, [GOOD, GOOD | {"label": -2}]), "annotations[1].label: is '-2'"),
+    "other joints": (lambda f: raw_files.pyskl(f, [GOOD, GOOD | {"keypoint": np.ones((1, 3, 17, 3))}]), "has shape"),
+    "split": (lambda f: raw_files.pyskl(f, split={"xsub_train": "abc"}), "split: is no dict of lists of names"),
+    "score": (lambda f: raw_files.pyskl(f, [flat(keypoint_score=np.ones((1, 9, 17)))]), "keypoint_score: does not fit"),
+    "image": (lambda f: raw_files.pyskl(f, [flat(img_shape=(0, 3))]), "img_shape: is (0, 3); expected (height, width)"),
+    "code": (lambda f: filled_pickle(f, print), "builtins.print, which could run code"),
+}
+
+
+def filled_pickle(folder: Path, thing: Any) -> Path:
+    import pickle
+
+    (folder / "anno.pkl").write_bytes(pickle.dumps(thing))
+    return folder / "anno.pkl"
+
+
+@pytest.mark.parametrize("damage", PICKLE_DAMAGE)
+def test_pickle_damage_is_named(damage: str, tmp_path: Path) -> None:
+    make, message = PICKLE_DAMAGE[damage]
+    file = make(tmp_path)
+    with pytest.raises(UserError) as told:
+        read("pyskl", tmp_path)
+    assert str(told.value).startswith(f"{file}: ")
+    assert message in str(told.value)
+    assert "\n" not in str(told.value)
+
+
+# One store from all three
+
+
+def test_three_forms_of_a_recording_give_one_store(tmp_path: Path) -> None:
+    late = walk(1, 30, persons=2)
+    late[1, :9] = np.nan  # the second person comes later
+    recordings = {
+        "S001C002P001R001A013": walk(0, 20),
+        "S001C003P002R001A058": late,
+        "S001C001P003R001A060": walk(2, 25, persons=2),
+    }
+    labels = {name: int(name[-3:]) - 1 for name in recordings}
+    for form in ("raw", "npz", "pickle"):
+        (tmp_path / form).mkdir()
+    for name, joints in recordings.items():
+        raw_files.ntu(tmp_path / "raw", name, joints)
+    sides = {"train": ["S001C002P001R001A013"], "test": ["S001C001P003R001A060", "S001C003P002R001A058"]}
+    raw_files.ctrgcn(
+        tmp_path / "npz", {side: [(recordings[n], labels[n]) for n in names] for side, names in sides.items()}
+    )
+    clips = [{"frame_dir": n, "label": labels[n], "keypoint": np.nan_to_num(x)} for n, x in recordings.items()]
+    raw_files.pyskl(tmp_path / "pickle", clips, {"xsub_train": sides["train"], "xsub_val": sides["test"]})
+    stores = {}
+    for form, format in (("raw", "ntu"), ("npz", "ctrgcn"), ("pickle", "pyskl")):
+        path = tmp_path / f"store_{form}"
+        convert(format, tmp_path / form, path, normalize=NormalizeConfig(), progress=False)
+        stores[form] = Store.open(path)
+        assert describe(path)["splits"]["xsub"]["train"] >= 1
+    rows = {form: dict(zip(store.name, range(3), strict=True)) for form, store in stores.items()}
+    rows["npz"] = {name: rows["npz"][f"{s}_{i:06d}"] for s, names in sides.items() for i, name in enumerate(names)}
+    for name in recordings:
+        at = {form: rows[form][name] for form in stores}
+        assert len({int(store.label[at[form]]) for form, store in stores.items()}) == 1
+        for form in ("npz", "pickle"):
+            np.testing.assert_allclose(
+                stores[form].clip(at[form]), stores["raw"].clip(at["raw"]), atol=1e-5, err_msg=f"{form} {name}"
+            )
+
+
+def test_a_store_tells_of_a_missing_list_but_not_where_it_lies(tmp_path: Path) -> None:
+    raw_files.ntu(tmp_path)
+    (tmp_path / "list.txt").write_text("S001C002P005R002A008")
+    options = [f"missing={tmp_path / 'list.txt'}"]
+    convert("ntu", tmp_path, tmp_path / "store", normalize=NormalizeConfig(), options=options, progress=False)
+    assert Store.open(tmp_path / "store").meta["provenance"]["options"] == {"denoise": True, "missing": "list.txt"}
+    assert str(tmp_path) not in (tmp_path / "store" / "meta.json").read_text("utf-8")
