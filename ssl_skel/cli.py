@@ -50,9 +50,12 @@ def report_errors() -> Iterator[None]:
 
 @app.command()
 def convert(
-    format: Annotated[str, typer.Argument(help="Raw format: nw-ucla, utd-mhad, sbu or npz.")],
+    format: Annotated[str, typer.Argument(help="Raw format; one that is none lists them all.")],
     source: Annotated[Path, typer.Argument(help="Folder or file of raw recordings.")],
     store: StoreArgument,
+    options: Annotated[
+        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="The format's own, such as min_score=0.3.")
+    ] = None,
     centre: Annotated[str, typer.Option(help="Centre on the first frame's centre joint, on each frame's, or not.")] = (
         "first"
     ),
@@ -60,19 +63,36 @@ def convert(
         bool, typer.Option(help="Turn each clip so that the body faces the camera at its start.")
     ] = False,
     scale: Annotated[bool, typer.Option(help="Divide by the mean bone length.")] = False,
-    layout: Annotated[str | None, typer.Option(help="Joint layout of npz input: a name or a YAML file.")] = None,
+    layout: Annotated[str | None, typer.Option(help="Joint layout, where the format leaves it open.")] = None,
+    dtype: Annotated[str, typer.Option(help="float32, or float16: half the space, 1 mm at 2 to 4 m.")] = "float32",
+    exclude: Annotated[Path | None, typer.Option(help="List of clips to leave out, such as an audit's.")] = None,
+    repair: Annotated[str, typer.Option(help="Mend and record, with commas: tracks, jumps, gaps.")] = "",
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Processes that read files.")] = 1,
     skip_bad: Annotated[bool, typer.Option(help="Leave damaged files out, name and count them.")] = False,
     overwrite: Annotated[bool, typer.Option(help="Replace an existing store.")] = False,
     json_: JsonOption = False,
 ) -> None:
-    """Read raw recordings into a store."""
+    """Read raw recordings into a store. Stopped or killed, the same command goes on where it stopped."""
     from ssl_skel.config import parse_config
     from ssl_skel.data.convert import convert as run
     from ssl_skel.data.normalize import NormalizeConfig
+    from ssl_skel.data.repair import RepairConfig, parse_steps
 
-    options = {"centre": centre, "orient": orient, "scale": scale}
-    normalize = parse_config(NormalizeConfig, options, "convert")
-    show(run(format, source, store, normalize=normalize, skip_bad=skip_bad, overwrite=overwrite, layout=layout), json_)
+    facts = run(
+        format,
+        source,
+        store,
+        normalize=parse_config(NormalizeConfig, {"centre": centre, "orient": orient, "scale": scale}, "convert"),
+        options=options or (),
+        skip_bad=skip_bad,
+        overwrite=overwrite,
+        layout=layout,
+        dtype=dtype,
+        exclude=exclude,
+        repairs=RepairConfig(steps=parse_steps(repair)),
+        jobs=jobs,
+    )
+    show(facts, json_)
 
 
 @app.command()

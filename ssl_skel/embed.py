@@ -6,15 +6,13 @@ import json
 import os
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
-import typer
 
 from ssl_skel.backbones import Readout
 from ssl_skel.backbones.card import load_encoder
-from ssl_skel.cli import JsonOption, show
 from ssl_skel.data.recordings import read_recordings
 from ssl_skel.data.splits import load_split
 from ssl_skel.data.store import Store
@@ -106,19 +104,3 @@ def _write(out: Path, features: np.ndarray, columns: dict[str, np.ndarray], meta
         raise UserError(f"{out}: cannot be written: {error.strerror or error}") from error
     finally:
         beside.unlink(missing_ok=True)
-
-
-def command(
-    run: Annotated[Path, typer.Argument(help="Run directory, or a folder with an encoder.")],
-    source: Annotated[Path, typer.Argument(help="Store, or raw recordings.")],
-    out: Annotated[Path, typer.Option("--output", "-o", help="File to write: .npz or .parquet.")],
-    readout: Annotated[Readout, typer.Option(help="How frames and joints become one vector.")] = "mean",
-    split: Annotated[str, typer.Option(help="Split whose sides are written beside.")] = "",
-    batch_size: Annotated[int, typer.Option(min=1, help="Clips a step.")] = 128,
-    precision: Annotated[Literal["no", "bf16"], typer.Option(help="Of the encoder; no is float32.")] = "no",
-    overwrite: Annotated[bool, typer.Option(help="Replace the file.")] = False,
-    json_: JsonOption = False,
-) -> None:
-    """Write the features of every clip of a store."""
-    options: dict[str, Any] = {"readout": readout, "split": split, "batch_size": batch_size, "overwrite": overwrite}
-    show(embed(run, source, out, bf16=precision == "bf16", **options), json_)

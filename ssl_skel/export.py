@@ -13,15 +13,13 @@ import os
 import warnings
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import torch
-import typer
 from torch import Tensor, nn
 
 from ssl_skel.backbones import Readout, SkeletonEncoder
 from ssl_skel.backbones.card import load_encoder
-from ssl_skel.cli import JsonOption, show
 from ssl_skel.errors import UserError
 from ssl_skel.streams import to_stream
 
@@ -153,15 +151,3 @@ def _compare(encoder: SkeletonEncoder, answer: Any) -> float:
     if not error <= TOLERANCE * scale:
         raise UserError(f"export: answers differ by {error:.2g} (features up to {scale:.2g}); nothing was written")
     return error
-
-
-def command(
-    run: Annotated[Path, typer.Argument(help="Run directory, or a folder with an encoder.")],
-    to: Annotated[Kind, typer.Option(help="What to write.")],
-    out: Annotated[Path, typer.Option("--output", "-o", help="File to write: .onnx or .pt2.")],
-    readout: Annotated[Readout, typer.Option(help="How frames and joints become one vector.")] = "mean",
-    overwrite: Annotated[bool, typer.Option(help="Replace the file.")] = False,
-    json_: JsonOption = False,
-) -> None:
-    """Write an encoder as one file for other runtimes, and say how far its answers are off."""
-    show(export_encoder(run, to, out, readout=readout, overwrite=overwrite), json_)

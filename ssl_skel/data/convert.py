@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
+import json
 import time
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,12 +17,21 @@ import numpy as np
 from tqdm import tqdm
 
 from ssl_skel import __version__
-from ssl_skel.data.normalize import NormalizeConfig, normalize
-from ssl_skel.data.readers import READERS, RawClip, Reader
-from ssl_skel.data.readers.base import check_clip
+from ssl_skel.config import config_from_words
+from ssl_skel.data.exclusions import read_exclusions
+from ssl_skel.data.normalize import NormalizeConfig
+from ssl_skel.data.readers import READERS, Reader
+from ssl_skel.data.reading import Done, Work, read_files
+from ssl_skel.data.repair import RepairConfig
 from ssl_skel.data.splits import check_splits, load_split
-from ssl_skel.data.store import Store, StoreWriter, content_hash
+from ssl_skel.data.store import Store, StoreWriter
 from ssl_skel.errors import UserError
+
+_SECONDS_BETWEEN_CHECKPOINTS = 5.0
+_SUMMARY = (
+    *("store", "clips", "frames", "persons", "classes", "skipped", "excluded", "exclusions_without_a_clip", "repairs"),
+    *("filled", "copies", "seconds"),
+)
 
 
 def convert(
@@ -29,58 +40,76 @@ def convert(
     store: Path,
     *,
     normalize: NormalizeConfig,
+    options: Sequence[str] = (),
     skip_bad: bool = False,
     overwrite: bool = False,
     layout: str | None = None,
+    dtype: str = "float32",
+    exclude: Path | None = None,
+    repairs: RepairConfig | None = None,
+    jobs: int = 1,
     progress: bool = True,
 ) -> dict[str, Any]:
-    """Read a data set, normalise each clip, write a store.
+    """Read a data set, normalise each clip, write a store; killed or stopped, the same call goes on where it stopped.
+
+    Clips stand in the order of the files, whatever the number of jobs. Of all clips only the columns are in memory.
 
     Args:
         format: a row of ``READERS``.
         source: where the recordings lie.
         store: folder to make; it appears only when whole.
         normalize: what is done to each clip.
+        options: ``key=value`` words for the reader's ``Options``.
         skip_bad: leave damaged files and clips out, counted and listed, instead of stopping.
         overwrite: replace the store, after success.
         layout: for formats that leave it open.
+        dtype: of the stored coordinates, float32 or float16; see ``ssl_skel.data.store`` for what float16 loses.
+        exclude: list of clips to leave out; see ``ssl_skel.data.exclusions``.
+        repairs: what is mended before normalisation; ``repairs.json`` in the store keeps what was changed.
+        jobs: processes that read files; formats that keep a data set in one file are read by one.
         progress: show a bar.
 
     Returns:
-        A summary: clips, frames, persons (most in a clip), classes, skipped, seconds, filled (joint positions put
-        where none was tracked), copies (clips whose recording equals an earlier clip's).
+        What ``describe`` tells in short, and seconds.
 
     Raises:
         UserError: the first damaged file, or what else stands in the way; nothing is left behind.
     """
     begin = time.perf_counter()
+    reader = open_reader(format, source, layout, options)
+    check_splits(reader.splits, str(source))
+    files = reader.files()
+    work = Work(reader, normalize, skip_bad, read_exclusions(exclude), repairs or RepairConfig())
+    with (
+        StoreWriter(
+            store,
+            reader.layout,
+            reader.class_names,
+            splits=reader.splits,
+            provenance=_provenance(format, reader, len(files)),
+            overwrite=overwrite,
+            dtype=dtype,
+            key=_key(work, format, files, dtype),
+        ) as writer,
+        tqdm(total=len(files), desc=f"convert {format}", unit="file", disable=not progress) as bar,
+    ):
+        _record(writer, work, _write(writer, work, files, jobs, bar))
+    facts = describe(Path(store)) | {"seconds": time.perf_counter() - begin}
+    return {key: facts[key] for key in _SUMMARY}
+
+
+def open_reader(format: str, source: Path, layout: str | None = None, options: Sequence[str] = ()) -> Reader:
+    """The reader of a format.
+
+    Raises:
+        UserError: no such format or option, or what the reader finds amiss at once.
+    """
     if format not in READERS:
         near = difflib.get_close_matches(format, READERS, 1)
         hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(READERS)}"
         raise UserError(f"format {format!r} is unknown; {hint}")
-    reader = READERS[format](Path(source), layout)
-    check_splits(reader.splits, str(source))
-    files = reader.files()
-    skipped: list[dict[str, str]] = []
-    filled = 0
-    provenance = {
-        "format": format,
-        "source": Path(source).resolve().name,
-        "files": len(files),
-        "tool": f"ssl-skel {__version__}",
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-    with StoreWriter(
-        store, reader.layout, reader.class_names, splits=reader.splits, provenance=provenance, overwrite=overwrite
-    ) as writer:
-        for file in tqdm(files, desc=f"convert {format}", unit="file", disable=not progress):
-            for clip in _clips(reader, file, skipped if skip_bad else None):
-                filled += _add(writer, clip, reader, normalize, file)
-        writer.provenance["skipped"] = skipped
-        writer.normalization = normalize.model_dump() | {"units": normalize.units, "filled": filled}
-    facts = describe(Path(store))
-    kept = ("clips", "frames", "persons", "classes", "skipped", "filled", "copies")
-    return {"store": str(store)} | {key: facts[key] for key in kept} | {"seconds": time.perf_counter() - begin}
+    kind = READERS[format]
+    return kind(Path(source), layout, config_from_words(kind.Options, options, format))
 
 
 def describe(store: Path) -> dict[str, Any]:
@@ -92,10 +121,11 @@ def describe(store: Path) -> dict[str, Any]:
     opened = Store.open(store)
     frames = opened.frames
     labels = Counter(opened.label.tolist())
+    provenance = opened.meta["provenance"]
     names = dict(enumerate(opened.class_names)) | ({-1: "(unknown)"} if -1 in labels else {})
     return {
         "store": str(store),
-        "format": opened.meta["provenance"].get("format"),
+        "format": provenance.get("format"),
         "layout": opened.layout.name,
         "joints": opened.layout.num_joints,
         "channels": opened.channels,
@@ -103,7 +133,10 @@ def describe(store: Path) -> dict[str, Any]:
         "frames": int(frames.sum()),
         "persons": opened.max_persons,
         "classes": opened.num_classes,
-        "skipped": opened.meta["provenance"].get("skipped", []),
+        "skipped": provenance.get("skipped", []),
+        "excluded": len(provenance.get("excluded", [])),
+        "exclusions_without_a_clip": provenance.get("exclusions_without_a_clip", []),
+        "repairs": provenance.get("repairs", {}).get("changes", 0),
         "filled": opened.meta["normalization"].get("filled", 0),
         "copies": len(opened) - len(np.unique(opened.content)),
         "lengths": {
@@ -115,38 +148,93 @@ def describe(store: Path) -> dict[str, Any]:
         "per_class": {name: labels[label] for label, name in names.items()},
         "splits": {name: _sizes(opened, name) for name in opened.meta["splits"]},
         "normalization": opened.meta["normalization"],
-        "provenance": opened.meta["provenance"],
+        "provenance": provenance,
         "sha256": opened.sha256,
     }
 
 
-def _clips(reader: Reader, file: Path, skipped: list[dict[str, str]] | None) -> Iterator[RawClip]:
-    """Sound clips of one file; damage is listed in ``skipped``, or stops everything where that is None."""
-    clips = reader.read(file)
-    while True:
-        try:
-            with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, which is: not tracked
-                clip = next(clips, None)
-            if clip is None:
-                return
-            check_clip(clip, reader.layout, file)
-        except UserError as error:
-            if skipped is None:
-                raise UserError(f"{error}; mend or remove it, or leave it out with --skip-bad") from error
-            within = file.relative_to(reader.source) if file != reader.source else file.name
-            skipped.append({"file": str(within), "why": str(error).removeprefix(f"{file}: ")})
+@dataclass
+class _Totals:
+    """What a conversion has come to: files done, clips of the file that is being read, and what is told at the end.
+
+    ``repaired`` holds the changes by clip; a checkpoint notes those since the last one.
+    """
+
+    files: int = 0
+    within: int = 0
+    filled: int = 0
+    skipped: list[dict[str, str]] = field(default_factory=list)
+    excluded: list[str] = field(default_factory=list)
+    repaired: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, notes: Sequence[dict[str, Any]]) -> _Totals:
+        """From the notes of all checkpoints, oldest first."""
+        repaired = {clip: changes for note in notes for clip, changes in note["repaired"].items()}
+        return cls(**notes[-1] | {"repaired": repaired}) if notes else cls()
+
+
+def _write(writer: StoreWriter, work: Work, files: Sequence[Path], jobs: int, bar: tqdm) -> _Totals:
+    """Read files and write their clips, from the last checkpoint on."""
+    totals, fresh = _Totals.of(writer.resumed), {}
+    bar.update(totals.files)
+    noted = time.monotonic()
+    for item in read_files(work, files[totals.files :], jobs, skip=totals.within):
+        if isinstance(item, Done):
+            totals.files, totals.within = totals.files + 1, 0
+            totals.skipped.extend(item.skipped)
+            totals.excluded.extend(item.excluded)
+            bar.update()
         else:
-            yield clip
+            try:
+                writer.add(item.clip, item.content)
+            except UserError as error:
+                raise UserError(f"{item.file}: {error}") from error
+            totals.within += 1
+            totals.filled += item.filled
+            if item.changes:
+                fresh[item.clip.name] = [change.to_dict() for change in item.changes]
+        if time.monotonic() - noted > _SECONDS_BETWEEN_CHECKPOINTS:
+            writer.checkpoint(asdict(replace(totals, repaired=fresh)))
+            totals.repaired |= fresh
+            fresh, noted = {}, time.monotonic()
+    totals.repaired |= fresh
+    return totals
 
 
-def _add(writer: StoreWriter, clip: RawClip, reader: Reader, config: NormalizeConfig, file: Path) -> int:
-    """Normalise and write one clip; returns how many joint positions were filled."""
-    try:
-        joints, filled = normalize(clip.joints, reader.layout, config)
-        writer.add(replace(clip, joints=joints), content_hash(clip.joints))
-    except UserError as error:
-        raise UserError(f"{file}: {error}") from error
-    return filled
+def _record(writer: StoreWriter, work: Work, totals: _Totals) -> None:
+    """Have the store tell what was done to the recordings, and which are not in it."""
+    writer.normalization = work.normalize.model_dump() | {"units": work.normalize.units, "filled": totals.filled}
+    writer.provenance |= {"skipped": totals.skipped, "excluded": totals.excluded}
+    writer.provenance["exclusions_without_a_clip"] = sorted(work.exclude - set(totals.excluded))
+    if work.repairs.steps:
+        changes = sum(map(len, totals.repaired.values()))
+        writer.provenance["repairs"] = work.repairs.model_dump() | {"changes": changes}
+        writer.records["repairs"] = totals.repaired
+
+
+def _provenance(format: str, reader: Reader, files: int) -> dict[str, Any]:
+    """Where a store comes from; no place on this machine."""
+    return {
+        "format": format,
+        "source": reader.source.resolve().name,
+        "files": files,
+        "options": reader.told_options(),
+        "tool": f"ssl-skel {__version__}",
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _key(work: Work, format: str, files: Sequence[Path], dtype: str) -> str:
+    """Tells a conversion: what is read, as it now is, and what is done to it."""
+    reader = work.reader
+    stats = [(str(file.relative_to(reader.source)), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    told = {
+        "reader": [__version__, format, reader.told_options(), reader.layout.to_dict()],
+        "work": [work.normalize.model_dump(), work.skip_bad, dtype, sorted(work.exclude), work.repairs.model_dump()],
+        "files": stats,
+    }
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
 
 
 def _sizes(store: Store, name: str) -> dict[str, Any]:

@@ -11,12 +11,14 @@ from pathlib import Path
 from ssl_skel.errors import UserError
 
 
-def read_exclusions(file: Path | str) -> frozenset[str]:
-    """Names of the clips to leave out; empty lines and lines that start with ``#`` do not count.
+def read_exclusions(file: Path | str | None) -> frozenset[str]:
+    """Names of the clips to leave out, none without a file; empty lines and lines that start with ``#`` do not count.
 
     Raises:
         UserError: the file cannot be read, or is no UTF-8 text.
     """
+    if file is None:
+        return frozenset()
     file = Path(file)
     try:
         lines = file.read_text("utf-8-sig").splitlines()

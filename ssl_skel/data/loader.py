@@ -158,9 +158,11 @@ class ClipLoader:
         row = first + frames * person * present + before  # (N, K, M, T)
         both = torch.stack([row, row + (before < last)], -1)  # no frame follows the last one of a crop
         weight = torch.stack([1 - (at - before), at - before], -1) * present[..., None]
-        points = F.embedding_bag(
-            both.view(-1, 2), self._joints.flatten(1), per_sample_weights=weight.view(-1, 2), mode="sum"
-        )
+        table, both, weight = self._joints.flatten(1), both.view(-1, 2), weight.view(-1, 2)
+        if table.dtype == torch.float16:  # rounded when stored, and not once more here
+            points = (table[both].float() * weight[..., None]).sum(1)
+        else:
+            points = F.embedding_bag(both, table, per_sample_weights=weight, mode="sum")
         x = points.view(*row.shape, *self._joints.shape[1:])  # (N, K, M, T, V, C)
         # In memory a person's joints stay together, as the encoder will pack them.
         return x.permute(0, 1, 2, 5, 3, 4).contiguous().movedim(2, 5), present[:, 0, :, 0]

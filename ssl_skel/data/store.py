@@ -2,11 +2,12 @@
 
 A store is a folder::
 
-    joints.npy   (F, V, C) float32; clip i, person m, frame t is row offset[i] + m * frames[i] + t
+    joints.npy   (F, V, C) float32 or float16; clip i, person m, frame t is row offset[i] + m * frames[i] + t
     clips.npz    one number or name a clip: offset, frames, persons, label, subject, ...
     meta.json    layout, class names, splits, normalisation, provenance, sha256 of joints.npy, format version
 
-Absent persons take no space, and nothing in it is missing: readers' gaps were filled on the way.
+Absent persons take no space, and nothing in it is missing: readers' gaps were filled on the way. float16 takes half
+the space and rounds each coordinate by at most 2^-11 of its size: 1 mm at 2 to 4 m from the origin, 0.5 mm nearer.
 """
 
 from __future__ import annotations
@@ -15,8 +16,6 @@ import contextlib
 import hashlib
 import json
 import os
-import secrets
-import shutil
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -26,16 +25,13 @@ from typing import Any, BinaryIO, Self
 
 import numpy as np
 
+from ssl_skel.data.partial import PartialFolder, sync
 from ssl_skel.data.readers.base import RawClip, tracked_joints, tracked_persons
 from ssl_skel.errors import UserError
 from ssl_skel.layout import SkeletonLayout, parse_layout
 
-try:
-    import fcntl
-except ImportError:  # Windows, where a folder with an open file cannot be removed anyway
-    fcntl = None  # type: ignore[assignment]
-
 FORMAT_VERSION = 1
+DTYPES = {"float32": "<f4", "float16": "<f2"}
 COLUMNS = ("offset", "frames", "persons", "label", "subject", "camera", "setup", "replication")
 
 
@@ -64,7 +60,7 @@ class Store:
         class_names: one a label.
         meta: what ``meta.json`` holds.
         sha256: of ``joints.npy``, as noted when it was written; ``verify`` compares.
-        joints: (F, V, C) float32, memory-mapped; writing to it changes no file.
+        joints: (F, V, C) float32 or float16, memory-mapped; writing to it changes no file.
         offset, frames, persons: (N,) int64, where a clip lies; see the module's text.
         label, subject, camera, setup, replication: (N,) int64, -1 where unknown.
         name: (N,) str, unique.
@@ -101,11 +97,12 @@ class Store:
             layout = parse_layout(meta["layout"], f"{path / 'meta.json'}: layout")
             class_names, sha256 = tuple(meta["class_names"]), str(meta["sha256"])
             shape = (int(meta["num_rows"]), layout.num_joints, int(meta["channels"]))
+            dtype = np.dtype(DTYPES[meta.get("dtype", "float32")])  # stores of the first releases do not tell
             dict(meta["splits"]), dict(meta["provenance"]), dict(meta["normalization"])
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise UserError(f"{path / 'meta.json'}: is damaged ({error!r}); convert again with --overwrite") from error
         columns = _read_columns(path / "clips.npz", shape[0], len(class_names))
-        joints = _map_joints(path / "joints.npy", shape)
+        joints = _map_joints(path / "joints.npy", shape, dtype)
         return cls(path, layout, class_names, meta, sha256, joints, **columns)
 
     def __len__(self) -> int:
@@ -128,9 +125,10 @@ class Store:
         return int(self.persons.max())
 
     def clip(self, i: int) -> np.ndarray:
-        """Joints (M, T, V, C) of one clip; a view."""
+        """Joints (M, T, V, C) float32 of one clip; a view, or a copy where the store is float16."""
         persons, frames, start = int(self.persons[i]), int(self.frames[i]), int(self.offset[i])
-        return self.joints[start : start + persons * frames].reshape(persons, frames, *self.joints.shape[1:])
+        rows = self.joints[start : start + persons * frames].astype(np.float32, copy=False)
+        return rows.reshape(persons, frames, *self.joints.shape[1:])
 
     def verify(self) -> None:
         """Read all of ``joints.npy`` and compare its sha256.
@@ -145,14 +143,20 @@ class Store:
 class StoreWriter:
     """Writes a store; it appears under its name only when whole.
 
-    Work goes on in a hidden folder beside it, which is renamed on a clean exit of the ``with`` block and
-    removed on an error. What a killed writer left behind is removed by the next one for the same path.
+    Work goes on in a hidden folder beside it (``PartialFolder``), which is renamed on a clean exit of the ``with``
+    block and removed on an error. What a killed writer left behind is removed by the next one for the same path; with
+    the same ``key`` it is gone on with, from the last ``checkpoint``. Ctrl-C leaves it like a kill.
 
     Args:
         path: folder to make.
         layout, class_names, splits: as in ``Store`` and ``ssl_skel.data.splits``.
         provenance, normalization: recorded as they stand on exit.
         overwrite: replace a store of that name, after success.
+        dtype: of the coordinates, a row of ``DTYPES``.
+        key: tells the work, so that what was left behind can be gone on with; empty: never.
+
+    Attributes:
+        resumed: the notes of the checkpoints that were found, oldest first.
 
     Raises:
         UserError: the path is taken, or is no place for a store.
@@ -168,32 +172,62 @@ class StoreWriter:
         provenance: Mapping[str, Any] | None = None,
         normalization: Mapping[str, Any] | None = None,
         overwrite: bool = False,
+        dtype: str = "float32",
+        key: str = "",
     ) -> None:
         self.path = Path(path).resolve()
         self.layout, self.class_names, self.splits = layout, tuple(class_names), dict(splits or {})
         self.provenance, self.normalization = dict(provenance or {}), dict(normalization or {})
-        self._folder = self.path.with_name(f".{self.path.name}.{secrets.token_hex(4)}.partial")
-        self._old = self.path.with_name(f".{self.path.name}.old")
+        self._partial = PartialFolder(self.path, overwrite=overwrite, key=key)
+        if dtype not in DTYPES:
+            raise UserError(f"dtype {dtype!r} is unknown; known: {', '.join(DTYPES)}")
+        self._dtype = dtype
         self._rows, self._channels = 0, 0
         self._columns: dict[str, list[int]] = {column: [] for column in (*COLUMNS, "content")}
         self._names: dict[str, None] = {}
-        if self._old.exists() and not self.path.exists():  # killed between the two renames of a replacement
-            self._old.rename(self.path)
-        self._overwrite = overwrite
-        self._refuse_taken()
-        if self.path.exists() and not (self.path / "meta.json").is_file():
-            raise UserError(f"{self.path}: exists and is no store, so it will not be replaced; choose another path")
+        self._noted = 0
+        self.resumed: list[Any] = []
+        self.records: dict[str, Any] = {}
 
     def __enter__(self) -> Self:
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            _remove_leftovers(self.path)
-            self._folder.mkdir()
-            self._lock = _lock(self._folder)
-            self._file: BinaryIO = (self._folder / "joints.npy").open("w+b")
+            self._partial.open()
+            file = self._partial.folder / "joints.npy"
+            self._file: BinaryIO = file.open("r+b" if self._partial.entries else "w+b")
         except OSError as error:
             raise UserError(f"{self.path}: cannot be written: {error.strerror}; choose another path") from error
+        self._resume()
         return self
+
+    def checkpoint(self, note: Any) -> None:
+        """Have all clips so far on the disk, with a note (ready for JSON) of what they stand for."""
+        sync(self._file)
+        names = list(self._names)[self._noted :]
+        columns = {column: values[self._noted :] for column, values in self._columns.items()}
+        entry = {"rows": self._rows, "channels": self._channels, "names": names, "columns": columns, "note": note}
+        self._partial.note(entry)
+        self._noted = len(self._names)
+
+    def _resume(self) -> None:
+        """Go back to the last checkpoint, if the coordinates are there."""
+        if not self._partial.entries:
+            return
+        last = self._partial.entries[-1]
+        self._rows, self._channels = last["rows"], last["channels"]
+        self._write_header()
+        width = self.layout.num_joints * self._channels * np.dtype(DTYPES[self._dtype]).itemsize
+        end = self._file.tell() + self._rows * width
+        if self._file.seek(0, os.SEEK_END) < end:  # a disk that lied when it was asked to keep them
+            self._partial.restart()
+            self._rows = self._channels = end = 0
+        self._file.truncate(end)
+        self._file.seek(end)
+        for entry in self._partial.entries:
+            self._names.update(dict.fromkeys(entry["names"]))
+            for column, values in self._columns.items():
+                values.extend(entry["columns"][column])
+            self.resumed.append(entry["note"])
+        self._noted = len(self._names)
 
     def add(self, clip: RawClip, content: int | None = None) -> None:
         """Append a clip.
@@ -203,7 +237,8 @@ class StoreWriter:
             content: ``content_hash`` of the recording before normalisation; default: of this one.
 
         Raises:
-            UserError: a name that was there before, a label without a class, a wrong shape, or missing values.
+            UserError: a name that was there before, a label without a class, a wrong shape, missing values, or
+                values that the dtype cannot hold.
         """
         joints = np.ascontiguousarray(clip.joints, np.float32)
         channels = self._channels or (joints.shape[-1] if joints.ndim == 4 else 3)
@@ -221,7 +256,11 @@ class StoreWriter:
         if not self._channels:
             self._channels = channels
             self._write_header()
-        self._file.write(joints.tobytes())
+        with np.errstate(over="ignore"):
+            stored = joints.astype(DTYPES[self._dtype])
+        if not np.isfinite(stored).all():
+            raise UserError(f"clip {clip.name!r}: has coordinates beyond float16's 65504; keep dtype float32")
+        self._file.write(stored.tobytes())
         row = {
             "offset": self._rows,
             "frames": joints.shape[1],
@@ -247,18 +286,18 @@ class StoreWriter:
         finally:
             with contextlib.suppress(OSError):  # a full disk refuses the last bytes again
                 self._file.close()
-            shutil.rmtree(self._folder, ignore_errors=True)
-            if self._lock is not None:
-                os.close(self._lock)
+            stopped = kind is not None and not issubclass(kind, Exception)  # Ctrl-C; nothing was amiss
+            self._partial.close(keep=stopped and self._noted > 0)
 
     def _finish(self) -> None:
         if not self._names:
             raise UserError(f"{self.path}: no clip was written; look at the source")
         self._write_header()
-        _sync(self._file)
+        sync(self._file)
         self._file.close()
+        folder = self._partial.folder
         columns = {column: np.array(values, np.int64) for column, values in self._columns.items() if column in COLUMNS}
-        with (self._folder / "clips.npz").open("wb") as file:
+        with (folder / "clips.npz").open("wb") as file:
             np.savez(
                 file,
                 allow_pickle=False,
@@ -266,43 +305,33 @@ class StoreWriter:
                 content=np.array(self._columns["content"], np.uint64),
                 **columns,
             )
-            _sync(file)
+            sync(file)
         meta = {
             "format_version": FORMAT_VERSION,
             "layout": self.layout.to_dict(),
             "class_names": list(self.class_names),
             "channels": self._channels,
+            "dtype": self._dtype,
             "num_clips": len(self._names),
             "num_rows": self._rows,
             "splits": self.splits,
             "normalization": self.normalization,
             "provenance": self.provenance,
-            "sha256": _sha256(self._folder / "joints.npy"),
+            "sha256": _sha256(folder / "joints.npy"),
         }
-        with (self._folder / "meta.json").open("wb") as file:
-            file.write(json.dumps(meta, indent=1, ensure_ascii=False).encode())
-            _sync(file)
-        _sync_folder(self._folder)
-        self._publish()
-
-    def _refuse_taken(self) -> None:
-        if self.path.exists() and not self._overwrite:
-            raise UserError(f"{self.path}: exists already; choose another path, or replace it with --overwrite")
-
-    def _publish(self) -> None:
-        self._refuse_taken()  # another writer may have been faster
-        if self.path.exists():
-            shutil.rmtree(self._old, ignore_errors=True)
-            self.path.rename(self._old)
-        self._folder.rename(self.path)
-        _sync_folder(self.path.parent)
-        shutil.rmtree(self._old, ignore_errors=True)
+        for name, content in {**self.records, "meta": meta}.items():
+            with (folder / f"{name}.json").open("wb") as file:
+                file.write(json.dumps(content, indent=1, ensure_ascii=False).encode())
+                sync(file)
+        self._partial.publish()
 
     def _write_header(self) -> None:
         """The header of joints.npy; NumPy leaves room in it for the first axis to grow."""
         self._file.seek(0)
         shape = (self._rows, self.layout.num_joints, self._channels)
-        np.lib.format.write_array_header_1_0(self._file, {"descr": "<f4", "fortran_order": False, "shape": shape})
+        np.lib.format.write_array_header_1_0(
+            self._file, {"descr": DTYPES[self._dtype], "fortran_order": False, "shape": shape}
+        )
 
 
 def _read_meta(path: Path) -> dict[str, Any]:
@@ -346,52 +375,15 @@ def _read_columns(file: Path, rows: int, classes: int) -> dict[str, np.ndarray]:
     return columns
 
 
-def _map_joints(file: Path, shape: tuple[int, int, int]) -> np.ndarray:
+def _map_joints(file: Path, shape: tuple[int, int, int], dtype: np.dtype) -> np.ndarray:
     try:
         joints = np.load(file, mmap_mode="c", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise UserError(f"{file}: is truncated, damaged or missing; convert again with --overwrite") from error
     size = joints.offset + joints.nbytes
-    if joints.shape != shape or joints.dtype != np.float32 or file.stat().st_size != size:
+    if joints.shape != shape or joints.dtype != dtype or file.stat().st_size != size:
         raise UserError(f"{file}: is not what meta.json tells of; convert again with --overwrite")
     return joints
-
-
-def _remove_leftovers(path: Path) -> None:
-    """Remove the work of writers of this path that were killed; a living one holds a lock."""
-    for folder in path.parent.iterdir():
-        if not (folder.name.startswith(f".{path.name}.") and folder.name.endswith(".partial")):
-            continue
-        lock = _lock(folder)
-        if lock is not None or fcntl is None:
-            shutil.rmtree(folder, ignore_errors=True)
-        if lock is not None:
-            os.close(lock)
-
-
-def _lock(folder: Path) -> int | None:
-    """Lock a folder for as long as this process lives; None where that cannot be had."""
-    if fcntl is None:
-        return None
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:  # held by a living writer, or a file system without locks
-        os.close(handle)
-        return None
-    return handle
-
-
-def _sync(file: BinaryIO) -> None:
-    file.flush()
-    os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name == "posix":
-        handle = os.open(folder, os.O_RDONLY)
-        os.fsync(handle)
-        os.close(handle)
 
 
 def _sha256(file: Path) -> str:

@@ -64,6 +64,9 @@ def test_summary_and_description_agree_with_the_store(source: Path) -> None:
         "persons": 1,
         "classes": 10,
         "skipped": [],
+        "excluded": 0,
+        "exclusions_without_a_clip": [],
+        "repairs": 0,
         "filled": 1,
         "copies": 1,
     }

@@ -7,10 +7,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
+from ssl_skel.config import Section
 from ssl_skel.errors import UserError
 from ssl_skel.layout import SkeletonLayout
 
@@ -42,10 +43,13 @@ class Reader(ABC):
         layout: joints of all clips.
         class_names: one a label.
         splits: ways to part the clips into train and test; the form is told in ``ssl_skel.data.splits``.
+        Options: what else can be chosen; the fields stand above the reader.
+        archive: one file holds a whole data set, so that files are no fair shares of the work.
 
     Args:
         source: where the recordings lie.
         layout: name or path of a layout, for formats that leave it open.
+        options: of the type ``Options``; default: its defaults.
 
     Raises:
         UserError: the format has a layout of its own and another is asked for.
@@ -54,9 +58,12 @@ class Reader(ABC):
     layout: SkeletonLayout
     class_names: tuple[str, ...]
     splits: dict[str, dict[str, Any]]
+    Options: ClassVar[type[Section]] = Section
+    archive: ClassVar[bool] = False
 
-    def __init__(self, source: Path, layout: str | None = None) -> None:
+    def __init__(self, source: Path, layout: str | None = None, options: Section | None = None) -> None:
         self.source = Path(source)
+        self.options: Any = options or self.Options()
         if layout is not None:
             raise UserError(f"layout {layout!r}: this format has its own ({self.layout.name}); leave the option out")
 
@@ -75,6 +82,10 @@ class Reader(ABC):
         Raises:
             UserError: the file is damaged; names it and what is wrong.
         """
+
+    def told_options(self) -> dict[str, Any]:
+        """Options as a store records them: ready for JSON, and no place on this machine."""
+        return self.options.model_dump(mode="json")
 
     def _find(self, pattern: str, example: str) -> list[Path]:
         """Files below the source that match a glob pattern; hidden ones are no recordings."""

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -37,7 +38,11 @@ from ssl_skel.layout import SkeletonLayout, load_layout
 _NUMBERS = ("frames", "persons", "label", "subject", "camera", "setup", "replication")
 _MEMBERS = ("joints", *_NUMBERS, "name", "split", "class_names")
 _METRES = {"m": 1.0, "cm": 0.01, "mm": 0.001}
-_DAMAGE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError)
+DAMAGE = (
+    *(OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, MemoryError),
+    *(tokenize.TokenError, SyntaxError),  # NumPy parses an odd header as Python
+)
+"""What reading a damaged ``.npz`` can raise."""
 
 
 class NpzSidecar(Section):
@@ -87,8 +92,11 @@ class NpzReader(Reader):
     test) where subjects are known.
     """
 
-    def __init__(self, source: Path, layout: str | None = None) -> None:
+    archive = True
+
+    def __init__(self, source: Path, layout: str | None = None, options: Section | None = None) -> None:
         self.source = Path(source)
+        self.options = options or self.Options()
         self._layout = layout
         contents: dict[Path, _Contents] = {}
         problem: UserError | None = None
@@ -118,11 +126,11 @@ class NpzReader(Reader):
         columns = {column: content.column(column) for column in _NUMBERS[2:]}
         persons, frames = content.column("persons", 1), content.columns.get("frames")
         counts = persons * content.column("frames") if flat else np.ones(content.clips, int)
-        blocks = _blocks(file, counts)
+        blocks = read_blocks(file, "joints", counts)
         for row in range(content.clips):
             try:
                 joints = next(blocks)
-            except _DAMAGE as error:
+            except DAMAGE as error:
                 raise UserError(f"{file}: joints: is truncated or damaged at clip {row}") from error
             if flat:
                 joints = joints.reshape(persons[row], counts[row] // persons[row], *content.shape[1:])
@@ -140,10 +148,8 @@ class NpzReader(Reader):
         try:
             with file.open("rb") as stream, np.load(stream, allow_pickle=False) as data:
                 columns = {name: data[name] for name in data.files if name != "joints"}
-            with zipfile.ZipFile(file) as archive, archive.open("joints.npy") as member:
-                shape, _, dtype = _header(member)
-                whole = archive.getinfo("joints.npy").file_size >= math.prod(shape) * dtype.itemsize
-        except _DAMAGE as error:
+            shape, dtype, whole = read_shape(file, "joints")
+        except DAMAGE as error:
             raise UserError(f"{file}: is damaged, or no .npz of plain arrays with a member 'joints'") from error
         if not whole:
             raise UserError(f"{file}: joints: is truncated; make the file again")
@@ -236,6 +242,17 @@ def _names(file: Path, content: _Contents) -> np.ndarray | list[str]:
     return content.columns.get("name", [f"{file.stem}_{row:06d}" for row in range(content.clips)])
 
 
+def read_shape(file: Path, member: str) -> tuple[tuple[int, ...], np.dtype, bool]:
+    """Shape and dtype of a member, and whether the archive holds as many bytes as they need.
+
+    Raises:
+        DAMAGE: no such member, or no such file.
+    """
+    with zipfile.ZipFile(file) as archive, archive.open(f"{member}.npy") as stream:
+        shape, _, dtype = _header(stream)
+        return shape, dtype, archive.getinfo(f"{member}.npy").file_size >= math.prod(shape) * dtype.itemsize
+
+
 def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
     """Shape, Fortran order and dtype of an ``.npy`` stream, which is left at the first number."""
     version = np.lib.format.read_magic(stream)
@@ -243,12 +260,12 @@ def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
     return read(stream)
 
 
-def _blocks(file: Path, counts: np.ndarray) -> Iterator[np.ndarray]:
-    """Slices of the member joints along its first axis, without ever holding it whole.
+def read_blocks(file: Path, member: str, counts: np.ndarray) -> Iterator[np.ndarray]:
+    """Slices of a member along its first axis, without ever holding it whole.
 
     An array in Fortran order has to be read whole.
     """
-    with zipfile.ZipFile(file) as archive, archive.open("joints.npy") as stream:
+    with zipfile.ZipFile(file) as archive, archive.open(f"{member}.npy") as stream:
         shape, fortran, dtype = _header(stream)
         if fortran:
             stream.seek(0)

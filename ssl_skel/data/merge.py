@@ -1,0 +1,194 @@
+"""Several stores, of any layouts, as one: a corpus to pretrain on.
+
+Clips and splits are named after their store: ``nw_ucla_a01_s01_e00_v01``, ``nw_ucla_xview``. Numbers of subjects,
+cameras, setups and replications are moved apart by a round number for each store, so that no two stores share one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from ssl_skel import __version__
+from ssl_skel.config import parse_config
+from ssl_skel.data.normalize import NormalizeConfig, normalize
+from ssl_skel.data.readers.base import RawClip
+from ssl_skel.data.store import Store, StoreWriter
+from ssl_skel.errors import UserError
+from ssl_skel.layout import SkeletonLayout, load_layout
+from ssl_skel.layout_map import joint_map
+
+_APART = ("subject", "camera", "setup", "replication")
+_CENTRES = ("none", "first", "frame")  # from the least that is done to the most; what is done cannot be undone
+
+
+def merge(
+    stores: Sequence[Path | str], output: Path | str, layout: str, *, overwrite: bool = False, progress: bool = True
+) -> Path:
+    """Join stores.
+
+    Joints are taken to the layout by ``joint_map``; what a store has nothing for takes its parent's place. All clips
+    are then normalised alike, in the new layout: in each respect as the store to which most was done, for a clip that
+    was turned or scaled cannot be turned or scaled back. Classes stay apart, even of one name. Content hashes are
+    those of the recordings, so that copies are found across stores too.
+
+    Splits: each store's own, as ``<store>_<split>``, but for those that ask for unknown numbers (-1); and
+    ``<store>_<split>_with_others``, which tests on the same clips and trains on all the rest of all stores, where the
+    test side is told by one column.
+
+    Args:
+        stores: folders, of different names.
+        output: folder to make.
+        layout: name or path of the layout to take all to.
+        overwrite: replace the output, after success.
+        progress: show a bar.
+
+    Returns:
+        The output.
+
+    Raises:
+        UserError: a store is damaged, two have one name, some are 2D and some 3D, or one has no joint of the layout.
+    """
+    target = load_layout(layout)
+    opened = {Path(path).resolve().name: Store.open(path) for path in stores}
+    if len(opened) < len(stores) or not opened:
+        raise UserError("stores: give at least one, all of different names; clips are named after them")
+    _check(opened, target)
+    config = _most_done(opened)
+    shifts, labels = _shifts(opened), _label_shifts(opened)
+    class_names = [f"{name}: {label}" for name, store in opened.items() for label in store.class_names]
+    with StoreWriter(
+        output,
+        target,
+        class_names,
+        splits=_splits(opened, shifts, labels),
+        provenance={
+            "format": "merge",
+            "stores": [_told(name, store, target, config, shifts[name]) for name, store in opened.items()],
+            "tool": f"ssl-skel {__version__}",
+            "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        },
+        overwrite=overwrite,
+    ) as writer:
+        with tqdm(total=sum(map(len, opened.values())), desc="merge", unit="clip", disable=not progress) as bar:
+            filled = sum(
+                _add(writer, name, store, config, shifts[name], labels[name], bar) for name, store in opened.items()
+            )
+        writer.normalization = config.model_dump() | {"units": config.units, "filled": filled}
+    return Path(output)
+
+
+def _add(
+    writer: StoreWriter, name: str, store: Store, config: NormalizeConfig, shift: int, label_shift: int, bar: tqdm
+) -> int:
+    """Write all clips of a store; returns how many joint positions were filled."""
+    take = joint_map(store.layout, writer.layout)
+    ordered = _config(store).order_persons  # then that order stays: it was found on all joints
+    how = config.model_copy(update={"order_persons": config.order_persons and not ordered})
+    columns = {column: _moved(store, column, shift).tolist() for column in _APART}
+    labels = np.where(store.label >= 0, store.label + label_shift, -1).tolist()
+    filled = 0
+    for i in range(len(store)):
+        joints, missing = normalize(take(store.clip(i)), writer.layout, how)
+        own = {column: values[i] for column, values in columns.items()}
+        writer.add(RawClip(f"{name}_{store.name[i]}", joints, labels[i], **own), int(store.content[i]))
+        filled += missing
+        bar.update()
+    return filled
+
+
+def _check(stores: Mapping[str, Store], target: SkeletonLayout) -> None:
+    channels = {store.channels for store in stores.values()}
+    if len(channels) > 1:
+        told = ", ".join(f"{name} {store.channels}" for name, store in stores.items())
+        raise UserError(f"stores: have different numbers of coordinates ({told}); merge 2D and 3D apart")
+    for store in stores.values():
+        if len(joint_map(store.layout, target).missing) == target.num_joints:
+            raise UserError(f"{store.path}: {store.layout.name} has no joint of {target.name}; leave the store out")
+
+
+def _config(store: Store) -> NormalizeConfig:
+    """What a store's clips underwent."""
+    told = {key: value for key, value in store.meta["normalization"].items() if key in NormalizeConfig.model_fields}
+    if set(told) != set(NormalizeConfig.model_fields):
+        raise UserError(f"{store.path}: normalization: does not tell all that was done; convert again")
+    return parse_config(NormalizeConfig, told, f"{store.path}: normalization")
+
+
+def _most_done(stores: Mapping[str, Store]) -> NormalizeConfig:
+    configs = [_config(store) for store in stores.values()]
+    return NormalizeConfig(
+        centre=max((config.centre for config in configs), key=_CENTRES.index),
+        orient=any(config.orient for config in configs),
+        scale=any(config.scale for config in configs),
+        order_persons=any(config.order_persons for config in configs),
+    )
+
+
+def _shifts(stores: Mapping[str, Store]) -> dict[str, int]:
+    """What is added to the numbers of each store: 0, 1000, 2000, … where all have at most three digits."""
+    largest = max(int(getattr(store, column).max()) for store in stores.values() for column in _APART)
+    apart: int = 10 ** len(str(max(largest, 1)))
+    return {name: number * apart for number, name in enumerate(stores)}
+
+
+def _label_shifts(stores: Mapping[str, Store]) -> dict[str, int]:
+    ends = np.cumsum([store.num_classes for store in stores.values()])
+    return {name: int(end) - store.num_classes for (name, store), end in zip(stores.items(), ends, strict=True)}
+
+
+def _moved(store: Store, column: str, shift: int) -> np.ndarray:
+    """(N,) numbers of a column; -1 stays unknown."""
+    numbers: np.ndarray = getattr(store, column)
+    return np.where(numbers >= 0, numbers + shift, -1)
+
+
+def _splits(stores: Mapping[str, Store], shifts: Mapping[str, int], labels: Mapping[str, int]) -> dict[str, Any]:
+    known: dict[str, set[Any]] = {
+        column: {int(n) for name, store in stores.items() for n in _moved(store, column, shifts[name])}
+        for column in _APART
+    }
+    known["label"] = {-1, *range(sum(store.num_classes for store in stores.values()))}
+    known["name"] = {f"{name}_{clip}" for name, store in stores.items() for clip in store.name}
+    splits: dict[str, Any] = {}
+    for name, store in stores.items():
+        shift = dict.fromkeys(_APART, shifts[name]) | {"label": labels[name]}
+
+        def moved(predicate: Mapping[str, list[Any]], name: str = name, shift: Mapping[str, int] = shift) -> Any:
+            return {
+                column: [f"{name}_{value}" if column == "name" else value + shift[column] for value in values]
+                for column, values in predicate.items()
+            }
+
+        for split, told in store.meta["splits"].items():
+            sides = {side: told[side] for side in ("train", "test")}
+            if any(value == -1 for predicate in sides.values() for values in predicate.values() for value in values):
+                continue
+            own = {side: moved(predicate) for side, predicate in sides.items()}
+            left_out = {"exclude": [f"{name}_{clip}" for clip in told["exclude"]]} if "exclude" in told else {}
+            splits[f"{name}_{split}"] = own | left_out
+            if len(own["test"]) == 1:
+                ((column, tested),) = own["test"].items()
+                rest = sorted(known[column] - set(tested))
+                splits[f"{name}_{split}_with_others"] = {"train": {column: rest}, "test": own["test"]} | left_out
+    return splits
+
+
+def _told(name: str, store: Store, target: SkeletonLayout, config: NormalizeConfig, shift: int) -> dict[str, Any]:
+    """What is recorded about one store."""
+    before = _config(store).model_dump()
+    return {
+        "name": name,
+        "sha256": store.sha256,
+        "clips": len(store),
+        "layout": store.layout.name,
+        "missing": list(joint_map(store.layout, target).missing),
+        "numbers_moved_by": shift,
+        "redone": {key: [before[key], value] for key, value in config.model_dump().items() if before[key] != value},
+        "provenance": store.meta["provenance"],
+    }

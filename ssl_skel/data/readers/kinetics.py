@@ -1,0 +1,83 @@
+"""Kinetics-skeleton (Yan, Xiong & Lin, AAAI 2018): OpenPose on 240,000 clips of the web, 2D."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ssl_skel.config import Section
+from ssl_skel.data.readers.base import RawClip, Reader
+from ssl_skel.data.readers.folders import FolderOptions, follow, read_json
+from ssl_skel.errors import UserError
+from ssl_skel.layout import LAYOUTS
+
+_CLASSES, _JOINTS = 400, 18
+_SIDES = {"kinetics_train": 1, "kinetics_val": 2}
+_ASPECT = 340 / 256  # to which all videos were resized before OpenPose saw them
+
+
+class KineticsReader(Reader):
+    """JSON files ``kinetics_train/*.json`` and ``kinetics_val/*.json``; 400 classes, OpenPose's 18 joints.
+
+    ``data`` is a list of frames with ``skeleton``, persons of ``pose`` (x and y in 0..1) and ``score``. Zeros are
+    joints that were not found. Persons are told apart by place (``follow``); the published code takes the two of the
+    best scores in each frame, whoever they are.
+
+    Images are turned by half a turn (never mirrored), and their height becomes 1. Classes are numbers, or named where
+    ``kinetics_train_label.json`` is there. Frames without anybody stay. The column ``setup`` is 1 in train, 2 in val.
+
+    Split: ``given``.
+    """
+
+    layout = LAYOUTS["openpose18"]
+    Options = FolderOptions
+    splits = {"given": {"train": {"setup": [1]}, "test": {"setup": [2]}}}  # noqa: RUF012 - never changed
+
+    def __init__(self, source: Path, layout: str | None = None, options: Section | None = None) -> None:
+        super().__init__(source, layout, options)
+        self.class_names = _class_names(self.source / "kinetics_train_label.json")
+
+    def files(self) -> list[Path]:
+        if self.source.is_file():
+            return [self.source]
+        return self._find("kinetics_*/*.json", "kinetics_train/---QUuC4vJs.json")
+
+    def read(self, file: Path) -> Iterator[RawClip]:
+        data = read_json(file)
+        frames = data.get("data") if isinstance(data, Mapping) else None
+        if not isinstance(frames, list) or not frames or not isinstance(data, Mapping):
+            raise UserError(f"{file}: data: missing or empty; expected a list of frames")
+        label = data.get("label_index", -1)
+        if type(label) is not int or not -1 <= label < _CLASSES:
+            raise UserError(f"{file}: label_index: is {str(label)[:40]!r}; expected 0 to {_CLASSES - 1}")
+        found = [_persons(file, t, frame, self.options.min_score) for t, frame in enumerate(frames)]
+        places = np.array([_ASPECT, 1], np.float32) * (np.float32(0.5) - follow(found, self.options.persons))
+        yield RawClip(file.stem, places, label, setup=_SIDES.get(file.parent.name, -1))
+
+
+def _persons(file: Path, t: int, frame: Any, min_score: float) -> np.ndarray:
+    """Persons of one frame (P, 18, 2), NaN where not found."""
+    try:
+        people = frame["skeleton"]
+        places = np.array([person["pose"] for person in people], np.float64).reshape(len(people), _JOINTS, 2)
+        scores = np.array([person["score"] for person in people], np.float64).reshape(len(people), _JOINTS)
+    except (TypeError, ValueError, KeyError, OverflowError) as error:
+        raise UserError(
+            f"{file}: frame {t}: is no mapping with skeleton, persons of 36 numbers pose and 18 score"
+        ) from error
+    places[(scores < min_score) | (places == 0).all(-1)] = np.nan
+    return places
+
+
+def _class_names(file: Path) -> tuple[str, ...]:
+    """Names of the classes, from the labels of the training clips."""
+    names = [str(number) for number in range(_CLASSES)]
+    told = read_json(file) if file.is_file() else {}
+    for clip in told.values() if isinstance(told, dict) else ():
+        label = clip.get("label_index") if isinstance(clip, dict) else None
+        if type(label) is int and 0 <= label < _CLASSES and isinstance(clip.get("label"), str):
+            names[label] = clip["label"]
+    return tuple(names)

@@ -1,0 +1,86 @@
+"""MediaPipe Pose, saved as JSON: a file a recording."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ssl_skel.data.readers.base import RawClip
+from ssl_skel.data.readers.folders import FolderReader, follow, read_json
+from ssl_skel.errors import UserError
+from ssl_skel.layout import LAYOUTS
+
+_KEYS = ("pose_world_landmarks", "poseWorldLandmarks", "world_landmarks", "worldLandmarks")
+_JOINTS = 33
+
+
+class MediaPipeReader(FolderReader):
+    """JSON files ``<class>/<name>.json``: a list of frames, or a mapping with such a list as ``frames``.
+
+    A frame holds, under any of the names MediaPipe's interfaces use (``pose_world_landmarks``, ``worldLandmarks``, …),
+    33 landmarks, a list of persons with 33 each, or nothing where nobody was found. A landmark is a mapping with x, y,
+    z and perhaps visibility, or a list of these numbers.
+
+    World landmarks are metres about the middle of the hips, in each frame, so a path through the room is not in them; y
+    grows downwards. They are turned by half a turn about z (never mirrored).
+    """
+
+    layout = LAYOUTS["mediapipe33"]
+
+    def files(self) -> list[Path]:
+        if self.source.is_file():
+            return [self.source]
+        return self._find("**/*.json", "wave/clip01.json")
+
+    def read(self, file: Path) -> Iterator[RawClip]:
+        data = read_json(file)
+        frames = data.get("frames") if isinstance(data, Mapping) else data
+        if not isinstance(frames, list) or not frames:
+            raise UserError(f"{file}: frames: missing or empty; write a list of frames")
+        persons = [_persons(file, t, frame, self.options.min_score) for t, frame in enumerate(frames)]
+        joints = follow(persons, self.options.persons) * np.array([-1, -1, 1], np.float32)
+        yield RawClip(self._name(file), joints, **self._columns(file))
+
+
+def _persons(file: Path, t: int, frame: Any, min_score: float) -> np.ndarray:
+    """Persons of one frame (P, 33, 3), NaN where doubtful."""
+    where = f"{file}: frame {t}"
+    if not isinstance(frame, Mapping):
+        raise UserError(f"{where}: is no mapping with {_KEYS[0]}; write it as MediaPipe's results are")
+    key = next((key for key in _KEYS if key in frame), None)
+    if key is None:
+        raise UserError(f"{where}: has none of {', '.join(_KEYS)}; image landmarks have no depth in metres")
+    found = frame[key] or []
+    one = bool(found) and (not isinstance(found, list) or _is_landmark(found[0]))
+    persons = [found] if one else found
+    if not all(isinstance(person, list) and len(person) == _JOINTS for person in persons):
+        raise UserError(f"{where}: {key}: is no list of {_JOINTS} landmarks, or of persons with as many each")
+    try:
+        numbers = [[_numbers(landmark) for landmark in person] for person in persons]
+        values = np.array(numbers, np.float64).reshape(len(persons), _JOINTS, 4)
+    except (TypeError, ValueError, KeyError, OverflowError) as error:
+        raise UserError(f"{where}: {key}: holds a landmark without numbers x, y and z") from error
+    joints = values[..., :3].copy()
+    joints[values[..., 3] < min_score] = np.nan
+    return joints
+
+
+def _is_landmark(thing: Any) -> bool:
+    return isinstance(thing, Mapping) or (isinstance(thing, list) and bool(thing) and isinstance(thing[0], int | float))
+
+
+def _numbers(landmark: Any) -> list[float]:
+    """x, y, z and visibility (1 if it is not told)."""
+    if isinstance(landmark, Mapping):
+        values = [landmark["x"], landmark["y"], landmark["z"], landmark.get("visibility")]
+    elif isinstance(landmark, list) and len(landmark) in (3, 4):
+        values = [*landmark, None][:4]
+    else:
+        raise ValueError("no landmark")
+    numbers = [1.0 if value is None and place == 3 else value for place, value in enumerate(values)]
+    if any(isinstance(number, bool) or not isinstance(number, int | float) for number in numbers):
+        raise ValueError("no number")
+    return [float(number) for number in numbers]

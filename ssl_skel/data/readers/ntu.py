@@ -1,0 +1,224 @@
+"""NTU RGB+D 60 and 120 (Shahroudy et al., CVPR 2016; Liu et al., TPAMI 2020): raw ``.skeleton`` files.
+
+Which bodies are people and who is the first is decided as in CTR-GCN, data/ntu/get_raw_skes_data.py and
+get_raw_denoised_data.py, the preparation of most published figures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ssl_skel.config import Section
+from ssl_skel.data.readers.base import RawClip, Reader
+from ssl_skel.data.readers.decimals import PADDING, read_numbers
+from ssl_skel.data.readers.ntu_facts import CLASS_NAMES, NAME, SPLITS_60, SPLITS_120, columns
+from ssl_skel.errors import UserError
+from ssl_skel.layout import LAYOUTS
+
+_EXAMPLE = "S001C002P003R002A013.skeleton"
+_JOINTS, _WORDS = 25, 12  # a line a joint; words of such a line
+_MARK = b"\xef\xbb\xbf"  # of the byte order, which some editors put in front
+_MOST_BODIES = 6  # that a Kinect v2 can follow
+_SHORT = 11  # frames; a track no longer than this is noise
+_WIDE, _WIDE_SHARE = 0.8, 0.69754  # width over height of a frame that is noise, and share of such in a track that is
+
+
+class NtuOptions(Section):
+    """What can be chosen of NTU's raw files."""
+
+    denoise: bool = True
+    """Drop tracks that are noise, and put what is left together as two persons, as CTR-GCN's code does. Off: every
+    body the sensor told of is a person of its own."""
+
+    missing: str = ""
+    """A text file of names to leave out, such as the published lists of samples with missing skeletons (302 of NTU-60,
+    535 of NTU-120); whatever in it looks like a clip's name counts."""
+
+
+@dataclass(frozen=True)
+class _Track:
+    """One body: frames in which it was seen (ascending), and joints (T, 25, 3)."""
+
+    frames: np.ndarray
+    joints: np.ndarray
+
+
+class NtuReader(Reader):
+    """Text files ``SsssCcccPpppRrrrAaaa.skeleton``: setup, camera, subject, replication, action; Kinect v2, 25 joints.
+
+    A folder without actions above 60 is read as NTU-60 (60 classes), else as NTU-120.
+
+    Departs from print: in CTR-GCN's code a body that was lost for some frames goes on in the frame after it was last
+    seen, so its later movement comes too early; here it keeps its frames. A track survives even if all are short.
+
+    Splits: ``xsub`` and, of NTU-60, ``xview`` (cameras 2, 3 against 1), of NTU-120 ``xset`` (even setups against odd).
+    """
+
+    layout = LAYOUTS["ntu25"]
+    Options = NtuOptions
+
+    def __init__(self, source: Path, layout: str | None = None, options: Section | None = None) -> None:
+        super().__init__(source, layout, options)
+        small = all(int(match[5]) <= 60 for match in map(NAME.match, (file.stem for file in self.files())) if match)
+        self.class_names = CLASS_NAMES[: 60 if small else 120]
+        self.splits: dict[str, dict[str, Any]] = SPLITS_60 if small else SPLITS_120
+
+    def told_options(self) -> dict[str, Any]:
+        return super().told_options() | {"missing": Path(self.options.missing).name}
+
+    def files(self) -> list[Path]:
+        if self.source.is_file():
+            return [self.source]
+        missing = _names(self.options.missing)
+        found = self._find("*.skeleton", _EXAMPLE)
+        files = [file for file in found if file.stem not in missing]
+        if not files:
+            raise UserError(f"{self.options.missing}: names all recordings; take some out")
+        return files
+
+    def read(self, file: Path) -> Iterator[RawClip]:
+        told = columns(file.stem) if NAME.fullmatch(file.stem) else {}
+        if not 0 <= told.get("label", -1) < len(CLASS_NAMES):
+            raise UserError(f"{file}: the name tells no action from 1 to 120; expected one like {_EXAMPLE}")
+        try:
+            tracks = _tracks(*_bodies(file.read_bytes().removeprefix(_MARK) + PADDING))
+        except (OSError, ValueError, IndexError, OverflowError) as error:
+            raise UserError(f"{file}: is damaged: {_reason(error)}; download it again") from error
+        if not tracks:
+            raise UserError(f"{file}: shows nobody in any frame; it is one of the published missing skeletons")
+        yield RawClip(file.stem, _join(tracks, self.options.denoise), **told)
+
+
+def _bodies(data: bytes) -> tuple[list[bytes], np.ndarray, np.ndarray]:
+    """All bodies of all frames: their ids, frames and joints (B, 25, 3). Frames that show nobody do not count.
+
+    Raises:
+        ValueError: numbers are missing, are none, or do not fit; tells the line.
+    """
+    starts = np.concatenate([[0], np.flatnonzero(np.frombuffer(data, np.uint8) == ord("\n")) + 1, [len(data)]])
+    begin = starts.tolist()
+    lines = len(begin) - 1
+    while lines and not data[begin[lines - 1] : begin[lines]].strip():
+        lines -= 1
+
+    known: dict[bytes, int] = {}  # most of these lines say the same
+
+    def number(line: int, most: int, what: str) -> int:
+        if line >= lines:
+            raise ValueError(f"the file ends too early, after line {lines}")
+        text = data[begin[line] : begin[line + 1]]
+        if text not in known and text.strip().isdigit() and len(text) < 12:
+            known[text] = int(text)
+        if not 0 <= known.get(text, -1) <= most:
+            told = text.strip()[:20].decode("ascii", "replace")
+            raise ValueError(f"line {line + 1}: the number of {what} is {told!r}")
+        return known[text]
+
+    frames = number(0, len(data), "frames")
+    line, shown, ids, bodies, frame_of = 1, 0, [], [], []
+    for _ in range(frames):
+        count = number(line, _MOST_BODIES, "bodies")
+        line += 1
+        for _ in range(count):
+            if number(line + 1, 1000, "joints") != _JOINTS:
+                raise ValueError(f"line {line + 2}: the number of joints must be {_JOINTS}")
+            ids.append(data[begin[line] : begin[line + 1]].partition(b" ")[0])
+            bodies.append(line + 2)
+            frame_of.append(shown)
+            line += 2 + _JOINTS
+        shown += count > 0
+    if line > lines or (
+        bodies and line == lines and len(data[begin[line - 1] : begin[line]].split()) not in (1, _WORDS)
+    ):
+        raise ValueError(f"the file ends too early, in line {lines}")
+    if line < lines:
+        raise ValueError(f"line {line + 1}: more follows than the {frames} frames that line 1 tells of")
+    rows = (np.array(bodies, np.int64)[:, None] + np.arange(_JOINTS)).ravel()
+    places, end = read_numbers(data, starts[rows], 3)
+    over = end >= starts[rows + 1]
+    if over.any():
+        raise ValueError(f"line {rows[over.argmax()] + 1}: has fewer than three numbers")
+    return ids, np.array(frame_of), places.reshape(-1, _JOINTS, 3)
+
+
+def _tracks(ids: list[bytes], frames: np.ndarray, joints: np.ndarray) -> list[_Track]:
+    """Bodies gathered by id, in the order in which they appear; of an id twice in a frame the last counts."""
+    rows: dict[bytes, dict[int, int]] = {}
+    for row, (body, frame) in enumerate(zip(ids, frames.tolist(), strict=True)):
+        rows.setdefault(body, {})[frame] = row
+    tracks = []
+    for seen in rows.values():
+        tracks.append(_Track(np.array(list(seen)), joints[list(seen.values())]))
+    return tracks
+
+
+def _motion(joints: np.ndarray) -> float:
+    """Summed variance of x, y and z over joints and frames (T, 25, 3); zero where a number is missing."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        motion = float(np.ascontiguousarray(joints.reshape(-1, 3).T).var(1).sum())
+    return motion if np.isfinite(motion) else 0.0
+
+
+def _join(tracks: list[_Track], denoise: bool) -> np.ndarray:
+    """Persons (M, T, 25, 3) float32, NaN where not seen."""
+    length = 1 + max(int(track.frames[-1]) for track in tracks)
+    if not denoise:
+        joined = np.full((len(tracks), length, _JOINTS, 3), np.nan, np.float32)
+        for number, track in enumerate(tracks):
+            joined[number, track.frames] = track.joints
+        return joined
+    joined = np.full((2, length, _JOINTS, 3), np.nan, np.float32)
+    spans = [(0, 0), (0, 0)]
+    for number, track in enumerate(_denoise(tracks)):
+        first, last = int(track.frames[0]), int(track.frames[-1])
+        for person, (begin, stop) in enumerate(spans):  # the second begins with a span of nothing
+            if number == 0 or min(stop, last) - max(begin, first) <= 0:
+                joined[person, track.frames] = track.joints
+                spans[person] = (min(begin, first), max(stop, last)) if number else (first, last)
+                break
+    return joined if np.isfinite(joined[1]).any() else joined[:1]
+
+
+def _denoise(tracks: list[_Track]) -> list[_Track]:
+    """Leave out tracks that are too short, or too wide for people; at least one stays. Those that move most go first.
+
+    How much a track moves is the variance of its joints; without the frames that are too wide, if that is less.
+    """
+    if len(tracks) == 1:
+        return tracks
+    kept = [track for track in tracks if len(track.frames) > _SHORT]
+    kept = kept or [max(tracks, key=lambda track: len(track.frames))]
+    left = len(kept)
+    people: list[tuple[float, _Track]] = []
+    for track in kept:
+        x, y = np.moveaxis(track.joints[..., :2], 2, 0)
+        with np.errstate(invalid="ignore"):
+            narrow = np.ptp(x, 1) <= _WIDE * np.ptp(y, 1)
+        motion = _motion(track.joints)
+        if left > 1 and 1 - narrow.mean() >= _WIDE_SHARE:
+            left -= 1
+            continue
+        if left > 1 and not narrow.all():
+            motion = min(motion, _motion(track.joints[narrow]))
+        people.append((motion, track))
+    return [track for _, track in sorted(people, key=lambda person: -person[0])]
+
+
+def _names(path: str) -> set[str]:
+    """Clip names in a text file."""
+    if not path:
+        return set()
+    try:
+        text = Path(path).read_text("utf-8", "replace")
+    except OSError as error:
+        raise UserError(f"missing: {path}: cannot be read: {error.strerror}; give a text file of names") from error
+    return {match[0] for match in NAME.finditer(text)}
+
+
+def _reason(error: Exception) -> str:
+    return (getattr(error, "strerror", None) or str(error)).split("\n")[0]

@@ -1,0 +1,95 @@
+"""OpenPose: a folder a recording, a JSON file a frame."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import Field
+
+from ssl_skel.config import Section
+from ssl_skel.data.readers.base import RawClip
+from ssl_skel.data.readers.folders import FolderOptions, FolderReader, follow, read_json
+from ssl_skel.errors import UserError
+from ssl_skel.layout import LAYOUTS, load_layout
+
+_BY_COUNT = {18: "openpose18", 25: "openpose25"}
+
+
+class OpenPoseOptions(FolderOptions):
+    """What can be chosen of OpenPose's files."""
+
+    height: float = Field(default=1080.0, gt=0.0)
+    """Pixels of an image's height, which become 1. The files do not tell it."""
+
+
+class OpenPoseReader(FolderReader):
+    """Folders ``<class>/<name>/*_keypoints.json``, frames in the order of the files' names; 2D, 18 or 25 joints.
+
+    ``people[].pose_keypoints_2d`` holds x, y and confidence of each joint in pixels; zeros are joints that were not
+    found. OpenPose does not follow persons through time, so they are told apart by place (``follow``).
+
+    Images are turned by half a turn (never mirrored), so that up is up and someone who faces the camera has the left
+    side at smaller x, as in all other data here.
+    """
+
+    layout = LAYOUTS["openpose25"]
+    Options = OpenPoseOptions
+
+    def __init__(self, source: Path, layout: str | None = None, options: Section | None = None) -> None:
+        super().__init__(source, None, options)
+        self.layout = load_layout(layout) if layout is not None else self._find_layout()
+
+    def files(self) -> list[Path]:
+        """Folders of recordings; one that itself holds frames is the only one."""
+        frames = self._find("**/*_keypoints.json", "wave/clip01/clip01_000000000000_keypoints.json")
+        return sorted({file.parent for file in frames})
+
+    def read(self, file: Path) -> Iterator[RawClip]:
+        frames = [_persons(frame, self.layout.num_joints, self.options.min_score) for frame in _frames(file)]
+        joints = -follow(frames, self.options.persons) / np.float32(self.options.height)
+        yield RawClip(self._name(file), joints, **self._columns(file))
+
+    def _find_layout(self) -> Any:
+        """The layout of the first person found."""
+        for folder in self.files():
+            for frame in _frames(folder):
+                try:
+                    people = _people(frame)
+                except UserError:  # told when it is read
+                    continue
+                for person in people:
+                    count, rest = divmod(len(person), 3)
+                    if rest or count not in _BY_COUNT:
+                        raise UserError(f"{frame}: pose_keypoints_2d: has {len(person)} numbers; give --layout")
+                    return LAYOUTS[_BY_COUNT[count]]
+        return self.layout
+
+
+def _frames(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*_keypoints.json"))
+
+
+def _people(frame: Path) -> list[list[Any]]:
+    data = read_json(frame)
+    people = data.get("people") if isinstance(data, Mapping) else None
+    if not isinstance(people, list):
+        raise UserError(f"{frame}: people: missing; expected a file as OpenPose writes it")
+    found = [person.get("pose_keypoints_2d") if isinstance(person, Mapping) else None for person in people]
+    if not all(isinstance(person, list) for person in found):
+        raise UserError(f"{frame}: people: one has no list pose_keypoints_2d")
+    return [person for person in found if person]
+
+
+def _persons(frame: Path, joints: int, min_score: float) -> np.ndarray:
+    """Persons of one frame (P, V, 2), NaN where not found."""
+    people = _people(frame)
+    try:
+        values = np.array(people, np.float64).reshape(len(people), joints, 3)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise UserError(f"{frame}: pose_keypoints_2d: is no list of {3 * joints} numbers; give --layout") from error
+    places = values[..., :2].copy()
+    places[(values[..., 2] < min_score) | (values == 0).all(-1)] = np.nan
+    return places

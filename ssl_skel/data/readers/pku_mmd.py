@@ -1,0 +1,75 @@
+"""PKU-MMD (Liu et al., 2017): long videos, cut by their labels."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ssl_skel.config import Section
+from ssl_skel.data.readers.base import RawClip, Reader
+from ssl_skel.data.readers.text_table import read_table, unseen
+from ssl_skel.errors import UserError
+from ssl_skel.layout import LAYOUTS
+
+_NAME = re.compile(r"(?:A(\d+)N)?(\d+)-([LMR])")
+_EXAMPLE = "skeleton/0002-L.txt and label/0002-L.txt"
+_CAMERAS = {"L": 1, "M": 2, "R": 3}
+_CLASSES = 51
+_LISTS = re.compile(r"Training videos?\s*:(?P<train>.*?)Validation videos?\s*:(?P<test>.*)", re.DOTALL | re.IGNORECASE)
+
+
+class PkuMmdReader(Reader):
+    """Text files ``skeleton/0002-L.txt`` (or ``A01N02-L.txt``) and ``label/`` files of the same name; 51 classes.
+
+    A row is a frame: 2 persons x 25 joints x 3, zeros where nobody is. A label's row is ``class, first frame, end,
+    confidence``. Clips are named ``0002-L_00415`` after video and first frame; the column ``setup`` is the video, and
+    camera is 1, 2, 3 for left, middle, right.
+
+    Splits: ``xview`` (left against middle and right), and ``xsub`` where the published lists lie in
+    ``split/cross-subject*.txt``.
+    """
+
+    layout = LAYOUTS["ntu25"]
+    class_names = tuple(str(number) for number in range(1, _CLASSES + 1))
+
+    def __init__(self, source: Path, layout: str | None = None, options: Section | None = None) -> None:
+        super().__init__(source, layout, options)
+        self.splits: dict[str, dict[str, Any]] = {"xview": {"train": {"camera": [2, 3]}, "test": {"camera": [1]}}}
+        for file in sorted(self.source.glob("split/cross-subject*.txt")):
+            self.splits["xsub"] = _read_lists(file)
+
+    def files(self) -> list[Path]:
+        return self._find("skeleton/*.txt", _EXAMPLE)
+
+    def read(self, file: Path) -> Iterator[RawClip]:
+        match = _NAME.fullmatch(file.stem)
+        if not match:
+            raise UserError(f"{file}: the name tells no video and camera; expected one like {_EXAMPLE}")
+        rows = read_table(file, 150, "2 x 25 x 3")
+        labels = file.parent.parent / "label" / file.name
+        if not labels.is_file():
+            raise UserError(f"{file}: label/{file.name} is missing; put it beside the folder skeleton")
+        for label, first, end, _ in read_table(labels, 4, "class, first frame, end and confidence").tolist():
+            if not (1 <= label <= _CLASSES and 0 <= first < min(end, len(rows)) and label % 1 == first % 1 == 0):
+                told = f"class {label:g}, frames {first:g} to {end:g}"
+                raise UserError(f"{file}: label/{file.name}: {told}: does not fit {len(rows)} frames")
+            joints = unseen(rows[int(first) : int(min(end, len(rows)))].reshape(-1, 2, 25, 3).swapaxes(0, 1))
+            name = f"{file.stem}_{int(first):05}"
+            yield RawClip(name, joints, int(label) - 1, camera=_CAMERAS[match[3]], setup=_video(match))
+
+
+def _video(match: re.Match[str]) -> int:
+    """Number of a video: as it stands, or 100 * A + N."""
+    return 100 * int(match[1] or 0) + int(match[2])
+
+
+def _read_lists(file: Path) -> dict[str, Any]:
+    """The published split by subjects, as lists of videos."""
+    match = _LISTS.search(file.read_text("utf-8", "replace"))
+    if not match:
+        raise UserError(f"{file}: has no lists 'Training videos:' and 'Validation videos:'; download it again")
+    return {
+        side: {"setup": sorted({_video(name) for name in _NAME.finditer(match[side])})} for side in ("train", "test")
+    }

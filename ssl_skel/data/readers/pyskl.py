@@ -1,0 +1,128 @@
+"""PYSKL's and MMAction2's annotations: one ``.pkl`` with all clips of a data set, 3D or 2D."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import Field
+
+from ssl_skel.config import Section
+from ssl_skel.data.readers.base import RawClip, Reader
+from ssl_skel.data.readers.ntu_facts import CLASS_NAMES, NAME, columns
+from ssl_skel.data.readers.plain_pickle import load_plain
+from ssl_skel.errors import UserError
+from ssl_skel.layout import LAYOUTS, load_layout
+
+_LAYOUTS = {(25, 3): "ntu25", (17, 2): "coco17"}
+_SIDE = re.compile(r"(?P<name>.+?)_?(?P<side>train|val|test)(?P<number>\d*)")
+
+
+class PysklOptions(Section):
+    """What can be chosen of PYSKL's annotations."""
+
+    min_score: float = Field(default=0.0, ge=0.0, le=1.0)
+    """2D: a joint whose score is lower counts as not tracked. The score itself is not kept."""
+
+
+class PysklReader(Reader):
+    """A dict of ``split`` {name: [frame_dir]} and ``annotations`` [{frame_dir, label, keypoint (M, T, V, C), …}].
+
+    Nothing in the file is run (see ``plain_pickle``). 25 joints of three coordinates are NTU's, 17 of two COCO's; other
+    layouts are given. Names like NTU's tell subject, camera, setup and replication. Frames in which a person is all
+    zeros are those in which they were not seen.
+
+    2D: pixels become image heights about the middle of the image, turned by half a turn (never mirrored), so that up is
+    up and someone who faces the camera has the left side at smaller x, as in all other data here.
+
+    Splits: the file's, where ``…_train`` meets ``…_val`` or ``…_test``.
+    """
+
+    archive = True
+    Options = PysklOptions
+
+    def __init__(self, source: Path, layout: str | None = None, options: Section | None = None) -> None:
+        self.source = Path(source)
+        self.options = options or self.Options()
+        (file,) = self.files()
+        data = load_plain(file)
+        if not isinstance(data, dict) or not isinstance(data.get("annotations"), list) or not data["annotations"]:
+            raise UserError(f"{file}: annotations: missing or empty; expected a dict of split and annotations")
+        self._clips: list[Any] = data["annotations"]
+        keypoints = _keypoints(file, 0, self._clips[0])
+        known = _LAYOUTS.get(keypoints.shape[2:])
+        if layout is None and known is None:
+            raise UserError(f"{file}: keypoint: has {keypoints.shape[2:]} joints and coordinates; give --layout")
+        self.layout = load_layout(layout) if layout is not None else LAYOUTS[str(known)]
+        labels = [clip.get("label") for clip in self._clips if isinstance(clip, Mapping)]
+        count = 1 + max((label for label in labels if type(label) is int and label < 10**6), default=-1)
+        ntu = self.layout.name == "ntu25" and count in (60, 120)
+        self.class_names = CLASS_NAMES[:count] if ntu else tuple(map(str, range(count)))
+        self.splits = _splits(file, data.get("split", {}))
+
+    def files(self) -> list[Path]:
+        if self.source.is_file():
+            return [self.source]
+        files = self._find("*.pkl", "ntu60_3danno.pkl")
+        if len(files) > 1:
+            raise UserError(f"{self.source}: holds {len(files)} .pkl files; give one of them, such as {files[0].name}")
+        return files
+
+    def read(self, file: Path) -> Iterator[RawClip]:
+        for row, clip in enumerate(self._clips):
+            keypoints = _keypoints(file, row, clip)
+            name, label = clip.get("frame_dir"), clip.get("label", -1)
+            if not isinstance(name, str) or not name:
+                raise UserError(f"{file}: annotations[{row}].frame_dir: is {str(name)[:40]!r}; expected a name")
+            if type(label) is not int or not -1 <= label < len(self.class_names):
+                raise UserError(f"{file}: annotations[{row}].label: is {str(label)[:40]!r}; expected a class number")
+            joints = keypoints.astype(np.float32)
+            joints[~(joints != 0).any((2, 3))] = np.nan
+            if joints.shape[3] == 2:
+                joints = self._upright(file, row, clip, joints)
+            told = columns(name) if NAME.fullmatch(name) else {}
+            yield RawClip(name, joints, **(told | {"label": label}))
+
+    def _upright(self, file: Path, row: int, clip: Mapping[str, Any], joints: np.ndarray) -> np.ndarray:
+        """Pixels (M, T, V, 2) to image heights, x and y turned by half a turn; doubtful joints NaN."""
+        score = clip.get("keypoint_score")
+        if score is not None:
+            if not isinstance(score, np.ndarray) or score.shape != joints.shape[:3] or score.dtype.kind != "f":
+                raise UserError(
+                    f"{file}: annotations[{row}].keypoint_score: does not fit keypoint; make the file again"
+                )
+            joints[score < self.options.min_score] = np.nan
+        shape = clip.get("img_shape")
+        if not isinstance(shape, tuple | list) or len(shape) != 2 or not all(type(n) is int and n > 0 for n in shape):
+            raise UserError(f"{file}: annotations[{row}].img_shape: is {str(shape)[:40]}; expected (height, width)")
+        height, width = shape
+        return (np.array([width / 2, height / 2], np.float32) - joints) / np.float32(height)
+
+
+def _keypoints(file: Path, row: int, clip: Any) -> np.ndarray:
+    keypoints = clip.get("keypoint") if isinstance(clip, Mapping) else None
+    if not isinstance(keypoints, np.ndarray) or keypoints.ndim != 4 or keypoints.dtype.kind != "f":
+        raise UserError(
+            f"{file}: annotations[{row}].keypoint: is no array (persons, frames, joints, coordinates) of floats; "
+            "make the file again"
+        )
+    return keypoints
+
+
+def _splits(file: Path, given: Any) -> dict[str, dict[str, Any]]:
+    """Pairs of the file's lists: xsub_train and xsub_val to xsub, train1 and test1 to given1."""
+    if not isinstance(given, dict) or not all(
+        isinstance(name, str) and isinstance(clips, list) and all(isinstance(clip, str) for clip in clips)
+        for name, clips in given.items()
+    ):
+        raise UserError(f"{file}: split: is no dict of lists of names; make the file again")
+    sides: dict[str, dict[str, Any]] = {}
+    for name, clips in given.items():
+        match = _SIDE.fullmatch(name if "_" in name else f"given_{name}")
+        if match:
+            side = "train" if match["side"] == "train" else "test"
+            sides.setdefault(match["name"] + match["number"], {}).setdefault(side, {"name": clips})
+    return {name: both for name, both in sides.items() if len(both) == 2 and name != "all"}

@@ -1,0 +1,148 @@
+"""Raw files to normalised clips, in the order of the files, by one process or several."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field, replace
+from multiprocessing.connection import wait
+from pathlib import Path
+
+import numpy as np
+
+from ssl_skel.data.normalize import NormalizeConfig, normalize
+from ssl_skel.data.readers.base import RawClip, Reader, check_clip
+from ssl_skel.data.repair import Change, RepairConfig, repair
+from ssl_skel.data.store import content_hash
+from ssl_skel.errors import UserError
+
+_FILES_AT_ONCE = 8  # sent to a process together; the few clips they hold wait in memory
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is done to each file."""
+
+    reader: Reader
+    normalize: NormalizeConfig
+    skip_bad: bool = False
+    exclude: frozenset[str] = frozenset()  # names of clips to leave out
+    repairs: RepairConfig = field(default_factory=RepairConfig)
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A normalised clip of a file, the hash of its recording, how many joints were filled, what was repaired."""
+
+    file: Path
+    clip: RawClip
+    content: int
+    filled: int
+    changes: list[Change]
+
+
+@dataclass(frozen=True)
+class Done:
+    """The end of a file, what of it was damaged and left out, and names of clips that were to be left out."""
+
+    file: Path
+    skipped: list[dict[str, str]]
+    excluded: list[str]
+
+
+def read_files(work: Work, files: Sequence[Path], jobs: int, skip: int = 0) -> Iterator[Ready | Done]:
+    """Clips of files, each file's followed by ``Done``.
+
+    Args:
+        work: what to do.
+        files: in the order wanted.
+        jobs: processes; 1 is this one, which holds one clip at a time. Archives are read by this one.
+        skip: sound clips of the first file that are not wanted.
+
+    Raises:
+        UserError: the first damaged file, unless those are to be skipped; no jobs; or a process died.
+    """
+    if jobs < 1:
+        raise UserError(f"jobs: must be at least 1, got {jobs}")
+    if jobs == 1 or len(files) <= 1 or work.reader.archive:
+        for number, file in enumerate(files):
+            yield from _read(work, file, 0 if number else skip)
+        return
+    if skip:
+        yield from _read(work, files[0], skip)
+        files = files[1:]
+    spawn = multiprocessing.get_context("spawn")  # a fork of a process with threads can hang
+    pool = ProcessPoolExecutor(jobs, mp_context=spawn, initializer=_start, initargs=(work,))
+    waiting: deque[Future[list[Ready | Done]]] = deque()
+    try:
+        for begin in range(0, len(files), _FILES_AT_ONCE):
+            waiting.append(pool.submit(_read_some, files[begin : begin + _FILES_AT_ONCE]))
+            if len(waiting) > 2 * jobs:
+                yield from waiting.popleft().result()
+        while waiting:
+            yield from waiting.popleft().result()
+    except BrokenProcessPool as error:
+        raise UserError("a reading process was killed, perhaps for want of memory; use fewer --jobs") from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _read(work: Work, file: Path, skip: int = 0) -> Iterator[Ready | Done]:
+    """Sound clips of one file, normalised; damage is listed, or stops everything."""
+    skipped: list[dict[str, str]] = []
+    excluded: list[str] = []
+    clips = work.reader.read(file)
+    count = 0
+    while True:
+        try:
+            with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, which is: not tracked
+                clip = next(clips, None)
+            if clip is None:
+                yield Done(file, skipped, excluded)
+                return
+            check_clip(clip, work.reader.layout, file)
+        except UserError as error:
+            if not work.skip_bad:
+                raise UserError(f"{error}; mend or remove it, or leave it out with --skip-bad") from error
+            within = file.relative_to(work.reader.source) if file != work.reader.source else file.name
+            skipped.append({"file": str(within), "why": str(error).removeprefix(f"{file}: ")})
+            continue
+        if clip.name in work.exclude:
+            excluded.append(clip.name)
+            continue
+        count += 1
+        if count > skip:
+            yield _ready(work, file, clip)
+
+
+def _ready(work: Work, file: Path, clip: RawClip) -> Ready:
+    repaired, changes = repair(clip.joints, work.repairs)
+    try:
+        joints, filled = normalize(repaired, work.reader.layout, work.normalize)
+    except UserError as error:
+        raise UserError(f"{file}: {error}") from error
+    return Ready(file, replace(clip, joints=joints), content_hash(clip.joints), filled, changes)
+
+
+_work: Work | None = None  # of this process, if it was started to read
+
+
+def _start(work: Work) -> None:
+    """Make a process ready to read, and let it end with its parent and not with Ctrl-C, which is the parent's."""
+    global _work
+    _work = work
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=lambda: (wait([parent.sentinel]), os._exit(1)), daemon=True).start()
+
+
+def _read_some(files: Sequence[Path]) -> list[Ready | Done]:
+    assert _work is not None
+    return [item for file in files for item in _read(_work, file)]
