@@ -21,7 +21,7 @@ from ssl_skel.config import config_from_words
 from ssl_skel.data.exclusions import read_exclusions
 from ssl_skel.data.normalize import NormalizeConfig
 from ssl_skel.data.readers import READERS, Reader
-from ssl_skel.data.reading import Done, Work, read_files
+from ssl_skel.data.reading import Done, Ready, Work, read_files
 from ssl_skel.data.repair import RepairConfig
 from ssl_skel.data.splits import check_splits, load_split
 from ssl_skel.data.store import Store, StoreWriter
@@ -80,19 +80,17 @@ def convert(
     check_splits(reader.splits, str(source))
     files = reader.files()
     work = Work(reader, normalize, skip_bad, read_exclusions(exclude), repairs or RepairConfig())
-    with (
-        StoreWriter(
-            store,
-            reader.layout,
-            reader.class_names,
-            splits=reader.splits,
-            provenance=_provenance(format, reader, len(files)),
-            overwrite=overwrite,
-            dtype=dtype,
-            key=_key(work, format, files, dtype),
-        ) as writer,
-        tqdm(total=len(files), desc=f"convert {format}", unit="file", disable=not progress) as bar,
-    ):
+    with StoreWriter(
+        store,
+        reader.layout,
+        reader.class_names,
+        splits=reader.splits,
+        provenance=_provenance(format, reader, len(files)),
+        overwrite=overwrite,
+        dtype=dtype,
+        key=_key(work, format, files, dtype),
+    ) as writer:
+        bar = tqdm(total=len(files), desc=f"convert {format}", unit="file", disable=not progress)
         _record(writer, work, _write(writer, work, files, jobs, bar))
     facts = describe(Path(store)) | {"seconds": time.perf_counter() - begin}
     return {key: facts[key] for key in _SUMMARY}
@@ -177,29 +175,34 @@ class _Totals:
 def _write(writer: StoreWriter, work: Work, files: Sequence[Path], jobs: int, bar: tqdm) -> _Totals:
     """Read files and write their clips, from the last checkpoint on."""
     totals, fresh = _Totals.of(writer.resumed), {}
-    bar.update(totals.files)
     noted = time.monotonic()
-    for item in read_files(work, files[totals.files :], jobs, skip=totals.within):
-        if isinstance(item, Done):
-            totals.files, totals.within = totals.files + 1, 0
-            totals.skipped.extend(item.skipped)
-            totals.excluded.extend(item.excluded)
-            bar.update()
-        else:
-            try:
-                writer.add(item.clip, item.content)
-            except UserError as error:
-                raise UserError(f"{item.file}: {error}") from error
-            totals.within += 1
-            totals.filled += item.filled
-            if item.changes:
-                fresh[item.clip.name] = [change.to_dict() for change in item.changes]
-        if time.monotonic() - noted > _SECONDS_BETWEEN_CHECKPOINTS:
-            writer.checkpoint(asdict(replace(totals, repaired=fresh)))
-            totals.repaired |= fresh
-            fresh, noted = {}, time.monotonic()
+    with bar:
+        bar.update(totals.files)
+        for item in read_files(work, files[totals.files :], jobs, skip=totals.within):
+            if isinstance(item, Done):
+                totals.files, totals.within = totals.files + 1, 0
+                totals.skipped.extend(item.skipped)
+                totals.excluded.extend(item.excluded)
+                bar.update()
+            else:
+                _add(writer, item)
+                totals.within += 1
+                totals.filled += item.filled
+                if item.changes:
+                    fresh[item.clip.name] = [change.to_dict() for change in item.changes]
+            if time.monotonic() - noted > _SECONDS_BETWEEN_CHECKPOINTS:
+                writer.checkpoint(asdict(replace(totals, repaired=fresh)))
+                totals.repaired |= fresh
+                fresh, noted = {}, time.monotonic()
     totals.repaired |= fresh
     return totals
+
+
+def _add(writer: StoreWriter, item: Ready) -> None:
+    try:
+        writer.add(item.clip, item.content)
+    except UserError as error:
+        raise UserError(f"{item.file}: {error}") from error
 
 
 def _record(writer: StoreWriter, work: Work, totals: _Totals) -> None:
