@@ -6,6 +6,8 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from threadpoolctl import threadpool_limits
 
 from finetune.config import FinetuneConfig
 from finetune.protocols import Setting
@@ -50,6 +53,17 @@ def made(norm: str, store: Store) -> Any:
     return build_encoder(config, store.layout, channels=store.channels, num_frames=8, stream="joint")
 
 
+@contextmanager
+def one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with threadpool_limits(1):
+            yield
+    finally:
+        torch.set_num_threads(threads)
+
+
 def logs(folder: Path) -> dict[str, list[dict[str, Any]]]:
     """What trainings and probes logged, by the names of their folders."""
     return {
@@ -82,13 +96,18 @@ def test_two_processes_measure_what_one_measures(motions: Path, tmp_path: Path) 
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("report:") == 1
-    two, one = Report.load(tmp_path / "two"), run(parse_config(FinetuneConfig, config | {"name": "one"}, "test"))
+    with (
+        one_thread()
+    ):  # as each rank has: a sum in another order moves the last bits, and the probe's fit enlarges them
+        one = run(parse_config(FinetuneConfig, config | {"name": "one"}, "test"))
+    two = Report.load(tmp_path / "two")
 
     tested = len(load_split(store, "xsub").test)
     for ours, theirs in zip(one.measurements, two.measurements, strict=True):
         assert (ours.features, ours.measure, ours.notes) == (theirs.features, theirs.measure, theirs.notes)
         for figure, value in ours.figures.items():
-            assert theirs.figures[figure].mean == pytest.approx(value.mean, abs=1e-6), (ours.measure, figure)
+            near = 1e-3 if figure == "ece" else 1e-6  # calibration reads probabilities, the others ranks
+            assert theirs.figures[figure].mean == pytest.approx(value.mean, abs=near), (ours.measure, figure)
         for alone, shared in zip(ours.runs, theirs.runs, strict=True):
             assert shared.confusion == alone.confusion, ours.measure
             assert np.sum(shared.confusion) == tested
