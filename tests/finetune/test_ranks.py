@@ -96,9 +96,7 @@ def test_two_processes_measure_what_one_measures(motions: Path, tmp_path: Path) 
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("report:") == 1
-    with (
-        one_thread()
-    ):  # as each rank has: a sum in another order moves the last bits, and the probe's fit enlarges them
+    with one_thread():  # as each rank has: sums in another order differ in the last bits, and the fit enlarges that
         one = run(parse_config(FinetuneConfig, config | {"name": "one"}, "test"))
     two = Report.load(tmp_path / "two")
 
