@@ -103,6 +103,18 @@ class SkeletonLayout:
             joint[child, parent] = joint[parent, child] = 1
         return (member @ joint @ member.T > 0).astype(np.float32)
 
+    def directions(self) -> np.ndarray:
+        """(3, V, V) float32: row j holds what joint j gathers from: itself, its children, its parent.
+
+        The three subsets of ST-GCN's descendants (2s-AGCN, CTR-GCN: graph/tools.py). Each row with entries sums to 1.
+        """
+        itself = np.eye(self.num_joints, dtype=np.float32)
+        inward = np.zeros_like(itself)
+        for child, parent in self.bones:
+            inward[parent, child] = 1
+        stack = np.stack([itself, inward, inward.T])
+        return stack / np.maximum(stack.sum(2, keepdims=True), 1)
+
     def to_dict(self) -> dict[str, Any]:
         """The YAML form; ``parse_layout`` reads it back."""
 

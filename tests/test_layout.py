@@ -294,3 +294,17 @@ def test_a_side_is_a_word_of_a_name() -> None:
     data = HAND | {"joints": joints, "bones": {"upright": "wrist"}, "across": joints}
     layout = parse_layout(data | {"body": {"all": joints}, "part": {"all": joints}}, "mine.yaml")
     assert layout.mirror == (0, 1)
+
+
+def test_directions_tell_children_from_parents() -> None:
+    itself, children, parent = parse_layout(HAND, "test").directions()
+    assert (itself == np.eye(3)).all()
+    assert (children == [[0, 0.5, 0.5], [0, 0, 0], [0, 0, 0]]).all()
+    assert (parent == [[0, 0, 0], [1, 0, 0], [1, 0, 0]]).all()
+
+
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
+def test_directions_together_are_the_graph(layout: SkeletonLayout) -> None:
+    stack = layout.directions()
+    assert ((stack.sum(0) > 0) == (layout.adjacency() > 0)).all()
+    assert np.isin(stack.sum(2).round(6), [0, 1]).all()

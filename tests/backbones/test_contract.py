@@ -9,16 +9,17 @@ from torch import Tensor, nn
 from ssl_skel.backbones import BACKBONES, Backbone
 from ssl_skel.layout import LAYOUTS
 
-SMALLEST = {"mpae_net": {"size": "tiny", "patch": 2}}
-"""Options that make a row fast enough to test; a row that is missing here is tested as it comes."""
+BESIDE_TINY: dict[str, dict[str, object]] = {"mpae_net": {"patch": 2}}
+"""What a row is tested with beside its size ``tiny``, which every row has."""
 
-CASES = [(row, layout) for row in BACKBONES for layout in LAYOUTS]
+EVERYWHERE = [(row, layout) for row in BACKBONES for layout in LAYOUTS]
+CASES = [(row, layout) for row in BACKBONES for layout in ("kinect20", "coco17")]
 
 
 def build(row: str, layout: str, **options: object) -> Backbone:
     torch.manual_seed(0)
     network = BACKBONES[row]
-    return network(network.Config(**SMALLEST.get(row, {}), **options), LAYOUTS[layout], 3, 16)
+    return network(network.Config(size="tiny", **BESIDE_TINY.get(row, {}), **options), LAYOUTS[layout], 3, 16)
 
 
 def clip(net: Backbone, batch: int = 3) -> Tensor:
@@ -37,6 +38,7 @@ def net(request: pytest.FixtureRequest) -> Backbone:
     return build(*request.param)
 
 
+@pytest.mark.parametrize("net", EVERYWHERE, ids="-".join, indirect=True)
 def test_shapes_and_finite(net: Backbone) -> None:
     out = net(clip(net))
     assert out.shape[:3] == (3, net.dim, 16 // net.t_stride)
@@ -45,6 +47,7 @@ def test_shapes_and_finite(net: Backbone) -> None:
     assert net(clip(net), some_hidden(net)).shape == out.shape
 
 
+@pytest.mark.parametrize("net", EVERYWHERE, ids="-".join, indirect=True)
 def test_every_parameter_learns(net: Backbone) -> None:
     (net(clip(net)) * torch.randn(3, net.dim, 1, 1)).sum().backward()
     still = {name for name, weight in net.named_parameters() if weight.grad is None or not weight.grad.any()}

@@ -15,8 +15,7 @@ LAYOUT = LAYOUTS["sbu15"]
 
 def encoder(row: str = "mpae_net", stream: str = "joint") -> SkeletonEncoder:
     torch.manual_seed(0)
-    options = {"size": "tiny"} if row == "mpae_net" else {}
-    config = BACKBONES[row].Config(**options)
+    config = BACKBONES[row].Config(size="tiny")
     return build_encoder(config, LAYOUT, channels=3, num_frames=16, stream=stream)
 
 

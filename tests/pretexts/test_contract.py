@@ -15,6 +15,7 @@ from ssl_skel.pretexts import PRETEXTS, Pretext, build_pretext
 
 # Small sizes of rows whose defaults are large; a row that is small by default needs no entry.
 TINY: dict[str, dict[str, Any]] = {
+    **{name: {"size": "tiny"} for name in BACKBONES},
     "mpae_net": {"channels": [16, 16], "strides": [2, 2]},
     "skeleton_mae": {"decoder_dim": 16},
     "psp": {"projection": 16, "norm": "layer"},

@@ -18,7 +18,10 @@ from ssl_skel.pretexts.skeleton_mae import SkeletonMAE, SkeletonMAEConfig, face_
 from ssl_skel.streams import STREAMS
 
 LAYOUT = LAYOUTS["kinect20"]
-TINY: dict[str, dict[str, Any]] = {"mpae_net": {"channels": [16, 16], "strides": [2, 2]}}
+TINY: dict[str, dict[str, Any]] = {
+    **{name: {"size": "tiny"} for name in BACKBONES},
+    "mpae_net": {"channels": [16, 16], "strides": [2, 2]},
+}
 FRAMES = 16
 
 
