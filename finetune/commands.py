@@ -27,8 +27,8 @@ def fuse(
 ) -> None:
     """Fuse the streams of several evaluations into one report, by a weighted sum of their stored logits.
 
-    Weights are fixed beforehand (joint 0.6, bone 0.6, joint_motion 0.4, bone_motion 0.4) or fitted on held-out training
-    subjects; test clips have no say in them.
+    Weights are fixed beforehand (joint, bone and hops 0.6, motions 0.4) or fitted on held-out training subjects; test
+    clips have no say in them.
     """
     import shlex
 

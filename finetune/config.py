@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from finetune.protocols import PROTOCOLS
 from ssl_skel.backbones import BACKBONES, Readout
 from ssl_skel.config import RowConfig, RowOf, Section
+from ssl_skel.streams import Stream
 
 
 def _listed(value: Any) -> Any:
@@ -48,7 +49,7 @@ class ScratchConfig(Section):
     backbone: Annotated[RowConfig, RowOf(BACKBONES)]
     """Row of ``BACKBONES``."""
 
-    stream: Literal["joint", "bone", "pose", "joint_motion", "bone_motion"] = "joint"
+    stream: Stream = "joint"
     """What the encoder computes from the joints before its first layer."""
 
     num_frames: Annotated[int, Field(ge=1)] = 64

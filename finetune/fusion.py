@@ -27,9 +27,11 @@ from ssl_skel.evaluation.metrics import Scores, score
 from ssl_skel.evaluation.report import Figure, Measurement, Report, SplitFacts, fold_means
 from ssl_skel.training.rundir import RunDir
 
-WEIGHTS = {"joint": 0.6, "bone": 0.6, "joint_motion": 0.4, "bone_motion": 0.4}
+WEIGHTS = dict.fromkeys(("joint", "bone", "hop1", "hop2"), 0.6) | dict.fromkeys(
+    ("joint_motion", "bone_motion", "hop1_motion", "hop2_motion"), 0.4
+)
 """Fixed beforehand: 0.6 : 0.6 : 0.4 of AimCLR (Guo et al., AAAI 2022; joint, bone, motion), motion of bones as that of
-joints."""
+joints; hops as 1.5 : 1 of InfoGCN (Chi et al., CVPR 2022; positions, motions), which is the same."""
 
 Row = tuple[str, str, str]
 """Split, features and measure of a figure."""

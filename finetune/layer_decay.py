@@ -19,7 +19,7 @@ def layer_groups(task: Classifier, weight_decay: float, decay: float) -> list[di
         decay: factor from a stage to the one before it.
     """
     inside = {id(parameter) for parameter in task.encoder.parameters()}
-    stages = [list(stage.parameters()) for stage in task.encoder.backbone.stages()]
+    stages = [list(stage.parameters()) for stage in task.encoder.backbone.all_stages()]
     stages.append([parameter for parameter in task.parameters() if id(parameter) not in inside])
     groups: list[dict[str, Any]] = []
     grouped = 0

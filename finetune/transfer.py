@@ -32,6 +32,8 @@ def mapped_store(store: Store, layout: SkeletonLayout) -> Store:
     for start in range(0, rows, _ROWS):
         part = slice(start, start + _ROWS)
         joints[part] = fill(mapping(np.asarray(store.joints[part]))[None], layout)[0]
+    lost = [layout.joints.index(joint) for joint in mapping.missing]
+    joints[:, lost, layout.coordinates(store.channels) :] = 0
     return replace(store, layout=layout, joints=joints)
 
 

@@ -11,6 +11,7 @@ from ssl_skel.augment import AUGMENTATIONS
 from ssl_skel.backbones import BACKBONES
 from ssl_skel.config import RowConfig, RowOf, Section
 from ssl_skel.pretexts import PRETEXTS
+from ssl_skel.streams import Stream
 from ssl_skel.training.config import TrainConfig
 from ssl_skel.training.optim import OptimConfig
 
@@ -22,7 +23,7 @@ class DataConfig(Section):
     """Folder of the store, made by ``ssl-skel convert`` or ``ssl-skel motions``."""
     split: str = "all"
     """Pretrain on the training clips of this split; ``all`` is every clip. Labels are not read."""
-    stream: Literal["joint", "bone", "pose", "joint_motion", "bone_motion"] = "joint"
+    stream: Stream = "joint"
     """What the encoder computes from the joints before its first layer."""
     num_frames: Annotated[int, Field(ge=1)] = 64
     """T, frames that each crop is resampled to (CTR-GCN, Chen et al., ICCV 2021: 64)."""

@@ -2,7 +2,8 @@
 
 Each works on ``(N, C, T, V, M)`` and changes all persons and frames of a clip alike, unless it says
 otherwise. It never writes into its input, and what one clip becomes does not depend on the others.
-They turn, scale and mirror about the origin, where normalisation puts the centre of a clip.
+They turn, scale and mirror about the origin, where normalisation puts the centre of a clip. A score, where the layout
+has one, follows its joint and frame and is otherwise left alone.
 
 The streams (bone, motion) are computed later, from the augmented joints.
 """
@@ -89,10 +90,11 @@ class Rotate(Augmentation):
     config: RotateConfig
 
     def __call__(self, x: Tensor, rng: Rng) -> Tensor:
-        spin = SPIN[x.shape[1]].to(x.device)
+        axes = self.layout.coordinates(x.shape[1])
+        spin = SPIN[axes].to(x.device)
         limit = torch.tensor(self.config.max_degrees, device=x.device).expand(3)
         angle = torch.deg2rad(rng.uniform(3, low=-1, high=1) * limit)[:, -len(spin) :, None, None]
-        turn = torch.eye(x.shape[1], device=x.device) + angle.sin() * spin + (1 - angle.cos()) * (spin @ spin)
+        turn = torch.eye(axes, device=x.device) + angle.sin() * spin + (1 - angle.cos()) * (spin @ spin)
         return _linear(x, functools.reduce(torch.matmul, turn.flip(1).unbind(1)))
 
 
@@ -114,8 +116,8 @@ class Shear(Augmentation):
     config: ShearConfig
 
     def __call__(self, x: Tensor, rng: Rng) -> Tensor:
-        channels = x.shape[1]
-        matrix = rng.uniform(channels, channels, low=-self.config.amount, high=self.config.amount)
+        axes = self.layout.coordinates(x.shape[1])
+        matrix = rng.uniform(axes, axes, low=-self.config.amount, high=self.config.amount)
         matrix.diagonal(dim1=1, dim2=2).fill_(1)
         return _linear(x, matrix)
 
@@ -149,8 +151,11 @@ class Scale(Augmentation):
     config: ScaleConfig
 
     def __call__(self, x: Tensor, rng: Rng) -> Tensor:
-        axes = x.shape[1] if self.config.per_axis else 1
-        return x * rng.uniform(axes, 1, 1, 1, low=self.config.low, high=self.config.high)
+        axes = self.layout.coordinates(x.shape[1])
+        factor = rng.uniform(axes if self.config.per_axis else 1, 1, 1, 1, low=self.config.low, high=self.config.high)
+        if self.layout.score:
+            factor = torch.cat([factor.expand(-1, axes, -1, -1, -1), torch.ones_like(factor[:, :1])], 1)
+        return x * factor
 
 
 class FlipConfig(RowConfig):
@@ -196,7 +201,9 @@ class Jitter(Augmentation):
     keeps_zero = False
 
     def __call__(self, x: Tensor, rng: Rng) -> Tensor:
-        return x + self.config.sigma * rng.normal(*x.shape[1:])
+        noise = rng.normal(*x.shape[1:])
+        noise[:, self.layout.coordinates(x.shape[1]) :] = 0
+        return x + self.config.sigma * noise
 
 
 class JointDropoutConfig(RowConfig):
@@ -305,9 +312,11 @@ class Augment:
 
 
 def _linear(x: Tensor, matrix: Tensor) -> Tensor:
-    """Multiply every point of clips (N, C, T, V, M) by the clip's matrix (N, C, C).
+    """Multiply every point of clips (N, C, T, V, M) by the clip's matrix, (N, C, C), or smaller for the first channels.
 
     Works person by person, (N, M, C, T * V), which is how the loader's clips lie in memory.
     """
+    if matrix.shape[1] < x.shape[1]:
+        return torch.cat([_linear(x[:, : matrix.shape[1]], matrix), x[:, matrix.shape[1] :]], 1)
     persons = x.movedim(4, 1)
     return (matrix[:, None] @ persons.flatten(3)).view(persons.shape).movedim(1, 4)

@@ -38,6 +38,7 @@ def embed(
     split: Annotated[str, typer.Option(help="Split whose sides are written beside.")] = "",
     batch_size: Annotated[int, typer.Option(min=1, help="Clips a step.")] = 128,
     precision: Annotated[Literal["no", "bf16"], typer.Option(help="Of the encoder; no is float32.")] = "no",
+    device: Annotated[str, typer.Option(help="Where the encoder runs: auto, cpu, cuda and the like.")] = "auto",
     overwrite: OverwriteOption = False,
     json_: JsonOption = False,
 ) -> None:
@@ -46,6 +47,14 @@ def embed(
 
     bf16 = precision == "bf16"
     facts = run_embed(
-        run, source, output, readout=readout, split=split, batch_size=batch_size, bf16=bf16, overwrite=overwrite
+        run,
+        source,
+        output,
+        readout=readout,
+        split=split,
+        batch_size=batch_size,
+        bf16=bf16,
+        device=device,
+        overwrite=overwrite,
     )
     show(facts, json_)

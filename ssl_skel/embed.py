@@ -17,7 +17,7 @@ from ssl_skel.data.recordings import read_recordings
 from ssl_skel.data.splits import load_split
 from ssl_skel.data.store import Store
 from ssl_skel.errors import UserError
-from ssl_skel.evaluation.features import extract_features, whole_clips
+from ssl_skel.evaluation.features import extract_features, find_device, whole_clips
 
 COLUMNS = ("name", "label", "subject", "camera", "setup", "replication")
 
@@ -31,6 +31,7 @@ def embed(
     split: str = "",
     batch_size: int = 128,
     bf16: bool = False,
+    device: str = "auto",
     overwrite: bool = False,
 ) -> dict[str, Any]:
     """Write features with what is known of each clip.
@@ -47,6 +48,7 @@ def embed(
         split: tells each clip's side of it.
         batch_size: clips a step.
         bf16: compute in bfloat16.
+        device: where the encoder runs; see ``find_device``.
         overwrite: replace ``out``.
 
     Returns:
@@ -67,10 +69,10 @@ def embed(
     if store.channels != card.channels:
         raise UserError(f"{source}: channels: has {store.channels}, the encoder takes {card.channels}")
     columns = {name: getattr(store, name) for name in COLUMNS} | ({"side": _sides(store, split)} if split else {})
-    device = torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
-    loader = whole_clips(store, num_frames=card.num_frames, batch_size=batch_size, device=device)
+    place = find_device(device)
+    loader = whole_clips(store, num_frames=card.num_frames, batch_size=batch_size, device=place)
     try:
-        features = extract_features(encoder.to(device), loader, autocast=torch.bfloat16 if bf16 else None)
+        features = extract_features(encoder.to(place), loader, autocast=torch.bfloat16 if bf16 else None)
     except ValueError as error:
         raise UserError(f"--readout: {error}") from error
     facts = {"run": str(run), "source": str(source), "sha256": store.sha256, "readout": readout}

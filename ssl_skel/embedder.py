@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, Self, get_args
 
 import numpy as np
-import torch
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import Tags
 
@@ -17,7 +16,7 @@ from ssl_skel.data.normalize import NormalizeConfig, normalize
 from ssl_skel.data.readers.base import tracked_persons
 from ssl_skel.data.recordings import store_of, told
 from ssl_skel.errors import UserError
-from ssl_skel.evaluation.features import extract_features, whole_clips
+from ssl_skel.evaluation.features import extract_features, find_device, whole_clips
 
 
 class SkeletonEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -139,22 +138,11 @@ class SkeletonEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         if key not in (loaded := getattr(self, "_loaded", {})):
             encoder, card = load_encoder(Path(self.run))
             how = told(card.normalization, f"{self.run}: normalization")
-            loaded = {key: (encoder.to(_device(self.device)), how)}
+            loaded = {key: (encoder.to(find_device(self.device)), how)}
             self._loaded = loaded
         encoder, how = loaded[key]
         encoder.readout = self.readout
         return encoder, how
-
-
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise UserError(f"device: {name!r} is not to be had here; use auto or cpu") from error
-    return device
 
 
 def _persons(clip: Any, number: int, encoder: SkeletonEncoder) -> np.ndarray:

@@ -108,7 +108,9 @@ def _program(encoder: SkeletonEncoder) -> torch.export.ExportedProgram:
     clips, persons = torch.export.Dim("clips", max=1 << 20), torch.export.Dim("persons", max=1 << 10)
     shapes = {"x": {0: clips, 4: persons}, "present": {0: clips, 1: persons}}
     # Two unequal numbers above 1: the tracer takes equal ones for one, and 0 and 1 for constants.
-    return torch.export.export(DenseEncoder(encoder).eval(), _inputs(encoder, 5, 3), dynamic_shapes=shapes)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The tensor attribute.*_flat_weights")  # a GRU's own list of its weights
+        return torch.export.export(DenseEncoder(encoder).eval(), _inputs(encoder, 5, 3), dynamic_shapes=shapes)
 
 
 def _write_torch(program: torch.export.ExportedProgram, file: Path) -> Any:

@@ -20,7 +20,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,7 @@ class SkeletonLayout:
         body: coarse partition of the joints (5 groups in the built-in layouts).
         part: finer partition (10 groups in the built-in layouts); each lies inside one body group.
         body_names, part_names: names of the groups.
+        score: each joint's last channel is its estimator's score, 0 where it was not found, and no coordinate.
     """
 
     name: str
@@ -58,6 +59,7 @@ class SkeletonLayout:
     part: Level
     body_names: tuple[str, ...]
     part_names: tuple[str, ...]
+    score: bool = False
 
     @property
     def num_joints(self) -> int:
@@ -73,6 +75,14 @@ class SkeletonLayout:
     def bones(self) -> tuple[tuple[int, int], ...]:
         """(child, parent) pairs, V - 1 of them."""
         return tuple((j, p) for j, p in enumerate(self.parents) if j != p)
+
+    def with_score(self) -> SkeletonLayout:
+        """The same joints, each with a score."""
+        return replace(self, name=f"{self.name}_score", score=True)
+
+    def coordinates(self, channels: int) -> int:
+        """How many of a joint's channels, the first ones, are coordinates: all of them, or all but the score."""
+        return channels - self.score
 
     def level(self, name: str) -> Level:
         """Partition of the joints named ``body``, ``part`` or ``joint``.
@@ -130,7 +140,7 @@ class SkeletonLayout:
             "across": [self.joints[j] for j in self.across],
             "body": named(self.body_names, self.body),
             "part": named(self.part_names, self.part),
-        }
+        } | ({"score": True} if self.score else {})
 
 
 def _is_text(value: Any) -> bool:
@@ -155,8 +165,9 @@ _FORMS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "body": _GROUPS,
     "part": _GROUPS,
     "mirror": (lambda value: isinstance(value, list) and all(map(_is_names, value)), "pairs of joints, [[a, b], ...]"),
+    "score": (lambda value: isinstance(value, bool), "true or false"),
 }
-_FIELDS = tuple(key for key in _FORMS if key != "mirror")  # what a layout needs
+_FIELDS = tuple(key for key in _FORMS if key not in ("mirror", "score"))  # what a layout needs
 
 
 def parse_layout(data: Any, source: str) -> SkeletonLayout:
@@ -209,6 +220,7 @@ def parse_layout(data: Any, source: str) -> SkeletonLayout:
         part=part,
         body_names=tuple(data["body"]),
         part_names=tuple(data["part"]),
+        score=data.get("score", False),
     )
 
 

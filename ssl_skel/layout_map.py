@@ -12,6 +12,7 @@ from functools import cache
 
 import numpy as np
 
+from ssl_skel.errors import UserError
 from ssl_skel.layout import SkeletonLayout
 
 SYNONYMS: tuple[tuple[str, ...], ...] = (
@@ -94,7 +95,14 @@ def joint_map(source: SkeletonLayout, target: SkeletonLayout) -> JointMap:
     ()
     >>> joint_map(LAYOUTS["kinect20"], LAYOUTS["ntu25"]).missing
     ('left_hand_tip', 'left_thumb', 'right_hand_tip', 'right_thumb')
+
+    Raises:
+        UserError: one has scores and the other has none.
     """
+    if source.score != target.score:
+        raise UserError(
+            f"layouts: only one of {source.name} and {target.name} has scores; convert both with or without"
+        )
     weights = np.zeros((target.num_joints, source.num_joints), np.float32)
     for row, name in enumerate(target.joints):
         for joint, share in _find(name, source, frozenset()).items():

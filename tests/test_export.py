@@ -69,6 +69,18 @@ def test_onnx_takes_any_batch(encoder: SkeletonEncoder, tmp_path: Path) -> None:
         torch.testing.assert_close(torch.from_numpy(got), encoder(x, present), atol=1e-5, rtol=1e-4)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("row", BACKBONES)
+@pytest.mark.parametrize("to", ["torch-export", "onnx"])
+@pytest.mark.filterwarnings("ignore")  # the exporters' own
+def test_every_network_can_be_exported(row: str, to: str, tmp_path: Path) -> None:
+    config = parse_config(BACKBONES[row].Config, {"size": "tiny"}, "test")
+    made = build_encoder(config, LAYOUTS["sbu15"], channels=3, num_frames=16, stream="joint").eval()
+    save_encoder(tmp_path / "run", made, EncoderCard.of(made))
+    ending = {"torch-export": "pt2", "onnx": "onnx"}[to]
+    assert export_encoder(tmp_path / "run", to, tmp_path / f"e.{ending}")["max_error"] < 1e-4
+
+
 def test_a_file_that_answers_otherwise_is_not_written(
     encoder: SkeletonEncoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

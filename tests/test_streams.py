@@ -1,11 +1,13 @@
 """Streams against naive loops, and what they must not depend on."""
 
+from typing import get_args
+
 import pytest
 import torch
 from torch import Tensor
 
 from ssl_skel.layout import LAYOUTS, SkeletonLayout
-from ssl_skel.streams import STREAMS, bone, motion, pose, to_stream
+from ssl_skel.streams import STREAMS, Stream, bone, hop, motion, pose, to_stream
 
 
 @pytest.fixture(params=LAYOUTS)
@@ -60,6 +62,36 @@ def test_pose_is_joints_around_the_centre_and_the_path_of_the_centre(x: Tensor, 
     torch.testing.assert_close(shifted, torch.zeros_like(x), rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize("hops", [1, 2, 3])
+def test_hops_are_joints_around_their_ancestors(x: Tensor, layout: SkeletonLayout, hops: int) -> None:
+    got = hop(x, layout, hops)
+    for joint in range(layout.num_joints):
+        at, left = joint, hops
+        while left and at != layout.root:
+            at, left = layout.parents[at], left - 1
+        expected = x[:, :, :, joint] - (0 if left else x[:, :, :, at])
+        torch.testing.assert_close(got[:, :, :, joint], expected, rtol=0, atol=0)
+
+
+def test_hops_are_powers_of_the_child_to_parent_matrix(x: Tensor, layout: SkeletonLayout) -> None:
+    """InfoGCN's (I - A^k) x."""
+    matrix = torch.zeros(layout.num_joints, layout.num_joints)
+    for child, parent in layout.bones:
+        matrix[child, parent] = 1
+    for hops in (1, 2):
+        told = torch.eye(layout.num_joints) - torch.linalg.matrix_power(matrix, hops)
+        torch.testing.assert_close(to_stream(x, f"hop{hops}", layout), torch.einsum("vu,nctum->nctvm", told, x))
+    assert torch.equal(hop(x, layout, layout.num_joints), x)
+
+
+def test_one_hop_is_the_bones_and_the_path_of_the_root(x: Tensor, layout: SkeletonLayout) -> None:
+    got, bones = hop(x, layout, 1), bone(x, layout)
+    bones[:, :, :, layout.root] = x[:, :, :, layout.root]
+    assert torch.equal(got, bones)
+    for hops in (1, 2):
+        assert torch.equal(to_stream(x, f"hop{hops}_motion", layout), motion(hop(x, layout, hops)))
+
+
 def test_bone_motion_is_the_motion_of_bones_and_the_bones_of_motion(x: Tensor, layout: SkeletonLayout) -> None:
     got = to_stream(x, "bone_motion", layout)
     torch.testing.assert_close(got, motion(bone(x, layout)), rtol=0, atol=0)
@@ -78,6 +110,10 @@ def test_streams_keep_shape_and_absent_persons(stream: str, x: Tensor, layout: S
 
 def test_joint_stream_is_the_input(x: Tensor, layout: SkeletonLayout) -> None:
     assert torch.equal(to_stream(x, "joint", layout), x)
+
+
+def test_configs_name_the_rows() -> None:
+    assert set(get_args(Stream)) == set(STREAMS)
 
 
 def test_unknown_stream(x: Tensor, layout: SkeletonLayout) -> None:

@@ -32,6 +32,7 @@ ALLOWED = {
     "embedder": {"errors", "config", "data", "backbones", "evaluation"},
     "viz": {"errors", "layout", "evaluation"},
     "retrieval": GROUND | {"data", "backbones", "evaluation", "viz", "cli"},
+    "video": {"errors", "backbones"},
     "view": GROUND | {"data", "backbones", "pretexts", "training", "evaluation", "retrieval", "viz"},
     "layout_tree": {"errors", "layout"},
     "experiments": {"errors", "config", "backbones", "training", "evaluation", "cli"},
@@ -39,7 +40,8 @@ ALLOWED = {
     "pretrain": GROUND
     | {"task", "streams", "augment", "data", "backbones", "pretexts", "training", "evaluation", "cli"},
     "finetune": GROUND
-    | {"layout_map", "task", "streams", "augment", "data", "backbones", "pretexts", "training", "evaluation", "cli"},
+    | {"layout_map", "task", "streams", "augment", "data", "backbones", "pretexts", "training", "evaluation", "cli"}
+    | {"video"},
 }
 
 

@@ -7,6 +7,7 @@ from finetune.protocols.linear import Linear
 from finetune.protocols.psp import PSPSemi
 from finetune.protocols.retrieval import Retrieval
 from finetune.protocols.trained import Full, Semi
+from finetune.protocols.two_stream import TwoStream
 
 PROTOCOLS: dict[str, type[Protocol]] = {
     "knn": Knn,
@@ -14,6 +15,7 @@ PROTOCOLS: dict[str, type[Protocol]] = {
     "semi": Semi,
     "full": Full,
     "psp": PSPSemi,
+    "two_stream": TwoStream,
     "fewshot": FewShot,
     "retrieval": Retrieval,
 }

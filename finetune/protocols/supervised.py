@@ -255,7 +255,10 @@ def training_clips(
 
 def _recipe(config: TrainingConfig) -> str:
     """The options that decide what comes out; whether weights are kept does not."""
-    return yaml.safe_dump(config.model_dump(mode="json", exclude={"save"}), sort_keys=False, allow_unicode=True)
+    told = config.model_dump(mode="json", exclude={"save"})
+    if told.get("head") == {"name": "linear"}:
+        del told["head"]  # trainings that are older than the choice are found again
+    return yaml.safe_dump(told, sort_keys=False, allow_unicode=True)
 
 
 def _forget_unsaved(folder: Path) -> None:

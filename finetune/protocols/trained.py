@@ -10,6 +10,7 @@ import numpy as np
 from pydantic import Field
 from torch import nn
 
+from finetune.bottleneck import BottleneckClassifier, BottleneckConfig
 from finetune.classifier import Classifier
 from finetune.protocols.base import Candidate, Protocol
 from finetune.protocols.supervised import (
@@ -54,8 +55,11 @@ class Trained(Protocol):
 
     @classmethod
     def classifier(cls, config: RowConfig, encoder: SkeletonEncoder, num_classes: int) -> Classifier:
-        assert isinstance(config, TrainingConfig)
-        return Classifier(encoder, num_classes, frozen=False, label_smoothing=config.label_smoothing)
+        assert isinstance(config, HeadedConfig)
+        smoothing = config.label_smoothing
+        if isinstance(config.head, BottleneckConfig):
+            return BottleneckClassifier(encoder, num_classes, config.head, label_smoothing=smoothing)
+        return Classifier(encoder, num_classes, frozen=False, label_smoothing=smoothing)
 
     def task(self, encoder: SkeletonEncoder) -> Classifier:
         """The classifier for the store's classes."""
@@ -180,7 +184,20 @@ class Trained(Protocol):
         return rows[~held], rows[held]
 
 
-class FullConfig(TrainingConfig):
+class LinearHeadConfig(RowConfig):
+    """BatchNorm and a linear layer, see ``Classifier``; nothing to choose."""
+
+    name: Literal["linear"] = "linear"
+
+
+class HeadedConfig(TrainingConfig):
+    """A training whose head can be chosen."""
+
+    head: Annotated[LinearHeadConfig | BottleneckConfig, Field(discriminator="name")] = LinearHeadConfig()
+    """``linear``, or ``bottleneck``: InfoGCN's information bottleneck, see ``BottleneckClassifier``."""
+
+
+class FullConfig(HeadedConfig):
     """Options of ``Full``."""
 
     name: Literal["full"] = "full"
@@ -217,7 +234,7 @@ class FewLabels(Trained):
         return (*shares, *(Budget(per_class=number) for number in self.config.per_class))
 
 
-class SemiConfig(FewLabelsConfig):
+class SemiConfig(FewLabelsConfig, HeadedConfig):
     """Options of ``Semi``."""
 
     name: Literal["semi"] = "semi"

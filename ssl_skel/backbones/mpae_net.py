@@ -14,9 +14,10 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from ssl_skel.backbones.base import Backbone
+from ssl_skel.backbones.base import Backbone, BackboneConfig
 from ssl_skel.backbones.layers import Norm
 from ssl_skel.backbones.position_attention import Weights, position_attention
+from ssl_skel.backbones.recalibration import MTE, Grid
 from ssl_skel.config import RowConfig
 from ssl_skel.layout import SkeletonLayout
 
@@ -38,7 +39,7 @@ SIZES: dict[str, Plan] = {
 }
 
 
-class MPAENetConfig(RowConfig):
+class MPAENetConfig(BackboneConfig):
     """Options of ``MPAENet``. ``size`` is a preset; what is given beside it overrides that part of it."""
 
     name: Literal["mpae_net"] = "mpae_net"
@@ -201,39 +202,6 @@ class MPA(nn.Module):
         return (fused + self.skip(joints)).relu_(), of_parts
 
 
-class MTE(nn.Module):
-    """Multi-scale Temporal Excitation: weigh channels at each frame, then look at several time scales.
-
-    MPAE-Net, Sec. 3.3, Eqs. 8-11. Branches: 5x1 convolution, the same with dilation 2, 3x1 max-pool.
-    Departs from print: sigmoid gate, as the text and Fig. 3 say; Eq. 10 shows softmax.
-    Paper silent: kernels of F1 and F2: 1x1. Widths of the branches: a quarter, a quarter and half of
-    the channels (the pooled one behind a 1x1 convolution), which meets the printed size; a norm after all.
-
-    Args:
-        dim: channels, in and out.
-        reduction: squeeze ratio alpha of Eq. 9 (paper: 8, Table 1).
-        norm: see ``MPAENetConfig.norm``.
-    Shape:
-        (B, T, V, D) -> the same
-    """
-
-    def __init__(self, dim: int, reduction: int, norm: str) -> None:
-        super().__init__()
-        low, quarter = max(1, dim // reduction), dim // 4
-        self.squeeze = nn.Sequential(nn.Linear(dim, low, bias=False), Norm(low, norm), nn.ReLU(), nn.Linear(low, dim))
-        self.near = nn.Conv2d(dim, quarter, (5, 1), padding=(2, 0), bias=False)
-        self.far = nn.Conv2d(dim, quarter, (5, 1), padding=(4, 0), dilation=(2, 1), bias=False)
-        self.reduce = nn.Linear(dim, dim - 2 * quarter, bias=False)
-        self.peak = nn.MaxPool2d((3, 1), 1, (1, 0))
-        self.norm = Norm(dim, norm)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = x * self.squeeze(x.mean(2, keepdim=True)).sigmoid()
-        image = x.permute(0, 3, 1, 2)
-        scales = torch.cat([self.near(image), self.far(image), self.peak(self.reduce(x).permute(0, 3, 1, 2))], 1)
-        return self.norm(scales.permute(0, 2, 3, 1))
-
-
 class Carry(nn.Module):
     """Parts on their way to the next layer.
 
@@ -324,9 +292,18 @@ class MPAENet(Backbone):
             mask = frames.unflatten(1, (-1, self.patch)).any(2)
         tokens = x.unflatten(2, (-1, self.patch)).permute(0, 2, 4, 3, 1).flatten(3)
         joints, parts = self.ppe(tokens, mask)
-        for layer in self.layers:
+        for at, layer in enumerate(self.layers, 1):
+            joints = self.recalibrated(at, joints.permute(0, 3, 1, 2)).permute(0, 2, 3, 1).contiguous()
             joints, parts = layer(joints, parts)
         return joints.permute(0, 3, 1, 2)
 
     def stages(self) -> list[nn.Module]:
         return [self.ppe, *self.layers]
+
+    def grids(self) -> list[Grid]:
+        assert isinstance(self.config, MPAENetConfig)
+        widths, strides, _, patch = self.config.plan
+        return [
+            Grid(widths[max(at - 1, 0)], self.num_frames // (patch * math.prod(strides[:at])), self.layout.num_joints)
+            for at in range(len(widths))
+        ]

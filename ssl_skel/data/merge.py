@@ -54,8 +54,10 @@ def merge(
     Raises:
         UserError: a store is damaged, two have one name, some are 2D and some 3D, or one has no joint of the layout.
     """
-    target = load_layout(layout)
     opened = {Path(path).resolve().name: Store.open(path) for path in stores}
+    target = load_layout(layout)
+    if any(store.layout.score for store in opened.values()):
+        target = target.with_score()
     if len(opened) < len(stores) or not opened:
         raise UserError("stores: give at least one, all of different names; clips are named after them")
     _check(opened, target)

@@ -45,7 +45,7 @@ def normalize(joints: np.ndarray, layout: SkeletonLayout, config: NormalizeConfi
 
     Args:
         joints: (M, T, V, C) metres, y up, NaN where not tracked; at least one joint is.
-        layout: its joints.
+        layout: its joints. Where it has scores, they stay as they are, and are 0 where a joint was not tracked.
         config: what to do.
 
     Returns:
@@ -54,14 +54,16 @@ def normalize(joints: np.ndarray, layout: SkeletonLayout, config: NormalizeConfi
     Raises:
         UserError: ``orient`` is asked of clips with two coordinates.
     """
-    if config.orient and joints.shape[-1] != 3:
+    coordinates = layout.coordinates(joints.shape[-1])
+    if config.orient and coordinates != 3:
         raise UserError("orient: clips with two coordinates have no heading; leave it off")
     joints = joints[tracked_persons(joints)].astype(np.float64)
     tracked = tracked_joints(joints)
-    joints = fill(joints, layout)
+    score = np.where(tracked[..., None], joints[..., coordinates:], 0)
+    joints = fill(joints[..., :coordinates], layout)
     if config.order_persons and len(joints) > 1:
         order = np.argsort(-joints.var(1).sum((1, 2)), kind="stable")
-        joints, tracked = joints[order], tracked[order]
+        joints, tracked, score = joints[order], tracked[order], score[order]
     if config.centre == "first":  # a filled frame 0 holds the value of the first frame in which the joint was tracked
         joints = joints - joints[0, 0, layout.centre]
     elif config.centre == "frame":
@@ -70,7 +72,7 @@ def normalize(joints: np.ndarray, layout: SkeletonLayout, config: NormalizeConfi
         joints = _turn(joints, *_heading(joints[0], tracked[0], layout))
     if config.scale:
         joints = joints / _mean_bone(joints[0], layout)
-    return joints.astype(np.float32), int((~tracked).sum())
+    return np.concatenate([joints, score], -1).astype(np.float32), int((~tracked).sum())
 
 
 def fill(joints: np.ndarray, layout: SkeletonLayout) -> np.ndarray:

@@ -122,9 +122,15 @@ def _read(work: Work, file: Path, skip: int = 0) -> Iterator[Ready | Done]:
 
 
 def _ready(work: Work, file: Path, clip: RawClip) -> Ready:
-    repaired, changes = repair(clip.joints, work.repairs)
+    coordinates = work.reader.layout.coordinates(clip.joints.shape[-1])
+    repaired, changes = repair(clip.joints[..., :coordinates], work.repairs)
+    score = clip.joints[..., coordinates:].copy()
+    for change in changes:
+        if change.order:  # scores go with their persons
+            frames = slice(change.first, change.last + 1)
+            score[:, frames] = score[list(change.order), frames]
     try:
-        joints, filled = normalize(repaired, work.reader.layout, work.normalize)
+        joints, filled = normalize(np.concatenate([repaired, score], -1), work.reader.layout, work.normalize)
     except UserError as error:
         raise UserError(f"{file}: {error}") from error
     return Ready(file, replace(clip, joints=joints), content_hash(clip.joints), filled, changes)

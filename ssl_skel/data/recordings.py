@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ssl_skel.config import parse_config
+from ssl_skel.config import config_from_words, parse_config
 from ssl_skel.data.normalize import NormalizeConfig, normalize
 from ssl_skel.data.readers import READERS, RawClip
 from ssl_skel.data.readers.base import check_clip
@@ -111,7 +111,9 @@ def _fitting(store: Store, layout: SkeletonLayout, normalization: Mapping[str, A
 
 def _read(source: Path, format: str, layout: SkeletonLayout) -> Iterator[RawClip]:
     """Clips as recorded, of one format."""
-    reader = READERS[format](source)
+    kind = READERS[format]
+    words = ["score=keep"] if layout.score and "score" in kind.Options.model_fields else []
+    reader = kind(source, None, config_from_words(kind.Options, words, format))
     found = False
     for file in [source] if source.is_file() else reader.files():
         for clip in reader.read(file):

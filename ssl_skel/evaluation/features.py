@@ -12,6 +12,7 @@ from tqdm import tqdm
 from ssl_skel.backbones import SkeletonEncoder
 from ssl_skel.data.loader import ClipLoader
 from ssl_skel.data.store import Store
+from ssl_skel.errors import UserError
 
 
 def extract_features(
@@ -48,6 +49,22 @@ def extract_features(
         for module, training in modes.items():
             module.training = training
     return np.concatenate(parts) if parts else np.zeros((0, encoder.dim), np.float32)
+
+
+def find_device(name: str) -> torch.device:
+    """The device that a user named; ``auto`` takes an accelerator where there is one.
+
+    Raises:
+        UserError: it is not to be had here.
+    """
+    if name == "auto":
+        return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(f"device: {name!r} is not to be had here; use auto or cpu") from error
+    return device
 
 
 def whole_clips(

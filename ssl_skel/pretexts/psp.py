@@ -20,10 +20,10 @@ from ssl_skel.errors import UserError
 from ssl_skel.layout import SkeletonLayout
 from ssl_skel.pretexts.base import Pretext, View
 from ssl_skel.pretexts.contrast import gather, info_nce
-from ssl_skel.streams import motion, to_stream
+from ssl_skel.streams import Stream, motion, to_stream
 
 Level = Literal["clip", "body", "part", "joint"]
-Source = Literal["own", "own_motion", "joint", "bone", "pose", "joint_motion", "bone_motion"]
+Source = Literal["own", "own_motion", Stream]
 Positive = Annotated[int, Field(ge=1)]
 
 

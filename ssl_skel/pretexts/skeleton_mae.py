@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Annotated, ClassVar, Literal
 
 import torch
-from pydantic import Field
-from torch import Tensor, nn
+from pydantic import Field, model_validator
+from torch import Tensor
 from torch.nn import functional
 
 from ssl_skel.backbones import SkeletonEncoder
@@ -16,8 +16,9 @@ from ssl_skel.config import RowConfig, RowOf
 from ssl_skel.errors import UserError
 from ssl_skel.layout import SkeletonLayout
 from ssl_skel.pretexts.base import Pretext, View
+from ssl_skel.pretexts.decoders import DECODERS
 from ssl_skel.pretexts.losses import masked_mse, normalize_patches, to_patches
-from ssl_skel.pretexts.masking import MASKS, MaskConfig, UnionMaskConfig
+from ssl_skel.pretexts.masking import MASKS, MaskConfig, UnionMaskConfig, hide_highest
 from ssl_skel.streams import motion
 
 Positive = Annotated[int, Field(ge=1)]
@@ -45,58 +46,32 @@ class SkeletonMAEConfig(RowConfig):
     """Scale each target unit by its own mean and deviation (MAMP, after MAE)."""
     normalize_eps: Annotated[float, Field(gt=0.0)] = 1e-6
     """Added to the variance of a unit (MAMP: 1e-6); larger, and sensor noise of still joints counts less."""
+    decoder: Literal["axial", "joint", "cross"] = "axial"
+    """Row of ``DECODERS``. axial: attention in turn over joints and over frames; ours, cheap. joint: over all at once
+    (MAMP). cross: of mask tokens over what is visible, each for itself (CrossMAE); the lightest."""
     decoder_input: Literal["all", "visible", "pooled"] = "all"
     """What the decoder gets of the features: all; those of cells with a frame in sight, a learned
-    token for the others (MAE); or their mean alone, the vector that probes read. Paper silent."""
+    token for the others (MAE, MAMP); or their mean alone, the vector that probes read. Paper silent. A network that
+    computes on visible cells only has nothing but zeros for the others: visible is for it, and for decoder cross."""
     decoder_dim: Positive = 64
     """Width of the decoder. Departs from print (MAMP: 256), which would cost more than the encoder."""
     decoder_depth: Annotated[int, Field(ge=0)] = 2
-    """Blocks of the decoder, in turn over joints and over frames; 0 is a linear head. Paper silent."""
+    """Blocks of the decoder (MAMP: 3 on NTU-60, 5 on NTU-120); 0 is a linear head, which decoder cross cannot be."""
     decoder_heads: Positive = 4
     """Heads of a block; must divide ``decoder_dim``. Paper silent."""
+    decoder_sample: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
+    """Share of the units that count which each step predicts, drawn anew; below 1 for decoder cross only, whose cost
+    falls with it (CrossMAE, Fu et al., TMLR 2025, predicts a third of what is hidden)."""
 
-
-class Decoder(nn.Module):
-    """Predict every frame of every joint from grid features.
-
-    Learned positions in time and of joints are added, as in MAMP (Mao et al., ICCV 2023). Blocks look
-    in turn over the joints of a frame and over the frames of a joint, so the cost grows with
-    Tp * V * (Tp + V) rather than with its square.
-
-    Args:
-        dim: D of the features.
-        width: channels inside.
-        depth: blocks.
-        heads: heads of a block.
-        grid: (Tp, V).
-        out: values predicted for each cell.
-    Shape:
-        (B, D, Tp, Vp) -> (B, Tp, V, out)
-    """
-
-    def __init__(self, dim: int, width: int, depth: int, heads: int, grid: tuple[int, int], out: int) -> None:
-        from timm.models.vision_transformer import Block  # timm takes seconds to import; reading a config must not
-
-        super().__init__()
-        frames, self.joints = grid
-        self.enter = nn.Linear(dim, width)
-        self.time = nn.Parameter(torch.empty(frames, 1, width))
-        self.joint = nn.Parameter(torch.empty(self.joints, width))
-        self.blocks = nn.ModuleList(Block(width, heads, qkv_bias=True) for _ in range(depth))
-        self.norm = nn.LayerNorm(width)
-        self.leave = nn.Linear(width, out)
-        nn.init.trunc_normal_(self.time, std=0.02)
-        nn.init.trunc_normal_(self.joint, std=0.02)
-
-    def forward(self, features: Tensor) -> Tensor:
-        if features.shape[3] != self.joints:  # the backbone merged joints: the embedding alone asks for one
-            features = features.mean(3, keepdim=True)
-        x = self.enter(features.permute(0, 2, 3, 1)) + self.time + self.joint
-        for number, block in enumerate(self.blocks):
-            x = x if number % 2 == 0 else x.transpose(1, 2)
-            x = block(x.flatten(0, 1)).view(x.shape)
-            x = x if number % 2 == 0 else x.transpose(1, 2)
-        return self.leave(self.norm(x))
+    @model_validator(mode="after")
+    def _check(self) -> SkeletonMAEConfig:
+        if self.decoder == "cross" and self.decoder_input == "all":
+            raise ValueError("decoder_input: cross looks at what is visible; write visible, or pooled")
+        if self.decoder == "cross" and not self.decoder_depth:
+            raise ValueError("decoder_depth: cross sees the features in its blocks; write 1 or more")
+        if self.decoder != "cross" and self.decoder_sample < 1:
+            raise ValueError(f"decoder_sample: {self.decoder} predicts every unit at one cost; use decoder cross, or 1")
+        return self
 
 
 def face_camera(x: Tensor, layout: SkeletonLayout) -> Tensor:
@@ -122,8 +97,9 @@ class SkeletonMAE(Pretext):
     """Masked autoencoding of a skeleton sequence, on any backbone.
 
     SkeletonMAE (Wu et al., ICMEW 2023); targets and motion-aware masks of MAMP (Mao et al., ICCV 2023).
-    Departs from print: the encoder keeps the grid and is told what is hidden, rather than being given
-    visible tokens only; convolutions need the grid, and the contract of backbones keeps hidden input out.
+    Departs from print: the encoder is given the grid and told what is hidden, rather than visible tokens only;
+    convolutions need the grid, and the contract of backbones keeps hidden input out. A transformer may drop what
+    is hidden, as ``st_transformer`` does.
     Paper silent: ratios, decoder and loss; see the options.
 
     What is hidden is the *stream* at a unit. With a bone stream the vector to a hidden parent still
@@ -147,22 +123,21 @@ class SkeletonMAE(Pretext):
             raise UserError(f"pretext.unit: {net.num_frames} frames are no multiple of {config.unit}; change one")
         if config.decoder_dim % config.decoder_heads:
             raise UserError(f"pretext.decoder_dim: must be a multiple of decoder_heads = {config.decoder_heads}")
-        if config.target_frame == "body" and net.channels != 3:
+        if config.target_frame == "body" and (net.channels != 3 or layout.score):
             raise UserError(f"pretext.target_frame: body needs 3 coordinates, the store has {net.channels}; use input")
         if config.target == "motion" and config.motion_stride >= net.num_frames:
             raise UserError(f"pretext.motion_stride: must be below the {net.num_frames} frames of a clip")
         self.mask = MASKS[config.mask.name](config.mask, layout)
         self.mask.check(net.num_frames // config.unit)
-        self.decoder = Decoder(
+        self.decoder = DECODERS[config.decoder](
             net.dim,
             config.decoder_dim,
             config.decoder_depth,
             config.decoder_heads,
             grid=(net.num_frames // net.t_stride, layout.num_joints),
             out=net.t_stride * net.channels,
+            token=config.decoder == "cross" or config.decoder_input == "visible",
         )
-        if config.decoder_input == "visible":
-            self.token = nn.Parameter(torch.zeros(net.dim, 1, 1))
 
     def views(self, batch: Batch) -> list[View]:
         """The first draw of each clip, with some of it hidden."""
@@ -178,15 +153,33 @@ class SkeletonMAE(Pretext):
         if self.config.target_frame == "body":
             facing = self.encoder.pack(face_camera(batch.x[:, 0], self.layout), batch.present)
         counts = view.mask if self.config.loss_on == "hidden" else torch.ones_like(view.mask)
-        return {"loss": masked_mse(self.decode(feature, view.mask), self.target(facing), counts, batch.present)}
+        if self.config.decoder_sample < 1:
+            counts = self._sample(batch, counts)
+        prediction = self.decode(feature, view.mask, counts)
+        return {"loss": masked_mse(prediction, self.target(facing), counts, batch.present)}
 
     def predict(self, packed: Tensor, mask: Tensor) -> Tensor:
         """Stream (B, C, T, V) and mask (B, U, V), True = HIDDEN -> predicted units (B, U, V, u * C)."""
         return self.decode(self.encoder.backbone(packed, mask), mask)
 
-    def decode(self, features: Tensor, mask: Tensor) -> Tensor:
-        """Features (B, D, Tp, Vp) of a stream with that mask -> predicted units (B, U, V, u * C)."""
-        cells = self.decoder(self._decoder_input(features, mask))
+    def decode(self, features: Tensor, mask: Tensor, wanted: Tensor | None = None) -> Tensor:
+        """Predicted units of a stream.
+
+        Args:
+            features: (B, D, Tp, Vp), of the stream with that mask.
+            mask: (B, U, V) bool, True = HIDDEN.
+            wanted: (B, U, V) bool, units that will be used; others may be anything finite. None: all.
+
+        Returns:
+            (B, U, V, u * C).
+        """
+        if self.config.decoder_input == "pooled":
+            features = features.mean((2, 3), keepdim=True).expand(-1, -1, features.shape[2], self.layout.num_joints)
+        hidden = None
+        if self.config.decoder_input == "visible" and features.shape[3] == mask.shape[2]:
+            hidden = self._in_cells(mask, features.shape[2]).all(2)
+        asked = None if wanted is None else self._in_cells(wanted, features.shape[2]).any(2)
+        cells = self.decoder(features, hidden, asked)
         frames = torch.unflatten(cells, 3, (-1, self.encoder.backbone.channels)).permute(0, 4, 1, 3, 2).flatten(2, 3)
         return to_patches(frames, self.config.unit)
 
@@ -200,10 +193,14 @@ class SkeletonMAE(Pretext):
         patches = to_patches(packed, self.config.unit)
         return normalize_patches(patches, self.config.normalize_eps) if self.config.normalize else patches
 
-    def _decoder_input(self, features: Tensor, mask: Tensor) -> Tensor:
-        if self.config.decoder_input == "pooled":
-            return features.mean((2, 3), keepdim=True).expand(-1, -1, features.shape[2], self.layout.num_joints)
-        if self.config.decoder_input == "visible" and features.shape[3] == mask.shape[2]:
-            hidden = torch.unflatten(mask.repeat_interleave(self.config.unit, 1), 1, (features.shape[2], -1)).all(2)
-            return torch.where(hidden.unsqueeze(1), self.token, features)
-        return features
+    def _in_cells(self, units: Tensor, times: int) -> Tensor:
+        """(B, U, V) -> what holds for each frame of a cell, (B, Tp, frames, V)."""
+        return torch.unflatten(units.repeat_interleave(self.config.unit, 1), 1, (times, -1))
+
+    def _sample(self, batch: Batch, counts: Tensor) -> Tensor:
+        """As many for each person of the units that count, drawn at random: (B, U, V) bool -> the same."""
+        units, joints = counts.shape[1:]
+        total = units * joints if self.config.loss_on == "all" else self.mask.hidden(units)
+        scores = batch.rng.uniform(batch.x.shape[5], units, joints)[batch.present]
+        chance = scores.masked_fill(~counts, -1.0).flatten(1)
+        return hide_highest(chance, max(1, round(self.config.decoder_sample * total))).view_as(counts)

@@ -42,12 +42,17 @@ class Shown:
 
     def __post_init__(self) -> None:
         shape, count = self.joints.shape, self.layout.num_joints
-        if len(shape) != 4 or 0 in shape or shape[2] != count or shape[3] not in (2, 3):
+        if len(shape) != 4 or 0 in shape or shape[2] != count or self.layout.coordinates(shape[3]) not in (2, 3):
             raise ValueError(f"{self.name}: joints must be (M, T, {count}, 2 or 3), got {shape}")
         if self.heat is not None and self.heat.shape != shape[:3]:
             raise ValueError(f"{self.name}: heat must be {shape[:3]}, got {self.heat.shape}")
         if not self.fps > 0:
             raise ValueError(f"{self.name}: fps must be above 0, got {self.fps}")
+
+    @property
+    def places(self) -> np.ndarray:
+        """The joints' coordinates, without scores."""
+        return self.joints[..., : self.layout.coordinates(self.joints.shape[-1])]
 
     @property
     def seconds(self) -> float:
@@ -89,10 +94,10 @@ def unpack(packed: Mapping[str, Any]) -> np.ndarray:
 
 
 def _packed(clip: Shown, share: int) -> dict[str, Any]:
-    persons, frames, count, channels = clip.joints.shape
+    persons, frames, count, channels = clip.places.shape
     room = max(8, share // (persons * count * 6))
     kept = np.arange(frames) if frames <= room else np.linspace(0, frames - 1, room).round().astype(int)
-    joints = clip.joints[:, kept].astype(np.float64)
+    joints = clip.places[:, kept].astype(np.float64)
     if channels == 2:
         joints = np.concatenate([joints, np.zeros_like(joints[..., :1])], -1)
     there = np.asarray(np.isfinite(joints).all(-1))

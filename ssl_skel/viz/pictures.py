@@ -129,7 +129,7 @@ class _Stage:
 
     def __init__(self, clip: Shown) -> None:
         self.clip, self.sides = clip, sides(clip.layout)
-        joints = clip.joints.astype(np.float64)
+        joints = clip.places.astype(np.float64)
         right, up = -joints[..., 0], joints[..., 1]  # a recording camera has x to its left
         if joints.shape[-1] == 3:
             up = up * np.cos(_TILT) + joints[..., 2] * np.sin(_TILT)

@@ -1,4 +1,4 @@
-"""Writers of raw files, made from the published descriptions of formats of which no sample is at hand."""
+"""Writers of raw files, made from the published descriptions."""
 
 from __future__ import annotations
 
@@ -9,6 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
+from scipy.io import savemat
+
+from ssl_skel.layout import LAYOUTS
 
 NTU_NAME = "S001C002P003R002A013"
 
@@ -19,6 +23,10 @@ def walk(seed: int, frames: int, joints: int = 25, persons: int = 1) -> np.ndarr
     body = rng.normal(size=(persons, 1, joints, 3)) * [0.15, 0.5, 0.1] + np.arange(1, persons + 1)[:, None, None, None]
     path = 0.02 * rng.normal(size=(persons, frames, 1, 3)).cumsum(1)
     return (body + path + 0.01 * rng.normal(size=(persons, frames, joints, 3)) + [0, 0, 3]).astype(np.float32)
+
+
+def points(*shape: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
 
 
 def ntu_text(frames: Sequence[Mapping[int, np.ndarray]]) -> str:
@@ -195,4 +203,126 @@ def kinetics(folder: Path, name: str = "kinetics_train/clip", joints: np.ndarray
     file = folder / f"{name}.json"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps({"data": frames, "label": "abseiling", "label_index": 0} | changes), "utf-8")
+    return file
+
+
+def nw_ucla(folder: Path, name: str = "a08_s03_e02_v01", **changes: Any) -> Path:
+    data = {"file_name": name, "skeletons": points(4, 20, 3).tolist(), "label": 7} | changes
+    (folder / f"{name}.json").write_text(json.dumps(data), "utf-8")
+    return folder / f"{name}.json"
+
+
+def utd_mhad(folder: Path, name: str = "a5_s2_t3", joints: Any = None) -> Path:
+    file = folder / f"{name}_skeleton.mat"
+    savemat(file, {"d_skel": points(20, 3, 6) if joints is None else joints}, do_compression=True)
+    return file
+
+
+def sbu(folder: Path, pair: str = "s01s02", joints: np.ndarray | None = None) -> Path:
+    """Normalise metres as SBU did, and write them as text."""
+    x = (points(5, 2, 15, 3) if joints is None else joints) * 1000.0
+    raw = np.stack([(1280 - x[..., 0]) / 2560, (960 - x[..., 1]) / 1920, x[..., 2] * 7.8125 / 10000], -1)
+    file = folder / pair / "03" / "001" / "skeleton_pos.txt"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    lines = [",".join([str(7 + t), *(f"{value:.9f}" for value in row.ravel())]) for t, row in enumerate(raw)]
+    file.write_text("\n".join(lines) + "\n", "ascii")
+    return file
+
+
+def npz(folder: Path, stem: str = "mine", sidecar: dict[str, Any] | None = None, **members: Any) -> Path:
+    sidecar = {"layout": "sbu15"} if sidecar is None else sidecar
+    np.savez_compressed(folder / f"{stem}.npz", **({"joints": points(3, 6, 15, 3)} | members))
+    if sidecar:
+        (folder / f"{stem}.yaml").write_text(yaml.safe_dump(sidecar), "utf-8")
+    return folder / f"{stem}.npz"
+
+
+def describe(folder: Path, description: Mapping[str, Any]) -> None:
+    """``recordings.yaml``."""
+    (folder / "recordings.yaml").write_text(yaml.safe_dump(dict(description)), "utf-8")
+
+
+Bone = tuple[str, str, Sequence[float], str]  # name (none: an end site), its parent's, offset, channels
+ARMS: tuple[Bone, ...] = (
+    ("Hips", "", (1, 90, 2), "Xposition Yposition Zposition Zrotation Xrotation Yrotation"),
+    ("Spine", "Hips", (0, 20, 1), "Yrotation Xrotation Zrotation"),
+    ("Head", "Spine", (0, 30, 0), "Zrotation Xrotation Yrotation"),
+    ("", "Head", (0, 20, 0), ""),
+    ("LeftArm", "Spine", (-18, 25, 0), "Xposition Yposition Zposition Zrotation Yrotation Xrotation"),
+    ("LeftForeArm", "LeftArm", (-25, 0, 0), "Zrotation Xrotation"),
+    ("", "LeftForeArm", (-24, 0, 1), ""),
+    ("RightArm", "Spine", (18, 25, 0), "Xrotation Yrotation Zrotation"),
+    ("RightForeArm", "RightArm", (25, 0, 0), "Zrotation"),
+    ("", "RightForeArm", (24, 0, 1), ""),
+)
+
+
+def bvh_text(bones: Sequence[Bone], motion: np.ndarray) -> str:
+    """A ``.bvh`` file, from bones with parents first, limb by limb, and (T, channels) numbers."""
+    lines, inside = ["HIERARCHY"], list[str]()
+    for name, parent, offset, channels in bones:
+        while inside and inside[-1] != parent:
+            inside.pop()
+            lines.append("}")
+        lines += [f"JOINT {name}" if parent and name else f"ROOT {name}" if name else "End Site", "{"]
+        lines.append("OFFSET " + " ".join(map(str, offset)))
+        lines += [f"CHANNELS {len(channels.split())} {channels}"] if channels else []
+        inside.append(name)
+    lines += ["}"] * len(inside)
+    lines += ["MOTION", f"Frames: {len(motion)}", "Frame Time: 0.0333333"]
+    return "\n".join([*lines, *(" ".join(f"{value:.6f}" for value in row) for row in motion)]) + "\n"
+
+
+def bvh(
+    folder: Path, name: str = "wave/clip01", motion: np.ndarray | None = None, bones: Sequence[Bone] = ARMS
+) -> Path:
+    """Angles (T, channels) of a rig, of half a body by default."""
+    channels = sum(len(bone[3].split()) for bone in bones)
+    motion = 40 * points(5, channels).astype(np.float64) if motion is None else motion
+    file = folder / f"{name}.bvh"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(bvh_text(bones, motion), "utf-8")
+    return file
+
+
+def npy(folder: Path, name: str = "wave/clip01", joints: np.ndarray | None = None, **description: Any) -> Path:
+    """An array (T, V, C) or (M, T, V, C)."""
+    describe(folder, {"layout": "sbu15"} | description)
+    file = folder / f"{name}.npy"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    np.save(file, points(6, 15, 3) if joints is None else joints)
+    return file
+
+
+def long_rows(clips: Mapping[str, np.ndarray], names: Sequence[str]) -> list[dict[str, Any]]:
+    """A row a joint of clips (M, T, V, C)."""
+    return [
+        {
+            "clip": clip,
+            "person": f"p{m}",
+            "frame": t,
+            "joint": names[v],
+            **dict(zip("xyz", place.tolist(), strict=False)),
+        }
+        for clip, joints in clips.items()
+        for m, person in enumerate(joints)
+        for t, frame in enumerate(person)
+        for v, place in enumerate(frame)
+    ]
+
+
+def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Rows as text; NaN is written as nothing."""
+    lines = [",".join(rows[0])]
+    lines += [",".join("" if value != value else str(value) for value in row.values()) for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+def table(folder: Path, name: str = "recordings", text: str | None = None, **description: Any) -> Path:
+    """A CSV file; by default two clips of two and one persons, a row a joint."""
+    describe(folder, {"layout": "sbu15"} | description)
+    file = folder / f"{name}.csv"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    joints = {"one": walk(0, 3, 15, persons=2), "two": walk(1, 2, 15)}
+    file.write_text(csv_text(long_rows(joints, LAYOUTS["sbu15"].joints)) if text is None else text, "utf-8")
     return file

@@ -10,24 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 import raw_files
+from raw_clips import read
 from raw_files import walk
 
 from ssl_skel.data.convert import convert, describe, open_reader
 from ssl_skel.data.normalize import NormalizeConfig
-from ssl_skel.data.readers.base import RawClip, check_clip
 from ssl_skel.data.readers.folders import follow
 from ssl_skel.errors import UserError
-
-
-def read(format: str, source: Path, *options: str, layout: str | None = None) -> list[RawClip]:
-    reader = open_reader(format, source, layout, options)
-    clips = []
-    for file in reader.files():
-        for clip in reader.read(file):
-            check_clip(clip, reader.layout, file)
-            clips.append(clip)
-    return clips
-
 
 # Persons followed by place
 

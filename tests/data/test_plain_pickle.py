@@ -7,6 +7,7 @@ import contextlib
 import os
 import pickle
 import struct
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ssl_skel.data.readers.plain_pickle import load_plain
+from ssl_skel.data.readers.plain_pickle import LateArray, load_plain
 from ssl_skel.errors import UserError
 
 PROTOCOLS = range(2, pickle.HIGHEST_PROTOCOL + 1)
@@ -147,3 +148,77 @@ def test_any_flipped_bytes_are_refused_or_give_other_data(
         whole[data.draw(st.integers(0, len(whole) - 1))] = data.draw(st.integers(0, 255))
     with contextlib.suppress(UserError):
         load(tmp_path_factory.getbasetemp(), bytes(whole))
+
+
+# Arrays that stay in their file
+
+
+LARGE = {
+    "plain": np.arange(3000, dtype=np.float16).reshape(2, 30, 50),
+    "fortran": np.asfortranarray(np.arange(3000.0).reshape(60, 50)),
+    "bytes above 127": np.arange(5000, dtype=np.int32) * 12_345,
+    "beyond a frame": np.arange(90_000, dtype=np.float32),
+}
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+def test_large_arrays_are_read_when_asked_for(protocol: int, tmp_path: Path) -> None:
+    file = tmp_path / "anno.pkl"
+    data = [{"name": name, "array": array, "twice": array, "small": array.ravel()[:3]} for name, array in LARGE.items()]
+    file.write_bytes(pickle.dumps({"a": data, "more": list(range(9000)), "end": LARGE["plain"]}, protocol))
+    found = load_plain(file, late=True)
+    for (name, array), clip in zip(LARGE.items(), found["a"], strict=True):
+        assert clip["name"] == name
+        np.testing.assert_array_equal(clip["small"], array.ravel()[:3])
+        for late in (clip["array"], clip["twice"]):
+            assert isinstance(late, LateArray)
+            assert (late.shape, late.dtype) == (array.shape, array.dtype)
+            np.testing.assert_array_equal(late.load(), array)
+    np.testing.assert_array_equal(found["end"].load(), LARGE["plain"])
+
+
+@pytest.mark.parametrize("protocol", [2, 4])
+def test_what_stays_in_the_file_takes_no_room(protocol: int, tmp_path: Path) -> None:
+    file = tmp_path / "anno.pkl"
+    arrays = np.random.default_rng(0).normal(size=(40, 50_000)).astype(np.float32)  # 8 MB
+    file.write_bytes(pickle.dumps(list(arrays), protocol))
+    tracemalloc.start()
+    found = load_plain(file, late=True)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2e6
+    np.testing.assert_array_equal(found[-1].load(), arrays[-1])
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4])
+def test_bytes_that_do_not_fill_their_array_are_refused_at_once(protocol: int, tmp_path: Path) -> None:
+    data = pickle.dumps([np.zeros((60, 50), np.float16)], protocol)
+    assert data.count(b"K\x3cK\x32") == 1
+    (tmp_path / "anno.pkl").write_bytes(data.replace(b"K\x3cK\x32", b"K\x3dK\x32"))
+    with pytest.raises(UserError, match="an array that its bytes do not fill"):
+        load_plain(tmp_path / "anno.pkl", late=True)
+
+
+@pytest.mark.parametrize("thing", ["a" * 5000, b"a" * 5000, {"a" * 5000: 1}])
+def test_long_text_is_not_left_in_the_file(thing: Any, tmp_path: Path) -> None:
+    (tmp_path / "anno.pkl").write_bytes(pickle.dumps([thing], 4))
+    with pytest.raises(UserError, match="is refused or damaged"):
+        load_plain(tmp_path / "anno.pkl", late=True)
+
+
+@pytest.mark.parametrize("protocol", [2, 4])
+@settings(max_examples=25, deadline=None)
+@given(data=st.data())
+def test_damage_of_what_stays_is_refused_or_gives_other_data(
+    protocol: int, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    whole = bytearray(pickle.dumps({"a": LARGE["plain"], "b": [1, "text"]}, protocol))
+    for _ in range(data.draw(st.integers(1, 3))):
+        whole[data.draw(st.integers(0, 300) | st.integers(0, len(whole) - 1))] ^= data.draw(st.integers(1, 255))
+    file = tmp_path_factory.mktemp("late") / "anno.pkl"
+    file.write_bytes(whole[: data.draw(st.integers(0, len(whole))) if data.draw(st.booleans()) else None])
+    with contextlib.suppress(UserError):
+        found = load_plain(file, late=True)
+        if isinstance(found, dict) and isinstance(found.get("a"), LateArray):
+            with contextlib.suppress(ValueError):  # text that is none shows when it is read
+                assert found["a"].load().shape == found["a"].shape

@@ -9,24 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import raw_files
+from raw_clips import read
 from raw_files import text, walk
 
 from ssl_skel.data.convert import open_reader
-from ssl_skel.data.readers.base import RawClip, check_clip
-from ssl_skel.data.splits import check_splits
 from ssl_skel.errors import UserError
 from ssl_skel.layout import LAYOUTS
-
-
-def read(format: str, source: Path, *options: str) -> list[RawClip]:
-    reader = open_reader(format, source, None, options)
-    check_splits(reader.splits, format)
-    clips = []
-    for file in reader.files():
-        for clip in reader.read(file):
-            check_clip(clip, reader.layout, file)
-            clips.append(clip)
-    return clips
 
 
 def test_msr_numbers(tmp_path: Path) -> None:

@@ -20,15 +20,23 @@ TINY: dict[str, dict[str, Any]] = {
     "skeleton_mae": {"decoder_dim": 16},
     "psp": {"projection": 16, "norm": "layer"},
 }
-TINY["combined"] = {"parts": [{"pretext": {"name": name, **TINY[name]}} for name in ("skeleton_mae", "psp")]}
 DRAWS_NOTHING = {"psp"}  # its randomness is that of the loader's draws
 PAIRS = list(itertools.product(PRETEXTS, BACKBONES))
+
+
+def small(pretext: str, backbone: str) -> dict[str, Any]:
+    """Options of a small pretext; networks that merge joints have whole clips to compare only."""
+    if pretext == "combined":
+        parts = ("skeleton_mae", "psp")
+        return {"parts": [{"pretext": {"name": name, **small(name, backbone)}} for name in parts]}
+    merged = pretext == "psp" and not BACKBONES[backbone].keeps_joints
+    return TINY.get(pretext, {}) | ({"levels": ["clip"]} if merged else {})
 
 
 def make(pretext: str, backbone: str) -> Pretext:
     torch.manual_seed(0)
     net = parse_config(BACKBONES[backbone].Config, {"name": backbone, **TINY.get(backbone, {})}, "test")
-    task = parse_config(PRETEXTS[pretext].Config, {"name": pretext, **TINY.get(pretext, {})}, "test")
+    task = parse_config(PRETEXTS[pretext].Config, {"name": pretext, **small(pretext, backbone)}, "test")
     encoder = build_encoder(net, LAYOUT, channels=3, num_frames=FRAMES, stream="joint")
     return build_pretext(task, encoder)
 
@@ -40,7 +48,9 @@ def weights(task: Pretext) -> list[torch.Tensor]:
 @pytest.mark.parametrize(("pretext", "backbone"), PAIRS)
 def test_loss_falls_on_one_batch(pretext, backbone):
     task = make(pretext, backbone)
-    losses = train(task, lambda step: batch_for(task), 30)
+    losses = train(task, lambda step: batch_for(task), 10)
+    while losses[-1] >= 0.8 * losses[0] and len(losses) < 100:  # most need ten steps, few-channel ones more
+        losses += train(task, lambda step: batch_for(task), 10)
     assert all(torch.tensor(losses).isfinite())
     assert losses[-1] < 0.8 * losses[0]
 

@@ -98,7 +98,7 @@ def test_frames_of_the_prediction_are_in_order():
     task = mae(unit=2)
     packed = task.encoder.pack(paths()[:, 0], torch.ones(2, 1, dtype=torch.bool))  # (B, C, T, V)
     cells = torch.unflatten(packed, 2, (-1, 4)).permute(0, 2, 4, 3, 1).flatten(3)  # (B, Tp, V, 4 * C)
-    task.decoder = nn.Identity()
+    task.decoder.forward = lambda features, hidden, wanted: features
     task.encoder.backbone.forward = lambda x, mask=None: cells
     mask = torch.zeros(2, 8, 20, dtype=torch.bool)
     config = task.config.model_copy(update={"normalize": False})
@@ -136,23 +136,35 @@ def test_loss_counts_hidden_units_only():
         torch.testing.assert_close(task(one)["loss"], expected)
 
 
-def test_a_cell_in_sight_reaches_the_decoder_and_a_hidden_one_does_not():
-    task = mae(decoder_input="visible", mask={"name": "random", "ratio": 0.5}).eval()
-    nn.init.constant_(task.token, 5.0)
-    mask = torch.zeros(1, 4, 20, dtype=torch.bool)
-    mask[0, 1, 3] = True
-    features = torch.randn(1, task.encoder.dim, 4, 20)
-    given = task._decoder_input(features, mask)
-    assert (given[0, :, 1, 3] == 5.0).all()
-    given[0, :, 1, 3] = features[0, :, 1, 3]
+def given_to_the_decoder(task: SkeletonMAE, features: Tensor, mask: Tensor) -> tuple[Tensor, Tensor | None]:
+    seen: list[tuple[Tensor, Tensor | None]] = []
+    forward = task.decoder.forward
+    task.decoder.forward = lambda *given: (seen.append(given[:2]), forward(*given))[1]
+    task.decode(features, mask)
+    return seen[0]
+
+
+@pytest.mark.parametrize("unit", [2, 4, 8])
+def test_a_cell_without_a_frame_in_sight_is_hidden_from_the_decoder(unit: int) -> None:
+    task = mae(decoder_input="visible", unit=unit, mask={"name": "random", "ratio": 0.5})
+    mask = torch.rand(2, FRAMES // unit, 20) < 0.5
+    features = torch.randn(2, task.encoder.dim, 4, 20)
+    given, hidden = given_to_the_decoder(task, features, mask)
     assert torch.equal(given, features)
+    assert hidden is not None
+    for b in range(2):
+        for cell in range(4):
+            for v in range(20):
+                frames = [mask[b, frame // unit, v] for frame in range(4 * cell, 4 * cell + 4)]
+                assert hidden[b, cell, v] == all(frames)
 
 
 def test_pooled_input_is_the_vector_that_probes_read():
     task = mae(decoder_input="pooled")
     features = torch.randn(2, task.encoder.dim, 4, 20)
-    given = task._decoder_input(features, torch.zeros(2, 4, 20, dtype=torch.bool))
+    given, hidden = given_to_the_decoder(task, features, torch.zeros(2, 4, 20, dtype=torch.bool))
     assert torch.equal(given, features.mean((2, 3), keepdim=True).expand_as(features))
+    assert hidden is None
 
 
 @pytest.mark.parametrize(
@@ -164,6 +176,11 @@ def test_pooled_input_is_the_vector_that_probes_read():
         ({"mask": {"name": "nested", "joint_ratio": 0.0}}, "pretext.mask: nested with frame_ratio 0.4 and joint"),
         ({"mask": {"name": "unionn"}}, "did you mean 'union'"),
         ({"mask": {"name": "union", "ratio": 0.5}}, "mask.ratio: unknown key; did you mean"),
+        ({"decoder": "axal"}, "decoder: unknown 'axal'; did you mean 'axial'"),
+        ({"decoder": "cross"}, "decoder_input: cross looks at what is visible; write visible"),
+        ({"decoder": "cross", "decoder_input": "visible", "decoder_depth": 0}, "decoder_depth: cross sees"),
+        ({"decoder": "joint", "decoder_sample": 0.5}, "decoder_sample: joint predicts every unit"),
+        ({"decoder_sample": 0.0}, "decoder_sample: input should be greater than 0"),
         ({"unit": 0}, "unit: input should be greater than or equal to 1"),
     ],
 )

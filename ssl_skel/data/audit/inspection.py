@@ -145,16 +145,17 @@ class _Traces:
 
 def _anatomy(store: Store) -> Anatomy:
     normalization = store.meta["normalization"]
-    metres = 1.0
-    if normalization.get("units", "metres") != "metres" or store.channels != 3:
+    metres, coordinates = 1.0, store.layout.coordinates(store.channels)
+    if normalization.get("units", "metres") != "metres" or coordinates != 3:
         rows = range(0, len(store), max(1, len(store) // _TELL_UNIT))
-        metres = unit_length(np.array([mean_bone(store.clip(row), store.layout) for row in rows]))
+        metres = unit_length(np.array([mean_bone(store.clip(row)[..., :coordinates], store.layout) for row in rows]))
     frame_centred, half = normalization.get("centre") == "frame", store.joints.dtype == np.float16
-    return Anatomy(store.layout, store.channels, metres, frame_centred=frame_centred, half=half)
+    return Anatomy(store.layout, coordinates, metres, frame_centred=frame_centred, half=half)
 
 
 def _read(store: Store, anatomy: Anatomy, limits: Limits, progress: bool) -> _Traces:
-    width = FRAMES * store.layout.num_joints * store.channels
+    coordinates = store.layout.coordinates(store.channels)
+    width = FRAMES * store.layout.num_joints * coordinates
     persons, clips = np.unique(store.persons, return_counts=True)
     traces = _Traces(
         {kind: [] for kind in KINDS},
@@ -164,7 +165,7 @@ def _read(store: Store, anatomy: Anatomy, limits: Limits, progress: bool) -> _Tr
     )
     written = dict.fromkeys(traces.signatures, 0)
     for row in tqdm(range(len(store)), "audit", unit="clip", disable=not progress):
-        joints = np.clip(store.clip(row), -_FAR, _FAR)
+        joints = np.clip(store.clip(row)[..., :coordinates], -_FAR, _FAR)
         for finding in inspect_clip(joints, anatomy, limits):
             item = {"clip": str(store.name[row]), "value": round(finding.value, 4), "where": finding.where}
             traces.findings[finding.kind].append(item)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from ssl_skel.data.readers.base import RawClip, Reader
+from ssl_skel.data.readers.bvh import BvhReader
 from ssl_skel.data.readers.ctrgcn import CtrGcnReader
 from ssl_skel.data.readers.florence3d import Florence3DReader
 from ssl_skel.data.readers.kinetics import KineticsReader
 from ssl_skel.data.readers.mediapipe import MediaPipeReader
 from ssl_skel.data.readers.msr_action3d import MsrAction3DReader
+from ssl_skel.data.readers.npy import NpyReader
 from ssl_skel.data.readers.npz import NpzReader
 from ssl_skel.data.readers.ntu import NtuReader
 from ssl_skel.data.readers.nw_ucla import NwUclaReader
@@ -16,6 +18,7 @@ from ssl_skel.data.readers.pku_mmd import PkuMmdReader
 from ssl_skel.data.readers.pyskl import PysklReader
 from ssl_skel.data.readers.sbu import SbuReader
 from ssl_skel.data.readers.stgcn import StGcnReader
+from ssl_skel.data.readers.table import TableReader
 from ssl_skel.data.readers.utd_mhad import UtdMhadReader
 from ssl_skel.data.readers.utkinect import UtKinectReader
 
@@ -34,6 +37,9 @@ READERS: dict[str, type[Reader]] = {
     "kinetics": KineticsReader,
     "mediapipe": MediaPipeReader,
     "openpose": OpenPoseReader,
+    "bvh": BvhReader,
+    "table": TableReader,
+    "npy": NpyReader,
     "npz": NpzReader,
 }
 

@@ -130,10 +130,11 @@ def check_clip(clip: RawClip, layout: SkeletonLayout, file: Path) -> None:
         UserError: wrong shape, no frames, or nothing tracked at all (only NaN, infinity or zero).
     """
     shape = clip.joints.shape
-    if clip.joints.ndim != 4 or shape[2] != layout.num_joints or shape[3] not in (2, 3):
+    if clip.joints.ndim != 4 or shape[2] != layout.num_joints or layout.coordinates(shape[3]) not in (2, 3):
+        score = " and a score" if layout.score else ""
         raise UserError(
             f"{file}: clip {clip.name!r} has shape {shape}; "
-            f"expected (persons, frames, {layout.num_joints} joints of {layout.name}, 2 or 3 coordinates)"
+            f"expected (persons, frames, {layout.num_joints} joints of {layout.name}, 2 or 3 coordinates{score})"
         )
     if 0 in shape:
         raise UserError(f"{file}: clip {clip.name!r} has no frames")

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import Field, field_validator
@@ -26,7 +26,7 @@ class FolderOptions(Section):
     replication give these numbers, as in 's(?P<subject>[0-9]+)'."""
 
     min_score: float = Field(default=0.0, ge=0.0, le=1.0)
-    """A joint whose score (visibility, confidence) is lower counts as not tracked. The score itself is not kept."""
+    """A joint whose score (visibility, confidence) is lower counts as not tracked."""
 
     persons: int = Field(default=2, ge=1)
     """How many persons of a recording are kept: those seen in most frames."""
@@ -41,6 +41,13 @@ class FolderOptions(Section):
         if set(groups) - set(_COLUMNS):
             raise ValueError(f"has groups other than {', '.join(_COLUMNS)}")
         return names
+
+
+class PlaneOptions(FolderOptions):
+    """The same for 2D."""
+
+    score: Literal["drop", "keep"] = "drop"
+    """keep: a joint's score is its third channel, 0 where it was not tracked."""
 
 
 class FolderReader(Reader):
@@ -91,7 +98,7 @@ def read_json(file: Path) -> Any:
         raise UserError(f"{file}: is damaged: no JSON; write it again") from error
 
 
-def follow(frames: Sequence[np.ndarray], most: int) -> np.ndarray:
+def follow(frames: Sequence[np.ndarray], most: int, coordinates: int | None = None) -> np.ndarray:
     """Persons found frame by frame, told apart by place.
 
     In each frame the nearest pair of a known person (where last seen) and a found one is matched first; whoever is left
@@ -100,6 +107,7 @@ def follow(frames: Sequence[np.ndarray], most: int) -> np.ndarray:
     Args:
         frames: at least one; for each (P, V, C), P persons in no order, NaN where a joint was not found.
         most: how many persons to keep, those seen in most frames; among equals the earlier.
+        coordinates: channels that tell a place; default: all.
 
     Returns:
         (M, T, V, C) float32, M at most ``most`` and at least 1, NaN where not seen.
@@ -108,7 +116,10 @@ def follow(frames: Sequence[np.ndarray], most: int) -> np.ndarray:
     last: list[np.ndarray] = []
     for t, found in enumerate(frames):
         seen = [person for person in found if np.isfinite(person).all(-1).any()]
-        far = np.array([[_distance(person, place) for place in last] for person in seen]).reshape(len(seen), len(last))
+        far = np.array(
+            [[_distance(person[:, :coordinates], place[:, :coordinates]) for place in last] for person in seen]
+        )
+        far = far.reshape(len(seen), len(last))
         left = set(range(len(seen)))
         while left and np.isfinite(far).any():
             who, track = divmod(int(far.argmin()), len(last))

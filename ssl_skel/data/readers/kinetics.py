@@ -10,7 +10,7 @@ import numpy as np
 
 from ssl_skel.config import Section
 from ssl_skel.data.readers.base import RawClip, Reader
-from ssl_skel.data.readers.folders import FolderOptions, follow, read_json
+from ssl_skel.data.readers.folders import PlaneOptions, follow, read_json
 from ssl_skel.errors import UserError
 from ssl_skel.layout import LAYOUTS
 
@@ -33,11 +33,13 @@ class KineticsReader(Reader):
     """
 
     layout = LAYOUTS["openpose18"]
-    Options = FolderOptions
+    Options = PlaneOptions
     splits = {"given": {"train": {"setup": [1]}, "test": {"setup": [2]}}}  # noqa: RUF012 - never changed
 
     def __init__(self, source: Path, layout: str | None = None, options: Section | None = None) -> None:
         super().__init__(source, layout, options)
+        if self.options.score == "keep":
+            self.layout = self.layout.with_score()
         self.class_names = _class_names(self.source / "kinetics_train_label.json")
 
     def files(self) -> list[Path]:
@@ -54,12 +56,14 @@ class KineticsReader(Reader):
         if type(label) is not int or not -1 <= label < _CLASSES:
             raise UserError(f"{file}: label_index: is {str(label)[:40]!r}; expected 0 to {_CLASSES - 1}")
         found = [_persons(file, t, frame, self.options.min_score) for t, frame in enumerate(frames)]
-        places = np.array([_ASPECT, 1], np.float32) * (np.float32(0.5) - follow(found, self.options.persons))
-        yield RawClip(file.stem, places, label, setup=_SIDES.get(file.parent.name, -1))
+        joints = follow(found, self.options.persons, coordinates=2)
+        joints[..., :2] = np.array([_ASPECT, 1], np.float32) * (np.float32(0.5) - joints[..., :2])
+        joints = joints if self.layout.score else joints[..., :2]
+        yield RawClip(file.stem, joints, label, setup=_SIDES.get(file.parent.name, -1))
 
 
 def _persons(file: Path, t: int, frame: Any, min_score: float) -> np.ndarray:
-    """Persons of one frame (P, 18, 2), NaN where not found."""
+    """Persons of one frame (P, 18, 3), x, y and score, NaN where not found."""
     try:
         people = frame["skeleton"]
         places = np.array([person["pose"] for person in people], np.float64).reshape(len(people), _JOINTS, 2)
@@ -68,8 +72,9 @@ def _persons(file: Path, t: int, frame: Any, min_score: float) -> np.ndarray:
         raise UserError(
             f"{file}: frame {t}: is no mapping with skeleton, persons of 36 numbers pose and 18 score"
         ) from error
-    places[(scores < min_score) | (places == 0).all(-1)] = np.nan
-    return places
+    joints = np.concatenate([places, scores[..., None]], -1)
+    joints[(scores < min_score) | (places == 0).all(-1)] = np.nan
+    return joints
 
 
 def _class_names(file: Path) -> tuple[str, ...]:

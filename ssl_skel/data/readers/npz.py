@@ -12,7 +12,7 @@ Members of a file, N clips::
     class_names  one name a label
 
 Only ``joints`` must be there. What arrays cannot tell stands in a YAML file beside them (``recordings.yaml``
-beside ``recordings.npz``, see ``NpzSidecar``); where there is none, the layout is given on the command line.
+beside ``recordings.npz``, see ``Description``); where there is none, the layout is given on the command line.
 """
 
 from __future__ import annotations
@@ -25,19 +25,18 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Any
 
 import numpy as np
-from pydantic import Field
 
 from ssl_skel.config import Section, load_config
 from ssl_skel.data.readers.base import RawClip, Reader, odd_even, tracked_joints
+from ssl_skel.data.readers.description import Description, find_layout, to_metres
 from ssl_skel.errors import UserError
 from ssl_skel.layout import SkeletonLayout, load_layout
 
 _NUMBERS = ("frames", "persons", "label", "subject", "camera", "setup", "replication")
 _MEMBERS = ("joints", *_NUMBERS, "name", "split", "class_names")
-_METRES = {"m": 1.0, "cm": 0.01, "mm": 0.001}
 DAMAGE = (
     *(OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, MemoryError),
     *(tokenize.TokenError, SyntaxError),  # NumPy parses an odd header as Python
@@ -45,32 +44,12 @@ DAMAGE = (
 """What reading a damaged ``.npz`` can raise."""
 
 
-class NpzSidecar(Section):
-    """The YAML file beside an ``.npz``."""
-
-    layout: str = ""
-    """A built-in layout, or a YAML file in the same folder."""
-
-    class_names: tuple[str, ...] = ()
-    """One name a label; default: the member class_names, else the numbers."""
-
-    up: Literal["y", "z", "-y"] = "y"
-    """Which axis points up. z: depth is y, as in motion capture. -y: image coordinates, y grows downwards. Both are
-    turned (never mirrored) so that x, y, z are as a Kinect has them."""
-
-    units: Literal["m", "cm", "mm"] = "m"
-    """Unit of the coordinates."""
-
-    splits: dict[str, Any] = Field(default_factory=dict)
-    """Splits in the form told in ssl_skel.data.splits."""
-
-
 @dataclass(frozen=True)
 class _Contents:
     """One file without its joints."""
 
     layout: SkeletonLayout
-    sidecar: NpzSidecar
+    sidecar: Description
     shape: tuple[int, ...]
     columns: dict[str, np.ndarray]
 
@@ -137,13 +116,13 @@ class NpzReader(Reader):
             elif len(content.shape) == 5:
                 joints = joints[0]
             joints = joints[:, : _length(joints) if frames is None else frames[row]]
-            joints = _to_metres(joints.astype(np.float32), content.sidecar)
+            joints = to_metres(joints.astype(np.float32), content.sidecar)
             yield RawClip(str(names[row]), joints, **{column: int(values[row]) for column, values in columns.items()})
 
     def _contents(self, file: Path) -> _Contents:
         """Read all but the joints, and check that it fits together."""
         beside = file.with_suffix(".yaml")
-        sidecar = load_config(NpzSidecar, beside) if beside.is_file() else NpzSidecar()
+        sidecar = load_config(Description, beside) if beside.is_file() else Description()
         layout = self._find_layout(file, sidecar)
         try:
             with file.open("rb") as stream, np.load(stream, allow_pickle=False) as data:
@@ -168,18 +147,11 @@ class NpzReader(Reader):
         _check_columns(file, content)
         return content
 
-    def _find_layout(self, file: Path, sidecar: NpzSidecar) -> SkeletonLayout:
+    def _find_layout(self, file: Path, sidecar: Description) -> SkeletonLayout:
         if self._layout:
             return load_layout(self._layout)
         beside = file.with_suffix(".yaml")
-        if not sidecar.layout:
-            raise UserError(f"{file}: its layout is unknown; write 'layout: ...' into {beside.name}, or give --layout")
-        if not sidecar.layout.endswith((".yaml", ".yml")):
-            return load_layout(sidecar.layout)
-        path = (file.parent / sidecar.layout).resolve()
-        if not path.is_relative_to(file.parent.resolve()):
-            raise UserError(f"{beside}: layout: {sidecar.layout} lies outside of its folder; put it beside {file.name}")
-        return load_layout(str(path))
+        return find_layout(sidecar, beside, file)
 
 
 def _check_columns(file: Path, content: _Contents) -> None:
@@ -282,12 +254,3 @@ def _length(joints: np.ndarray) -> int:
     """Frames up to the last with a tracked joint; all of them if there is none. Joints (M, T, V, C)."""
     frames = np.flatnonzero(tracked_joints(joints).any((0, 2)))
     return int(frames[-1]) + 1 if frames.size else joints.shape[1]
-
-
-def _to_metres(joints: np.ndarray, sidecar: NpzSidecar) -> np.ndarray:
-    """Turn and scale joints (M, T, V, C) as the sidecar tells."""
-    if sidecar.up == "z":
-        joints = joints[..., [0, 2, 1]] * np.array([-1, 1, 1], np.float32)
-    elif sidecar.up == "-y":
-        joints = joints * np.array([-1, -1, 1], np.float32)[: joints.shape[-1]]
-    return joints * np.float32(_METRES[sidecar.units])

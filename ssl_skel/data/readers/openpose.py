@@ -11,14 +11,14 @@ from pydantic import Field
 
 from ssl_skel.config import Section
 from ssl_skel.data.readers.base import RawClip
-from ssl_skel.data.readers.folders import FolderOptions, FolderReader, follow, read_json
+from ssl_skel.data.readers.folders import FolderReader, PlaneOptions, follow, read_json
 from ssl_skel.errors import UserError
 from ssl_skel.layout import LAYOUTS, load_layout
 
 _BY_COUNT = {18: "openpose18", 25: "openpose25"}
 
 
-class OpenPoseOptions(FolderOptions):
+class OpenPoseOptions(PlaneOptions):
     """What can be chosen of OpenPose's files."""
 
     height: float = Field(default=1080.0, gt=0.0)
@@ -41,6 +41,8 @@ class OpenPoseReader(FolderReader):
     def __init__(self, source: Path, layout: str | None = None, options: Section | None = None) -> None:
         super().__init__(source, None, options)
         self.layout = load_layout(layout) if layout is not None else self._find_layout()
+        if self.options.score == "keep":
+            self.layout = self.layout.with_score()
 
     def files(self) -> list[Path]:
         """Folders of recordings; one that itself holds frames is the only one."""
@@ -49,7 +51,9 @@ class OpenPoseReader(FolderReader):
 
     def read(self, file: Path) -> Iterator[RawClip]:
         frames = [_persons(frame, self.layout.num_joints, self.options.min_score) for frame in _frames(file)]
-        joints = -follow(frames, self.options.persons) / np.float32(self.options.height)
+        joints = follow(frames, self.options.persons, coordinates=2)
+        joints[..., :2] /= -np.float32(self.options.height)
+        joints = joints if self.layout.score else joints[..., :2]
         yield RawClip(self._name(file), joints, **self._columns(file))
 
     def _find_layout(self) -> Any:
@@ -84,12 +88,11 @@ def _people(frame: Path) -> list[list[Any]]:
 
 
 def _persons(frame: Path, joints: int, min_score: float) -> np.ndarray:
-    """Persons of one frame (P, V, 2), NaN where not found."""
+    """Persons of one frame (P, V, 3), x, y and score, NaN where not found."""
     people = _people(frame)
     try:
         values = np.array(people, np.float64).reshape(len(people), joints, 3)
     except (TypeError, ValueError, OverflowError) as error:
         raise UserError(f"{frame}: pose_keypoints_2d: is no list of {3 * joints} numbers; give --layout") from error
-    places = values[..., :2].copy()
-    places[(values[..., 2] < min_score) | (values == 0).all(-1)] = np.nan
-    return places
+    values[(values[..., 2] < min_score) | (values == 0).all(-1)] = np.nan
+    return values

@@ -8,11 +8,14 @@ even NumPy's own unpickling, written in C, sees what the file says.
 from __future__ import annotations
 
 import io
+import math
 import pickle
 import re
 from collections import OrderedDict
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from struct import unpack
+from typing import Any, BinaryIO, ClassVar, Literal
 
 import numpy as np
 
@@ -23,6 +26,47 @@ _DAMAGE = (
     *(pickle.UnpicklingError, EOFError, OSError, AttributeError, IndexError, KeyError, TypeError, ValueError),
     *(OverflowError, MemoryError, RecursionError, NotImplementedError, AssertionError, UnicodeError),
 )
+
+
+_LATE = 1024  # bytes from which on an array is left in its file
+
+
+@dataclass(frozen=True)
+class _Late:
+    """Bytes or text that are left in the file, or bytes that are there as text, as protocol 2 writes them."""
+
+    file: Path
+    start: int
+    size: int
+    kind: Literal["bytes", "text", "bytes as text"]
+
+
+@dataclass(frozen=True)
+class LateArray:
+    """An array that is read when it is asked for.
+
+    Attributes:
+        shape, dtype: as a NumPy array has them.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    _order: Literal["C", "F"]
+    _data: _Late
+
+    def load(self) -> np.ndarray:
+        """The array.
+
+        Raises:
+            OSError: the file is gone.
+            ValueError: its bytes do not fit.
+        """
+        with self._data.file.open("rb") as stream:
+            stream.seek(self._data.start)
+            data = stream.read(self._data.size)
+        if self._data.kind == "bytes as text":
+            data = data.decode("utf-8", "surrogatepass").encode("latin1")
+        return np.frombuffer(data, self.dtype).reshape(self.shape, order=self._order)
 
 
 class _Type:
@@ -42,7 +86,7 @@ class _Type:
 class _Array:
     """Stands for numpy.ndarray."""
 
-    array: np.ndarray
+    array: np.ndarray | LateArray
 
     def __setstate__(self, state: Any) -> None:
         _, shape, kind, fortran, data = state
@@ -50,10 +94,19 @@ class _Array:
 
 
 def _from_bytes(data: Any, kind: Any, shape: Any, order: Any = "C") -> _Array:
-    if not isinstance(kind, _Type) or not isinstance(data, bytes | bytearray):
+    late = isinstance(data, _Late) and data.kind != "text"
+    if not isinstance(kind, _Type) or not (late or isinstance(data, bytes | bytearray)):
         raise pickle.UnpicklingError("an array that is not made of bytes")
     made = _Array()
-    made.array = np.frombuffer(data, kind.dtype).reshape(shape, order="F" if order == "F" else "C")
+    if not late:
+        made.array = np.frombuffer(data, kind.dtype).reshape(shape, order="F" if order == "F" else "C")
+        return made
+    if not isinstance(shape, tuple) or not all(type(length) is int and length >= 0 for length in shape):
+        raise pickle.UnpicklingError("an array of no shape")
+    size = math.prod(shape) * kind.dtype.itemsize
+    if data.size != size if data.kind == "bytes" else not size <= data.size <= 2 * size:
+        raise pickle.UnpicklingError("an array that its bytes do not fill")
+    made.array = LateArray(shape, kind.dtype, "F" if order == "F" else "C", data)
     return made
 
 
@@ -62,11 +115,16 @@ def _new_array(kind: Any = None, *_: Any) -> _Array:
 
 
 def _scalar(kind: Any, data: Any) -> Any:
-    return _from_bytes(data, kind, ()).array.item()
+    number = _from_bytes(data, kind, ()).array
+    if isinstance(number, LateArray):
+        raise pickle.UnpicklingError("a number of many bytes")
+    return number.item()
 
 
-def _encode(text: Any, encoding: Any) -> bytes:
+def _encode(text: Any, encoding: Any) -> bytes | _Late:
     """Bytes as protocol 2 writes them."""
+    if isinstance(text, _Late) and text.kind == "text" and encoding == "latin1":
+        return replace(text, kind="bytes as text")
     if not isinstance(text, str) or encoding != "latin1":
         raise pickle.UnpicklingError("text in an odd encoding")
     return text.encode("latin1")
@@ -97,11 +155,43 @@ class _Unpickler(pickle._Unpickler):  # the one in Python: the one in C fills gi
         return _KNOWN[module, name]
 
 
+class _LateUnpickler(_Unpickler):
+    """Leaves what is long in the file, and remembers where it is."""
+
+    dispatch: ClassVar[dict[int, Any]] = {
+        **pickle._Unpickler.dispatch,
+        pickle.BINBYTES[0]: lambda self: self._push(*unpack("<I", self.read(4)), "bytes"),
+        pickle.BINBYTES8[0]: lambda self: self._push(*unpack("<Q", self.read(8)), "bytes"),
+        pickle.BYTEARRAY8[0]: lambda self: self._push(*unpack("<Q", self.read(8)), "bytes"),
+        pickle.BINUNICODE[0]: lambda self: self._push(*unpack("<I", self.read(4)), "text"),
+        pickle.BINUNICODE8[0]: lambda self: self._push(*unpack("<Q", self.read(8)), "text"),
+    }
+    read: Any
+    append: Any
+    _unframer: Any
+
+    def __init__(self, stream: _Bounded, file: Path) -> None:
+        super().__init__(stream)
+        self._bounded, self._path = stream, file
+
+    def _push(self, size: int, kind: Literal["bytes", "text"]) -> None:
+        if size < _LATE:
+            data = self.read(size)
+            self.append(data.decode("utf-8", "surrogatepass") if kind == "text" else data)
+            return
+        frame = self._unframer.current_frame  # part of the file, read ahead
+        ahead = len(frame.getbuffer()) - frame.tell() if frame else 0
+        start = self._bounded.size - self._bounded.left - ahead
+        if len(self.read(size)) < size:
+            raise EOFError("the file ends too early")
+        self.append(_Late(self._path, start, size, kind))
+
+
 class _Bounded:
     """A file that tells of its end before room is made for what is not there."""
 
     def __init__(self, stream: BinaryIO) -> None:
-        self.left = stream.seek(0, io.SEEK_END)
+        self.size = self.left = stream.seek(0, io.SEEK_END)
         stream.seek(0)
         self._stream = stream
 
@@ -117,15 +207,20 @@ class _Bounded:
         return line
 
 
-def load_plain(file: Path) -> Any:
+def load_plain(file: Path, late: bool = False) -> Any:
     """What a pickle holds: containers, text, numbers, and arrays of numbers or text.
+
+    Args:
+        file: the pickle.
+        late: leave large arrays in the file, as ``LateArray``; text as large is refused.
 
     Raises:
         UserError: the file is damaged, or names anything but those.
     """
     try:
         with file.open("rb") as stream:
-            return _plain(_Unpickler(_Bounded(stream)).load(), {})
+            bounded = _Bounded(stream)
+            return _plain((_LateUnpickler(bounded, file) if late else _Unpickler(bounded)).load(), {})
     except _DAMAGE as error:
         reason = getattr(error, "strerror", None) or " ".join(str(error).split())[:120] or type(error).__name__
         raise UserError(f"{file}: is refused or damaged: {reason}; only plain data and arrays are read") from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import Field
@@ -13,7 +13,7 @@ from pydantic import Field
 from ssl_skel.config import Section
 from ssl_skel.data.readers.base import RawClip, Reader
 from ssl_skel.data.readers.ntu_facts import CLASS_NAMES, NAME, columns
-from ssl_skel.data.readers.plain_pickle import load_plain
+from ssl_skel.data.readers.plain_pickle import LateArray, load_plain
 from ssl_skel.errors import UserError
 from ssl_skel.layout import LAYOUTS, load_layout
 
@@ -25,7 +25,10 @@ class PysklOptions(Section):
     """What can be chosen of PYSKL's annotations."""
 
     min_score: float = Field(default=0.0, ge=0.0, le=1.0)
-    """2D: a joint whose score is lower counts as not tracked. The score itself is not kept."""
+    """2D: a joint whose score is lower counts as not tracked."""
+
+    score: Literal["drop", "keep"] = "drop"
+    """keep: 2D: a joint's score is its third channel, 0 where it was not tracked."""
 
 
 class PysklReader(Reader):
@@ -38,6 +41,8 @@ class PysklReader(Reader):
     2D: pixels become image heights about the middle of the image, turned by half a turn (never mirrored), so that up is
     up and someone who faces the camera has the left side at smaller x, as in all other data here.
 
+    Memory holds what is told of the clips; their arrays stay in the file until their turn comes.
+
     Splits: the file's, where ``…_train`` meets ``…_val`` or ``…_test``.
     """
 
@@ -48,7 +53,7 @@ class PysklReader(Reader):
         self.source = Path(source)
         self.options = options or self.Options()
         (file,) = self.files()
-        data = load_plain(file)
+        data = load_plain(file, late=True)
         if not isinstance(data, dict) or not isinstance(data.get("annotations"), list) or not data["annotations"]:
             raise UserError(f"{file}: annotations: missing or empty; expected a dict of split and annotations")
         self._clips: list[Any] = data["annotations"]
@@ -57,6 +62,12 @@ class PysklReader(Reader):
         if layout is None and known is None:
             raise UserError(f"{file}: keypoint: has {keypoints.shape[2:]} joints and coordinates; give --layout")
         self.layout = load_layout(layout) if layout is not None else LAYOUTS[str(known)]
+        if self.options.score == "keep":
+            if keypoints.shape[3] != 2:
+                raise UserError(
+                    f"{file}: score: the keypoints have {keypoints.shape[3]} coordinates; only 2D has scores"
+                )
+            self.layout = self.layout.with_score()
         labels = [clip.get("label") for clip in self._clips if isinstance(clip, Mapping)]
         count = 1 + max((label for label in labels if type(label) is int and label < 10**6), default=-1)
         ntu = self.layout.name == "ntu25" and count in (60, 120)
@@ -87,8 +98,10 @@ class PysklReader(Reader):
             yield RawClip(name, joints, **(told | {"label": label}))
 
     def _upright(self, file: Path, row: int, clip: Mapping[str, Any], joints: np.ndarray) -> np.ndarray:
-        """Pixels (M, T, V, 2) to image heights, x and y turned by half a turn; doubtful joints NaN."""
-        score = clip.get("keypoint_score")
+        """Pixels (M, T, V, 2) to image heights, x and y turned by half a turn; doubtful joints NaN; scores if asked."""
+        score = _array(clip, "keypoint_score")
+        if score is None and self.layout.score:
+            raise UserError(f"{file}: annotations[{row}].keypoint_score: missing; convert with score=drop")
         if score is not None:
             if not isinstance(score, np.ndarray) or score.shape != joints.shape[:3] or score.dtype.kind != "f":
                 raise UserError(
@@ -99,11 +112,24 @@ class PysklReader(Reader):
         if not isinstance(shape, tuple | list) or len(shape) != 2 or not all(type(n) is int and n > 0 for n in shape):
             raise UserError(f"{file}: annotations[{row}].img_shape: is {str(shape)[:40]}; expected (height, width)")
         height, width = shape
-        return (np.array([width / 2, height / 2], np.float32) - joints) / np.float32(height)
+        upright = (np.array([width / 2, height / 2], np.float32) - joints) / np.float32(height)
+        if score is None or not self.layout.score:
+            return upright
+        tracked = np.isfinite(joints).all(-1, keepdims=True)
+        return np.concatenate([upright, np.where(tracked, score.astype(np.float32)[..., None], np.nan)], -1)
+
+
+def _array(clip: Mapping[str, Any], name: str) -> Any:
+    """An array of a clip, or what stands in its place; True, which is none, where it is damaged."""
+    value = clip.get(name)
+    try:
+        return value.load() if isinstance(value, LateArray) else value
+    except (OSError, ValueError):
+        return True
 
 
 def _keypoints(file: Path, row: int, clip: Any) -> np.ndarray:
-    keypoints = clip.get("keypoint") if isinstance(clip, Mapping) else None
+    keypoints = _array(clip, "keypoint") if isinstance(clip, Mapping) else None
     if not isinstance(keypoints, np.ndarray) or keypoints.ndim != 4 or keypoints.dtype.kind != "f":
         raise UserError(
             f"{file}: annotations[{row}].keypoint: is no array (persons, frames, joints, coordinates) of floats; "

@@ -1,0 +1,241 @@
+"""EPAM-Net as its paper trains it: frames of a video and joints together."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+import safetensors
+import safetensors.torch
+import torch
+import torch.nn.functional as F
+from pydantic import Field, model_validator
+from torch import Tensor
+
+from finetune.classifier import Classifier
+from finetune.protocols.base import Candidate, Setting
+from finetune.protocols.supervised import TrainingConfig
+from finetune.protocols.trained import Trained
+from finetune.saved import CLASSIFIER, HEAD
+from ssl_skel.augment import AUGMENTATIONS, Flip, FlipConfig
+from ssl_skel.backbones import SkeletonEncoder, pool_persons
+from ssl_skel.backbones.xshift import PoseXShiftNet
+from ssl_skel.batch import Batch
+from ssl_skel.config import RowConfig, RowOf
+from ssl_skel.data.splits import Split
+from ssl_skel.data.subsets import Budget
+from ssl_skel.errors import UserError
+from ssl_skel.evaluation.report import Measurement
+from ssl_skel.training.optim import OptimConfig
+from ssl_skel.video.cache import GIGABYTE, FrameCache
+from ssl_skel.video.epam_net import EPAMNet, RGBSize
+from ssl_skel.video.frames import find_videos
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class TwoStreamConfig(TrainingConfig):
+    """Options of ``TwoStream``. Defaults: EPAM-Net's second stage (Abdelkawy et al., Neurocomputing 2025).
+
+    The first stage trains each stream alone: joints by ``full`` with ``save: true``, whose classifiers are then the
+    ``encoders``; frames by this row with ``streams: rgb`` and ``save: true``, one of which is then ``rgb``.
+    Departs from print: heads of the first stage are left behind.
+    """
+
+    name: Literal["two_stream"] = "two_stream"
+    videos: Path = Path("videos")
+    """Folder with a video for each clip, ``<clip name><suffix>.mp4`` (or mov, avi, mkv, webm)."""
+    suffix: str = ""
+    """Between a clip's name and the ending: ``_rgb`` for NTU RGB+D, ``_color`` for UTD-MHAD."""
+    streams: Literal["both", "rgb"] = "both"
+    """``both``, or frames alone, for the first stage and as a baseline; joints are then not looked at."""
+    rgb: Path | None = None
+    """Folder of a training of this row with ``save: true``, whose stream of frames to begin with; None: fresh
+    weights."""
+    rgb_size: RGBSize = "base"
+    """Of the stream of frames; ``base`` is the paper's."""
+    frames: int = Field(16, ge=1)
+    """Frames of a video, spread evenly (paper: 16)."""
+    side: int = Field(224, ge=8)
+    """Pixels of a frame's side (paper: 224)."""
+    crop_frames: tuple[Share, Share, Share, Share] = (0.0, 0.0, 1.0, 1.0)
+    """Left, top, right and bottom edge of what is kept of each frame, as shares of its width and height. The paper
+    crops to the persons; where in a picture they stand is not known from normalised joints."""
+    cache_gb: float = Field(50.0, gt=0)
+    """Most gigabytes of decoded frames to keep in the evaluation's folder; 16 of 224 x 224 take 2.4 MB a clip."""
+    flip: Share = 0.5
+    """Chance of a training clip being mirrored, frames and joints together (paper: 0.5)."""
+    dropout: float = Field(0.5, ge=0, lt=1)
+    """Before each head (paper: 0.5)."""
+    optim: OptimConfig = OptimConfig(name="sgd", lr=0.0015, weight_decay=3e-4, clip_grad=40.0)
+    """Paper: SGD with momentum 0.9, cosine without warm-up. Given otherwise, it is given whole."""
+    epochs: int = Field(10, ge=1)
+    """Paper: 10, on streams that were trained alone before; far too few for fresh weights."""
+    batch_size: int = Field(24, ge=2)
+    """Clips a step over all ranks. Paper: 12 on each of 2 GPUs."""
+    crop: tuple[float, float] = (1.0, 1.0)
+    """Whole clips, as frames and joints must tell of the same time."""
+    augment: tuple[Annotated[RowConfig, RowOf(AUGMENTATIONS)], ...] = ()
+    """Rows of ``AUGMENTATIONS``, of joints alone (paper: none but ``flip``)."""
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    """Paper: none."""
+    layer_decay: float = Field(1.0, gt=0, le=1)
+    """Learning rate of a stage of the pose stream relative to the next one (paper: none)."""
+    eval_every: int = Field(5, ge=0)
+    """Epochs between looks at the test clips, which ``best_on_test`` is the best of; 0: the last epoch only."""
+    inputs: str = ""
+    """Hash of the videos and of the weights of ``rgb``, filled in as the evaluation begins, so that with others a
+    training is made anew; leave it out."""
+
+    @model_validator(mode="after")
+    def _streams_stay_together(self) -> TwoStreamConfig:
+        if self.crop != (1.0, 1.0):
+            raise ValueError("crop: frames are of the whole clip, and joints must be too; leave it out")
+        apart = [row.name for row in self.augment if row.name in ("flip", "reverse")]
+        if apart:
+            raise ValueError(f"augment: {apart[0]} would change joints without their frames; use the option flip")
+        left, top, right, bottom = self.crop_frames
+        if left >= right or top >= bottom:
+            raise ValueError("crop_frames: needs left < right and top < bottom, as shares")
+        return self
+
+
+class TwoStreamClassifier(Classifier):
+    """Cross-entropy of each stream, summed; the summed logits decide.
+
+    Features of a clip's persons are averaged ahead of attention and head. Departs from print: the paper draws all
+    persons into one heat-map.
+
+    Args:
+        encoder: on a ``PoseXShiftNet``; made part of this module.
+        num_classes: classes of the store.
+        config: options.
+    """
+
+    head: EPAMNet  # type: ignore[assignment]  # in place of a linear layer
+
+    def __init__(self, encoder: SkeletonEncoder, num_classes: int, config: TwoStreamConfig) -> None:
+        looks_at_joints = config.streams == "both"
+        super().__init__(encoder, num_classes, frozen=not looks_at_joints, label_smoothing=config.label_smoothing)
+        dim = encoder.backbone.dim if looks_at_joints else 0
+        self.head = EPAMNet(dim, num_classes, config.rgb_size, config.dropout)
+        self.mirror = Flip(FlipConfig(probability=1.0), encoder.layout)
+        self.flip = config.flip
+        self.cache: FrameCache | None = None
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        """Scalars of a batch, which is mirrored in part: ``loss``, a cross-entropy a stream, ``accuracy``."""
+        coin = batch.rng.uniform() < self.flip
+        x = batch.x[:, 0]
+        x = torch.where(coin.view(-1, 1, 1, 1, 1), self.mirror(x, batch.rng), x)
+        frames = self._frames(batch)
+        logits = self._logits(batch, torch.where(coin.view(-1, 1, 1, 1, 1), frames.flip(4), frames), x)
+        losses = [F.cross_entropy(one, batch.label, label_smoothing=self.label_smoothing) for one in logits]
+        scalars = dict(zip(("cross_entropy_rgb", "cross_entropy_pose"), losses, strict=False))
+        right = (torch.stack(logits).sum(0).argmax(1) == batch.label).float().mean()
+        return {"loss": torch.stack(losses).sum(), **scalars, "accuracy": right}
+
+    def logits(self, batch: Batch) -> Tensor:
+        """(N, classes), the sum over streams."""
+        return torch.stack(self._logits(batch, self._frames(batch), batch.x[:, 0])).sum(0)
+
+    def _logits(self, batch: Batch, frames: Tensor, x: Tensor) -> list[Tensor]:
+        if self.frozen:
+            return self.head(frames, None)
+        net = self.encoder.backbone
+        assert isinstance(net, PoseXShiftNet)
+        grid = pool_persons(self.encoder.forward_features(x, batch.present), batch.present)
+        return self.head(frames, grid.unflatten(3, (net.places, net.places)))
+
+    def _frames(self, batch: Batch) -> Tensor:
+        if self.cache is None:
+            raise UserError(
+                "two_stream: this classifier looks at videos, and is given joints alone; ask one that full trained"
+            )
+        return self.cache.frames(batch.index)
+
+
+class TwoStream(Trained):
+    """Frames and joints: EPAM-Net's two streams, the one guided by the other.
+
+    Frames are decoded once, into ``<evaluation>/frames``. What a pretrained encoder brings is its pose stream.
+
+    Raises:
+        UserError: a clip of the splits has no video, their frames would take too much room, or ``rgb`` does not fit.
+    """
+
+    Config = TwoStreamConfig
+    config: TwoStreamConfig
+
+    def __init__(self, config: RowConfig, setting: Setting) -> None:
+        assert isinstance(config, TwoStreamConfig)
+        sides = [rows for split in setting.splits for rows in (split.train, split.test)]
+        rows = np.unique(np.concatenate(sides))
+        self.cache = FrameCache(
+            setting.folder / "frames",
+            rows,
+            find_videos(config.videos, setting.store.name[rows].tolist(), config.suffix),
+            count=config.frames,
+            side=config.side,
+            crop=config.crop_frames,
+            limit=int(config.cache_gb * GIGABYTE),
+        )
+        self.rgb, digest = _trained_rgb(config)
+        inputs = hashlib.sha256(f"{self.cache.digest} {digest}".encode()).hexdigest()
+        super().__init__(config.model_copy(update={"inputs": inputs}), setting)
+
+    @property
+    def title(self) -> str:
+        return "frames alone" if self.config.streams == "rgb" else "two-stream"
+
+    @property
+    def budgets(self) -> tuple[Budget | None, ...]:
+        return (None,)
+
+    @classmethod
+    def classifier(cls, config: RowConfig, encoder: SkeletonEncoder, num_classes: int) -> TwoStreamClassifier:
+        assert isinstance(config, TwoStreamConfig)
+        return TwoStreamClassifier(encoder, num_classes, config)
+
+    def check(self, split: Split, encoder: SkeletonEncoder) -> None:
+        name = encoder.backbone.config.name
+        if not isinstance(encoder.backbone, PoseXShiftNet):
+            raise UserError(f"two_stream: needs an encoder on xshift, whose features have places; this one is {name}")
+        super().check(split, encoder)
+
+    def measure(self, candidate: Candidate, split: Split) -> list[Measurement]:
+        if candidate.encoders:
+            if self.setting.accelerator.is_main_process:
+                self.cache.fill()
+            self.setting.accelerator.wait_for_everyone()
+        return super().measure(candidate, split)
+
+    def task(self, encoder: SkeletonEncoder) -> TwoStreamClassifier:
+        """The classifier for the store's classes, with the frames at hand."""
+        task = self.classifier(self.config, encoder, self.setting.store.num_classes)
+        if self.rgb:
+            task.head.rgb.load_state_dict(self.rgb)
+        task.cache = self.cache
+        return task
+
+
+def _trained_rgb(config: TwoStreamConfig) -> tuple[dict[str, Tensor], str]:
+    """Weights of the stream of frames to begin with, none where they are to be fresh, and their file's hash."""
+    if config.rgb is None:
+        return {}, ""
+    path = (config.rgb / CLASSIFIER if (config.rgb / CLASSIFIER).is_dir() else config.rgb) / HEAD
+    try:
+        content = path.read_bytes()
+        saved = safetensors.torch.load(content)
+    except OSError as error:
+        raise UserError(f"rgb: {path}: {error.strerror}; give a training of two_stream with save: true") from error
+    except safetensors.SafetensorError as error:
+        raise UserError(f"rgb: {path}: is no safetensors file ({error}); train with save: true again") from error
+    weights = {name.removeprefix("rgb."): value for name, value in saved.items() if name.startswith("rgb.")}
+    with torch.device("meta"):
+        expected = EPAMNet(0, 1, config.rgb_size).rgb.state_dict()
+    if {name: value.shape for name, value in weights.items()} != {name: v.shape for name, v in expected.items()}:
+        raise UserError(f"rgb: {path}: holds no stream of frames of rgb_size: {config.rgb_size}; change one of the two")
+    return weights, hashlib.sha256(content).hexdigest()

@@ -1,0 +1,131 @@
+"""MAN: a memory of the motion weighs its frames, then a convolutional network reads frames x joints as an image.
+
+Xie et al., IJCAI 2018 (arXiv 1804.08254); code: memory-attention-networks/MANs, MANs_9.py.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal, NamedTuple
+
+from torch import Tensor, nn
+
+from ssl_skel.backbones.base import Backbone, BackboneConfig
+from ssl_skel.backbones.layers import HiddenToken
+from ssl_skel.backbones.recalibration import TARM, Grid, TARMConfig
+from ssl_skel.config import RowConfig
+from ssl_skel.layout import SkeletonLayout
+
+
+class Plan(NamedTuple):
+    """A size: units of the memory, and channels of each residual block."""
+
+    hidden: int
+    channels: tuple[int, ...]
+
+
+# Saved encoders name their size, so a row here must never change; add another instead.
+SIZES: dict[str, Plan] = {
+    "tiny": Plan(16, (8, 16)),
+    "small": Plan(64, (64, 64, 128, 128)),
+    "base": Plan(64, (64, 64, 128, 128)),
+}
+
+
+class MANConfig(BackboneConfig):
+    """Options of ``MAN``."""
+
+    name: Literal["man"] = "man"
+    size: Literal["tiny", "small", "base"] = "base"
+    """``base``: MANs-9, what the released script trains. ``small``: the same, as a laptop's CPU trains it well.
+    ``tiny``: two blocks, for tests and demos."""
+
+
+class Block(nn.Module):
+    """Basic pre-activation residual block: twice norm, ReLU and a 3x3 convolution, added to what came in.
+
+    ResNet v2 (He et al., ECCV 2016), as in MANs_9.py: where the shape changes, what came in passes a strided 1x1
+    convolution ahead of the norm. Departs from code: no biases on convolutions, which the norms undo.
+
+    Args:
+        dim_in, dim: channels in and out.
+        stride: of both axes.
+        normed: what comes in has just passed norm and ReLU: the first convolution takes it as it is.
+    Shape:
+        (B, dim_in, T, V) -> (B, dim, T / stride, ceil(V / stride))
+    """
+
+    def __init__(self, dim_in: int, dim: int, stride: int, normed: bool = False) -> None:
+        super().__init__()
+        self.enter = nn.Identity() if normed else nn.Sequential(nn.BatchNorm2d(dim_in), nn.ReLU())
+        self.convs = nn.Sequential(
+            *(nn.Conv2d(dim_in, dim, 3, stride, 1, bias=False), nn.BatchNorm2d(dim), nn.ReLU(inplace=True)),
+            nn.Conv2d(dim, dim, 3, 1, 1, bias=False),
+        )
+        same = dim_in == dim and stride == 1
+        self.skip = nn.Identity() if same else nn.Conv2d(dim_in, dim, 1, stride, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.convs(self.enter(x)) + self.skip(x)
+
+
+class MAN(Backbone):
+    """Memory Attention Network: TARM, then STCM on the recalibrated coordinates, one image channel each.
+
+    Xie et al., IJCAI 2018, Sec. 3. ``base`` is MANs-9 of the released code: stem 5x5 of stride 2, two blocks of 64
+    and two of 128 channels, the third with stride 2. The best published figures are of a DenseNet-161 with
+    ImageNet's weights in place of these blocks, which this toolkit does not have.
+
+    Departs from print: each person is an image of its own (T x V), not both side by side (T x 2V); clips keep
+    their length rather than 50 frames.
+    Paper silent: masks. A hidden joint is a learned vector at the input; see ``HiddenToken``.
+
+    Args:
+        config: a ``MANConfig``.
+        layout: any skeleton.
+        channels: C.
+        num_frames: T that the weights over frames are made for; at others they are interpolated.
+    """
+
+    Config: ClassVar[type[RowConfig]] = MANConfig
+    keeps_joints = False
+    t_stride = 4
+
+    def __init__(self, config: RowConfig, layout: SkeletonLayout, channels: int, num_frames: int) -> None:
+        super().__init__(config, layout, channels, num_frames)
+        assert isinstance(config, MANConfig)
+        hidden, widths = SIZES[config.size]
+        self.dim = widths[-1]
+        self.hidden_token = HiddenToken(channels, layout.num_joints)
+        grid = Grid(channels, num_frames, layout.num_joints, coordinates=True)
+        self.tarm = TARM(TARMConfig(hidden=hidden), grid)
+        self.stem = nn.Sequential(
+            nn.Conv2d(channels, widths[0], 5, 2, 2, bias=False), nn.BatchNorm2d(widths[0]), nn.ReLU()
+        )
+        half = len(widths) // 2
+        self.blocks = nn.ModuleList(
+            Block(widths[max(at - 1, 0)], width, stride=2 if at == half else 1, normed=at == 0)
+            for at, width in enumerate(widths)
+        )
+        self.leave = nn.Sequential(nn.BatchNorm2d(self.dim), nn.ReLU())
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight)
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        self.check_input(x, mask)
+        x = self.tarm(self.hidden_token(x, mask))
+        for at, stage in enumerate((self.stem, *self.blocks, self.leave), 1):
+            x = stage(self.recalibrated(at, x))
+        return x
+
+    def stages(self) -> list[nn.Module]:
+        return [nn.ModuleList([self.hidden_token, self.tarm]), self.stem, *self.blocks, self.leave]
+
+    def grids(self) -> list[Grid]:
+        assert isinstance(self.config, MANConfig)
+        widths, frames, joints = SIZES[self.config.size].channels, self.num_frames, self.layout.num_joints
+        found = [Grid(self.channels, frames, joints, coordinates=True)]
+        for at, width in enumerate((widths[0], *widths)):
+            stride = 2 if at == 0 else 4 if at > len(widths) // 2 else 2
+            found.append(Grid(width, frames // stride, -(-joints // stride)))
+        return found

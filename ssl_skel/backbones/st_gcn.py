@@ -1,0 +1,244 @@
+"""ST-GCN: convolution along bones, then along time; and the frame that its descendants share.
+
+Yan, Xiong & Lin, AAAI 2018. CTR-GCN and InfoGCN, in files of their own, keep the order of things and
+change what a layer does in space and in time. Tensors are (B, D, T, V), channels last in memory.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from typing import ClassVar, Literal, NamedTuple
+
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from ssl_skel.backbones.base import Backbone, BackboneConfig
+from ssl_skel.backbones.layers import HiddenToken
+from ssl_skel.backbones.recalibration import Grid
+from ssl_skel.config import RowConfig
+from ssl_skel.layout import SkeletonLayout
+
+
+class Plan(NamedTuple):
+    """Channels out and temporal stride of each layer."""
+
+    channels: tuple[int, ...]
+    strides: tuple[int, ...]
+
+
+class GraphNetConfig(BackboneConfig):
+    """Options of ``GraphNet``. ``size`` is a preset; what is given beside it overrides that part of it."""
+
+    sizes: ClassVar[dict[str, Plan]]
+    """Presets. Saved encoders name theirs, so one must never change; add another instead."""
+    multiple: ClassVar[int] = 1
+    """What each layer's channels must be a multiple of."""
+
+    size: Literal["tiny", "small", "base"] = "base"
+    """``base``: as published. ``small``: for training on a laptop's CPU. ``tiny``: for tests and demos."""
+    channels: tuple[int, ...] | None = None
+    """Channels out of each layer; None: of the size."""
+    strides: tuple[int, ...] | None = None
+    """Temporal stride of each layer; None: of the size."""
+
+    @property
+    def plan(self) -> Plan:
+        """The preset with the overrides in place."""
+        given = {field: getattr(self, field) for field in Plan._fields}
+        return self.sizes[self.size]._replace(**{field: value for field, value in given.items() if value is not None})
+
+    @model_validator(mode="after")
+    def _check(self) -> GraphNetConfig:
+        channels, strides = self.plan
+        if not channels or len(channels) != len(strides):
+            raise ValueError(
+                f"channels names {len(channels)} layers and strides {len(strides)}; give one number a layer"
+            )
+        if any(width < 1 or width % self.multiple for width in channels):
+            raise ValueError(f"channels {list(channels)}: each must be a multiple of {self.multiple}, at least 1")
+        if min(strides) < 1:
+            raise ValueError(f"strides {list(strides)}: each must be 1 or more")
+        return self
+
+
+class Stem(nn.Module):
+    """Stand-ins for hidden joints, then a BatchNorm with a mean, scale and shift of its own for each joint and channel.
+
+    ST-GCN (Yan et al., AAAI 2018), Sec. 3.6, and its descendants. Paper silent: masks; see ``HiddenToken``.
+
+    Args:
+        channels: C.
+        joints: V.
+        lift: channels that a linear layer makes of them ahead of the norm (InfoGCN); None: there is none.
+    Shape:
+        x (B, C, T, V), mask (B, T / u, V) bool or None -> (B, lift or C, T, V)
+    """
+
+    def __init__(self, channels: int, joints: int, lift: int | None = None) -> None:
+        super().__init__()
+        self.hidden_token = HiddenToken(channels, joints)
+        self.lift = nn.Identity() if lift is None else nn.Linear(channels, lift)
+        self.norm = nn.BatchNorm1d((lift or channels) * joints)
+
+    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        x = self.lift(self.hidden_token(x, mask).permute(0, 2, 3, 1))  # (B, T, V, D)
+        return self.norm(x.flatten(2).flatten(0, 1)).view(x.shape).permute(0, 3, 1, 2)
+
+
+class Layer(nn.Module):
+    """Space, then time, a residual around both, ReLU.
+
+    ST-GCN (Yan et al., AAAI 2018), Sec. 3.6 and net/st_gcn.py; its descendants alike.
+
+    Args:
+        space: (B, dim_in, T, V) -> (B, dim, T, V).
+        time: (B, dim, T, V) -> (B, dim, T / stride, V).
+        around: of the residual, see ``residual``; None: there is none.
+    Shape:
+        (B, dim_in, T, V) -> (B, dim, T / stride, V)
+    """
+
+    def __init__(self, space: nn.Module, time: nn.Module, around: nn.Module | None) -> None:
+        super().__init__()
+        self.space, self.time, self.around = space, time, around
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = self.time(self.space(x))
+        return (out if self.around is None else out + self.around(x)).relu_()
+
+
+def residual(dim_in: int, dim: int, stride: int = 1) -> nn.Module:
+    """What a residual adds: the input, or where shapes differ its 1x1 convolution and BatchNorm."""
+    if dim_in == dim and stride == 1:
+        return nn.Identity()
+    return nn.Sequential(nn.Conv2d(dim_in, dim, 1, (stride, 1)), nn.BatchNorm2d(dim))
+
+
+class GraphNet(Backbone):
+    """``Stem``, then the layers of a ``Plan``.
+
+    Attributes:
+        lifts: the stem makes as many channels of the coordinates as the first layer puts out.
+
+    Args:
+        config: a ``GraphNetConfig``.
+        layout: any skeleton.
+        channels: C.
+        num_frames: frames of a clip; the network itself takes any multiple of ``t_stride``.
+    """
+
+    lifts: ClassVar[bool] = False
+
+    def __init__(self, config: RowConfig, layout: SkeletonLayout, channels: int, num_frames: int) -> None:
+        super().__init__(config, layout, channels, num_frames)
+        widths, strides = self._plan
+        self.dim, self.t_stride = widths[-1], math.prod(strides)
+        self.stem = Stem(channels, layout.num_joints, widths[0] if self.lifts else None)
+        entering = [grid.channels for grid in self.grids()]
+        self.layers = nn.ModuleList(
+            self.layer(dim_in, dim, stride, first=at == 0)
+            for at, (dim_in, dim, stride) in enumerate(zip(entering, widths, strides, strict=True))
+        )
+
+    @property
+    def _plan(self) -> Plan:
+        assert isinstance(self.config, GraphNetConfig)
+        return self.config.plan
+
+    @abstractmethod
+    def layer(self, dim_in: int, dim: int, stride: int, *, first: bool) -> nn.Module:
+        """The next layer, (B, dim_in, T, V) -> (B, dim, T / stride, V)."""
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        self.check_input(x, mask)
+        x = self.stem(x, mask)
+        for at, layer in enumerate(self.layers, 1):
+            x = layer(self.recalibrated(at, x))
+        return x
+
+    def stages(self) -> list[nn.Module]:
+        return [self.stem, *self.layers]
+
+    def grids(self) -> list[Grid]:
+        widths, strides = self._plan
+        before = [widths[0] if self.lifts else self.channels, *widths]
+        return [
+            Grid(before[at], self.num_frames // math.prod(strides[:at]), self.layout.num_joints)
+            for at in range(len(widths))
+        ]
+
+
+class STGCNConfig(GraphNetConfig):
+    """Options of ``STGCN``."""
+
+    sizes: ClassVar[dict[str, Plan]] = {
+        "tiny": Plan((16, 16), (2, 2)),
+        "small": Plan((32, 32, 64, 64, 128, 128), (2, 1, 2, 1, 2, 1)),
+        "base": Plan((64,) * 4 + (128,) * 3 + (256,) * 3, (1, 1, 1, 1, 2, 1, 1, 2, 1, 1)),
+    }
+
+    name: Literal["st_gcn"] = "st_gcn"
+    kernel: int = Field(9, ge=1)
+    """Frames of a temporal convolution, odd (paper: 9)."""
+
+    @model_validator(mode="after")
+    def _odd(self) -> STGCNConfig:
+        if self.kernel % 2 == 0:
+            raise ValueError(f"kernel {self.kernel}: must be odd, so that it has a middle frame")
+        return self
+
+
+class SpatialConv(nn.Module):
+    """Convolution over a joint's neighbours: weights of their own for the joint, those nearer the root, those farther.
+
+    ST-GCN (Yan et al., AAAI 2018), Eq. 10, with spatial configuration partitioning (Sec. 3.4) and learned
+    edge importance (Sec. 3.5): out = sum over subsets k of (A_k * M_k) (x W_k), * entry by entry.
+    Departs from print: A_k is normalised as in the released code, net/utils/graph.py: all neighbours of a
+    joint, itself among them, weigh the same and together 1. "Nearer" is nearer the layout's root.
+
+    Args:
+        dim_in, dim: channels in and out.
+        layout: any skeleton.
+    Shape:
+        (B, dim_in, T, V) -> (B, dim, T, V)
+    """
+
+    def __init__(self, dim_in: int, dim: int, layout: SkeletonLayout) -> None:
+        super().__init__()
+        joined = torch.from_numpy(layout.directions() > 0).float()
+        self.project = nn.Linear(dim_in, 3 * dim)
+        self.graph: Tensor  # (3, V, V), row j holds what joint j gathers from
+        self.register_buffer("graph", joined / joined.sum((0, 2))[:, None], persistent=False)
+        self.importance = nn.Parameter(torch.ones_like(joined))
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.project(x.permute(0, 2, 3, 1)).unflatten(3, (3, -1)).flatten(2, 3)  # (B, T, V * 3, D)
+        edges = (self.graph * self.importance).permute(1, 2, 0).flatten(1)  # (V, V * 3)
+        return torch.matmul(edges, y).permute(0, 3, 1, 2)
+
+
+class STGCN(GraphNet):
+    """Spatial-temporal graph convolution.
+
+    ST-GCN (Yan et al., AAAI 2018). ``base`` has the 3.1 M parameters and 16.3 G multiply-adds (two persons,
+    300 frames, 25 joints) that later papers print for it.
+    Departs from print: ten layers, the first without a residual, as in the released code, net/st_gcn.py (paper:
+    nine); no dropout (paper: 0.5), since what pretexts compare would differ by it.
+
+    Args:
+        config: a ``STGCNConfig``.
+        layout, channels, num_frames: see ``GraphNet``.
+    """
+
+    Config: ClassVar[type[RowConfig]] = STGCNConfig
+
+    def layer(self, dim_in: int, dim: int, stride: int, *, first: bool) -> Layer:
+        assert isinstance(self.config, STGCNConfig)
+        kernel = self.config.kernel
+        time = nn.Sequential(
+            *(nn.BatchNorm2d(dim), nn.ReLU(inplace=True)),
+            *(nn.Conv2d(dim, dim, (kernel, 1), (stride, 1), (kernel // 2, 0)), nn.BatchNorm2d(dim)),
+        )
+        return Layer(SpatialConv(dim_in, dim, self.layout), time, None if first else residual(dim_in, dim, stride))

@@ -1,0 +1,267 @@
+"""X-ShiftNet: X3D whose 3-D depth-wise convolutions look at one frame, after channels were shifted along time.
+
+EPAM-Net (Abdelkawy, Ali & Farag, Neurocomputing 2025), released code: mmaction/models/backbones/x3dTShiftPose.py and
+x3dTemporalshift.py, after X3D (Feichtenhofer, CVPR 2020) and TSM (Lin, Gan & Han, ICCV 2019). Inside the network a
+tensor is (B * T, D, H, W), channels last in memory: every convolution is one of pictures.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar, Literal, NamedTuple
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ssl_skel.backbones.base import Backbone, BackboneConfig
+from ssl_skel.backbones.heatmaps import heat_maps
+from ssl_skel.config import RowConfig
+from ssl_skel.layout import SkeletonLayout
+
+NEARLY_ZERO = 1e-6
+"""Scale of the last norm of a fresh block, which then hardly changes its input. The code has 0, which keeps the
+gradient of the first step from all other weights of the block; the output is the same to six digits."""
+
+
+class Plan(NamedTuple):
+    """Widths of an X-ShiftNet.
+
+    Attributes:
+        stem_stride: spatial stride of the stem.
+        widths, depths: channels and blocks of each stage; each halves height and width.
+        share: one in so many channels is shifted back in time, and as many forward.
+        dim: channels out.
+    """
+
+    stem_stride: int
+    widths: tuple[int, ...]
+    depths: tuple[int, ...]
+    share: int
+    dim: int
+
+
+class Size(NamedTuple):
+    """A size of the pose network: pixels of a heat-map's side, frames between those drawn, widths."""
+
+    side: int
+    stride: int
+    plan: Plan
+
+
+# Saved encoders name their size, so a row here must never change; add another instead.
+SIZES: dict[str, Size] = {
+    "tiny": Size(8, 2, Plan(1, (8, 16), (1, 2), 4, 16)),
+    "small": Size(28, 2, Plan(2, (24, 48, 96), (1, 2, 2), 4, 216)),
+    "base": Size(56, 1, Plan(1, (24, 48, 96), (5, 11, 7), 4, 216)),
+}
+
+
+class XShiftConfig(BackboneConfig):
+    """Options of ``PoseXShiftNet``. ``size`` is a preset; what is given beside it overrides that part of it."""
+
+    name: Literal["xshift"] = "xshift"
+    size: Literal["tiny", "small", "base"] = "base"
+    """``base``: the paper's network, which sees 48 frames. ``small``: smaller heat-maps of every other frame and fewer
+    blocks, for training on a laptop's CPU. ``tiny``: for tests and demos."""
+    side: int | None = Field(None, ge=4)
+    """Pixels of a heat-map's side (paper: 56); None: of the size."""
+    stride: int | None = Field(None, ge=1)
+    """Every so many frames one is drawn (paper: all of 48 that are drawn evenly from a clip); None: of the size."""
+    sigma: float = Field(0.6, gt=0)
+    """Of the Gaussian, pixels (paper: 0.6)."""
+    padding: float = Field(0.25, ge=0)
+    """Share of its size by which a person's box is widened (paper: 0.25)."""
+
+    @property
+    def resolved(self) -> Size:
+        """The preset with the overrides in place."""
+        side, stride, plan = SIZES[self.size]
+        return Size(self.side or side, self.stride or stride, plan)
+
+
+def temporal_shift(x: Tensor, frames: int, share: int) -> Tensor:
+    """Let each frame have some channels of the frame after it, and as many of the one before; zero beyond the ends.
+
+    TSM (Lin, Gan & Han, ICCV 2019), Sec. 3.2.
+
+    Args:
+        x: (B * T, D, H, W).
+        frames: T.
+        share: the first D // share channels come from the next frame, the following ones from the previous one.
+    """
+    fold = x.shape[1] // share
+    clips = x.unflatten(0, (-1, frames))
+    out = torch.zeros_like(clips)
+    out[:, :-1, :fold] = clips[:, 1:, :fold]
+    out[:, 1:, fold : 2 * fold] = clips[:, :-1, fold : 2 * fold]
+    out[:, :, 2 * fold :] = clips[:, :, 2 * fold :]
+    return out.flatten(0, 1)
+
+
+class Excitation(nn.Module):
+    """Squeeze-and-excitation: weigh the channels of a clip by what they hold over all frames and places.
+
+    X3D (Feichtenhofer, CVPR 2020), MMAction2's SEModule: a sixteenth of the channels, rounded to a multiple of 8, and 8
+    at least, never below nine tenths of what it should be.
+
+    Args:
+        dim: channels, in and out.
+    Shape:
+        (B * T, D, H, W) -> the same
+    """
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        wanted = dim / 16
+        low = max(8, int(wanted + 4) // 8 * 8)
+        low += 8 if low < 0.9 * wanted else 0
+        self.gate = nn.Sequential(nn.Linear(dim, low), nn.ReLU(), nn.Linear(low, dim), nn.Sigmoid())
+
+    def forward(self, x: Tensor, frames: int) -> Tensor:
+        clips = x.unflatten(0, (-1, frames))
+        gate = self.gate(clips.mean((1, 3, 4)))
+        return (clips * gate[:, None, :, None, None]).flatten(0, 1)
+
+
+class Block(nn.Module):
+    """Shift, widen, look around, narrow; the input, not shifted, is added.
+
+    EPAM-Net, released code: shift, 1x1 (x 2.25) BN ReLU, depth-wise 3x3 BN, SE, Swish, 1x1 BN, + input, ReLU.
+    Where the stride or the width changes, the input goes through a strided 1x1 convolution and BN.
+
+    Args:
+        dim_in, dim: channels in and out.
+        stride: spatial stride.
+        share: see ``temporal_shift``.
+        excite: with ``Excitation``.
+    Shape:
+        (B * T, dim_in, H, W) -> (B * T, dim, H / stride, W / stride), rounded up
+    """
+
+    def __init__(self, dim_in: int, dim: int, stride: int, share: int, excite: bool) -> None:
+        super().__init__()
+        self.share = share
+        wide = int(2.25 * dim)
+        self.expand = nn.Sequential(nn.Conv2d(dim_in, wide, 1, bias=False), nn.BatchNorm2d(wide), nn.ReLU(inplace=True))
+        self.look = nn.Sequential(nn.Conv2d(wide, wide, 3, stride, 1, groups=wide, bias=False), nn.BatchNorm2d(wide))
+        self.excite = Excitation(wide) if excite else None
+        norm = nn.BatchNorm2d(dim)
+        nn.init.constant_(norm.weight, NEARLY_ZERO)
+        self.project = nn.Sequential(nn.Conv2d(wide, dim, 1, bias=False), norm)
+        self.skip: nn.Module = nn.Identity()
+        if stride > 1 or dim_in != dim:
+            self.skip = nn.Sequential(nn.Conv2d(dim_in, dim, 1, stride, bias=False), nn.BatchNorm2d(dim))
+
+    def forward(self, x: Tensor, frames: int) -> Tensor:
+        y = self.look(self.expand(temporal_shift(x, frames, self.share)))
+        if self.excite is not None:
+            y = self.excite(y, frames)
+        return functional.relu(self.project(functional.silu(y)) + self.skip(x))
+
+
+class Stage(nn.Module):
+    """Blocks of one width; the first halves height and width, and every other one excites, the first among them.
+
+    Shape:
+        (B * T, dim_in, H, W) -> (B * T, dim, H / 2, W / 2), rounded up
+    """
+
+    def __init__(self, dim_in: int, dim: int, depth: int, share: int) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(
+            Block(dim if at else dim_in, dim, 1 if at else 2, share, excite=at % 2 == 0) for at in range(depth)
+        )
+
+    def forward(self, x: Tensor, frames: int) -> Tensor:
+        for block in self.blocks:
+            x = block(x, frames)
+        return x
+
+
+class XShiftNet(nn.Module):
+    """Pictures of a clip to a grid of features a frame; time is never strided.
+
+    The stem is a 3x3 convolution, BN and ReLU; after the stages come a 1x1 convolution, BN and ReLU.
+
+    Args:
+        channels: of a picture.
+        plan: widths.
+    Shape:
+        (B, C, T, H, W) -> (B, dim, T, h, w), as ``grid`` tells
+    """
+
+    def __init__(self, channels: int, plan: Plan) -> None:
+        super().__init__()
+        self.plan = plan
+        self.stem = nn.Sequential(
+            nn.Conv2d(channels, plan.widths[0], 3, plan.stem_stride, 1, bias=False),
+            *(nn.BatchNorm2d(plan.widths[0]), nn.ReLU(inplace=True)),
+        )
+        before = (plan.widths[0], *plan.widths[:-1])
+        self.stages = nn.ModuleList(
+            Stage(dim_in, dim, depth, plan.share)
+            for dim_in, dim, depth in zip(before, plan.widths, plan.depths, strict=True)
+        )
+        self.last = nn.Sequential(
+            nn.Conv2d(plan.widths[-1], plan.dim, 1, bias=False), *(nn.BatchNorm2d(plan.dim), nn.ReLU(inplace=True))
+        )
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+    def forward(self, x: Tensor) -> Tensor:
+        frames = x.shape[2]
+        y = x.transpose(1, 2).flatten(0, 1).contiguous(memory_format=torch.channels_last)
+        y = self.stem(y)
+        for stage in self.stages:
+            y = stage(y, frames)
+        return self.last(y).unflatten(0, (-1, frames)).transpose(1, 2)
+
+    def grid(self, side: int) -> int:
+        """Side h = w of the features of square pictures; each stride rounds up."""
+        for stride in (self.plan.stem_stride, *[2] * len(self.plan.widths)):
+            side = math.ceil(side / stride)
+        return side
+
+
+class PoseXShiftNet(Backbone):
+    """X-ShiftNet on heat-maps of the joints: one map a joint, as channels of a picture.
+
+    EPAM-Net's pose stream. ``base`` has 0.53 M parameters and, on 48 frames of 17 joints, 3.4 G multiply-adds a person;
+    no figure of this stream alone is printed. Its features lie on a grid of places in the person's box, not of joints.
+
+    Departs from print: a person a clip, see ``heat_maps``. Where somebody stands and how large they are is lost, as
+    their box fills the picture.
+    Paper silent: masks. A hidden joint's map is empty.
+
+    Args:
+        config: a ``XShiftConfig``.
+        layout: any skeleton.
+        channels: C, 2 or 3.
+        num_frames: frames of a clip; the network itself takes any multiple of ``t_stride``.
+
+    Attributes:
+        places: h = w of the grid; Vp is its square, row by row.
+    """
+
+    Config: ClassVar[type[RowConfig]] = XShiftConfig
+    keeps_joints = False
+
+    def __init__(self, config: RowConfig, layout: SkeletonLayout, channels: int, num_frames: int) -> None:
+        super().__init__(config, layout, channels, num_frames)
+        assert isinstance(config, XShiftConfig)
+        self.side, self.t_stride, plan = config.resolved
+        self.sigma, self.padding, self.dim = config.sigma, config.padding, plan.dim
+        self.net = XShiftNet(layout.num_joints, plan)
+        self.places = self.net.grid(self.side)
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        self.check_input(x, mask)
+        hidden = None if mask is None else mask.repeat_interleave(x.shape[2] // mask.shape[1], 1)
+        maps = heat_maps(x, hidden, self.side, stride=self.t_stride, sigma=self.sigma, padding=self.padding)
+        return self.net(maps).flatten(3)
+
+    def stages(self) -> list[nn.Module]:
+        return [self.net.stem, *self.net.stages, self.net.last]

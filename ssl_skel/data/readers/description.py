@@ -1,0 +1,190 @@
+"""What recordings cannot tell themselves: a small YAML file beside them."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import Field, field_validator
+
+from ssl_skel.config import Section
+from ssl_skel.errors import UserError
+from ssl_skel.layout import SkeletonLayout, load_layout
+
+_METRES = {"m": 1.0, "cm": 0.01, "mm": 0.001}
+NUMBERS = ("subject", "camera", "setup", "replication")
+_TOLD = ("label", *NUMBERS)
+_MOST_CLASSES = 1_000_000
+
+
+class Description(Section):
+    """The YAML file beside recordings."""
+
+    layout: str = ""
+    """A built-in layout, or a YAML file in the same folder."""
+
+    class_names: tuple[str, ...] = ()
+    """One name a label; default: what the recordings say."""
+
+    up: Literal["y", "z", "-y"] = "y"
+    """Which axis points up. z: depth is y, as in motion capture. -y: image coordinates, y grows downwards. Both are
+    turned (never mirrored) so that x, y, z are as a Kinect has them."""
+
+    units: Literal["m", "cm", "mm"] = "m"
+    """Unit of the coordinates."""
+
+    splits: dict[str, Any] = Field(default_factory=dict)
+    """Splits in the form told in ssl_skel.data.splits."""
+
+
+class FilesDescription(Description):
+    """``recordings.yaml`` in a folder of recordings; words on the command line go before what it says."""
+
+    scale: float = Field(default=1.0, gt=0.0)
+    """Coordinates are multiplied by it too, for units that have no name: 0.000926 makes a 1080th of pixels, so that
+    an image's height is 1."""
+
+    names: str = ""
+    """A regular expression that is searched in each recording's path below the folder, without the ending; its groups
+    named label, subject, camera, setup and replication tell these, as in 's(?P<subject>[0-9]+)_(?P<label>[a-z]+)'."""
+
+    labels: str = ""
+    """A CSV file in the same folder, with a column ``file`` (that path, with or without the ending) and any of label,
+    subject, camera, setup, replication and split (train, test or nothing). It goes before what names tell."""
+
+    @field_validator("names")
+    @classmethod
+    def _check_names(cls, names: str) -> str:
+        try:
+            groups = set(re.compile(names).groupindex)
+        except re.error as error:
+            raise ValueError(f"is no regular expression: {error}") from error
+        if groups - set(_TOLD):
+            raise ValueError(f"has groups other than {', '.join(_TOLD)}")
+        return names
+
+
+class NamedJoints(FilesDescription):
+    """The same for files that name their joints."""
+
+    joints: dict[str, str] = Field(default_factory=dict)
+    """Names of joints as they stand -> as the layout has them, where they differ."""
+
+
+def find_layout(description: Description, beside: Path, file: Path) -> SkeletonLayout:
+    """The layout that a description names.
+
+    Args:
+        description: what the YAML file says.
+        beside: that file.
+        file: recordings, for the message.
+
+    Raises:
+        UserError: it names none, one that is unknown, or one outside of its folder.
+    """
+    if not description.layout:
+        raise UserError(f"{file}: its layout is unknown; write 'layout: ...' into {beside.name}, or give --layout")
+    if not description.layout.endswith((".yaml", ".yml")):
+        return load_layout(description.layout)
+    return load_layout(str(_inside(beside, "layout", description.layout)))
+
+
+def to_metres(joints: np.ndarray, description: Description) -> np.ndarray:
+    """Joints (..., C) float32 turned and scaled as a description says; C is 2 or 3."""
+    if description.up == "z":
+        joints = joints[..., [0, 2, 1]] * np.array([-1, 1, 1], np.float32)
+    elif description.up == "-y":
+        joints = joints * np.array([-1, -1, 1], np.float32)[: joints.shape[-1]]
+    return joints * np.float32(_METRES[description.units])
+
+
+def read_labels(beside: Path, name: str) -> dict[str, dict[str, str]]:
+    """What the CSV file of ``FilesDescription.labels`` says: path without the ending -> column -> text.
+
+    Raises:
+        UserError: it cannot be read, lies outside of the folder, has other columns, or a path twice.
+    """
+    file = _inside(beside, "labels", name)
+    known = ("file", *_TOLD, "split")
+    told: dict[str, dict[str, str]] = {}
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as stream:
+            rows = csv.DictReader(stream, strict=True)
+            columns = rows.fieldnames or ()
+            if "file" not in columns or set(columns) - set(known) or len(set(columns)) < len(columns):
+                raise UserError(f"{file}: line 1: has the columns {', '.join(columns)}; expected some of {known}, file")
+            for row in rows:
+                where = f"{file}: line {rows.line_num}"
+                if None in row or None in row.values():
+                    raise UserError(f"{where}: has not {len(columns)} columns, as line 1 has")
+                path = row.pop("file")
+                if row.get("split", "") not in ("train", "test", ""):
+                    raise UserError(f"{where}: split: is {row['split']!r}; write train, test or nothing")
+                if path in told:
+                    raise UserError(f"{where}: file: {path!r} stood above; keep one")
+                told[path] = row
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise UserError(f"{file}: cannot be read: {reason}; write it as UTF-8 text with commas between") from error
+    return told
+
+
+def whole_number(text: str, where: str) -> int:
+    """A number that a name or a table tells; -1, unknown, where it is empty.
+
+    Raises:
+        UserError: it is none from 0 on.
+    """
+    if text in ("", "-1"):
+        return -1
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise UserError(f"{where}: is {text[:40]!r}; expected a whole number from 0 on")
+    return int(text)
+
+
+def name_classes(found: Iterable[str], given: tuple[str, ...] = ()) -> tuple[str, ...]:
+    """Names of the classes: those given; else numbers up to the largest label, where all are numbers; else the labels.
+
+    >>> name_classes(["wave", "bow", "wave", ""]), name_classes(["2", "0"])
+    (('bow', 'wave'), ('0', '1', '2'))
+    """
+    if given:
+        return given
+    labels = set(found) - {"", "-1"}
+    numbers = [int(label) for label in labels if _is_class_number(label)]
+    return tuple(sorted(labels)) if len(numbers) < len(labels) else tuple(map(str, range(max(numbers, default=-1) + 1)))
+
+
+def class_number(label: str, numbers: Mapping[str, int], where: str) -> int:
+    """Number of the class that a label names, or is; -1 where it is empty.
+
+    Args:
+        label: a name of a class, or its number from 0 on.
+        numbers: of the classes, by name.
+        where: it stands, for the message.
+
+    Raises:
+        UserError: there is no such class.
+    """
+    if label in ("", "-1"):
+        return -1
+    if label in numbers:
+        return numbers[label]
+    if _is_class_number(label) and int(label) < len(numbers):
+        return int(label)
+    raise UserError(f"{where}: label {label[:40]!r} is no class; name it in class_names")
+
+
+def _is_class_number(label: str) -> bool:
+    return label.isascii() and label.isdigit() and int(label[:9]) < _MOST_CLASSES and len(label) < 10
+
+
+def _inside(beside: Path, field: str, name: str) -> Path:
+    path = (beside.parent / name).resolve()
+    if not path.is_relative_to(beside.parent.resolve()):
+        raise UserError(f"{beside}: {field}: {name} lies outside of its folder; put it beside {beside.name}")
+    return path

@@ -1,0 +1,137 @@
+"""Rigs of motion capture: what their joints are called here, and the layout that a hierarchy amounts to."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ssl_skel.errors import UserError
+from ssl_skel.layout import SkeletonLayout, parse_layout
+
+_SIDES = {"left": "left_", "l": "left_", "right": "right_", "r": "right_"}
+_NAMES_BONES = {"arm", "upper_arm", "up_arm", "up_leg", "upper_leg", "thigh"}
+_BONES = {
+    **dict.fromkeys(("up_leg", "upper_leg", "thigh"), "hip"),
+    **dict.fromkeys(("leg", "lower_leg", "low_leg", "shin", "calf"), "knee"),
+    **{"foot": "ankle", "toe_base": "foot", "toe": "foot", "toe0": "foot"},
+    **dict.fromkeys(("shoulder", "clavicle"), "collar"),
+    **dict.fromkeys(("arm", "upper_arm", "up_arm"), "shoulder"),
+    **dict.fromkeys(("fore_arm", "forearm", "lower_arm", "low_arm"), "elbow"),
+    "hand": "wrist",
+}
+_ACROSS = ("shoulder", "collar", "hip")
+END = "\0end"
+"""What an end site, which has no name, is called until ``joint_names`` names it."""
+
+
+def joint_names(raw: Sequence[str], parents: Sequence[int], given: Mapping[str, str]) -> tuple[str, ...]:
+    """A rig's joint names as layouts write them: ``mixamorig:LeftUpLeg`` is ``left_hip``.
+
+    Prefixes that all joints share are dropped, words parted, sides (left, L, right, R) put in front. Where a rig has
+    arms and thighs, it names bones; a bone's joint is at its upper end, so its ``LeftArm`` is the shoulder, its
+    ``LeftShoulder`` the collar, its ``LeftFoot`` the ankle. An end site is called after its parent. A side without a
+    counterpart is no side. Paper silent: rigs follow habits, no rule.
+
+    Args:
+        raw: names as they stand, ``END`` for end sites.
+        parents: (V,) of each joint, itself at the root.
+        given: name as it stands -> name wanted, which goes before all this.
+    """
+    words = {name: _words(name) for name in raw if name != END}
+    if len(words) > 1 and len({parts[0] for parts in words.values()}) == 1:
+        words = {name: parts[1:] or parts for name, parts in words.items()}
+    sided = {name: _side(parts) for name, parts in words.items()}
+    bones = any(word in _NAMES_BONES for _, word in sided.values())
+    taken = set(sided.values())
+    names: list[str] = []
+    for name, parent in zip(raw, parents, strict=True):
+        if name == END:
+            own = "head_top" if names[parent] == "head" else f"{names[parent]}_end"
+        else:
+            side, word = sided[name]
+            other = "hip_centre" if not side and word == "hips" else _BONES.get(word, word) if bones and side else word
+            free = (side, other) not in taken or _BONES.get(other, other) != other
+            own = given.get(name, side + (other if free else word))
+        names.append(_unique(own, names))
+    for joint, name in enumerate(names):
+        if _other_side(name) not in (name, *names):
+            names[joint] = _unique(name.split("_", 1)[1], names)
+    return tuple(names)
+
+
+def rig_layout(joints: Sequence[str], parents: Sequence[int], source: str) -> SkeletonLayout:
+    """The layout of a hierarchy.
+
+    Body groups are what hangs together on one side: the trunk, and each limb. Each is parted at half its length.
+
+    Args:
+        joints: (V,) names, as ``joint_names`` makes them.
+        parents: (V,) of each joint, before it in the list; itself at the root.
+        source: the file, for messages.
+
+    Raises:
+        UserError: it has no left and right.
+    """
+    left = [name for name in joints if name.startswith("left_")]
+    if not left:
+        raise UserError(f"{source}: has no joints named left and right, so no layout follows from it; name some")
+    across = next((f"left_{word}" for word in _ACROSS if f"left_{word}" in left), left[0])
+    body: dict[str, list[int]] = {}
+    group: list[str] = []
+    depth: list[int] = []
+    for joint, parent in enumerate(parents):
+        same = joint != parent and _sign(joints[joint]) == _sign(joints[parent])
+        group.append(group[parent] if same else joints[joint])
+        depth.append(depth[parent] + 1 if same else 0)
+        body.setdefault(group[joint], []).append(joint)
+    part: dict[str, list[int]] = {}
+    for members in body.values():
+        half = max(depth[joint] for joint in members) // 2
+        for side in (True, False):
+            some = [joint for joint in members if (depth[joint] <= half) is side]
+            if some:
+                part[joints[some[0]]] = some
+    data: dict[str, Any] = {
+        "name": f"rig{len(joints)}",
+        "joints": list(joints),
+        "bones": {joints[j]: joints[parent] for j, parent in enumerate(parents) if j != parent},
+        "centre": joints[0],
+        "across": [across, _other_side(across)],
+        "body": {name: [joints[joint] for joint in members] for name, members in body.items()},
+        "part": {name: [joints[joint] for joint in members] for name, members in part.items()},
+    }
+    return parse_layout(data, source)
+
+
+def _words(name: str) -> list[str]:
+    """Words of a name in any writing: LHipJoint, left_hip, Bip01 L Thigh, mixamorig:Hips."""
+    parted = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name.rpartition(":")[2])
+    return [word for word in re.split(r"[^a-z0-9]+", parted.lower()) if word] or ["joint"]
+
+
+def _side(words: Sequence[str]) -> tuple[str, str]:
+    """Side and the rest of a name, which tells no side again; a lone letter is a side only at one of its ends."""
+    side, rest = "", list(words)
+    for at, word in enumerate(words):
+        if word in _SIDES and len(words) > 1 and (len(word) > 1 or at in (0, len(words) - 1)):
+            side, rest = _SIDES[word], [*words[:at], *words[at + 1 :]]
+            break
+    return side, "_".join(word for word in rest if word not in ("left", "right")) or "joint"
+
+
+def _sign(name: str) -> str:
+    return name.split("_", 1)[0] if name.startswith(("left_", "right_")) else ""
+
+
+def _other_side(name: str) -> str:
+    other = {"left": "right_", "right": "left_", "": ""}[_sign(name)]
+    return other + name.split("_", 1)[1] if other else name
+
+
+def _unique(name: str, taken: Sequence[str]) -> str:
+    number = 2
+    own = name
+    while own in taken:
+        own, number = f"{name}_{number}", number + 1
+    return own

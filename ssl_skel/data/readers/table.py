@@ -1,0 +1,264 @@
+"""Tables: CSV or Parquet, one row a frame and joint, or one row a frame."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from pydantic import Field, field_validator
+
+from ssl_skel.data.readers.base import RawClip
+from ssl_skel.data.readers.columns import column_names, near_name, read_columns
+from ssl_skel.data.readers.described import DescribedReader, name_of
+from ssl_skel.data.readers.description import NamedJoints
+from ssl_skel.errors import UserError
+
+_MOST_PERSONS = 100
+Name = Literal["clip", "person", "frame", "joint", "x", "y", "z", "label", "subject", "camera", "setup", "replication"]
+_OF_CLIP: tuple[Name, ...] = ("label", "subject", "camera", "setup", "replication")
+
+
+class TableDescription(NamedJoints):
+    """``recordings.yaml`` in a folder of tables."""
+
+    columns: dict[Name, str] = Field(default_factory=dict)
+    """What is read -> the column it stands in; default: one of its own name, if there is one."""
+
+    joint_columns: str = ""
+    """Names of the coordinates' columns where a row holds all joints of a frame, as in '{joint}_{axis}' for
+    left_hand_x; default: a row holds one joint."""
+
+    delimiter: str = Field(default=",", min_length=1, max_length=1)
+    """What stands between the columns of a CSV file; ';' or a tab."""
+
+    @field_validator("joint_columns")
+    @classmethod
+    def _check_joint_columns(cls, form: str) -> str:
+        if form and (form.count("{joint}") != 1 or form.count("{axis}") != 1):
+            raise ValueError("must hold {joint} and {axis} once each, as in '{joint}_{axis}'")
+        return form
+
+
+@dataclass(frozen=True)
+class _Run:
+    """Rows of one clip, and the number of the first; rows count from 1, a CSV's header is none."""
+
+    key: str
+    first: int
+    rows: dict[str, np.ndarray]
+
+
+class TableReader(DescribedReader):
+    """``.csv`` and ``.parquet`` files, described by ``recordings.yaml`` (``DescribedReader``, ``TableDescription``).
+
+    A row has a frame (any number; frames are those that occur, in order), a joint (its name, or its number from 0) and
+    x, y and perhaps z; or all joints of a frame, which then needs no number. ``clip`` parts a file into clips, whose
+    rows stand together; without it a file is one. ``person`` tells persons apart, in the order in which they occur.
+    Label, subject and so on are the same in all rows of a clip. Where a number is empty, or a row missing, the joint
+    was not tracked.
+
+    A file is read twice, first for its labels and subjects, in pieces: memory holds one clip, and the clips' names.
+    """
+
+    Options = TableDescription
+    options: TableDescription
+    pattern = "**/*.csv"
+    example = "recordings.csv or .parquet"
+
+    def files(self) -> list[Path]:
+        if self.source.is_file():
+            return [self.source]
+        found: list[Path] = []
+        problem: UserError | None = None
+        labels = self._beside.parent / self.options.labels
+        for pattern in (self.pattern, "**/*.parquet"):
+            try:
+                found += [file for file in self._find(pattern, self.example) if file != labels]
+            except UserError as error:
+                problem = problem or error
+        if not found and problem:
+            raise problem
+        return sorted(found)
+
+    def read(self, file: Path) -> Iterator[RawClip]:
+        seen: set[str] = set()
+        coordinates = self._coordinates(file)
+        places: list[Name] = ["person", "frame", *(() if self.options.joint_columns else ("joint",))]
+        for run in self._runs(file, [*coordinates.ravel(), *self._present(file, places)]):
+            if run.key in seen:
+                raise UserError(f"{_row(file, run.first)}: clip {run.key!r} stood above; sort the rows by clip")
+            seen.add(run.key)
+            told = self._told(file, run.key, self._own(file, run))
+            joints = self._placed(file, self._joints(file, run, coordinates))
+            yield RawClip(name_of(run.key), joints, **self._columns(file, told))
+
+    def _keys(self, file: Path) -> Iterator[tuple[str, dict[str, str]]]:
+        if not self._present(file, ("clip", *_OF_CLIP)):
+            yield from super()._keys(file)
+            return
+        for run in self._runs(file, []):
+            yield run.key, self._own(file, run)
+
+    def _column(self, name: Name) -> str:
+        return self.options.columns.get(name, name)
+
+    def _present(self, file: Path, names: Sequence[Name]) -> list[str]:
+        """Columns of these that a file has.
+
+        Raises:
+            UserError: the description names one that is not there.
+        """
+        there = column_names(file, self.options.delimiter)
+        for name in names:
+            if name in self.options.columns and self._column(name) not in there:
+                raise _no_column(file, self._column(name), there)
+        return [self._column(name) for name in names if self._column(name) in there]
+
+    def _coordinates(self, file: Path) -> np.ndarray:
+        """Names of the columns of coordinates: (C,), or (V, C) where a row holds all joints.
+
+        Raises:
+            UserError: one is not there.
+        """
+        there = column_names(file, self.options.delimiter)
+        form = self.options.joint_columns
+        if form:
+            theirs = {ours: name for name, ours in self._theirs().items()}
+            joints = [theirs.get(joint, joint) for joint in self.layout.joints]
+            filled = [[form.replace("{axis}", axis).replace("{joint}", joint) for axis in "xyz"] for joint in joints]
+            names = np.array(filled if filled[0][2] in there else [row[:2] for row in filled], object)
+            needed = list(names.ravel())
+        else:
+            names = np.array(self._present(file, ("x", "y", "z")), object)
+            needed = [self._column(name) for name in ("x", "y", "frame", "joint")]
+        for name in needed:
+            if name not in there:
+                raise _no_column(file, name, there)
+        return names
+
+    def _theirs(self) -> dict[str, str]:
+        """Their names of joints -> the layout's.
+
+        Raises:
+            UserError: the layout has no such joint.
+        """
+        for theirs, ours in self.options.joints.items():
+            if ours not in self.layout.joints:
+                hint = near_name(ours, self.layout.joints)
+                raise UserError(f"{self._beside}: joints.{theirs}: {self.layout.name} has no joint {ours!r}{hint}")
+        return self.options.joints
+
+    def _runs(self, file: Path, wanted: Sequence[str]) -> Iterator[_Run]:
+        """Rows that stand together, by clip, with the wanted columns and those that tell of a clip."""
+        told = self._present(file, ("clip", *_OF_CLIP))
+        words = {self._column("person"), self._column("joint")}
+        texts = [*told, *(name for name in wanted if name in words)]
+        numbers = [name for name in wanted if name not in words]
+        ((whole, _),) = super()._keys(file)
+        clip, key, row, first = self._column("clip"), "", 1, 1
+        pieces: list[dict[str, np.ndarray]] = []
+        for batch in read_columns(file, texts, numbers, self.options.delimiter):
+            length = len(next(iter(batch.values())))
+            keys = batch[clip] if clip in batch else np.full(length, whole, object)
+            edges = [0, *(np.flatnonzero(keys[1:] != keys[:-1]) + 1), length] if length else []
+            for start, stop in pairwise(edges):
+                if pieces and keys[start] != key:
+                    yield _Run(key, first, _joined(pieces))
+                    pieces = []
+                if not pieces:
+                    key, first = keys[start], row + start
+                if not key:
+                    raise UserError(f"{_row(file, first)}, column {clip!r}: is empty; name the clip")
+                pieces.append({name: values[start:stop] for name, values in batch.items()})
+            row += length
+        if pieces:
+            yield _Run(key, first, _joined(pieces))
+
+    def _own(self, file: Path, run: _Run) -> dict[str, str]:
+        """What a clip's rows tell of it.
+
+        Raises:
+            UserError: they do not agree.
+        """
+        own: dict[str, str] = {}
+        for name in _OF_CLIP:
+            values = run.rows.get(self._column(name))
+            if values is None:
+                continue
+            other = np.flatnonzero(values[1:] != values[:-1])
+            if other.size:
+                where = f"{_row(file, run.first + 1 + int(other[0]))}, column {self._column(name)!r}"
+                raise UserError(f"{where}: changes within clip {run.key!r}; give it one value")
+            if values[0]:
+                own[name] = str(values[0])
+        return own
+
+    def _joints(self, file: Path, run: _Run, coordinates: np.ndarray) -> np.ndarray:
+        """Joints (M, T, V, C) of a clip, NaN where no row tells of one.
+
+        Raises:
+            UserError: a frame is no number, a joint unknown, a place told twice, or there are far too many persons.
+        """
+        rows = run.rows
+        values = np.stack([rows[name] for name in coordinates.ravel()], -1).reshape(-1, *coordinates.shape)
+        frame, person = rows.get(self._column("frame")), rows.get(self._column("person"))
+        if frame is None:
+            if person is not None:
+                raise _no_column(file, self._column("frame"), list(rows))
+            frame = np.arange(len(values), dtype=np.float64)
+        if not np.isfinite(frame).all():
+            first = run.first + int(np.flatnonzero(~np.isfinite(frame))[0])
+            raise UserError(f"{_row(file, first)}, column {self._column('frame')!r}: is empty; number the frames")
+        who, persons = _in_order(person) if person is not None else (np.zeros(len(values), int), 1)
+        if persons > _MOST_PERSONS:
+            raise UserError(
+                f"{_row(file, run.first)}: clip {run.key!r} has {persons} persons; expected a few, by number"
+            )
+        times, when = np.unique(frame, return_inverse=True)
+        places = [who, when]
+        if not self.options.joint_columns:
+            places.append(self._joint_numbers(file, run))
+        shape = (persons, len(times), self.layout.num_joints, coordinates.shape[-1])
+        _, firsts = np.unique(np.ravel_multi_index(places, shape[: len(places)]), return_index=True)
+        if len(firsts) < len(values):
+            again = run.first + int(np.setdiff1d(np.arange(len(values)), firsts)[0])
+            raise UserError(f"{_row(file, again)}: clip {run.key!r} has this frame and joint twice; tell persons apart")
+        joints = np.full(shape, np.nan)
+        joints[tuple(places)] = values
+        return joints
+
+    def _joint_numbers(self, file: Path, run: _Run) -> np.ndarray:
+        """(rows,) numbers of the joints that rows tell of."""
+        number = {name: joint for joint, name in enumerate(self.layout.joints)}
+        number |= {str(joint): joint for joint in range(self.layout.num_joints)}
+        number |= {theirs: number[ours] for theirs, ours in self._theirs().items()}
+        names, rows = np.unique(run.rows[self._column("joint")], return_inverse=True)
+        for at, name in enumerate(names):
+            if name not in number:
+                where = _row(file, run.first + int(np.flatnonzero(rows == at)[0]))
+                hint = near_name(name, self.layout.joints)
+                raise UserError(f"{where}, column {self._column('joint')!r}: {name!r} is no joint of the layout{hint}")
+        return np.array([number[name] for name in names])[rows]
+
+
+def _in_order(names: np.ndarray) -> tuple[np.ndarray, int]:
+    """Numbers of names in the order in which they first occur, and how many there are."""
+    _, firsts, rows = np.unique(names, return_index=True, return_inverse=True)
+    return np.argsort(np.argsort(firsts))[rows], len(firsts)
+
+
+def _joined(pieces: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    return {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
+
+
+def _row(file: Path, row: int) -> str:
+    """Where a row stands; a CSV file's first line is the header."""
+    return f"{file}: line {row + 1}" if file.suffix == ".csv" else f"{file}: row {row}"
+
+
+def _no_column(file: Path, name: str, there: Sequence[str]) -> UserError:
+    return UserError(f"{file}: there is no column {name!r}{near_name(name, there)}")

@@ -1,0 +1,107 @@
+"""``ssl-skel backbones``: the networks side by side, with their published sizes. Nothing heavy is imported before."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from ssl_skel.cli import JsonOption
+from ssl_skel.errors import UserError
+
+if TYPE_CHECKING:
+    from ssl_skel.backbones.budget import Budget, Published
+
+HEADER = ("row", "M params", "published", "G mult-adds", "published", "frames", "stride", "keeps joints")
+
+
+def backbones(
+    rows: Annotated[list[str] | None, typer.Argument(metavar="[ROW]...", help="Networks; default: all.")] = None,
+    size: Annotated[Literal["tiny", "small", "base"], typer.Option(help="Size of each; base is as published.")] = (
+        "base"
+    ),
+    rate: Annotated[bool, typer.Option("--rate", help="Measure training on this machine too, seconds each.")] = False,
+    json_: JsonOption = False,
+) -> None:
+    """List the networks: what they cost, beside what was published.
+
+    Parameters and multiply-adds of one clip with two persons, 64 frames (or the nearest that the stride divides) and
+    25 joints, a linear head of 60 classes included. --rate adds clips a second of training, 8 a step, on the CPU.
+
+    Raises:
+        UserError: no such network.
+    """
+    from tqdm import tqdm
+
+    from ssl_skel.backbones import BACKBONES
+
+    for row in rows or ():
+        if row not in BACKBONES:
+            raise UserError(f"{row}: no such network; known: {', '.join(BACKBONES)}")
+    bar = tqdm(rows or BACKBONES, unit="network", leave=False)
+    facts = [_facts(row, size, rate) for row in bar]
+    if json_:
+        print(json.dumps(facts, indent=2))
+    else:
+        _print(facts, rate)
+
+
+def _facts(row: str, size: str, rate: bool) -> dict[str, Any]:
+    """What is known of a row: ours, the published figures, and ours under their conditions."""
+    from ssl_skel.backbones.budget import load_published, measure, training_rate
+
+    ours, known = measure(row, size), load_published().get(row) if size == "base" else None
+    facts: dict[str, Any] = {"row": row, "size": size} | ours._asdict()
+    facts["published"] = None if known is None else known.model_dump() | {"ours": _there(row, ours, known)}
+    if rate:
+        facts["clips_per_second"] = training_rate(row, size)
+    return facts
+
+
+def _there(row: str, ours: Budget, known: Published) -> dict[str, int]:
+    from ssl_skel.backbones.budget import measure
+
+    usual = (known.frames, known.persons, known.layout) == (64, 2, "ntu25")
+    found = ours if usual else measure(row, "base", known.frames, known.persons, known.layout)
+    return {"parameters": found.parameters, "multiply_adds": found.multiply_adds}
+
+
+def _print(facts: list[dict[str, Any]], rate: bool) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*HEADER, *(["clips/s"] if rate else []), box=None, padding=(0, 2, 0, 0))
+    notes = []
+    for fact in facts:
+        cells = [fact["row"]]
+        for name, unit in (("parameters", 1e6), ("multiply_adds", 1e9)):
+            cells += [f"{fact[name] / unit:.2f}", _published(fact, name, unit)]
+        cells += [str(fact["frames"]), str(fact["t_stride"]), "yes" if fact["keeps_joints"] else "no"]
+        table.add_row(*cells, *([f"{fact['clips_per_second']:.1f}"] if rate else []))
+        notes += _note(fact)
+    console = Console(soft_wrap=True, highlight=False)
+    console.print(table)
+    for note in notes:
+        console.print(note, markup=False)
+
+
+def _published(fact: dict[str, Any], name: str, unit: float) -> str:
+    """A published figure; where its conditions are others than the table's, ours under them beside it."""
+    if fact["size"] != "base":
+        return "-"
+    known = fact["published"]
+    if known is None or known[name] is None:
+        return "NOT FOUND"
+    ours = known["ours"][name]
+    return f"{known[name]:.2f}" + ("" if ours == fact[name] else f" (ours there {ours / unit:.2f})")
+
+
+def _note(fact: dict[str, Any]) -> list[str]:
+    known = fact["published"]
+    if known is None:
+        return []
+    persons = "one person" if known["persons"] == 1 else f"{known['persons']} persons"
+    where = f"{known['frames']} frames, {persons}, {known['layout']}"
+    remark = f"; {known['remark']}" if known["remark"] else ""
+    return [f"{fact['row']}: {known['kind']}, {known['source']}; {where}{remark}"]

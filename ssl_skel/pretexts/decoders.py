@@ -1,0 +1,180 @@
+"""Decoders of a masked autoencoder: from grid features to the values of every cell, or of those asked for.
+
+Alike in all: an entry from D to the decoder's width, learned positions in time and of joints, blocks, LayerNorm
+and a linear exit, as in MAMP (Mao et al., ICCV 2023). A new one is one class and one row in ``DECODERS``.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ssl_skel.backbones.st_transformer import xavier
+from ssl_skel.backbones.tokens import Chosen
+
+
+class Decoder(nn.Module, ABC):
+    """Predict frames of joints from grid features.
+
+    Args:
+        dim: D of the features.
+        width: channels inside.
+        depth: blocks.
+        heads: heads of a block.
+        grid: (Tp, V).
+        out: values predicted for each cell.
+        token: has a mask token, which ``hidden`` and the row ``cross`` need.
+
+    Attributes:
+        glorot: fresh matrices are MAE's rather than torch's.
+    """
+
+    glorot: ClassVar[bool] = False
+
+    def __init__(
+        self, dim: int, width: int, depth: int, heads: int, grid: tuple[int, int], out: int, *, token: bool
+    ) -> None:
+        super().__init__()
+        frames, self.joints = grid
+        self.enter = nn.Linear(dim, width)
+        self.time = nn.Parameter(torch.empty(frames, 1, width))
+        self.joint = nn.Parameter(torch.empty(self.joints, width))
+        self.blocks = nn.ModuleList(self.block(width, heads) for _ in range(depth))
+        self.norm = nn.LayerNorm(width)
+        self.leave = nn.Linear(width, out)
+        nn.init.trunc_normal_(self.time, std=0.02)
+        nn.init.trunc_normal_(self.joint, std=0.02)
+        if token:
+            self.token = nn.Parameter(nn.init.trunc_normal_(torch.empty(width), std=0.02))
+        if self.glorot:
+            xavier(self)
+
+    def block(self, width: int, heads: int) -> nn.Module:
+        """One block, with fresh weights."""
+        from timm.models.vision_transformer import Block  # timm takes seconds to import; reading a config must not
+
+        return Block(width, heads, qkv_bias=True)
+
+    @abstractmethod
+    def forward(self, features: Tensor, hidden: Tensor | None = None, wanted: Tensor | None = None) -> Tensor:
+        """Values of each cell.
+
+        Args:
+            features: (B, D, Tp, Vp).
+            hidden: (B, Tp, V) bool, cells whose features shall not be looked at; None: all may be.
+            wanted: (B, Tp, V) bool, cells whose values will be used; the others may be anything finite. None: all.
+
+        Returns:
+            (B, Tp, V, out).
+        """
+
+    def cells(self, features: Tensor) -> Tensor:
+        """(B, D, Tp, Vp) -> (B, Tp, V, D); where the backbone merged joints, their mean: (B, Tp, 1, D)."""
+        if features.shape[3] != self.joints:
+            features = features.mean(3, keepdim=True)
+        return features.permute(0, 2, 3, 1)
+
+
+class SelfAttending(Decoder):
+    """All cells go through the blocks together; hidden ones as a mask token."""
+
+    def forward(self, features: Tensor, hidden: Tensor | None = None, wanted: Tensor | None = None) -> Tensor:
+        x = self.enter(self.cells(features))
+        if hidden is not None:
+            x = torch.where(hidden[..., None], self.token.to(x.dtype), x)
+        return self.leave(self.norm(self.mix(x + self.time + self.joint)))
+
+    @abstractmethod
+    def mix(self, x: Tensor) -> Tensor:
+        """The blocks: (B, Tp, V, width) -> the same."""
+
+
+class AxialDecoder(SelfAttending):
+    """Blocks look in turn over the joints of a frame and over the frames of a joint.
+
+    Ours: the cost grows with Tp * V * (Tp + V) rather than with the square of Tp * V.
+    """
+
+    def mix(self, x: Tensor) -> Tensor:
+        for number, block in enumerate(self.blocks):
+            x = x if number % 2 == 0 else x.transpose(1, 2)
+            x = block(x.flatten(0, 1)).view(x.shape)
+            x = x if number % 2 == 0 else x.transpose(1, 2)
+        return x
+
+
+class JointDecoder(SelfAttending):
+    """Every cell looks at every other, time and joints jointly.
+
+    MAMP (Mao et al., ICCV 2023), model_mamp/transformer.py: 3 blocks on NTU-60, 5 on NTU-120 and PKU-MMD.
+    """
+
+    glorot = True
+
+    def mix(self, x: Tensor) -> Tensor:
+        shape, x = x.shape, x.flatten(1, 2)
+        for block in self.blocks:
+            x = block(x)
+        return x.view(shape)
+
+
+class CrossBlock(nn.Module):
+    """Queries look at the context, each for itself; then an MLP. Pre-norm, with residuals.
+
+    Args:
+        width: channels, in and out.
+        heads: attention heads.
+    Shape:
+        x (B, Q, width), context (B, K, width), keys (B, 1, 1, K) bool or None -> (B, Q, width)
+    """
+
+    def __init__(self, width: int, heads: int) -> None:
+        from timm.layers.mlp import Mlp
+
+        super().__init__()
+        self.heads = heads
+        self.norm1, self.norm_context, self.norm2 = (nn.LayerNorm(width) for _ in range(3))
+        self.query, self.key_value = nn.Linear(width, width), nn.Linear(width, 2 * width)
+        self.merge = nn.Linear(width, width)
+        self.mlp = Mlp(width, 4 * width)
+
+    def forward(self, x: Tensor, context: Tensor, keys: Tensor | None) -> Tensor:
+        query = self.query(self.norm1(x)).unflatten(2, (self.heads, -1)).transpose(1, 2)
+        key, value = self.key_value(self.norm_context(context)).unflatten(2, (2, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        seen = functional.scaled_dot_product_attention(query, key, value, keys)
+        x = x + self.merge(seen.transpose(1, 2).flatten(2))
+        return x + self.mlp(self.norm2(x))
+
+
+class CrossDecoder(Decoder):
+    """Mask tokens of the cells asked for look at the visible cells, and not at each other.
+
+    CrossMAE (Fu et al., TMLR 2025), Sec. 3: what is predicted of one cell does not hang on which others are, so
+    a sample of them will do, and the cost grows with that sample times the visible cells.
+    Departs from print: positions are added to the visible cells too, for a convolution's features need not say
+    where they stand; and all blocks read the last layer of the encoder.
+    """
+
+    glorot = True
+
+    def block(self, width: int, heads: int) -> nn.Module:
+        return CrossBlock(width, heads)
+
+    def forward(self, features: Tensor, hidden: Tensor | None = None, wanted: Tensor | None = None) -> Tensor:
+        cells = self.cells(features).expand(-1, -1, self.joints, -1)
+        every = torch.ones(cells.shape[:3], dtype=torch.bool, device=cells.device)
+        visible = Chosen.of((every if hidden is None else ~hidden).flatten(1))
+        asked = Chosen.of((every if wanted is None else wanted).flatten(1))
+        places = (self.time + self.joint).flatten(0, 1)
+        context = self.enter(visible.take(cells.flatten(1, 2))) + functional.embedding(visible.cells, places)
+        x, keys = self.token + functional.embedding(asked.cells, places), visible.keys
+        for block in self.blocks:
+            x = block(x, context, keys)
+        return asked.lay(self.leave(self.norm(x)), places.shape[0]).view(*every.shape, -1)
+
+
+DECODERS: dict[str, type[Decoder]] = {"axial": AxialDecoder, "joint": JointDecoder, "cross": CrossDecoder}
