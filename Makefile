@@ -16,7 +16,7 @@ demo: $(STAMP)  # the main job on built-in motions: store -> pretraining -> kNN 
 	$(BIN)/ssl-skel finetune configs/demo/linear.yaml
 
 test: $(STAMP)  # under five minutes on two cores
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist worksteal -p no:benchmark
 
 slow: $(STAMP)  # the tests that take longer
 	$(BIN)/python -m pytest -m slow

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-torch.set_num_threads(int(os.environ.get("SSL_SKEL_THREADS", "2")))
+_THREADS = "1" if "PYTEST_XDIST_WORKER" in os.environ else "2"  # two workers share the two cores
+torch.set_num_threads(int(os.environ.get("SSL_SKEL_THREADS", _THREADS)))
 
 
 @pytest.fixture(scope="session")

@@ -72,7 +72,6 @@ def search_exactly(
     queries: np.ndarray,
     k: int,
     metric: Metric = "cosine",
-    rows: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """As ``nearest``, among vectors that are ready to be compared; they may be memory-mapped.
 
@@ -83,23 +82,21 @@ def search_exactly(
     Args:
         vectors: (N, D) float32; of length 1 or 0 for cosine, as ``unit`` makes them.
         queries: (Q, D) float32, likewise.
-        k: at most N, or the length of ``rows``.
+        k: at most N.
         metric: as for ``knn_predict``.
-        rows: ascending; look only among these.
     """
-    total = len(vectors) if rows is None else len(rows)
     size = 1.0 if metric == "cosine" else _largest_square(vectors, queries)
     found, similarities = np.empty((len(queries), k), np.int64), np.empty((len(queries), k))
     todo, fetch = np.arange(len(queries)), k
     while len(todo):
-        fetch = min(2 * fetch + 8, total)
+        fetch = min(2 * fetch + 8, len(vectors))
         unsure = []
         for part in _parts(todo, fetch * vectors.shape[1]):
             near_rows, near = compare(
-                vectors, queries[part], _candidates(vectors, queries[part], fetch, metric, rows), metric
+                vectors, queries[part], _candidates(vectors, queries[part], fetch, metric), metric
             )
             found[part], similarities[part] = near_rows[:, :k], near[:, :k]
-            if fetch < total:
+            if fetch < len(vectors):
                 unsure.append(part[near[:, k - 1] - near[:, -1] <= 4e-6 * size])
         todo = np.concatenate(unsure) if unsure else todo[:0]
     return found, similarities
@@ -126,24 +123,19 @@ def unit(x: np.ndarray) -> np.ndarray:
     return np.divide(wide, norm, out=np.zeros_like(wide), where=norm > 0).astype(np.float32)
 
 
-def _candidates(
-    vectors: np.ndarray, queries: np.ndarray, fetch: int, metric: Metric, rows: np.ndarray | None
-) -> np.ndarray:
+def _candidates(vectors: np.ndarray, queries: np.ndarray, fetch: int, metric: Metric) -> np.ndarray:
     """Rows (Q, fetch) that float32 holds for the nearest, in no order."""
     if metric == "euclidean":
-        found: np.ndarray = faiss.knn(queries, vectors if rows is None else vectors[rows], fetch, faiss.METRIC_L2)[1]
-        return found if rows is None else rows[found]
-    if rows is None and len(queries) < _FEW:
+        return faiss.knn(queries, vectors, fetch, faiss.METRIC_L2)[1]
+    if len(queries) < _FEW:
         return faiss.knn(queries, vectors, fetch, faiss.METRIC_INNER_PRODUCT)[1]
-    # faiss compares query by query, which reads all vectors again each time; one matrix product does not. Filtered
-    # rows are gathered block by block: a filter may leave most of a large index.
+    # faiss compares query by query, which reads all vectors again each time; one matrix product does not.
     step = max(1 << 10, (1 << 22) // max(1, len(queries)))
     best, near = np.empty((len(queries), 0), np.int64), np.empty((len(queries), 0), np.float32)
-    for at in range(0, len(vectors) if rows is None else len(rows), step):
-        block = np.arange(at, min(at + step, len(vectors))) if rows is None else rows[at : at + step]
-        scores = queries @ (vectors[at : at + step] if rows is None else vectors[block]).T
-        score, column = torch.from_numpy(scores).topk(min(fetch, len(block)), sorted=False)
-        best, near = np.hstack([best, block[column.numpy()]]), np.hstack([near, score.numpy()])
+    for at in range(0, len(vectors), step):
+        scores = torch.from_numpy(queries @ vectors[at : at + step].T)
+        score, column = scores.topk(min(fetch, scores.shape[1]), sorted=False)
+        best, near = np.hstack([best, at + column.numpy()]), np.hstack([near, score.numpy()])
         if best.shape[1] > fetch:
             keep = torch.from_numpy(near).topk(fetch, sorted=False).indices.numpy()
             best, near = np.take_along_axis(best, keep, 1), np.take_along_axis(near, keep, 1)

@@ -21,11 +21,13 @@ from ssl_skel.data.partial import PartialFolder, sync
 from ssl_skel.data.recordings import read_recordings, store_of, told
 from ssl_skel.data.store import Store
 from ssl_skel.errors import UserError
-from ssl_skel.evaluation.features import extract_features, whole_clips
+from ssl_skel.evaluation.features import extract_features, find_device, whole_clips
 from ssl_skel.evaluation.knn import unit
 from ssl_skel.retrieval.approximate import Approximate, check_kind
+from ssl_skel.retrieval.codes import Codes
 from ssl_skel.retrieval.index import (
     APPROXIMATE,
+    CODES,
     ENCODER,
     FORMAT_VERSION,
     META,
@@ -72,7 +74,7 @@ def build_index(
     stride: int | None = None,
     shard: tuple[int, int] = (1, 1),
     batch_size: int = 128,
-    device: torch.device | str = "cpu",
+    device: str = "auto",
     overwrite: bool = False,
     progress: bool = False,
 ) -> MotionIndex:
@@ -87,7 +89,7 @@ def build_index(
         windows, stride: as for ``spans``. A window is normalised as if it had been recorded alone.
         shard: (i, n): only the i-th of n parts, from 1 on; ``merge_indexes`` joins them.
         batch_size: clips a step.
-        device: where the encoder runs.
+        device: where the encoder runs; see ``find_device``.
         overwrite: replace what is there, after success.
         progress: show a bar.
 
@@ -110,12 +112,13 @@ def build_index(
     facts |= {"readout": readout, "windows": sorted(windows), "stride": stride, "encoder": encoder_hashes(folder)}
     facts["stores"] = [{"path": str(store), "sha256": clips.sha256}]
     records = _records(clips, chosen, row_type(facts["name_bytes"]))
-    _place(encoder, device)
+    place = find_device(device)
+    encoder.to(place)
     blocks = [chosen[at : at + batch_size] for at in range(0, len(chosen), batch_size)]
     with _writing(Path(path), overwrite) as made:
         with _arrays(made, facts) as write:
             for number, block in enumerate(_bar(blocks, "index", progress)):
-                vectors = _embed(encoder, clips, block, how, device)
+                vectors = _embed(encoder, clips, block, how, place)
                 write(vectors, records[number * batch_size : number * batch_size + len(block)])
         _finish(made, folder, facts, kind, progress)
     return MotionIndex.open(path)
@@ -214,13 +217,6 @@ def _check(
         raise UserError(f"--batch-size: must be at least 1, got {batch_size}")
 
 
-def _place(encoder: SkeletonEncoder, device: torch.device | str) -> None:
-    try:
-        encoder.to(device)
-    except (RuntimeError, AssertionError) as error:
-        raise UserError(f"--device {device}: is not to be had here; use cpu") from error
-
-
 def _facts(encoder: SkeletonEncoder, store: Store, how: NormalizeConfig) -> dict[str, Any]:
     """What ``meta.json`` tells of encoder and clips."""
     return {
@@ -243,7 +239,7 @@ def _records(store: Store, chosen: np.ndarray, kind: np.dtype) -> np.ndarray:
 
 
 def _embed(
-    encoder: SkeletonEncoder, store: Store, block: np.ndarray, how: NormalizeConfig, device: torch.device | str
+    encoder: SkeletonEncoder, store: Store, block: np.ndarray, how: NormalizeConfig, device: torch.device
 ) -> np.ndarray:
     """Vectors of a batch of spans."""
     frames = encoder.backbone.num_frames
@@ -301,13 +297,14 @@ def _arrays(folder: Path, facts: dict[str, Any]) -> Iterator[Callable[[np.ndarra
 
 
 def _finish(folder: Path, encoder: Path, facts: dict[str, Any], kind: str, progress: bool) -> None:
-    """Add the encoder, the faster search and ``meta.json`` to a folder with vectors and rows."""
+    """Add the encoder, the codes, the faster search and ``meta.json`` to a folder with vectors and rows."""
     (folder / ENCODER).mkdir()
     for file in (WEIGHTS, CARD):
         shutil.copyfile(encoder / file, folder / ENCODER / file)
-    files, search = [VECTORS, ROWS], None
+    files, search = [VECTORS, ROWS, CODES], None
+    vectors = np.load(folder / VECTORS, mmap_mode="r", allow_pickle=False)
+    Codes.of(vectors).write(folder / CODES)
     if kind != "flat":
-        vectors = np.load(folder / VECTORS, mmap_mode="r", allow_pickle=False)
         faster = Approximate.train(kind, vectors, progress=progress)
         search = vars(faster.tune(vectors)) | {"k": min(10, len(vectors) - 1)}
         faster.write(folder / APPROXIMATE)

@@ -23,6 +23,7 @@ KindOption = Annotated[str, typer.Option(help="How to search: flat (exact), or i
 StoresOption = Annotated[
     list[Path] | None, typer.Option("--store", help="Where a store of the index lies now. May be repeated.")
 ]
+DeviceOption = Annotated[str, typer.Option(help="Where the encoder runs: auto, cpu, cuda and the like.")]
 OverwriteOption = Annotated[bool, typer.Option(help="Replace what is there.")]
 
 
@@ -38,7 +39,7 @@ def index(
     stride: Annotated[int | None, typer.Option(help="Frames between windows; default: a quarter of one.")] = None,
     shard: Annotated[str, typer.Option(help="Only this part, as in 2/4; merge-index joins them.")] = "1/1",
     batch_size: Annotated[int, typer.Option(help="Clips a step.")] = 128,
-    device: Annotated[str, typer.Option(help="Where the encoder runs, such as cpu or cuda.")] = "cpu",
+    device: DeviceOption = "auto",
     overwrite: OverwriteOption = False,
     json_: JsonOption = False,
 ) -> None:
@@ -90,7 +91,11 @@ def search(
     clip: Annotated[str, typer.Option(help="The one clip to take from QUERY.")] = "",
     at: Annotated[int | None, typer.Option(help="Of a clip cut into windows: the one at this frame.")] = None,
     format: Annotated[str, typer.Option(help="Raw format of QUERY; default: the first that reads it.")] = "",
+    localise: Annotated[
+        bool, typer.Option("--localise", help="Of an index of windows: compare in sequence, which finds places best.")
+    ] = False,
     exact: Annotated[bool, typer.Option("--exact", help="Leave the index's faster search aside.")] = False,
+    device: DeviceOption = "auto",
     page: Annotated[Path | None, typer.Option(help="HTML file to write: the clips side by side.")] = None,
     store: StoresOption = None,
     overwrite: OverwriteOption = False,
@@ -101,16 +106,20 @@ def search(
     The query itself is never an answer; exact copies of it under other names are, and are marked.
     """
     from ssl_skel.retrieval.index import MotionIndex
+    from ssl_skel.retrieval.localise import localise as find_places
     from ssl_skel.retrieval.search import answer, ask, select
 
     if page is not None and page.exists() and not overwrite:
         raise UserError(f"{page}: exists already; choose another path, or replace it with --overwrite")
-    opened = MotionIndex.open(index)
+    opened = MotionIndex.open(index, device)
     rows = select(opened, label or (), subject or (), camera or (), _within(within))
     asked = ask(opened, query, clip=clip, at=at, format=format)
     if page is not None and len(asked) > 1:
         raise UserError(f"{query}: holds {len(asked)} clips, a page shows one; name it with --clip")
-    answers = [answer(opened, one, k, rows=rows, exact=exact, overlap=overlap) for one in asked]
+    if localise:
+        answers = [find_places(opened, one, k, rows=rows, overlap=overlap) for one in asked]
+    else:
+        answers = [answer(opened, one, k, rows=rows, exact=exact, overlap=overlap) for one in asked]
     if page is not None:
         _write_page(page, opened, asked[0], answers[0], tuple(store or ()), overwrite)
     if json_:
@@ -239,11 +248,11 @@ def _write_page(
     from ssl_skel.viz.clips import Shown
     from ssl_skel.viz.pages import search_page, write_page
 
-    def joints(row: int) -> Any:
+    def joints(row: int, length: int | None = None) -> Any:
         number = int(index.rows["store"][row])
         if number not in opened:
             opened[number] = index.open_store(number, stores)
-        return index.joints(row, opened[number])
+        return index.joints(row, opened[number], length)
 
     opened: dict[int, Any] = {}
     shown = []
@@ -251,6 +260,6 @@ def _write_page(
         names = ("similarity", "clip", *(("frames",) if index.windows else ()), "label", "subject", "camera", "note")
         facts = {name: fact for name, fact in zip(names, _facts(hit, index.windows), strict=True) if fact}
         facts.pop("clip")
-        shown.append(Shown(hit.name, joints(hit.row), index.layout, facts))
+        shown.append(Shown(hit.name, joints(hit.row, hit.length), index.layout, facts))
     seen = joints(query.row) if query.joints is None else query.joints
     write_page(page, search_page(Shown(query.name, seen, index.layout), shown), overwrite)

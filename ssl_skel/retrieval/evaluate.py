@@ -12,9 +12,9 @@ import numpy as np
 
 from ssl_skel.data.splits import load_split
 from ssl_skel.errors import UserError
-from ssl_skel.evaluation.knn import search_exactly
 from ssl_skel.evaluation.ranking import RankingScores, full_rankings, ranking_scores
 from ssl_skel.retrieval.approximate import Approximate
+from ssl_skel.retrieval.codes import Codes
 from ssl_skel.retrieval.index import MotionIndex
 
 _DEPTH = 10
@@ -53,8 +53,9 @@ def evaluate_index(
     # Deep enough that ten are left where a query's own recording is taken out.
     _, copies = np.unique(sides.gallery_source, return_counts=True)
     depth = min(len(sides.gallery), _DEPTH + int(copies.max()))
+    codes = Codes.of(sides.gallery)
     begin = time.perf_counter()
-    truth = search_exactly(sides.gallery, sides.queries, depth)[0]
+    truth = codes.search(sides.gallery, sides.queries, depth)[0]
     seconds = time.perf_counter() - begin
     exact = sides.scores(full_rankings(sides.gallery, sides.queries))
     searches = {"flat": sides.facts(exact, seconds)}

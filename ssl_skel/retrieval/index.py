@@ -4,6 +4,7 @@ One folder that can be carried away whole::
 
     vectors.npy   (N, D) float32 of length 1, memory-mapped: the truth
     rows.npy      (N,) records, memory-mapped: where each vector's frames lie, see ``row_type``
+    codes.safetensors  8 bits a number, by which exact search rules most vectors out, see ``Codes``
     meta.json     layout, class names, normalisation, readout, stores, kind of search and its measured recall,
                   sha256 of the encoder's files, sizes of all others, format version
     encoder/      a copy of the encoder; queries pass through it, and no other
@@ -32,13 +33,15 @@ from ssl_skel.data.readers.base import RawClip, check_clip
 from ssl_skel.data.recordings import store_of, told
 from ssl_skel.data.store import Store
 from ssl_skel.errors import UserError
-from ssl_skel.evaluation.features import extract_features, whole_clips
-from ssl_skel.evaluation.knn import search_exactly, unit
+from ssl_skel.evaluation.features import extract_features, find_device, whole_clips
+from ssl_skel.evaluation.knn import unit
 from ssl_skel.layout import SkeletonLayout, parse_layout
 from ssl_skel.retrieval.approximate import KINDS, Approximate
+from ssl_skel.retrieval.codes import Codes
 
-FORMAT_VERSION = 1
-VECTORS, ROWS, META, ENCODER, APPROXIMATE = "vectors.npy", "rows.npy", "meta.json", "encoder", "faiss.index"
+FORMAT_VERSION = 2
+VECTORS, ROWS, CODES, APPROXIMATE = "vectors.npy", "rows.npy", "codes.safetensors", "faiss.index"
+META, ENCODER = "meta.json", "encoder"
 
 
 def row_type(name_bytes: int) -> np.dtype:
@@ -62,6 +65,7 @@ class MotionIndex:
         meta: what ``meta.json`` holds.
         vectors: (N, D) float32 of length 1 (or 0), memory-mapped.
         rows: (N,) records of ``row_type``, memory-mapped; ascending by store, clip, start, length.
+        device: where the encoder runs; see ``find_device``.
     """
 
     path: Path
@@ -70,9 +74,10 @@ class MotionIndex:
     meta: dict[str, Any]
     vectors: np.ndarray
     rows: np.ndarray
+    device: str = "auto"
 
     @classmethod
-    def open(cls, path: Path | str) -> MotionIndex:
+    def open(cls, path: Path | str, device: str = "auto") -> MotionIndex:
         """Open an index without reading its vectors; takes milliseconds.
 
         Raises:
@@ -87,17 +92,17 @@ class MotionIndex:
             row = row_type(int(meta["name_bytes"]))
             known = meta["kind"] == "flat" or (meta["kind"] in KINDS and meta["search"]["effort"] > 0)
             told(meta["normalization"], f"{path / META}: normalization")
-            whole = known and {WEIGHTS, CARD} == set(meta["encoder"]) and {VECTORS, ROWS} <= set(sizes)
+            whole = known and {WEIGHTS, CARD} == set(meta["encoder"]) and {VECTORS, ROWS, CODES} <= set(sizes)
             [(str(store["path"]), str(store["sha256"])) for store in meta["stores"]]
             str(meta["readout"])
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise UserError(f"{path / META}: is damaged ({error!r}); build the index again with --overwrite") from error
         if not whole:
             raise UserError(f"{path / META}: is damaged; build the index again with --overwrite")
-        for file in (VECTORS, ROWS, *([APPROXIMATE] if meta["kind"] != "flat" else [])):
+        for file in (VECTORS, ROWS, CODES, *([APPROXIMATE] if meta["kind"] != "flat" else [])):
             _check_size(path / file, sizes.get(file, -1))
         vectors = _map(path / VECTORS, (count, dim), np.dtype("<f4"))
-        return cls(path, layout, names, meta, vectors, _map(path / ROWS, (count,), row))
+        return cls(path, layout, names, meta, vectors, _map(path / ROWS, (count,), row), device)
 
     def __len__(self) -> int:
         """N, vectors."""
@@ -119,15 +124,15 @@ class MotionIndex:
 
     @cached_property
     def encoder(self) -> SkeletonEncoder:
-        """The encoder that the index was built with, on the CPU, reading out as it did then.
+        """The encoder that the index was built with, reading out as it did then.
 
         Raises:
-            UserError: the folder's encoder is another one, or damaged.
+            UserError: the folder's encoder is another one, or damaged, or there is no such device.
         """
         self.check_encoder()
         encoder, _ = load_encoder(self.path / ENCODER)
         encoder.readout = self.meta["readout"]
-        return encoder
+        return encoder.to(find_device(self.device))
 
     def check_encoder(self) -> None:
         """Refuse an encoder other than the one the index was built with.
@@ -142,6 +147,11 @@ class MotionIndex:
                     f"{folder / file}: is not what the index was built with; its vectors mean nothing to another "
                     "encoder: build the index again with --overwrite"
                 )
+
+    @cached_property
+    def codes(self) -> Codes:
+        """What exact search looks at first."""
+        return Codes.read(self.path / CODES, *self.vectors.shape)
 
     @cached_property
     def approximate(self) -> Approximate | None:
@@ -207,7 +217,7 @@ class MotionIndex:
         k = min(k, len(self) if rows is None else len(rows))
         if rows is None and not exact and self.approximate is not None:
             return self.approximate.search(self.vectors, unit(vectors), k)
-        return search_exactly(self.vectors, unit(vectors), k, rows=rows)
+        return self.codes.search(self.vectors, unit(vectors), k, rows)
 
     def embed(self, clips: Store, rows: np.ndarray | None = None) -> np.ndarray:
         """Vectors (Q, D) of whole clips that are normalised as the indexed ones were.
@@ -219,7 +229,8 @@ class MotionIndex:
             channels = self.encoder.backbone.channels
             raise UserError(f"{clips.path}: has {clips.channels} coordinates a joint, the encoder takes {channels}")
         with torch.inference_mode():
-            return extract_features(self.encoder, whole_clips(clips, rows, num_frames=self.encoder.backbone.num_frames))
+            frames, device = self.encoder.backbone.num_frames, next(self.encoder.parameters()).device
+            return extract_features(self.encoder, whole_clips(clips, rows, num_frames=frames, device=device))
 
     def open_store(self, number: int, elsewhere: tuple[Path, ...] = ()) -> Store:
         """The store that rows with this ``store`` number were made from.
@@ -240,10 +251,16 @@ class MotionIndex:
             "--store, or build the index again"
         )
 
-    def joints(self, row: int, store: Store) -> np.ndarray:
-        """What a vector was made of, (M, T, V, C): a whole clip as stored, or a window normalised by itself."""
-        clip, start, length = (int(self.rows[field][row]) for field in ("clip", "start", "length"))
-        return cut(store, clip, start, length, self.normalization)
+    def joints(self, row: int, store: Store, length: int | None = None) -> np.ndarray:
+        """What a vector was made of, (M, T, V, C): a whole clip as stored, or a window normalised by itself.
+
+        Args:
+            row: of the index.
+            store: that it was made from.
+            length: frames, where a place begins with the window and goes on.
+        """
+        clip, start, own = (int(self.rows[field][row]) for field in ("clip", "start", "length"))
+        return cut(store, clip, start, length or own, self.normalization)
 
 
 def cut(store: Store, clip: int, start: int, length: int, how: NormalizeConfig) -> np.ndarray:

@@ -7,7 +7,7 @@ In an index of windows an answer is a place: of windows of one clip that overlap
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -192,7 +192,7 @@ def answer(
             break
         fetch *= 4
     similarity = dict(zip(ordered.tolist(), near[0][whole].tolist(), strict=True))
-    return [_hit(index, query, rank, row, similarity[row]) for rank, row in enumerate(kept, 1)]
+    return [hit_of(index, query, rank, row, similarity[row]) for rank, row in enumerate(kept, 1)]
 
 
 def suppress(
@@ -214,19 +214,26 @@ def suppress(
     Returns:
         Rows kept, nearest first.
     """
+    rows = index.rows
+    spans = ([int(rows[field][row]) for field in ("store", "clip", "start", "length")] for row in ordered.tolist())
+    return [int(ordered[at]) for at in apart(spans, k, overlap, taken)]
+
+
+def apart(
+    places: Iterable[Sequence[int]], k: int, overlap: float, taken: Sequence[tuple[int, int, int, int]] = ()
+) -> list[int]:
+    """As ``suppress``, for places (store, clip, start, length), best first; tells which of them are kept."""
     kept: list[int] = []
     held: dict[tuple[int, int], list[tuple[int, int]]] = {}
     for store, clip, start, length in taken:
         held.setdefault((store, clip), []).append((start, length))
-    for row in ordered.tolist():
+    for number, (store, clip, start, length) in enumerate(places):
         if len(kept) == k:
             break
-        record = index.rows[row]
-        start, length = int(record["start"]), int(record["length"])
-        others = held.setdefault((int(record["store"]), int(record["clip"])), [])
+        others = held.setdefault((store, clip), [])
         shared = [min(start + length, at + size) - max(start, at) for at, size in others]
         if all(part <= overlap * min(length, size) for part, (_, size) in zip(shared, others, strict=True)):
-            kept.append(row)
+            kept.append(number)
             others.append((start, length))
     return kept
 
@@ -255,7 +262,8 @@ def _label(index: MotionIndex, name: str) -> int:
     raise UserError(f"--label: unknown {name!r}; {hint}")
 
 
-def _hit(index: MotionIndex, query: Query, rank: int, row: int, similarity: float) -> Hit:
+def hit_of(index: MotionIndex, query: Query, rank: int, row: int, similarity: float) -> Hit:
+    """The answer that a row of the index is."""
     record = index.rows[row]
     label = int(record["label"])
     same = query.home is not None and (int(record["store"]), int(record["clip"])) == query.home[:2]

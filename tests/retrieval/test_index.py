@@ -22,6 +22,7 @@ from ssl_skel.errors import UserError
 from ssl_skel.evaluation.features import extract_features, whole_clips
 from ssl_skel.evaluation.knn import search_exactly, unit
 from ssl_skel.retrieval.build import build_index, merge_indexes, spans
+from ssl_skel.retrieval.codes import Codes
 from ssl_skel.retrieval.index import MotionIndex
 
 Damage = Callable[..., Path]
@@ -100,12 +101,13 @@ def test_ties_come_in_row_order_in_large_and_filtered_sets(count: int) -> None:
     rng = np.random.default_rng(1)
     vectors = unit(rng.normal(size=(90, 6)))[rng.integers(0, 90, 90_000)]  # about a thousand copies of each
     queries = unit(rng.normal(size=(count, 6)))
-    similarity = (vectors[None, :2000].astype("f8") * queries[:, None]).sum(-1)
-    assert similarity.shape == (count, 2000)
     some = np.sort(rng.choice(90_000, 5000, replace=False))
+    codes = Codes.of(vectors)
     for rows in (None, some):
         among = np.arange(90_000) if rows is None else rows
-        found, _ = search_exactly(vectors, queries, 30, rows=rows)
+        found, _ = codes.search(vectors, queries, 30, rows)
+        if rows is None:
+            assert np.array_equal(found, search_exactly(vectors, queries, 30)[0])
         for query, mine in zip(queries, found, strict=True):
             near = (vectors[among].astype("f8") * query).sum(-1)
             assert mine.tolist() == among[np.argsort(-near, kind="stable")[:30]].tolist()
@@ -205,6 +207,7 @@ def cut(file: Path) -> None:
         (lambda path: cut(path / "vectors.npy"), r"vectors.npy: has \d+ bytes, \d+ were written; build"),
         (lambda path: cut(path / "rows.npy"), r"rows.npy: has \d+ bytes"),
         (lambda path: (path / "rows.npy").unlink(), "rows.npy: is missing"),
+        (lambda path: cut(path / "codes.safetensors"), r"codes.safetensors: has \d+ bytes"),
         (lambda path: cut(path / "meta.json"), "meta.json: is damaged"),
         (lambda path: (path / "meta.json").write_text("[]"), "meta.json: is damaged"),
         (lambda path: (path / "meta.json").unlink(), "no index there; make it with ssl-skel index"),
@@ -220,7 +223,7 @@ def test_damage_is_told_in_one_line(damaged: Damage, change: Any, told: str) -> 
 @pytest.mark.parametrize(
     ("meta", "told"),
     [
-        ({"format_version": 2}, "format_version: the index has 2, this release reads 1"),
+        ({"format_version": 1}, "format_version: the index has 1, this release reads 2"),
         ({"format": "store"}, "is no index"),
         ({"kind": "tree"}, "is damaged"),
         ({"kind": "ivf"}, "is damaged"),
@@ -274,7 +277,7 @@ def test_another_encoder_is_refused(damaged: Damage, other_run: Path, store: Sto
         ({"shard": (3, 2)}, "--shard 3/2"),
         ({"shard": (900, 999)}, "is empty"),
         ({"batch_size": 0}, "--batch-size"),
-        ({"device": "abacus"}, "--device abacus"),
+        ({"device": "abacus"}, "device: 'abacus' is not to be had here"),
     ],
 )
 def test_mistakes_leave_nothing_behind(

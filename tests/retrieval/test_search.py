@@ -233,6 +233,17 @@ def test_a_page_shows_one_query_and_is_not_written_over(
     assert not (tmp_path / "other.html").exists()
 
 
+def test_a_device_that_is_not_there_is_told(call: Call, index: MotionIndex, store: Store, tmp_path: Path) -> None:
+    for words in (
+        ("search", index.path, store.path, "--clip", name_of(store, 0)),
+        ("index", "RUN", store.path, "-o", tmp_path / "made"),
+    ):
+        run = [index.path / "encoder" if word == "RUN" else word for word in words]
+        with pytest.raises(UserError, match="device: 'abacus' is not to be had here; use auto or cpu"):
+            call(*run, "--device", "abacus")
+        assert call(*run, "--device", "cpu").exit_code == 0
+
+
 def test_evaluation(call: Call, index: MotionIndex, store: Store) -> None:
     words = ("evaluate-retrieval", index.path, "--split", "xsub")
     found = json.loads(call(*words, "--kind", "hnsw", "--json").stdout)
