@@ -13,7 +13,7 @@ from ssl_skel.errors import UserError
 if TYPE_CHECKING:
     from ssl_skel.backbones.budget import Budget, Published
 
-HEADER = ("row", "M params", "published", "G mult-adds", "published", "frames", "stride", "keeps joints")
+HEADER = ("row", "M params", "(print)", "G mult-adds", "(print)", "frames", "stride", "joints")
 
 
 def backbones(
@@ -71,30 +71,34 @@ def _print(facts: list[dict[str, Any]], rate: bool) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(*HEADER, *(["clips/s"] if rate else []), box=None, padding=(0, 2, 0, 0))
+    table = Table(box=None, padding=(0, 1, 0, 0))
+    for title in (*HEADER, *(["clips/s"] if rate else [])):
+        table.add_column(title, no_wrap=True)
     notes = []
     for fact in facts:
         cells = [fact["row"]]
         for name, unit in (("parameters", 1e6), ("multiply_adds", 1e9)):
             cells += [f"{fact[name] / unit:.2f}", _published(fact, name, unit)]
-        cells += [str(fact["frames"]), str(fact["t_stride"]), "yes" if fact["keeps_joints"] else "no"]
+        cells += [str(fact["frames"]), str(fact["t_stride"]), "kept" if fact["keeps_joints"] else "merged"]
         table.add_row(*cells, *([f"{fact['clips_per_second']:.1f}"] if rate else []))
         notes += _note(fact)
     console = Console(soft_wrap=True, highlight=False)
     console.print(table)
-    for note in notes:
+    for note in [
+        *notes,
+        "?: not found. *: counted or printed for another input; ours for that input stands in its line.",
+    ]:
         console.print(note, markup=False)
 
 
 def _published(fact: dict[str, Any], name: str, unit: float) -> str:
-    """A published figure; where its conditions are others than the table's, ours under them beside it."""
+    """A published figure, with a star where its conditions are others than the table's."""
     if fact["size"] != "base":
         return "-"
     known = fact["published"]
     if known is None or known[name] is None:
-        return "NOT FOUND"
-    ours = known["ours"][name]
-    return f"{known[name]:.2f}" + ("" if ours == fact[name] else f" (ours there {ours / unit:.2f})")
+        return "?"
+    return f"{known[name]:.2f}" + ("" if known["ours"][name] == fact[name] else " *")
 
 
 def _note(fact: dict[str, Any]) -> list[str]:
@@ -103,5 +107,10 @@ def _note(fact: dict[str, Any]) -> list[str]:
         return []
     persons = "one person" if known["persons"] == 1 else f"{known['persons']} persons"
     where = f"{known['frames']} frames, {persons}, {known['layout']}"
+    ours, parts = known["ours"], []
+    for name, unit, word in (("parameters", 1e6, "M"), ("multiply_adds", 1e9, "G")):
+        if known[name] is not None and ours[name] != fact[name]:
+            parts.append(f"{ours[name] / unit:.2f} {word}")
+    there = f" (* ours there: {', '.join(parts)})" if parts else ""
     remark = f"; {known['remark']}" if known["remark"] else ""
-    return [f"{fact['row']}: {known['kind']}, {known['source']}; {where}{remark}"]
+    return [f"{fact['row']}: {known['kind']}, {known['source']}; {where}{there}{remark}"]
