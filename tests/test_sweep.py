@@ -182,14 +182,18 @@ def test_a_signal_reaches_the_run_that_goes_on_and_nothing_more_is_begun(
             time.sleep(0.02)
         os.kill(os.getpid(), number)
 
-    before = signal.getsignal(number)
+    inherited = signal.signal(number, signal.default_int_handler)  # a shell's background jobs ignore SIGINT
     threading.Thread(target=interrupt).start()
-    outcome = run_all(jobs, program)
+    try:
+        outcome = run_all(jobs, program)
+        after = signal.getsignal(number)
+    finally:
+        signal.signal(number, inherited)
     assert outcome.stopped == number
     assert outcome.failed == ()
     assert (waiting / "checkpoint").read_text() == str(int(number))
     assert called(tmp_path) == ["tiny-seed_0", "tiny-seed_1"]
-    assert signal.getsignal(number) is before
+    assert after is signal.default_int_handler
 
 
 def test_the_command(config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
