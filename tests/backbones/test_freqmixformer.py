@@ -7,21 +7,13 @@ from typing import Any
 
 import pytest
 import torch
+from skeletons import HAND
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from ssl_skel.backbones.freqmixformer import FreqMixFormer, FreqMixFormerConfig, FrequencyMixing
-from ssl_skel.layout import LAYOUTS, parse_layout
+from ssl_skel.layout import LAYOUTS
 
-HAND = parse_layout(
-    {
-        "name": "hand3", "joints": ["wrist", "left_tip", "right_tip"],
-        "bones": {"left_tip": "wrist", "right_tip": "wrist"}, "centre": "wrist", "across": ["left_tip", "right_tip"],
-        "body": {"palm": ["wrist"], "fingers": ["left_tip", "right_tip"]},
-        "part": {"palm": ["wrist"], "left": ["left_tip"], "right": ["right_tip"]},
-    },
-    "hand3",
-)  # fmt: skip
 V, T, DIM_IN, DIM = 3, 4, 5, 16
 
 

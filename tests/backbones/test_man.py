@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 import torch
+from skeletons import DOT
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -13,10 +12,6 @@ from ssl_skel.backbones.man import MAN, Block, MANConfig
 from ssl_skel.layout import LAYOUTS
 
 SBU = LAYOUTS["sbu15"]
-DOT = replace(
-    SBU, name="dot", joints=("dot",), parents=(0,), mirror=(0,), centre=0, across=(0, 0),
-    body=((0,),), part=((0,),), body_names=("dot",), part_names=("dot",),
-)  # fmt: skip
 
 
 def convolve(image: Tensor, weight: Tensor, stride: int) -> Tensor:

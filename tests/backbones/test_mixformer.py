@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
+from skeletons import DOT
 from torch import Tensor, nn
 
 from ssl_skel.backbones.freqmixformer import FreqMixFormer
@@ -29,11 +29,6 @@ from ssl_skel.errors import UserError
 from ssl_skel.layout import LAYOUTS, SkeletonLayout
 
 SBU = LAYOUTS["sbu15"]
-ALONE = ((0,),)
-ONE_JOINT = replace(
-    SBU, name="dot", joints=("dot",), parents=(0,), mirror=(0,), centre=0, across=(0, 0),
-    body=ALONE, part=ALONE, body_names=("dot",), part_names=("dot",),
-)  # fmt: skip
 ROWS = [FreqMixFormer, FreqMixFormerV2]
 
 
@@ -201,7 +196,7 @@ def test_base_has_the_released_blocks(row: type[MixFormer]) -> None:
     assert net.t_stride == 4
 
 
-@pytest.mark.parametrize("layout", [ONE_JOINT, SBU], ids=lambda layout: layout.name)
+@pytest.mark.parametrize("layout", [DOT, SBU], ids=lambda layout: layout.name)
 @pytest.mark.parametrize("axis", ["time", "joint"])
 @pytest.mark.parametrize("row", ROWS)
 def test_a_single_joint_a_single_frame_and_other_lengths(

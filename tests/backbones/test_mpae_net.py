@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from skeletons import DOT, HAND
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -18,7 +18,7 @@ from ssl_skel.backbones.mpae_net import MPA, MTE, PPE, Layer, MPAENet, MPAENetCo
 from ssl_skel.backbones.position_attention import Weights, position_attention
 from ssl_skel.config import RowConfig, parse_config
 from ssl_skel.errors import UserError
-from ssl_skel.layout import LAYOUTS, SkeletonLayout, parse_layout
+from ssl_skel.layout import LAYOUTS, SkeletonLayout
 
 SBU = LAYOUTS["sbu15"]
 
@@ -196,26 +196,7 @@ def test_patches_read_every_frame_and_hide_together(norm: str) -> None:
     torch.testing.assert_close(net(x, one), net(x, one.unflatten(1, (4, 4)).any(2)))
 
 
-def one_joint() -> SkeletonLayout:
-    alone = ((0,),)
-    return replace(
-        SBU, name="dot", joints=("dot",), parents=(0,), mirror=(0,), centre=0, across=(0, 0),
-        body=alone, part=alone, body_names=("dot",), part_names=("dot",),
-    )  # fmt: skip
-
-
-HAND = parse_layout(
-    {
-        "name": "hand3", "joints": ["wrist", "left_tip", "right_tip"],
-        "bones": {"left_tip": "wrist", "right_tip": "wrist"}, "centre": "wrist", "across": ["left_tip", "right_tip"],
-        "body": {"palm": ["wrist"], "fingers": ["left_tip", "right_tip"]},
-        "part": {"palm": ["wrist"], "left": ["left_tip"], "right": ["right_tip"]},
-    },
-    "hand3",
-)  # fmt: skip
-
-
-@pytest.mark.parametrize("layout", [one_joint(), HAND], ids=lambda layout: layout.name)
+@pytest.mark.parametrize("layout", [DOT, HAND], ids=lambda layout: layout.name)
 def test_a_users_layout_and_a_single_frame(layout: SkeletonLayout) -> None:
     net = MPAENet(MPAENetConfig(size="tiny", patch=1, strides=(1, 1)), layout, 2, 1)
     out = net(torch.randn(2, 2, 1, layout.num_joints))

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 import torch
+from skeletons import DOT, HAND
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -13,24 +12,10 @@ from ssl_skel.backbones import BACKBONES
 from ssl_skel.backbones.st_gcn import STGCN, GraphNetConfig, Layer, SpatialConv, Stem, STGCNConfig, residual
 from ssl_skel.config import parse_config
 from ssl_skel.errors import UserError
-from ssl_skel.layout import LAYOUTS, SkeletonLayout, parse_layout
+from ssl_skel.layout import LAYOUTS, SkeletonLayout
 
 SBU = LAYOUTS["sbu15"]
 FAMILY = [row for row, network in BACKBONES.items() if issubclass(network.Config, GraphNetConfig)]
-HAND = parse_layout(
-    {
-        "name": "hand3", "joints": ["wrist", "left_tip", "right_tip"],
-        "bones": {"left_tip": "wrist", "right_tip": "wrist"}, "centre": "wrist", "across": ["left_tip", "right_tip"],
-        "body": {"palm": ["wrist"], "fingers": ["left_tip", "right_tip"]},
-        "part": {"palm": ["wrist"], "left": ["left_tip"], "right": ["right_tip"]},
-    },
-    "hand3",
-)  # fmt: skip
-ALONE = ((0,),)
-DOT = replace(
-    HAND, name="dot", joints=("dot",), parents=(0,), mirror=(0,), centre=0, across=(0, 0),
-    body=ALONE, part=ALONE, body_names=("dot",), part_names=("dot",),
-)  # fmt: skip
 
 
 def test_spatial_convolution_is_the_equation() -> None:

@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import pytest
 import torch
+from skeletons import DOT, HAND
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from ssl_skel.backbones.st_transformer import STTransformer, STTransformerConfig
 from ssl_skel.config import parse_config
 from ssl_skel.errors import UserError
-from ssl_skel.layout import LAYOUTS, SkeletonLayout, parse_layout
-
-HAND = parse_layout(
-    {
-        "name": "hand3", "joints": ["wrist", "left_tip", "right_tip"],
-        "bones": {"left_tip": "wrist", "right_tip": "wrist"}, "centre": "wrist", "across": ["left_tip", "right_tip"],
-        "body": {"palm": ["wrist"], "fingers": ["left_tip", "right_tip"]},
-        "part": {"palm": ["wrist"], "left": ["left_tip"], "right": ["right_tip"]},
-    },
-    "hand3",
-)  # fmt: skip
+from ssl_skel.layout import LAYOUTS, SkeletonLayout
 
 
 def network(frames: int = 8, **options: object) -> STTransformer:
@@ -146,12 +136,7 @@ def test_positions_of_other_lengths_lie_between_the_learned_ones() -> None:
             torch.testing.assert_close(places[t], time + embed.joint)
 
 
-ONE = replace(
-    HAND, name="dot", joints=("dot",), parents=(0,), mirror=(0,), centre=0, across=(0, 0), body=((0,),), part=((0,),)
-)
-
-
-@pytest.mark.parametrize("skeleton", [ONE, HAND], ids=lambda layout: layout.name)
+@pytest.mark.parametrize("skeleton", [DOT, HAND], ids=lambda layout: layout.name)
 def test_one_frame_and_few_joints(skeleton: SkeletonLayout) -> None:
     net = STTransformer(STTransformerConfig(size="tiny", patch=1), skeleton, 2, 1)
     x, hidden = torch.randn(2, 2, 1, skeleton.num_joints), torch.zeros(2, 1, skeleton.num_joints, dtype=torch.bool)

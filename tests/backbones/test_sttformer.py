@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 import pytest
 import torch
+from skeletons import DOT
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -16,11 +16,6 @@ from ssl_skel.errors import UserError
 from ssl_skel.layout import LAYOUTS, SkeletonLayout
 
 SBU = LAYOUTS["sbu15"]
-ALONE = ((0,),)
-ONE_JOINT = replace(
-    SBU, name="dot", joints=("dot",), parents=(0,), mirror=(0,), centre=0, across=(0, 0),
-    body=ALONE, part=ALONE, body_names=("dot",), part_names=("dot",),
-)  # fmt: skip
 
 
 def test_positions_are_sines_and_cosines_of_the_token() -> None:
@@ -146,7 +141,7 @@ def test_base_has_the_released_layers() -> None:
     assert net.t_stride == 6
 
 
-@pytest.mark.parametrize("layout", [ONE_JOINT, SBU], ids=lambda layout: layout.name)
+@pytest.mark.parametrize("layout", [DOT, SBU], ids=lambda layout: layout.name)
 def test_a_single_joint_and_a_single_frame(layout: SkeletonLayout) -> None:
     net = STTFormer(STTFormerConfig(size="tiny", tuple_frames=1, patch=1), layout, 2, 1)
     out = net(torch.randn(2, 2, 1, layout.num_joints))

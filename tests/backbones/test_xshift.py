@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 import torch
+from skeletons import DOT, HAND
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -24,18 +23,9 @@ from ssl_skel.backbones.xshift import (
 )
 from ssl_skel.config import parse_config
 from ssl_skel.errors import UserError
-from ssl_skel.layout import LAYOUTS, SkeletonLayout, parse_layout
+from ssl_skel.layout import LAYOUTS, SkeletonLayout
 
 FRAMES = 3
-HAND = parse_layout(
-    {
-        "name": "hand3", "joints": ["wrist", "left_tip", "right_tip"],
-        "bones": {"left_tip": "wrist", "right_tip": "wrist"}, "centre": "wrist", "across": ["left_tip", "right_tip"],
-        "body": {"palm": ["wrist"], "fingers": ["left_tip", "right_tip"]},
-        "part": {"palm": ["wrist"], "left": ["left_tip"], "right": ["right_tip"]},
-    },
-    "hand3",
-)  # fmt: skip
 
 
 def pictures(channels: int, side: int = 5, clips: int = 2) -> Tensor:
@@ -189,15 +179,7 @@ def test_the_network_sees_the_heat_maps_of_the_frames_that_it_draws() -> None:
     assert net.t_stride == 4
 
 
-def one_joint() -> SkeletonLayout:
-    alone = ((0,),)
-    return replace(
-        HAND, name="dot", joints=("dot",), parents=(0,), mirror=(0,), centre=0, across=(0, 0),
-        body=alone, part=alone, body_names=("dot",), part_names=("dot",),
-    )  # fmt: skip
-
-
-@pytest.mark.parametrize("layout", [one_joint(), HAND], ids=lambda layout: layout.name)
+@pytest.mark.parametrize("layout", [DOT, HAND], ids=lambda layout: layout.name)
 @pytest.mark.parametrize("channels", [2, 3])
 def test_a_users_layout_and_a_single_frame(channels: int, layout: SkeletonLayout) -> None:
     net = PoseXShiftNet(XShiftConfig(size="tiny", stride=1), layout, channels, 1)
