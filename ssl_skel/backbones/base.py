@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar
 
 from torch import Tensor, nn
 
+from ssl_skel.backbones.layers import hidden_frames
 from ssl_skel.backbones.recalibration import RECALIBRATIONS, Grid, RecalibrationConfig
 from ssl_skel.config import RowConfig, RowOf
 from ssl_skel.errors import UserError
@@ -129,5 +130,5 @@ def _recalibrate_input(net: Backbone, args: tuple[Any, ...], kwargs: dict[str, A
     x, mask = given(*args, **kwargs)
     net.check_input(x, mask)
     if mask is not None:
-        x = x.masked_fill(mask.repeat_interleave(x.shape[2] // mask.shape[1], 1)[:, None], 0.0)
+        x = x.masked_fill(hidden_frames(mask, x.shape[2])[:, None], 0.0)
     return (net.recalibrated(0, x), mask), {}

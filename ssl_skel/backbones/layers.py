@@ -22,6 +22,11 @@ class Norm(nn.Module):
         return self.norm(x)
 
 
+def hidden_frames(mask: Tensor, frames: int) -> Tensor:
+    """What is hidden, frame by frame: (B, T / u, V) -> (B, T, V), T = ``frames``."""
+    return mask.repeat_interleave(frames // mask.shape[1], 1)
+
+
 class HiddenToken(nn.Module):
     """Put a learned vector in place of every hidden joint, ahead of a network that knows no masks.
 
@@ -42,7 +47,7 @@ class HiddenToken(nn.Module):
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
         if mask is None:
             return x
-        hidden = mask.repeat_interleave(x.shape[2] // mask.shape[1], 1)
+        hidden = hidden_frames(mask, x.shape[2])
         return torch.where(hidden.unsqueeze(1), self.token.to(x.dtype), x)
 
 

@@ -15,7 +15,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from ssl_skel.backbones.base import Backbone, BackboneConfig
-from ssl_skel.backbones.layers import Norm
+from ssl_skel.backbones.layers import Norm, hidden_frames
 from ssl_skel.backbones.position_attention import Weights, position_attention
 from ssl_skel.backbones.recalibration import MTE, Grid
 from ssl_skel.config import RowConfig
@@ -288,7 +288,7 @@ class MPAENet(Backbone):
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         self.check_input(x, mask)
         if mask is not None:
-            frames = mask.repeat_interleave(x.shape[2] // mask.shape[1], 1)
+            frames = hidden_frames(mask, x.shape[2])
             mask = frames.unflatten(1, (-1, self.patch)).any(2)
         tokens = x.unflatten(2, (-1, self.patch)).permute(0, 2, 4, 3, 1).flatten(3)
         joints, parts = self.ppe(tokens, mask)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ssl_skel.backbones.base import Backbone, BackboneConfig
+from ssl_skel.backbones.layers import hidden_frames
 from ssl_skel.backbones.tokens import Chosen
 from ssl_skel.config import RowConfig
 from ssl_skel.layout import SkeletonLayout
@@ -149,7 +150,7 @@ class STTransformer(Backbone):
         times, joints = x.shape[2] // self.t_stride, x.shape[3]
         chosen = None
         if mask is not None:
-            frames = mask.repeat_interleave(x.shape[2] // mask.shape[1], 1)
+            frames = hidden_frames(mask, x.shape[2])
             chosen = Chosen.of(~frames.unflatten(1, (times, -1)).any(2).flatten(1))
         patches = x.unflatten(2, (times, -1)).permute(0, 2, 4, 3, 1).flatten(3).flatten(1, 2)
         tokens, keys = self.embed(patches, times, chosen), None if chosen is None else chosen.keys

@@ -17,6 +17,7 @@ from torch.nn import functional
 
 from ssl_skel.backbones.base import Backbone, BackboneConfig
 from ssl_skel.backbones.heatmaps import heat_maps
+from ssl_skel.backbones.layers import hidden_frames
 from ssl_skel.config import RowConfig
 from ssl_skel.layout import SkeletonLayout
 
@@ -259,7 +260,7 @@ class PoseXShiftNet(Backbone):
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         self.check_input(x, mask)
-        hidden = None if mask is None else mask.repeat_interleave(x.shape[2] // mask.shape[1], 1)
+        hidden = None if mask is None else hidden_frames(mask, x.shape[2])
         maps = heat_maps(x, hidden, self.side, stride=self.t_stride, sigma=self.sigma, padding=self.padding)
         return self.net(maps).flatten(3)
 

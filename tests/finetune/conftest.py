@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ import pytest
 import torch
 
 from finetune.config import FinetuneConfig
+from finetune.protocols import supervised
+from finetune.run import run
 from ssl_skel.backbones import build_encoder
 from ssl_skel.backbones.card import EncoderCard, save_encoder
 from ssl_skel.backbones.mpae_net import MPAENetConfig
@@ -17,6 +20,7 @@ from ssl_skel.config import parse_config
 from ssl_skel.data.readers.base import RawClip
 from ssl_skel.data.splits import load_split
 from ssl_skel.data.store import Store, StoreWriter
+from ssl_skel.training.loop import Interrupted
 
 SaveRun = Callable[..., Path]
 Rewrite = Callable[[Callable[[RawClip, int], Iterable[RawClip]]], Path]
@@ -43,6 +47,28 @@ def save_run() -> SaveRun:
 @pytest.fixture(scope="session")
 def run_dir(motions: Path, save_run: SaveRun, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_run(tmp_path_factory.mktemp("runs") / "tiny", Store.open(motions))
+
+
+@pytest.fixture
+def interrupt(monkeypatch: pytest.MonkeyPatch) -> Callable[[FinetuneConfig], None]:
+    """Runs an evaluation whose training gets a SIGTERM after its second epoch."""
+    fit = supervised.fit
+
+    def stopped(*args: Any, on_epoch: Callable, **options: Any) -> None:
+        def look(epoch: int) -> dict[str, float]:
+            if epoch == 2:
+                signal.raise_signal(signal.SIGTERM)
+            return on_epoch(epoch)
+
+        fit(*args, on_epoch=look, **options)
+
+    def interrupted(config: FinetuneConfig) -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(supervised, "fit", stopped)
+            with pytest.raises(Interrupted):
+                run(config)
+
+    return interrupted
 
 
 @pytest.fixture

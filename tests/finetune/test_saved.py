@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,6 @@ from finetune.commands import predict as command
 from finetune.config import FinetuneConfig
 from finetune.fusion import fuse
 from finetune.predict import predict
-from finetune.protocols import supervised
 from finetune.run import run
 from finetune.saved import CLASSIFIER, load_classifier
 from ssl_skel.backbones.card import load_encoder
@@ -33,7 +31,6 @@ from ssl_skel.errors import UserError
 from ssl_skel.evaluation.linear import linear_probe
 from ssl_skel.evaluation.report import Report
 from ssl_skel.layout import LAYOUTS
-from ssl_skel.training.loop import Interrupted
 
 MakeConfig = Callable[..., FinetuneConfig]
 QUICK: dict[str, Any] = {"epochs": 2, "batch_size": 8, "eval_every": 1, "crop": [1.0, 1.0], "augment": [], "save": True}
@@ -149,23 +146,10 @@ def test_keeping_weights_is_no_other_training_and_can_be_asked_for_later(make_co
 
 
 def test_weights_asked_for_after_an_interruption_are_those_of_the_chosen_epoch(
-    make_config: MakeConfig, motions: Path, monkeypatch: pytest.MonkeyPatch
+    make_config: MakeConfig, motions: Path, interrupt: Callable[[FinetuneConfig], None]
 ) -> None:
     row = FULL | {"select": "heldout", "heldout": 0.3, "epochs": 5}
-    fit = supervised.fit
-
-    def stopped(*args: Any, on_epoch: Callable, **options: Any) -> None:
-        def look(epoch: int) -> dict[str, float]:
-            if epoch == 2:
-                signal.raise_signal(signal.SIGTERM)
-            return on_epoch(epoch)
-
-        fit(*args, on_epoch=look, **options)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(supervised, "fit", stopped)
-        with pytest.raises(Interrupted):
-            run(make_config(protocols=[row | {"save": False}], baselines=[]))
+    interrupt(make_config(protocols=[row | {"save": False}], baselines=[]))
     config = make_config(protocols=[row], baselines=[])
     run(config)
     (training,) = folders(config)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +23,6 @@ from ssl_skel.data.store import Store
 from ssl_skel.data.subsets import Budget, label_subset
 from ssl_skel.errors import UserError
 from ssl_skel.evaluation.report import Report
-from ssl_skel.training.loop import Interrupted
 from ssl_skel.training.rundir import RunDir
 
 MakeConfig = Callable[..., FinetuneConfig]
@@ -151,24 +149,11 @@ def test_another_encoder_under_the_same_path_is_trained_anew(
 
 
 def test_an_interrupted_training_continues_to_the_same_figures(
-    make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch
+    make_config: MakeConfig, interrupt: Callable[[FinetuneConfig], None]
 ) -> None:
     config = make_config(protocols=[FULL | {"select": "heldout"}], encoders={}, scratch=SCRATCH)
     whole = run(make_config(name="whole", protocols=[FULL | {"select": "heldout"}], encoders={}, scratch=SCRATCH))
-    fit = supervised.fit
-
-    def stopped(*args: Any, on_epoch: Callable, **options: Any) -> None:
-        def look(epoch: int) -> dict[str, float]:
-            if epoch == 2:
-                signal.raise_signal(signal.SIGTERM)
-            return on_epoch(epoch)
-
-        fit(*args, on_epoch=look, **options)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(supervised, "fit", stopped)
-        with pytest.raises(Interrupted):
-            run(config)
+    interrupt(config)
     (folder,) = folders(config)
     assert not (folder / "predictions.npz").exists()
     report = run(config)
