@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar
 
 from torch import Tensor, nn
@@ -26,9 +27,8 @@ class Backbone(nn.Module, ABC):
 
     Construction is the same for all: ``Net(config, layout, channels, num_frames)``.
 
-    Any network can be recalibrated in front: what it is given passes through the module, hidden values as
-    zeros, before ``forward``. One that tells in ``grids`` what enters its later stages, and sends it through
-    ``recalibrated`` there, takes modules between stages as well.
+    Any network can be recalibrated in front, where what it is given passes through the module, hidden values as
+    zeros, before ``forward``; and between stages, where it sends what enters them through ``recalibrated``.
 
     Attributes:
         Config: frozen options; its ``name`` is the row in ``BACKBONES``.
@@ -37,7 +37,7 @@ class Backbone(nn.Module, ABC):
         keeps_joints: Vp is V; otherwise the network merges joints.
 
     Raises:
-        UserError: a recalibration at a stage that takes none.
+        UserError: a recalibration at a stage that is not there.
     """
 
     Config: ClassVar[type[RowConfig]]
@@ -56,8 +56,8 @@ class Backbone(nn.Module, ABC):
     def _add_recalibration(self, config: RecalibrationConfig) -> None:
         grids = [Grid(self.channels, self.num_frames, self.layout.num_joints, coordinates=True), *self.grids()]
         if max(config.at) >= len(grids):
-            last = f"at 0 to {len(grids) - 1}" if len(grids) > 1 else "at 0, its input, only"
-            raise UserError(f"backbone.recalibrate.at: {max(config.at)}: {self.config.name} can be recalibrated {last}")
+            last = f"{self.config.name} can be recalibrated at 0 to {len(grids) - 1}"
+            raise UserError(f"backbone.recalibrate.at: {max(config.at)}: {last}")
         for at in config.at:
             self.recalibration[str(at)] = RECALIBRATIONS[config.name](config, grids[at])
         if 0 in config.at:
@@ -83,6 +83,10 @@ class Backbone(nn.Module, ABC):
     def stages(self) -> list[nn.Module]:
         """Parts from input to output, for layer-wise learning-rate decay; together all of the network's parameters."""
 
+    def own_modules(self) -> Iterator[nn.Module]:
+        """All modules but recalibrations, for a start of the network's own; those start as they say themselves."""
+        return (module for stage in self.stages() for module in stage.modules())
+
     def all_stages(self) -> list[nn.Module]:
         """``stages``, each with the recalibration in front of it: together all parameters."""
         own = [str(number) for number in range(len(self.stages()))]
@@ -92,7 +96,7 @@ class Backbone(nn.Module, ABC):
         ]
 
     def grids(self) -> list[Grid]:
-        """What enters stages 1, 2, ... of a clip of ``num_frames``; empty: nothing is recalibrated between stages.
+        """What enters stages 1, 2, ... of a clip of ``num_frames``, and passes through ``recalibrated`` there.
 
         Called before the network is built; ``config``, ``layout``, ``channels`` and ``num_frames`` are there.
         """

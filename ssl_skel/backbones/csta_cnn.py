@@ -120,12 +120,20 @@ class CSTACNN(Backbone):
         self.check_input(x, mask)
         x = self.hidden_token(x, mask)
         out = torch.cat([self.positions(x), self.changes(changes(x))], 1)
-        for layer in self.layers:
-            out = layer(out)
+        for at, layer in enumerate(self.layers, 1):
+            out = layer(self.recalibrated(at, out))
         return out
 
     def stages(self) -> list[nn.Module]:
         return [nn.ModuleList([self.hidden_token, self.positions, self.changes]), *self.layers]
+
+    def grids(self) -> list[Grid]:
+        assert isinstance(self.config, CSTACNNConfig)
+        plan, found = SIZES[self.config.size], []
+        for at, channels in enumerate((2 * plan.channels[1], plan.channels[2]), 2):
+            times, places = (math.prod(pool[axis] for pool in plan.pools[:at]) for axis in (0, 1))
+            found.append(Grid(channels, self.num_frames // times, plan.points // places))
+        return found
 
 
 def changes(x: Tensor) -> Tensor:

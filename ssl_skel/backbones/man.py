@@ -107,7 +107,7 @@ class MAN(Backbone):
             for at, width in enumerate(widths)
         )
         self.leave = nn.Sequential(nn.BatchNorm2d(self.dim), nn.ReLU())
-        for module in self.modules():
+        for module in self.own_modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight)
 

@@ -17,6 +17,7 @@ from torch.nn import functional
 
 from ssl_skel.backbones.base import Backbone, BackboneConfig
 from ssl_skel.backbones.layers import HiddenToken, temporal_scales
+from ssl_skel.backbones.recalibration import Grid
 from ssl_skel.config import RowConfig
 from ssl_skel.layout import SkeletonLayout
 
@@ -331,7 +332,7 @@ class MixFormer(Backbone):
             spatial = self.Spatial(config, layout, dim_in, width, frames)
             self.blocks.append(Block(spatial, dim_in, width, frames, stride, first=at == 0))
             frames, left = max(1, frames // stride), left // stride
-        for module in self.modules():
+        for module in self.own_modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out")
 
@@ -343,6 +344,7 @@ class MixFormer(Backbone):
         x = normed.unflatten(2, (self.layout.num_joints, -1)).permute(0, 3, 1, 2)
         kept = []
         for at, block in enumerate(self.blocks):
+            x = self.recalibrated(at + 1, x)
             if str(at) in self.sides:
                 kept.append(self.sides[str(at)](x))
             x = block(x)
@@ -350,3 +352,11 @@ class MixFormer(Backbone):
 
     def stages(self) -> list[nn.Module]:
         return [nn.ModuleList([self.hidden_token, self.embed, self.norm]), *self.blocks, self.sides]
+
+    def grids(self) -> list[Grid]:
+        assert isinstance(self.config, MixFormerConfig)
+        widths, strides, patch = self.config.plan
+        return [
+            Grid(widths[max(at - 1, 0)], self.num_frames // patch // math.prod(strides[:at]), self.layout.num_joints)
+            for at in range(len(widths))
+        ]

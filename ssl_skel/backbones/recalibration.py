@@ -1,7 +1,7 @@
 """Modules that weigh frames, joints or channels of a grid, and leave its shape alone.
 
-Any network takes one in front (``backbone.recalibrate``), and those that say what enters their stages take them
-between stages; see ``Backbone``. Two published networks are built of them: TARM stands in MAN, MTE in MPAE-Net.
+Any network takes them in front and between its stages (``backbone.recalibrate``); see ``Backbone``. Two published
+networks are built of them: TARM stands in MAN, MTE in MPAE-Net.
 """
 
 from __future__ import annotations

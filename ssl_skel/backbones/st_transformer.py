@@ -15,6 +15,7 @@ from torch.nn import functional
 
 from ssl_skel.backbones.base import Backbone, BackboneConfig
 from ssl_skel.backbones.layers import hidden_frames
+from ssl_skel.backbones.recalibration import Grid
 from ssl_skel.backbones.tokens import Chosen
 from ssl_skel.config import RowConfig
 from ssl_skel.layout import SkeletonLayout
@@ -143,7 +144,8 @@ class STTransformer(Backbone):
             Block(self.dim, heads, qkv_bias=True, drop_path=rate, norm_layer=nn.LayerNorm) for rate in skipped
         )
         self.norm = nn.LayerNorm(self.dim)
-        xavier(self)
+        for stage in self.stages():
+            xavier(stage)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         self.check_input(x, mask)
@@ -154,12 +156,25 @@ class STTransformer(Backbone):
             chosen = Chosen.of(~frames.unflatten(1, (times, -1)).any(2).flatten(1))
         patches = x.unflatten(2, (times, -1)).permute(0, 2, 4, 3, 1).flatten(3).flatten(1, 2)
         tokens, keys = self.embed(patches, times, chosen), None if chosen is None else chosen.keys
-        for block in self.blocks:
-            tokens = block(tokens, attn_mask=keys)
+        for at, block in enumerate(self.blocks, 1):
+            tokens = block(self._between(at, tokens, times, chosen), attn_mask=keys)
         tokens = self.norm(tokens)
         if chosen is not None:
             tokens = chosen.lay(tokens, times * joints)
         return tokens.transpose(1, 2).unflatten(2, (times, joints))
 
+    def _between(self, at: int, tokens: Tensor, times: int, chosen: Chosen | None) -> Tensor:
+        """What enters a block, (B, K, D); a recalibration sees the whole grid, zero where tokens were left out."""
+        if str(at) not in self.recalibration:
+            return tokens
+        cells = tokens if chosen is None else chosen.lay(tokens, times * self.layout.num_joints)
+        cells = self.recalibrated(at, cells.transpose(1, 2).unflatten(2, (times, -1))).flatten(2).transpose(1, 2)
+        return cells if chosen is None else chosen.take(cells)
+
     def stages(self) -> list[nn.Module]:
         return [self.embed, *self.blocks[:-1], nn.ModuleList([self.blocks[-1], self.norm])]
+
+    def grids(self) -> list[Grid]:
+        assert isinstance(self.config, STTransformerConfig)
+        dim, depth, _, stride = self.config.plan
+        return [Grid(dim, self.num_frames // stride, self.layout.num_joints)] * depth

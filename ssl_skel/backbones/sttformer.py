@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from ssl_skel.backbones.base import Backbone, BackboneConfig
 from ssl_skel.backbones.layers import HiddenToken
+from ssl_skel.backbones.recalibration import Grid
 from ssl_skel.config import RowConfig
 from ssl_skel.layout import SkeletonLayout
 
@@ -186,9 +187,19 @@ class STTFormer(Backbone):
         tuples = x.unflatten(2, (-1, self.t_stride // self.patch, self.patch))  # (B, C, N, t, patch, V)
         x = tuples.permute(0, 2, 3, 5, 1, 4).flatten(4).flatten(2, 3).permute(0, 3, 1, 2)  # (B, C * patch, N, t * V)
         x = self.enter(x)
-        for block in self.blocks:
-            x = block(x)
+        for at, block in enumerate(self.blocks, 1):
+            x = block(self._between(at, x))
         return x.unflatten(3, (-1, self.layout.num_joints)).mean(3)
+
+    def _between(self, at: int, x: Tensor) -> Tensor:
+        """What enters a block, (B, D, N, t * V), with its tokens laid out as times and joints for a recalibration."""
+        grid = x.unflatten(3, (-1, self.layout.num_joints)).flatten(2, 3)
+        return self.recalibrated(at, grid).reshape(x.shape)
 
     def stages(self) -> list[nn.Module]:
         return [nn.ModuleList([self.hidden_token, self.enter]), *self.blocks]
+
+    def grids(self) -> list[Grid]:
+        assert isinstance(self.config, STTFormerConfig)
+        widths, _, _, patch = self.config.plan
+        return [Grid(width, self.num_frames // patch, self.layout.num_joints) for width in (widths[0], *widths[:-1])]

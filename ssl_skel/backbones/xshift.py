@@ -8,6 +8,7 @@ tensor is (B * T, D, H, W), channels last in memory: every convolution is one of
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import ClassVar, Literal, NamedTuple
 
 import torch
@@ -18,6 +19,7 @@ from torch.nn import functional
 from ssl_skel.backbones.base import Backbone, BackboneConfig
 from ssl_skel.backbones.heatmaps import heat_maps
 from ssl_skel.backbones.layers import hidden_frames
+from ssl_skel.backbones.recalibration import Grid
 from ssl_skel.config import RowConfig
 from ssl_skel.layout import SkeletonLayout
 
@@ -212,13 +214,14 @@ class XShiftNet(nn.Module):
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, between: Callable[[int, Tensor, int], Tensor] = lambda at, y, frames: y) -> Tensor:
+        """``between(at, y, T)`` may change what enters a stage, y (B T, D, h, w), the stem being stage 0."""
         frames = x.shape[2]
         y = x.transpose(1, 2).flatten(0, 1).contiguous(memory_format=torch.channels_last)
         y = self.stem(y)
-        for stage in self.stages:
-            y = stage(y, frames)
-        return self.last(y).unflatten(0, (-1, frames)).transpose(1, 2)
+        for at, stage in enumerate(self.stages, 1):
+            y = stage(between(at, y, frames), frames)
+        return self.last(between(len(self.stages) + 1, y, frames)).unflatten(0, (-1, frames)).transpose(1, 2)
 
     def grid(self, side: int) -> int:
         """Side h = w of the features of square pictures; each stride rounds up."""
@@ -262,7 +265,23 @@ class PoseXShiftNet(Backbone):
         self.check_input(x, mask)
         hidden = None if mask is None else hidden_frames(mask, x.shape[2])
         maps = heat_maps(x, hidden, self.side, stride=self.t_stride, sigma=self.sigma, padding=self.padding)
-        return self.net(maps).flatten(3)
+        return self.net(maps, self._between).flatten(3)
+
+    def _between(self, at: int, y: Tensor, frames: int) -> Tensor:
+        """What enters a stage, with its places laid out as joints for a recalibration."""
+        if str(at) not in self.recalibration:
+            return y
+        grid = y.unflatten(0, (-1, frames)).transpose(1, 2).flatten(3)
+        return self.recalibrated(at, grid).transpose(1, 2).reshape(y.shape)
 
     def stages(self) -> list[nn.Module]:
         return [self.net.stem, *self.net.stages, self.net.last]
+
+    def grids(self) -> list[Grid]:
+        assert isinstance(self.config, XShiftConfig)
+        side, stride, plan = self.config.resolved
+        found, places = [], math.ceil(side / plan.stem_stride)
+        for width in (plan.widths[0], *plan.widths):
+            found.append(Grid(width, self.num_frames // stride, places**2))
+            places = math.ceil(places / 2)
+        return found
