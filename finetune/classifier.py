@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Self
 
 import torch
@@ -10,6 +12,7 @@ from torch import Tensor, nn
 
 from ssl_skel.backbones import SkeletonEncoder
 from ssl_skel.batch import Batch
+from ssl_skel.errors import UserError
 from ssl_skel.pretexts.contrast import gather
 from ssl_skel.task import Task
 
@@ -51,6 +54,19 @@ class Classifier(Task):
     def logits(self, batch: Batch) -> Tensor:
         """(N, classes), of the batch's first draw; labels are not looked at."""
         return self.head(self._features(batch))
+
+    def take_videos(self, folder: Path, names: Sequence[str], room: Path) -> None:
+        """Look at the clips' videos as well, from now on; a batch's ``index`` counts the names.
+
+        Args:
+            folder: holds the videos.
+            names: of the clips.
+            room: where decoded frames may be kept.
+
+        Raises:
+            UserError: this classifier looks at joints alone; or a clip has no video that can be decoded.
+        """
+        raise UserError(f"{folder}: this classifier looks at joints alone; leave the videos out")
 
     def train(self, mode: bool = True) -> Self:
         """As usual, but a frozen encoder stays in eval mode."""

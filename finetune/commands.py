@@ -54,6 +54,7 @@ def predict(
     source: Annotated[Path, typer.Argument(metavar="FILE", help="Raw recording, a folder of them, or a store.")],
     format: Annotated[str, typer.Option(help="Raw format; default: the first that reads it.")] = "",
     training: Annotated[str, typer.Option(help="Which training; the beginning of its name is enough.")] = "",
+    videos: Annotated[Path | None, typer.Option(help="Folder of videos, for a two-stream classifier.")] = None,
     top: Annotated[int, typer.Option("-k", "--top", min=1, help="How many classes to show.")] = 3,
     json_: JsonOption = False,
 ) -> None:
@@ -63,7 +64,7 @@ def predict(
     """
     from finetune.predict import predict as answer
 
-    found = answer(run, source, format=format, training=training)
+    found = answer(run, source, format=format, training=training, videos=videos)
     ranked = {clip: found.best(at, top) for at, clip in enumerate(found.clips)}
     if json_:
         clips = [{"clip": clip, "classes": [{"name": n, "probability": p} for n, p in r]} for clip, r in ranked.items()]

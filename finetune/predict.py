@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
@@ -42,7 +43,7 @@ class Answer:
         return [(self.class_names[at], float(self.probability[clip, at])) for at in order]
 
 
-def predict(run: Path, source: Path, *, format: str = "", training: str = "") -> Answer:
+def predict(run: Path, source: Path, *, format: str = "", training: str = "", videos: Path | None = None) -> Answer:
     """Ask the classifiers of an evaluation about recordings.
 
     Each clip is normalised as the encoder's training clips were and taken whole, as test clips are. Classifiers that
@@ -53,9 +54,11 @@ def predict(run: Path, source: Path, *, format: str = "", training: str = "") ->
         source: raw recording, a folder of them, or a store.
         format: row of ``READERS``; default: the first that reads the source.
         training: beginning of the names of the trainings to ask, where the evaluation has several kinds.
+        videos: folder of the recordings' videos, named as those of the training; for ``two_stream`` alone.
 
     Raises:
-        UserError: no such training, several kinds of them, no classifier kept, or a source that does not fit.
+        UserError: no such training, several kinds of them, no classifier kept, a source that does not fit, or videos
+            missing or for nothing.
     """
     folders = _chosen(run, training)
     saved = [load_classifier(folder) for folder in folders]
@@ -65,7 +68,11 @@ def predict(run: Path, source: Path, *, format: str = "", training: str = "") ->
     store = read_recordings(source, layout, card.normalization, format)
     if layout != target:
         store = mapped_store(store, target)
-    probability = np.mean([probabilities(one, store) for one in saved], axis=0)
+    with TemporaryDirectory() as room:
+        if videos:
+            for one in saved:
+                one.task.take_videos(videos, store.name.tolist(), Path(room))
+        probability = np.mean([probabilities(one, store) for one in saved], axis=0)
     names = tuple(folder.name for folder in folders)
     return Answer(tuple(store.name.tolist()), head.class_names, probability, names)
 

@@ -34,7 +34,7 @@ from finetune.protocols.base import Setting
 from finetune.saved import CLASSIFIER, save_classifier
 from finetune.trainings import PREDICTIONS, TRAININGS, save_predictions
 from ssl_skel.augment import AUGMENTATIONS, Augment, RotateConfig
-from ssl_skel.backbones import SkeletonEncoder
+from ssl_skel.backbones import SkeletonEncoder, build_encoder
 from ssl_skel.backbones.card import EncoderCard, Origin
 from ssl_skel.config import RowConfig, RowOf
 from ssl_skel.data.loader import ClipLoader
@@ -47,8 +47,8 @@ from ssl_skel.training.rundir import RunDir
 class TrainingConfig(RowConfig):
     """How a classifier is trained. Defaults: MAMP's fine-tuning (Mao et al., ICCV 2023), for transformers.
 
-    Departs from print: MAMP's dropout (0.3 before the head, drop path 0.3) and its hidden layer in the head are
-    left out; the head is the linear probe's.
+    Departs from print: MAMP's dropout before the head (0.3) and its hidden layer in the head are left out; the head is
+    the linear probe's.
     """
 
     optim: OptimConfig = OptimConfig(lr=3e-4, min_lr=1e-5, weight_decay=0.05, warmup_epochs=5)
@@ -68,6 +68,9 @@ class TrainingConfig(RowConfig):
     """MAMP: 0.1."""
     layer_decay: float = Field(0.8, gt=0, le=1)
     """Learning rate of a stage relative to the next one; of pretrained encoders only, fresh weights have 1 (MAMP)."""
+    drop_path: float | None = Field(None, ge=0, lt=1)
+    """Chance that a training step leaves a deep block out, of networks that have it (MAMP: 0.3 on a transformer that
+    was pretrained without); None: as the network says."""
     eval_every: int = Field(5, ge=0)
     """Epochs between looks at the test clips, which ``best_on_test`` is the best of; 0: the last epoch only."""
     select: Literal["last", "heldout"] = "last"
@@ -182,7 +185,7 @@ def train_classifier(
         run = RunDir.create(folder, text, resume="auto", rank=accelerator.process_index)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(job.seed)
-            task = make_task(copy.deepcopy(job.encoder))
+            task = make_task(_trainable(config, job.encoder))
         decayed = job.pretrained and config.layer_decay < 1
         fit(
             task,
@@ -201,6 +204,18 @@ def train_classifier(
     accelerator.wait_for_everyone()
     with np.load(done, allow_pickle=False) as data:
         return Predictions(folder.name, job.asked, data["logits"], int(data["epoch"]), data["watched"].astype(np.int64))
+
+
+def _trainable(config: TrainingConfig, encoder: SkeletonEncoder) -> SkeletonEncoder:
+    """A copy, with the drop path that the training asks for: an option of its network that holds no weights."""
+    if config.drop_path is None:
+        return copy.deepcopy(encoder)
+    net = encoder.backbone
+    options = net.config.model_copy(update={"drop_path": config.drop_path})
+    made = build_encoder(options, net.layout, channels=net.channels, num_frames=net.num_frames, stream=encoder.stream)
+    made.load_state_dict(encoder.state_dict())
+    made.readout = encoder.readout
+    return made.to(next(encoder.parameters()).device)
 
 
 def fingerprint(config: TrainingConfig, setting: Setting, job: Job) -> str:
@@ -256,8 +271,9 @@ def training_clips(
 def _recipe(config: TrainingConfig) -> str:
     """The options that decide what comes out; whether weights are kept does not."""
     told = config.model_dump(mode="json", exclude={"save"})
-    if told.get("head") == {"name": "linear"}:
-        del told["head"]  # trainings that are older than the choice are found again
+    for option, usual in (("head", {"name": "linear"}), ("drop_path", None)):
+        if told.get(option, ()) == usual:
+            del told[option]  # trainings that are older than the choice are found again
     return yaml.safe_dump(told, sort_keys=False, allow_unicode=True)
 
 

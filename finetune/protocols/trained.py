@@ -83,6 +83,9 @@ class Trained(Protocol):
                 f"{self.config.name}: the network has BatchNorm, whose statistics processes on a CPU cannot share, so "
                 "the figures would not be those of one process; use one, or a network with norm: layer"
             )
+        network = encoder.backbone.config
+        if self.config.drop_path is not None and "drop_path" not in type(network).model_fields:
+            raise UserError(f"{self.config.name}: drop_path: {network.name} has none; leave it out")
         for budget in self.budgets:
             for seed in self.setting.seeds:
                 self._parted(self._labelled(split, budget, seed)[0], seed)

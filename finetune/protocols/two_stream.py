@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -122,8 +123,12 @@ class TwoStreamClassifier(Classifier):
         dim = encoder.backbone.dim if looks_at_joints else 0
         self.head = EPAMNet(dim, num_classes, config.rgb_size, config.dropout)
         self.mirror = Flip(FlipConfig(probability=1.0), encoder.layout)
-        self.flip = config.flip
+        self.config, self.flip = config, config.flip
         self.cache: FrameCache | None = None
+
+    def take_videos(self, folder: Path, names: Sequence[str], room: Path) -> None:
+        self.cache = _frame_cache(self.config, folder, room, np.arange(len(names)), names)
+        self.cache.fill()
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Scalars of a batch, which is mirrored in part: ``loss``, a cross-entropy a stream, ``accuracy``."""
@@ -152,7 +157,7 @@ class TwoStreamClassifier(Classifier):
     def _frames(self, batch: Batch) -> Tensor:
         if self.cache is None:
             raise UserError(
-                "two_stream: this classifier looks at videos, and is given joints alone; ask one that full trained"
+                "two_stream: this classifier looks at videos, and is given joints alone; name their folder (--videos)"
             )
         return self.cache.frames(batch.index)
 
@@ -173,15 +178,8 @@ class TwoStream(Trained):
         assert isinstance(config, TwoStreamConfig)
         sides = [rows for split in setting.splits for rows in (split.train, split.test)]
         rows = np.unique(np.concatenate(sides))
-        self.cache = FrameCache(
-            setting.folder / "frames",
-            rows,
-            find_videos(config.videos, setting.store.name[rows].tolist(), config.suffix),
-            count=config.frames,
-            side=config.side,
-            crop=config.crop_frames,
-            limit=int(config.cache_gb * GIGABYTE),
-        )
+        names = setting.store.name[rows].tolist()
+        self.cache = _frame_cache(config, config.videos, setting.folder / "frames", rows, names)
         self.rgb, digest = _trained_rgb(config)
         inputs = hashlib.sha256(f"{self.cache.digest} {digest}".encode()).hexdigest()
         super().__init__(config.model_copy(update={"inputs": inputs}), setting)
@@ -219,6 +217,21 @@ class TwoStream(Trained):
             task.head.rgb.load_state_dict(self.rgb)
         task.cache = self.cache
         return task
+
+
+def _frame_cache(
+    config: TwoStreamConfig, videos: Path, room: Path, rows: np.ndarray, names: Sequence[str]
+) -> FrameCache:
+    """The frames that ``config`` looks at, of the named clips in these rows; none is decoded yet."""
+    return FrameCache(
+        room,
+        rows,
+        find_videos(videos, names, config.suffix),
+        count=config.frames,
+        side=config.side,
+        crop=config.crop_frames,
+        limit=int(config.cache_gb * GIGABYTE),
+    )
 
 
 def _trained_rgb(config: TwoStreamConfig) -> tuple[dict[str, Tensor], str]:

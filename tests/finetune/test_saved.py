@@ -84,6 +84,8 @@ def test_a_saved_classifier_says_what_the_evaluation_says(
     ]
     answer = predict(config.runs / config.name, motions)
     assert answer.trainings == (training.name,)
+    with pytest.raises(UserError, match="looks at joints alone; leave the videos out"):
+        predict(config.runs / config.name, motions, videos=motions)
     assert answer.clips == tuple(Store.open(motions).name)
     for name, logits in stored(training).items():
         close(answer.probability[answer.clips.index(name)], [logits])

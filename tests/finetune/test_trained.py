@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from finetune.classifier import Classifier
 from finetune.config import FinetuneConfig
@@ -23,6 +25,7 @@ from ssl_skel.data.store import Store
 from ssl_skel.data.subsets import Budget, label_subset
 from ssl_skel.errors import UserError
 from ssl_skel.evaluation.report import Report
+from ssl_skel.training.loop import fit
 from ssl_skel.training.rundir import RunDir
 
 MakeConfig = Callable[..., FinetuneConfig]
@@ -246,6 +249,28 @@ def test_layer_decay_is_for_pretrained_weights_only(make_config: MakeConfig, fit
     assert {group["lr_scale"] for group in pretrained} == {0.25, 0.5, 1.0}
 
 
+def test_drop_path_is_of_the_training_alone(make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Deep blocks of an encoder that was built without it are left out at times; its weights are its own."""
+    given: list[tuple[Classifier, dict[str, Any]]] = []
+    monkeypatch.setattr(
+        supervised,
+        "fit",
+        lambda task, *a, **k: given.append((task, copy.deepcopy(task.state_dict()))) or fit(task, *a, **k),
+    )
+    net = {"name": "st_transformer", "size": "tiny"}
+    quick = FULL | {"epochs": 1, "eval_every": 0}
+    config = make_config(
+        encoders={}, scratch=SCRATCH | {"backbone": net}, protocols=[quick, quick | {"drop_path": 0.5}], baselines=[]
+    )
+    run(config)
+    plain, dropping = (task.encoder.backbone for task, _ in given)
+    assert [block.drop_path1.__class__.__name__ for block in plain.blocks] == ["Identity"] * len(plain.blocks)
+    assert dropping.blocks[-1].drop_path1.drop_prob == dropping.blocks[-1].drop_path2.drop_prob == 0.5
+    before, after = (weights for _, weights in given)
+    assert all(torch.equal(before[name], after[name]) for name in before if name.startswith("encoder."))
+    assert len(folders(config)) == 2
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -271,6 +296,7 @@ def test_mistakes_in_configs_are_named(make_config: MakeConfig, changes: dict[st
             {"protocols": [SEMI | {"select": "heldout"}]},
             "semi: select: heldout: without the subjects kept aside, class .* has no clip left among 13; lower heldout",
         ),
+        ({"protocols": [FULL | {"drop_path": 0.3}]}, "full: drop_path: mpae_net has none; leave it out"),
     ],
 )
 def test_what_cannot_be_trained_is_refused_ahead_of_all_work(

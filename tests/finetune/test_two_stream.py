@@ -21,6 +21,7 @@ from finetune.protocols import supervised
 from finetune.protocols.two_stream import TwoStreamClassifier, TwoStreamConfig
 from finetune.run import run
 from finetune.saved import CLASSIFIER, load_classifier
+from finetune.trainings import PREDICTIONS
 from ssl_skel.augment import Flip, FlipConfig
 from ssl_skel.backbones import build_encoder
 from ssl_skel.backbones.heatmaps import heat_maps
@@ -263,7 +264,7 @@ def test_the_first_stage_is_what_the_second_begins_with(
     task, head, card = load_classifier(second)
     assert isinstance(task, TwoStreamClassifier)
     assert (head.protocol["name"], card.backbone["name"]) == ("two_stream", "xshift")
-    with pytest.raises(UserError, match="looks at videos, and is given joints alone; ask one that full trained"):
+    with pytest.raises(UserError, match=r"looks at videos, and is given joints alone; name their folder \(--videos\)"):
         predict(second, motions)
 
     saved["rgb.stem.0.weight"] += 1
@@ -277,6 +278,22 @@ def test_the_first_stage_is_what_the_second_begins_with(
     (training / CLASSIFIER / "head.safetensors").write_bytes(b"x")
     with pytest.raises(UserError, match=r"rgb: .*is no safetensors file"):
         run(make(row | {"rgb": str(training)}, name="damaged"))
+
+
+def test_a_saved_classifier_says_of_films_what_it_said_of_test_clips(
+    make: MakeConfig, row: dict[str, Any], motions: Path, videos: Path, tmp_path: Path
+) -> None:
+    config = make(row | {"save": True})
+    run(config)
+    (training,) = trainings(config)
+    answer = predict(training, motions, videos=videos)
+    with np.load(training / PREDICTIONS) as kept:
+        expected = torch.from_numpy(kept["logits"]).double().softmax(1).numpy()
+        at = [answer.clips.index(name) for name in kept["name"]]
+    assert len(at) == len(load_split(Store.open(motions), "unseen").test)
+    np.testing.assert_allclose(answer.probability[at], expected, atol=1e-6)
+    with pytest.raises(UserError, match=r"has no video .*_color with one of the endings"):
+        predict(training, motions, videos=tmp_path)
 
 
 def test_defaults_are_the_papers_second_stage() -> None:
