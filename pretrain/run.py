@@ -16,7 +16,7 @@ from pretrain.watch import watcher
 from ssl_skel.augment import Augment
 from ssl_skel.backbones import SkeletonEncoder, build_encoder
 from ssl_skel.backbones.card import EncoderCard, save_encoder
-from ssl_skel.config import dump_config
+from ssl_skel.config import dump_config, parse_config
 from ssl_skel.data.loader import ClipLoader
 from ssl_skel.data.splits import Split, load_split
 from ssl_skel.data.store import Store
@@ -53,7 +53,11 @@ def run(config: PretrainConfig, resume: str = "") -> Path:
     accelerator = make_accelerator(config.train)
     loader = _training_loader(config, store, split, pretext, accelerator)
     folder = RunDir.create(
-        config.runs / config.name, dump_config(config), resume=resume, rank=accelerator.process_index
+        config.runs / config.name,
+        dump_config(config),
+        resume=resume,
+        rank=accelerator.process_index,
+        complete=lambda began: parse_config(PretrainConfig, began, f"{config.name} began with").model_dump(mode="json"),
     )
     fit(
         pretext,

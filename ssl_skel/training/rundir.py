@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import math
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,7 +59,15 @@ class RunDir:
         self._step = 0
 
     @classmethod
-    def create(cls, path: Path | str, config_yaml: str, *, resume: str = "", rank: int = 0) -> RunDir:
+    def create(
+        cls,
+        path: Path | str,
+        config_yaml: str,
+        *,
+        resume: str = "",
+        rank: int = 0,
+        complete: Callable[[Any], Any] = lambda config: config,
+    ) -> RunDir:
         """Start a run, or step into the one that is there.
 
         Args:
@@ -67,6 +76,8 @@ class RunDir:
             resume: "" refuses a folder that holds anything; ``auto`` continues it, or starts it where there
                 is none. Continuing wants the config it began with; only the keys in ``FREE`` may differ.
             rank: only rank 0 looks and writes, so ranks do not take each other's folder for an older run.
+            complete: adds the defaults of options that are newer than a config, so that an upgrade ends no run. The
+                default of a new option must do what was done before.
 
         Raises:
             UserError: the run exists, or began with another config.
@@ -82,8 +93,10 @@ class RunDir:
         if checkpoint is None:
             run.path.mkdir(parents=True, exist_ok=True)
             _replace(run.path / "config.yaml", config_yaml)
-        elif (change := _difference(read_state(checkpoint)["config"], run.config)) is not None:
-            raise UserError(f"{run.path}: began with {change}; set it back, or give this run another name")
+        else:
+            began = complete(read_state(checkpoint)["config"])
+            if (change := _difference(began, run.config)) is not None:
+                raise UserError(f"{run.path}: began with {change}; set it back, or give this run another name")
         return run
 
     @classmethod

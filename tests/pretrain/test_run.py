@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,22 @@ def test_the_log_has_a_line_an_epoch(done):
     log = records(done)
     assert [record["epoch"] for record in log] == [1, 2]
     assert all(np.isfinite(record["loss"]) for record in log)
+
+
+def test_a_run_goes_on_after_an_upgrade_that_added_an_option(done, motions, tmp_path, capsys):
+    folder = shutil.copytree(done, tmp_path / done.name)
+    for path in folder.glob("checkpoints/*/state.json"):
+        state = json.loads(path.read_text())
+        del state["config"]["train"]["ema"], state["config"]["pretext"]["decoder"]
+        path.write_text(json.dumps(state))
+    run(config(motions, tmp_path), "auto")
+    assert "done already" in capsys.readouterr().err
+    for path in folder.glob("checkpoints/*/state.json"):
+        state = json.loads(path.read_text())
+        state["config"]["train"]["emma"] = 0.5
+        path.write_text(json.dumps(state))
+    with pytest.raises(UserError, match=r"began with: train\.emma: unknown key; did you mean 'ema'"):
+        run(config(motions, tmp_path), "auto")
 
 
 def test_the_card_says_what_the_encoder_is_and_has_seen(done, motions):
