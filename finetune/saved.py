@@ -22,7 +22,7 @@ import torch
 from finetune.classifier import Classifier
 from ssl_skel.backbones import Readout
 from ssl_skel.backbones.card import EncoderCard, load_encoder, save_encoder
-from ssl_skel.config import RowConfig, Section, parse_config
+from ssl_skel.config import RowConfig, Section, parse_config, read_card
 from ssl_skel.errors import UserError
 from ssl_skel.layout import SkeletonLayout
 
@@ -105,7 +105,8 @@ def load_classifier(path: Path) -> SavedClassifier:
 
     folder = path / CLASSIFIER if (path / CLASSIFIER).is_dir() else path
     source = folder / HEAD_CARD
-    head = _read_card(source)
+    wanted, again = "evaluate with save: true to keep classifiers", "train with save: true again"
+    head = read_card(HeadCard, source, FORMAT_VERSION, missing=wanted, remedy=again)
     name = head.protocol.get("name")
     row = PROTOCOLS.get(str(name))
     if row is None:
@@ -119,19 +120,6 @@ def load_classifier(path: Path) -> SavedClassifier:
         raise UserError(f"{source}: protocol.name: {name!r} trains no classifier; the file was edited")
     _read_weights(folder / HEAD, task)
     return SavedClassifier(task.eval(), head, card)
-
-
-def _read_card(path: Path) -> HeadCard:
-    try:
-        data = json.loads(path.read_bytes())
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror}; evaluate with save: true to keep classifiers") from error
-    except ValueError as error:
-        raise UserError(f"{path}: is not JSON; it is damaged, train with save: true again") from error
-    found = data.get("format_version") if isinstance(data, dict) else None
-    if found != FORMAT_VERSION:
-        raise UserError(f"{path}: format_version: is {found!r}, this version reads {FORMAT_VERSION}; train again")
-    return parse_config(HeadCard, data, str(path))
 
 
 def _read_weights(path: Path, task: Classifier) -> None:

@@ -135,6 +135,31 @@ def parse_config(model: type[Model], data: Any, source: str) -> Model:
         raise UserError(f"{source}: {lines[0]}{more}") from error
 
 
+def read_card(model: type[Model], path: Path, version: int, *, missing: str, remedy: str) -> Model:
+    """A JSON file that says what lies beside it, in a format of this ``format_version``.
+
+    Args:
+        model: what it holds.
+        path: the file.
+        version: that this release reads.
+        missing: what to do where there is no such file.
+        remedy: what to do about one that is damaged or of another version.
+
+    Raises:
+        UserError: it is missing, damaged or of another version.
+    """
+    try:
+        data = json.loads(path.read_bytes())
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}; {missing}") from error
+    except ValueError as error:
+        raise UserError(f"{path}: is not JSON ({error}); it is damaged, {remedy}") from error
+    found = data.get("format_version") if isinstance(data, dict) else None
+    if found != version:
+        raise UserError(f"{path}: format_version: is {found!r}, this version reads {version}; {remedy}")
+    return parse_config(model, data, str(path))
+
+
 def dump_config(config: BaseModel) -> str:
     """The whole config as YAML; ``load_config`` reads it back to an equal model."""
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)

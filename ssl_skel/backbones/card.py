@@ -19,7 +19,7 @@ import safetensors.torch
 from pydantic import Field
 
 from ssl_skel.backbones import BACKBONES, SkeletonEncoder, build_encoder
-from ssl_skel.config import Section, parse_config
+from ssl_skel.config import Section, parse_config, read_card
 from ssl_skel.errors import UserError
 from ssl_skel.layout import parse_layout
 from ssl_skel.streams import STREAMS
@@ -144,7 +144,8 @@ def load_encoder(path: Path) -> tuple[SkeletonEncoder, EncoderCard]:
         UserError: something is missing, damaged, of another version, or does not fit.
     """
     folder = path if (path / CARD).exists() or not (path / "encoder").is_dir() else path / "encoder"
-    card = _read_card(folder / CARD)
+    wanted = f"give a run directory or a folder with {CARD}"
+    card = read_card(EncoderCard, folder / CARD, FORMAT_VERSION, missing=wanted, remedy="train or save again")
     source = str(folder / CARD)
     layout = parse_layout(card.layout, f"{source}: layout")
     row = card.backbone.get("name")
@@ -156,21 +157,6 @@ def load_encoder(path: Path) -> tuple[SkeletonEncoder, EncoderCard]:
     encoder = build_encoder(config, layout, channels=card.channels, num_frames=card.num_frames, stream=card.stream)
     _read_weights(folder / WEIGHTS, encoder)
     return encoder, card
-
-
-def _read_card(path: Path) -> EncoderCard:
-    try:
-        data = json.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror}; give a run directory or a folder with {CARD}") from error
-    except ValueError as error:
-        raise UserError(f"{path}: is not JSON ({error}); the file is damaged, save the encoder again") from error
-    found = data.get("format_version") if isinstance(data, dict) else None
-    if found != FORMAT_VERSION:
-        raise UserError(
-            f"{path}: format_version: is {found!r}, this version reads {FORMAT_VERSION}; train or save again"
-        )
-    return parse_config(EncoderCard, data, str(path))
 
 
 def _read_weights(path: Path, encoder: SkeletonEncoder) -> None:
