@@ -9,7 +9,7 @@ import torch
 from finetune.checks import Loaded, built_as
 from finetune.config import FinetuneConfig
 from finetune.protocols import Candidate, Setting
-from ssl_skel.backbones import SkeletonEncoder, build_encoder
+from ssl_skel.backbones import SkeletonEncoder, fresh_like
 from ssl_skel.backbones.card import Origin
 from ssl_skel.evaluation.baselines import raw_features
 from ssl_skel.evaluation.features import extract_features, whole_clips
@@ -62,9 +62,6 @@ class Candidates:
 
 def _fresh(encoder: SkeletonEncoder, seed: int) -> SkeletonEncoder:
     """The same encoder with untrained weights."""
-    net = encoder.backbone
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return build_encoder(
-            net.config, net.layout, channels=net.channels, num_frames=net.num_frames, stream=encoder.stream
-        )
+        return fresh_like(encoder)

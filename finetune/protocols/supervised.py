@@ -34,7 +34,7 @@ from finetune.protocols.base import Setting
 from finetune.saved import CLASSIFIER, save_classifier
 from finetune.trainings import PREDICTIONS, TRAININGS, save_predictions
 from ssl_skel.augment import AUGMENTATIONS, Augment, RotateConfig
-from ssl_skel.backbones import SkeletonEncoder, build_encoder
+from ssl_skel.backbones import SkeletonEncoder, fresh_like
 from ssl_skel.backbones.card import EncoderCard, Origin
 from ssl_skel.config import RowConfig, RowOf
 from ssl_skel.data.loader import ClipLoader
@@ -210,9 +210,7 @@ def _trainable(config: TrainingConfig, encoder: SkeletonEncoder) -> SkeletonEnco
     """A copy, with the drop path that the training asks for: an option of its network that holds no weights."""
     if config.drop_path is None:
         return copy.deepcopy(encoder)
-    net = encoder.backbone
-    options = net.config.model_copy(update={"drop_path": config.drop_path})
-    made = build_encoder(options, net.layout, channels=net.channels, num_frames=net.num_frames, stream=encoder.stream)
+    made = fresh_like(encoder, drop_path=config.drop_path)
     made.load_state_dict(encoder.state_dict())
     made.readout = encoder.readout
     return made.to(next(encoder.parameters()).device)

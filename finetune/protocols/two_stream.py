@@ -123,7 +123,7 @@ class TwoStreamClassifier(Classifier):
         dim = encoder.backbone.dim if looks_at_joints else 0
         self.head = EPAMNet(dim, num_classes, config.rgb_size, config.dropout)
         self.mirror = Flip(FlipConfig(probability=1.0), encoder.layout)
-        self.config, self.flip = config, config.flip
+        self.config = config
         self.cache: FrameCache | None = None
 
     def take_videos(self, folder: Path, names: Sequence[str], room: Path) -> None:
@@ -132,7 +132,7 @@ class TwoStreamClassifier(Classifier):
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Scalars of a batch, which is mirrored in part: ``loss``, a cross-entropy a stream, ``accuracy``."""
-        coin = batch.rng.uniform() < self.flip
+        coin = batch.rng.uniform() < self.config.flip
         x = batch.x[:, 0]
         x = torch.where(coin.view(-1, 1, 1, 1, 1), self.mirror(x, batch.rng), x)
         frames = self._frames(batch)

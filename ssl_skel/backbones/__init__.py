@@ -1,5 +1,7 @@
 """Networks behind one contract; a new one is one file and one row here."""
 
+from typing import Any
+
 from ssl_skel.backbones.base import Backbone
 from ssl_skel.backbones.csta_cnn import CSTACNN
 from ssl_skel.backbones.ctr_gcn import CTRGCN
@@ -39,4 +41,11 @@ def build_encoder(
     return SkeletonEncoder(backbone, stream)
 
 
-__all__ = ["BACKBONES", "Backbone", "Readout", "SkeletonEncoder", "build_encoder", "pool_persons"]
+def fresh_like(encoder: SkeletonEncoder, **options: Any) -> SkeletonEncoder:
+    """The same encoder with fresh weights, on the CPU, read out by ``mean``; ``options`` change its network."""
+    net = encoder.backbone
+    config = net.config.model_copy(update=options)
+    return build_encoder(config, net.layout, channels=net.channels, num_frames=net.num_frames, stream=encoder.stream)
+
+
+__all__ = ["BACKBONES", "Backbone", "Readout", "SkeletonEncoder", "build_encoder", "fresh_like", "pool_persons"]

@@ -22,6 +22,7 @@ from ssl_skel.backbones.recalibration import (
     Grid,
     MTEBranch,
     MTEConfig,
+    RecalibrationConfig,
     TARMConfig,
 )
 from ssl_skel.config import load_config, parse_config
@@ -177,9 +178,17 @@ def test_between_stages(row: str, name: str) -> None:
     x, _ = clips(net)
     learn(net, x)
     asleep = {name for name, weight in net.recalibration.named_parameters() if not weight.grad.any()}
-    assert all(row == "xshift" and name.startswith("0.") for name in asleep)  # it draws two of three coordinates
+    assert all(
+        row == "xshift" and name.startswith("0.apart.2.") for name in asleep
+    )  # it draws two of three coordinates
     for at, grid in enumerate(net.grids(), 1):
         assert given[str(at)] == (3, *grid[:3])
+    _, mask = clips(net)
+    hidden = mask.repeat_interleave(2, 1)[:, None].expand_as(x)
+    net.eval()
+    with torch.no_grad():
+        seen = net(x.masked_fill(hidden, 0.0), mask)
+        assert torch.equal(seen, net(x.masked_fill(hidden, float("nan")), mask))
     held = [id(weight) for stage in net.all_stages() for weight in stage.parameters()]
     assert len(held) == len(set(held))
     assert set(held) == {id(weight) for weight in net.parameters()}
@@ -198,11 +207,22 @@ def test_without_it_nothing_is_added(row: str) -> None:
 
 
 @pytest.mark.parametrize("row", BACKBONES)
-def test_a_network_leaves_its_recalibrations_their_own_start(row: str) -> None:
-    for at, module in encoder(row, "tarm", (0, 1)).backbone.recalibration.items():
-        for name, weight in module.named_parameters():
-            if name.endswith("weigh.weigh.0.bias"):
-                assert weight.eq(1).all(), at
+@pytest.mark.parametrize("name", RECALIBRATIONS)
+def test_a_network_leaves_its_recalibrations_their_own_start(
+    row: str, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: dict[str, Tensor] = {}
+    add = Backbone._add_recalibration
+
+    def added(net: Backbone, config: RecalibrationConfig) -> None:
+        add(net, config)
+        begun.update({name: weight.detach().clone() for name, weight in net.recalibration.named_parameters()})
+
+    monkeypatch.setattr(Backbone, "_add_recalibration", added)
+    net = encoder(row, name, (0, 1)).backbone
+    now = dict(net.recalibration.named_parameters())
+    assert now.keys() == begun.keys()
+    assert all(torch.equal(now[name], begun[name]) for name in begun)
 
 
 def test_recalibration_is_part_of_its_stage() -> None:
