@@ -103,17 +103,16 @@ class CSTACNN(Backbone):
         super().__init__(config, layout, channels, num_frames)
         assert isinstance(config, CSTACNNConfig)
         plan, dropout = SIZES[config.size], config.dropout
-        _, second, third, last = plan.channels
-        self.dim, self.t_stride = last, math.prod(pool for pool, _ in plan.pools)
+        self.dim, self.t_stride = plan.channels[-1], math.prod(pool for pool, _ in plan.pools)
         self.hidden_token = HiddenToken(channels, layout.num_joints)
-        grid = Grid(channels, num_frames, layout.num_joints, coordinates=True)
-        self.positions, self.changes = (Stream(grid, plan, dropout) for _ in range(2))
+        joints = Grid(channels, num_frames, layout.num_joints, coordinates=True)
+        self.positions, self.changes = (Stream(joints, plan, dropout) for _ in range(2))
         self.layers = nn.ModuleList(
             nn.Sequential(
-                *(nn.Conv2d(width_in, width, 3, 1, 1), nn.ReLU(inplace=True), nn.Dropout2d(dropout)),
+                *(nn.Conv2d(grid.channels, width, 3, 1, 1), nn.ReLU(inplace=True), nn.Dropout2d(dropout)),
                 nn.MaxPool2d(pool),
             )
-            for width_in, width, pool in ((2 * second, third, plan.pools[2]), (third, last, plan.pools[3]))
+            for grid, width, pool in zip(self.grids(), plan.channels[2:], plan.pools[2:], strict=True)
         )
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:

@@ -324,14 +324,11 @@ class MixFormer(Backbone):
         self.embed = nn.Conv2d(channels * self.patch, widths[0], 1, bias=False)
         self.norm = nn.BatchNorm1d(layout.num_joints * widths[0])
         self.blocks, self.sides = nn.ModuleList(), nn.ModuleDict()
-        frames, left = max(1, num_frames // self.patch), math.prod(strides)
-        for at, (width, stride) in enumerate(zip(widths, strides, strict=True)):
-            dim_in = widths[max(at - 1, 0)]
+        for at, ((dim_in, frames, *_), width, stride) in enumerate(zip(self.grids(), widths, strides, strict=True)):
             if stride > 1:
-                self.sides[str(at)] = SidePath(dim_in, self.dim, left)
+                self.sides[str(at)] = SidePath(dim_in, self.dim, math.prod(strides[at:]))
             spatial = self.Spatial(config, layout, dim_in, width, frames)
             self.blocks.append(Block(spatial, dim_in, width, frames, stride, first=at == 0))
-            frames, left = max(1, frames // stride), left // stride
         for module in self.own_modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out")
@@ -356,7 +353,6 @@ class MixFormer(Backbone):
     def grids(self) -> list[Grid]:
         assert isinstance(self.config, MixFormerConfig)
         widths, strides, patch = self.config.plan
-        return [
-            Grid(widths[max(at - 1, 0)], self.num_frames // patch // math.prod(strides[:at]), self.layout.num_joints)
-            for at in range(len(widths))
-        ]
+        frames = [max(1, self.num_frames // patch // math.prod(strides[:at])) for at in range(len(widths))]
+        entering = (widths[0], *widths[:-1])
+        return [Grid(width, times, self.layout.num_joints) for width, times in zip(entering, frames, strict=True)]

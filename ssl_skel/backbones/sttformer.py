@@ -178,7 +178,7 @@ class STTFormer(Backbone):
         self.hidden_token = HiddenToken(channels, layout.num_joints)
         self.enter = nn.Sequential(_norm(nn.Conv2d(channels * self.patch, widths[0], 1, bias=False)), nn.LeakyReLU(0.1))
         self.blocks = nn.ModuleList(
-            Block(widths[max(at - 1, 0)], width, heads, tokens) for at, width in enumerate(widths)
+            Block(grid.channels, width, heads, tokens) for grid, width in zip(self.grids(), widths, strict=True)
         )
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:

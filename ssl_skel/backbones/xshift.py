@@ -44,6 +44,16 @@ class Plan(NamedTuple):
     share: int
     dim: int
 
+    def sides(self, side: int) -> list[int]:
+        """Sides h = w of what enters each stage and of what leaves the last, of square pictures.
+
+        Each stride rounds up.
+        """
+        found = [math.ceil(side / self.stem_stride)]
+        for _ in self.widths:
+            found.append(math.ceil(found[-1] / 2))
+        return found
+
 
 class Size(NamedTuple):
     """A size of the pose network: pixels of a heat-map's side, frames between those drawn, widths."""
@@ -192,7 +202,7 @@ class XShiftNet(nn.Module):
         channels: of a picture.
         plan: widths.
     Shape:
-        (B, C, T, H, W) -> (B, dim, T, h, w), as ``grid`` tells
+        (B, C, T, H, W) -> (B, dim, T, h, w), as ``Plan.sides`` tells
     """
 
     def __init__(self, channels: int, plan: Plan) -> None:
@@ -222,12 +232,6 @@ class XShiftNet(nn.Module):
         for at, stage in enumerate(self.stages, 1):
             y = stage(between(at, y, frames), frames)
         return self.last(between(len(self.stages) + 1, y, frames)).unflatten(0, (-1, frames)).transpose(1, 2)
-
-    def grid(self, side: int) -> int:
-        """Side h = w of the features of square pictures; each stride rounds up."""
-        for stride in (self.plan.stem_stride, *[2] * len(self.plan.widths)):
-            side = math.ceil(side / stride)
-        return side
 
 
 class PoseXShiftNet(Backbone):
@@ -259,7 +263,7 @@ class PoseXShiftNet(Backbone):
         self.side, self.t_stride, plan = config.resolved
         self.sigma, self.padding, self.dim = config.sigma, config.padding, plan.dim
         self.net = XShiftNet(layout.num_joints, plan)
-        self.places = self.net.grid(self.side)
+        self.places = plan.sides(self.side)[-1]
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         self.check_input(x, mask)
@@ -280,8 +284,5 @@ class PoseXShiftNet(Backbone):
     def grids(self) -> list[Grid]:
         assert isinstance(self.config, XShiftConfig)
         side, stride, plan = self.config.resolved
-        found, places = [], math.ceil(side / plan.stem_stride)
-        for width in (plan.widths[0], *plan.widths):
-            found.append(Grid(width, self.num_frames // stride, places**2))
-            places = math.ceil(places / 2)
-        return found
+        widths, sides = (plan.widths[0], *plan.widths), plan.sides(side)
+        return [Grid(width, self.num_frames // stride, places**2) for width, places in zip(widths, sides, strict=True)]

@@ -140,7 +140,7 @@ def test_a_network_is_its_parts_in_a_row() -> None:
             y = block(y, FRAMES)
     y = net.last(y)
     out = net(x)
-    assert out.shape == (2, 6, FRAMES, net.grid(18), net.grid(18)) == (2, 6, FRAMES, 3, 3)
+    assert out.shape == (2, 6, FRAMES, *[net.plan.sides(18)[-1]] * 2) == (2, 6, FRAMES, 3, 3)
     torch.testing.assert_close(out, y.view(2, FRAMES, 6, 3, 3).transpose(1, 2), rtol=1e-4, atol=1e-5)
 
 
