@@ -93,6 +93,18 @@ def load_config(model: type[Model], path: Path | str, overrides: Iterable[str] =
     Raises:
         UserError: file, key path and remedy in one line.
     """
+    data = read_mapping(path)
+    for word in overrides:
+        _override(data, word)
+    return parse_config(model, data, str(path))
+
+
+def read_mapping(path: Path | str) -> dict[str, Any]:
+    """What a YAML file of keys and values holds, checked against no model yet.
+
+    Raises:
+        UserError: it cannot be read, or holds something else.
+    """
     path = Path(path)
     try:
         text = path.read_text("utf-8")
@@ -102,9 +114,7 @@ def load_config(model: type[Model], path: Path | str, overrides: Iterable[str] =
     data = read_yaml(text, str(path))
     if not isinstance(data, dict):
         raise UserError(f"{path}: a config is a mapping of keys to values")
-    for word in overrides:
-        _override(data, word)
-    return parse_config(model, data, str(path))
+    return data
 
 
 def config_from_words(model: type[Model], words: Iterable[str], source: str) -> Model:

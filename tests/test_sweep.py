@@ -213,8 +213,14 @@ def test_the_command(config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert call(*words, "--print").stdout.splitlines()[0].endswith("# finished already")
     monkeypatch.setattr(module, "program", lambda verb, path: play(tmp_path, jobs))
     assert call(*words).exit_code == 0
-    with pytest.raises(UserError, match="bake: has no config; known: finetune, pretrain"):
-        call(*words, "--verb", "bake")
+
+
+CONFIGS = sorted(path for verb in ("pretrain", "finetune") for path in Path("configs", verb).glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=str)
+def test_the_verb_is_told_by_the_keys(path: Path) -> None:
+    assert call(path, "--print").stdout.startswith(f"ssl-skel {path.parent.name} {path} ")
 
 
 @pytest.mark.slow

@@ -80,7 +80,7 @@ def report(
 
 
 def sweep(
-    config: Annotated[Path, typer.Argument(help="YAML file of the verb.")],
+    config: Annotated[Path, typer.Argument(help="YAML file for pretrain or finetune; which of them, its keys tell.")],
     grid: Annotated[
         list[str] | None,
         typer.Argument(
@@ -88,7 +88,6 @@ def sweep(
             help="Such as optim.lr=1e-3,3e-4 seed=0,1,2. Brackets hold a value together: data.crop=[0.5,1],[1,1].",
         ),
     ] = None,
-    verb: Annotated[str, typer.Option(help="pretrain or finetune.")] = "pretrain",
     print_: Annotated[bool, typer.Option("--print", help="Only list what would run.")] = False,
 ) -> None:
     """Run a grid, one run after another, each named after its values; the same command again continues it.
@@ -100,12 +99,11 @@ def sweep(
 
     from ssl_skel.experiments import listing
     from ssl_skel.experiments.record import find_runs
-    from ssl_skel.experiments.sweep import RESUME, plan, program, run_all
+    from ssl_skel.experiments.sweep import RESUME, plan, program, run_all, verb_for
 
-    models = {entry.name: entry for entry in entry_points(group="ssl_skel.configs")}
-    if verb not in models:
-        raise UserError(f"--verb {verb}: has no config; known: {', '.join(sorted(models))}")
-    jobs = plan(models[verb].load(), config, grid or [])
+    models = {entry.name: entry.load() for entry in entry_points(group="ssl_skel.configs")}
+    verb = verb_for(config, models)
+    jobs = plan(models[verb], config, grid or [])
     extra = RESUME.get(verb, ())
     if print_:
         for job in jobs:

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -19,7 +19,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from ssl_skel.config import load_config, read_yaml
+from ssl_skel.config import load_config, read_mapping, read_yaml
 from ssl_skel.errors import UserError
 from ssl_skel.experiments.record import flat, read_run
 from ssl_skel.training.rundir import FREE
@@ -102,6 +102,20 @@ def plan(model: type[BaseModel], path: Path, words: Sequence[str]) -> list[Job]:
         folder = config.runs / name  # type: ignore[attr-defined]
         jobs[name] = Job(name, folder, (*set_words, _word("name", name)), config.model_dump(mode="json"))
     return list(jobs.values())
+
+
+def verb_for(path: Path, models: Mapping[str, type[BaseModel]]) -> str:
+    """The verb that a YAML file is written for: whose configs know most of the file's keys, the first among equals.
+
+    Args:
+        path: YAML file.
+        models: of each verb's configs.
+
+    Raises:
+        UserError: the file cannot be read.
+    """
+    keys = read_mapping(path).keys()
+    return max(models, key=lambda verb: len(keys & models[verb].model_fields.keys()))
 
 
 def program(verb: str, path: Path) -> list[str]:

@@ -1,0 +1,51 @@
+"""Every ``ssl-skel`` command that README.md and the shipped configs print is one that the command line takes."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import pytest
+import typer
+
+from finetune.config import FinetuneConfig
+from pretrain.config import PretrainConfig
+from ssl_skel.cli import app
+from ssl_skel.config import load_config
+from ssl_skel.experiments.sweep import plan, verb_for
+
+ROOT = Path(__file__).parents[1]
+MODELS = {"pretrain": PretrainConfig, "finetune": FinetuneConfig}
+
+
+def printed() -> list[str]:
+    """Commands that stand on lines of their own, without what follows two blanks or a ``#``."""
+    files = [ROOT / "README.md", *sorted(ROOT.glob("configs/*/*.yaml"))]
+    lines = [line for file in files for line in file.read_text("utf-8").splitlines()]
+    found = [re.match(r"(?:# )?(ssl-skel [a-z].*?)(?:   .*| +#.*)?$", line) for line in lines]
+    return sorted({match[1] for match in found if match})
+
+
+def command(verb: str) -> typer.core.TyperCommand:
+    """The verb with its options, as the command line has it."""
+    shell = typer.Typer()
+    shell.registered_commands.extend(app.registered_commands)
+    for entry in entry_points(group="ssl_skel.commands"):
+        if entry.name == verb:
+            shell.command(verb)(entry.load())
+    return typer.main.get_command(shell).commands[verb]  # type: ignore[attr-defined, no-any-return]
+
+
+@pytest.mark.parametrize("line", printed())
+def test_the_command_line_takes_it(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    _, verb, *words = shlex.split(line)
+    known = command(verb)
+    known.make_context(verb, list(words))  # parses; a mistake is raised
+    path, *overrides = (word for word in words if not word.startswith("-"))
+    if verb in MODELS:
+        load_config(MODELS[verb], path, [word for word in overrides if not word.startswith("resume=")])
+    elif verb == "sweep":
+        assert plan(MODELS[verb_for(Path(path), MODELS)], Path(path), overrides)
