@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 
 from finetune.checks import Loaded, built_as
@@ -11,6 +12,7 @@ from finetune.config import FinetuneConfig
 from finetune.protocols import Candidate, Setting
 from ssl_skel.backbones import SkeletonEncoder, fresh_like
 from ssl_skel.backbones.card import Origin
+from ssl_skel.errors import UserError
 from ssl_skel.evaluation.baselines import raw_features
 from ssl_skel.evaluation.features import extract_features, whole_clips
 
@@ -57,7 +59,17 @@ class Candidates:
         )
         placed = tuple(encoder.to(device) for encoder in encoders)
         features = tuple(extract_features(encoder, loader, autocast=self.setting.autocast) for encoder in placed)
+        for found in features:
+            self._check_finite(found)
         return Candidate(name, features, placed, frames, tuple(origins))
+
+    def _check_finite(self, features: np.ndarray) -> None:
+        wrong = np.flatnonzero(~np.isfinite(features).all(1))
+        if len(wrong):
+            raise UserError(
+                f"{self.store.path}: an encoder's features of {len(wrong)} clips are not finite, first "
+                f"{str(self.store.name[wrong[0]])!r}; use precision no, or another encoder"
+            )
 
 
 def _fresh(encoder: SkeletonEncoder, seed: int) -> SkeletonEncoder:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,53 +44,70 @@ def check_encoders(store: Store, paths: tuple[Path, ...], loaded: Loaded, readou
         raise UserError(f"readout: {readout} needs joints, and {backbone.config.name} merges them; use mean")
 
 
-def check_labels(store: Store, split: Split) -> None:
-    """Refuse a split that cannot be tested on.
+def labelled_clips(store: Store, split: Split) -> tuple[Split, tuple[str, ...]]:
+    """The clips of a split that have labels, and for each side that has others a word on these.
 
     Raises:
-        UserError: no test clips, an unlabelled clip, or a class that train does not have.
+        UserError: no labelled test clip, or a class that train does not have.
     """
     where = f"{store.path}: split {split.name!r}"
     if not len(split.test):
         raise UserError(f"{where}: test has no clips; choose a split that has some")
+    found, told = {}, []
     for side, rows in (("train", split.train), ("test", split.test)):
-        blank = rows[store.label[rows] < 0]
-        if len(blank):
-            raise UserError(
-                f"{where}: {side}: {len(blank)} clips have no label, first {str(store.name[blank[0]])!r}; "
-                "label them, or choose a split without them"
-            )
+        found[side] = rows[store.label[rows] >= 0]
+        blank = len(rows) - len(found[side])
+        if not len(found[side]):
+            raise UserError(f"{where}: {side}: no clip has a label; label some, or choose a split that has some")
+        if blank:
+            told.append(f"{blank} of {len(rows)} {side} clips have no label and are left out of what needs one")
+    split = Split(split.name, **found)
     missing = np.setdiff1d(store.label[split.test], store.label[split.train])
     if len(missing) or len(np.unique(store.label[split.train])) < 2:
         names = ", ".join(store.class_names[label] for label in missing) or "all but one"
         raise UserError(f"{where}: train has no clips of class {names}; choose a split that has them")
+    return split, tuple(told)
 
 
-def split_facts(store: Store, split: Split, paths: tuple[Path, ...], loaded: Loaded, remark: str = "") -> SplitFacts:
-    """What the figures of a split rest on, with a warning for each reason to doubt them, a remark among them."""
-    warnings = [remark] if remark else []
+def split_facts(
+    store: Store, split: Split, paths: tuple[Path, ...], loaded: Loaded, remarks: Sequence[str] = ()
+) -> SplitFacts:
+    """What the figures of a split rest on, with a warning for each reason to doubt them, the remarks among them."""
+    warnings = list(remarks)
     for _, card in loaded:
         if card.normalization != store.meta["normalization"]:
             warnings.append(f"the encoder was trained on clips normalised as {card.normalization}, the store's are not")
-        names, content, unknown = _seen(store, card)
+        seen, unknown = _seen(store, card)
         warnings += unknown
-        warnings += leaks(
-            store.name, store.content, train=split.train, test=split.test, seen_names=names, seen_content=content
-        )
+        for how, names, content in seen:
+            sides = {"train": split.train, "test": split.test}
+            warnings += leaks(store.name, store.content, **sides, seen_names=names, seen_content=content, seen_how=how)
     data = loaded[0][1].data
     return SplitFacts(
         name=split.name,
         train=len(split.train),
         test=len(split.test),
         encoders=tuple(str(path) for path in paths),
-        pretrained_on=f"{data['split']} of {data['store']}, {data['clips']} clips" if data else "nothing",
+        pretrained_on=f"{data['split']} of {data['store']}, {data['clips']} clips{_labels(data)}"
+        if data
+        else "nothing",
         warnings=tuple(dict.fromkeys(warnings)),
     )
 
 
-def _seen(store: Store, card: EncoderCard) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    """Names and content of clips that an encoder, or one it began with, was pretrained on; why some cannot be told."""
-    names, content, unknown = [store.name[:0]], [store.content[:0]], []
+def _labels(data: dict[str, Any]) -> str:
+    """What a card says of the labels that were used, if any were."""
+    return f", with labels ({data['labels']})" if "labels" in data else ""
+
+
+_Seen = tuple[str, np.ndarray, np.ndarray]
+
+
+def _seen(store: Store, card: EncoderCard) -> tuple[list[_Seen], list[str]]:
+    """How, and names and content of clips that an encoder, or one it began with, was trained on; what is untold."""
+    nothing = (store.name[:0], store.content[:0])
+    seen: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
+    unknown = []
     origin: Origin | None = card.origin
     while origin:
         data, origin = origin.data, origin.init
@@ -103,6 +121,10 @@ def _seen(store: Store, card: EncoderCard) -> tuple[np.ndarray, np.ndarray, list
         except UserError as error:
             unknown.append(f"test clips may have been seen in pretraining, untold ({error})")
             continue
-        names.append(home.name[rows])
-        content.append(home.content[rows])
-    return np.concatenate(names), np.concatenate(content), unknown
+        how = f"in training{_labels(data)}" if "labels" in data else "in pretraining, without labels"
+        seen.setdefault(how, [nothing]).append((home.name[rows], home.content[rows]))
+    joined: list[_Seen] = []
+    for how, parts in seen.items():
+        names, content = (np.concatenate(part) for part in zip(*parts, strict=True))
+        joined.append((how, names, content))
+    return joined or [("", *nothing)], unknown

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from finetune.protocols import PROTOCOLS
 from ssl_skel.backbones import BACKBONES, Readout
-from ssl_skel.config import RowConfig, RowOf, Section
+from ssl_skel.config import RowConfig, RowOf, RunName, Section
 from ssl_skel.streams import Stream
+
+
+def _once_each(values: Sequence[Any]) -> Any:
+    """Refuse what would count one figure as several that agree."""
+    twice = next((value for at, value in enumerate(values) if value in values[:at]), None)
+    if twice is not None:
+        raise ValueError(f"{twice} is given twice; a repetition would look like one more that agrees")
+    return values
 
 
 def _listed(value: Any) -> Any:
@@ -19,7 +28,10 @@ def _listed(value: Any) -> Any:
 
 
 Encoders = Annotated[
-    tuple[Path, ...], Field(min_length=1), BeforeValidator(_listed, json_schema_input_type=Path | tuple[Path, ...])
+    tuple[Path, ...],
+    Field(min_length=1),
+    BeforeValidator(_listed, json_schema_input_type=Path | tuple[Path, ...]),
+    AfterValidator(_once_each),
 ]
 
 
@@ -59,7 +71,7 @@ class ScratchConfig(Section):
 class FinetuneConfig(Section):
     """One evaluation. Frames, stream and layout come from each encoder's card."""
 
-    name: str = Field(pattern=r"^[\w.+-]+$")
+    name: RunName
     """Of the evaluation; its folder is ``<runs>/<name>``."""
 
     data: DataConfig
@@ -80,7 +92,7 @@ class FinetuneConfig(Section):
     baselines: tuple[Literal["raw", "untrained"], ...] = ("raw", "untrained")
     """What stands beside: resampled coordinates, and the same encoder with fresh weights."""
 
-    seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field((0,), min_length=1)
+    seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1), AfterValidator(_once_each)] = (0,)
     """Of untrained weights and of probes that are trained step by step."""
 
     device: Literal["auto", "cpu", "cuda"] = "auto"

@@ -7,14 +7,17 @@ import platform
 import shlex
 import shutil
 import time
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
+
 from finetune.candidates import Candidates
-from finetune.checks import Loaded, check_encoders, check_labels, split_facts
+from finetune.checks import Loaded, check_encoders, labelled_clips, split_facts
 from finetune.config import FinetuneConfig
-from finetune.protocols import PROTOCOLS, Setting
-from finetune.trainings import save_trainings
+from finetune.protocols import PROTOCOLS, Protocol, Setting
+from finetune.trainings import PREDICTIONS, TRAININGS, save_trainings
 from finetune.transfer import transferred
 from ssl_skel.backbones import build_encoder
 from ssl_skel.backbones.card import EncoderCard, load_encoder
@@ -49,20 +52,33 @@ def run(config: FinetuneConfig, command: str = "") -> Report:
     recorded, remark = store.layout, ""
     if config.data.transfer:
         store, remark = transferred(store, list(loaded.values()))
-    splits = {name: load_split(store, name) for name in chosen}
+    splits, remarks, unlabelled = {}, {}, {}
     for name, paths in chosen.items():
         check_encoders(store, paths, loaded[paths], config.readout)
-        check_labels(store, splits[name])
+        whole = load_split(store, name)
+        splits[name], told = labelled_clips(store, whole)
+        unlabelled[name] = np.setdiff1d(whole.train, splits[name].train)
+        remarks[name] = [*([remark] if remark else []), *told]
 
     accelerator = make_accelerator(TrainConfig(device=config.device, precision=config.precision))
-    setting = Setting(store, tuple(splits.values()), config.seeds, accelerator, config.data.resident, folder, recorded)
+    setting = Setting(
+        store,
+        tuple(splits.values()),
+        config.seeds,
+        accelerator,
+        config.data.resident,
+        folder,
+        recorded,
+        unlabelled,
+    )
     protocols = [PROTOCOLS[row.name](row, setting) for row in config.protocols]
+    _check_names(protocols)
     for protocol in protocols:
         for name, paths in chosen.items():
             protocol.check(splits[name], loaded[paths][0][0])
     if accelerator.is_main_process:
         _begin(folder, config)
-    facts = [split_facts(store, splits[name], paths, loaded[paths], remark) for name, paths in chosen.items()]
+    facts = [split_facts(store, splits[name], paths, loaded[paths], remarks[name]) for name, paths in chosen.items()]
     candidates = Candidates(config, setting)
     measurements = [
         row
@@ -94,18 +110,33 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version()} | {package: version(package) for package in PACKAGES}
 
 
+def _check_names(protocols: Sequence[Protocol]) -> None:
+    """Refuse two figures of one name: a report could not tell them apart."""
+    names = [name for protocol in protocols for name in protocol.measures]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise UserError(f"protocols: {twice!r} is asked for twice; give one of them an evaluation of its own")
+
+
 def _begin(folder: Path, config: FinetuneConfig) -> None:
     """Keep the config; probes of an earlier time are measured again, trainings are not."""
-    folder.mkdir(parents=True, exist_ok=True)
-    shutil.rmtree(folder / "probes", ignore_errors=True)
-    beside = folder / ".config.yaml.partial"  # other processes may be reading the one that is there
-    beside.write_text(dump_config(config), "utf-8")
-    os.replace(beside, folder / "config.yaml")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(folder / "probes", ignore_errors=True)
+        beside = folder / ".config.yaml.partial"  # other processes may be reading the one that is there
+        beside.write_text(dump_config(config), "utf-8")
+        os.replace(beside, folder / "config.yaml")
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be written: {error.strerror}; choose another folder for runs") from error
 
 
 def _refuse_another(kept: Path, config: FinetuneConfig) -> None:
-    """The folder may hold this very evaluation, also of a version with fewer options or without ``save``; no other."""
-    if not kept.exists():
+    """The folder may hold this very evaluation, also of a version with fewer options or without ``save``; no other.
+
+    One that came to nothing, such as for an option that was refused late, does not count.
+    """
+    ends = ("report.json", f"{TRAININGS}/*/{PREDICTIONS}", f"{TRAININGS}/*/checkpoints/*")
+    if not kept.exists() or not any(next(kept.parent.glob(end), None) for end in ends):
         return
     aside = {"protocols": {"__all__": {"save"}}}
     try:

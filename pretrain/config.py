@@ -9,7 +9,8 @@ from pydantic import Field
 
 from ssl_skel.augment import AUGMENTATIONS
 from ssl_skel.backbones import BACKBONES
-from ssl_skel.config import RowConfig, RowOf, Section
+from ssl_skel.config import RowConfig, RowOf, RunName, Section
+from ssl_skel.data.loader import Crop
 from ssl_skel.pretexts import PRETEXTS
 from ssl_skel.streams import Stream
 from ssl_skel.training.config import TrainConfig
@@ -27,7 +28,7 @@ class DataConfig(Section):
     """What the encoder computes from the joints before its first layer."""
     num_frames: Annotated[int, Field(ge=1)] = 64
     """T, frames that each crop is resampled to (CTR-GCN, Chen et al., ICCV 2021: 64)."""
-    crop: tuple[float, float] = (0.5, 1.0)
+    crop: Crop = (0.5, 1.0)
     """Smallest and largest share of a clip that is cropped, at a random place (CTR-GCN: 0.5 to 1)."""
     min_frames: Annotated[int, Field(ge=1)] = 16
     """A crop is never shorter than this, or than the clip. CTR-GCN takes 64 on NTU, whose clips are long."""
@@ -38,7 +39,7 @@ class DataConfig(Section):
 class PretrainConfig(Section):
     """One pretraining run."""
 
-    name: Annotated[str, Field(pattern=r"^[\w.+-]+$")]
+    name: RunName
     """Of the run; its folder is ``<runs>/<name>``."""
     data: DataConfig
     """Which clips."""

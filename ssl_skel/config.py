@@ -40,6 +40,8 @@ class Section(BaseModel):
 
 
 Model = TypeVar("Model", bound=BaseModel)
+RunName = Annotated[str, Field(pattern=r"^[\w+-][\w.+-]*$")]
+"""Of a run, and of its folder; it begins with no dot, so it is never the folder above."""
 
 
 class RowOf:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral
 from pathlib import Path
 from typing import Any, Self, get_args
 
@@ -97,7 +98,7 @@ class SkeletonEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         loader = whole_clips(
             store_of(clips, encoder.layout),
             num_frames=encoder.backbone.num_frames,
-            batch_size=self.batch_size,
+            batch_size=int(self.batch_size),
             device=device,
         )
         try:
@@ -130,7 +131,7 @@ class SkeletonEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
 
     def _ready(self) -> tuple[SkeletonEncoder, NormalizeConfig]:
         """The encoder on its device, set up as the parameters say now, and what clips undergo; read from disk once."""
-        if isinstance(self.batch_size, bool) or not isinstance(self.batch_size, int) or self.batch_size < 1:
+        if isinstance(self.batch_size, bool) or not isinstance(self.batch_size, Integral) or self.batch_size < 1:
             raise UserError(f"batch_size: must be a whole number from 1 on, got {self.batch_size!r}")
         if self.readout not in get_args(Readout):
             raise UserError(f"readout: unknown {self.readout!r}; known: {', '.join(get_args(Readout))}")

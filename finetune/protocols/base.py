@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, TypeVar
 
@@ -38,6 +38,7 @@ class Setting:
         resident: whether the store moves to the device; see ``ClipLoader``.
         folder: of the evaluation; trainings have folders of their own in it.
         recorded: layout that the store's clips have on disk, where their joints were mapped to another.
+        unlabelled: training clips without a label, by split; ``splits`` leave them out.
     """
 
     store: Store
@@ -47,6 +48,7 @@ class Setting:
     resident: str
     folder: Path
     recorded: SkeletonLayout | None = None
+    unlabelled: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def mapped_from(self) -> SkeletonLayout | None:
@@ -115,6 +117,11 @@ class Protocol(ABC):
         Raises:
             UserError: naming the option.
         """
+
+    @property
+    @abstractmethod
+    def measures(self) -> tuple[str, ...]:
+        """What reports call the figures that its config asks for; a report tells figures apart by these names."""
 
     @classmethod
     def classifier(cls, config: RowConfig, encoder: SkeletonEncoder, num_classes: int) -> Classifier | None:

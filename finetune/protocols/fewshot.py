@@ -34,9 +34,13 @@ class FewShot(Protocol):
     Config = FewShotConfig
     config: FewShotConfig
 
+    @property
+    def measures(self) -> tuple[str, ...]:
+        return tuple(f"exemplars, {shots} a class" for shots in self.config.shots)
+
     def measure(self, candidate: Candidate, split: Split) -> list[Measurement]:
         store, found = self.setting.store, []
-        for shots in self.config.shots:
+        for shots, measure in zip(self.config.shots, self.measures, strict=True):
             drawn = [label_subset(store, split, Budget(per_class=shots), seed) for seed in range(self.config.draws)]
             runs = [
                 self.score(split, knn_predict(x[s.rows], store.label[s.rows], x[split.test], (1,))[1])
@@ -47,5 +51,5 @@ class FewShot(Protocol):
                 f"± over {self.config.draws} draws of exemplars for each of {len(candidate.features)} feature sets",
                 *dict.fromkeys(note for subset in drawn for note in subset.notes),
             )
-            found.append(Measurement.of(split.name, candidate.name, f"exemplars, {shots} a class", runs, notes=notes))
+            found.append(Measurement.of(split.name, candidate.name, measure, runs, notes=notes))
         return found

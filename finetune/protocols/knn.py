@@ -30,6 +30,10 @@ class Knn(Protocol):
     Config = KnnConfig
     config: KnnConfig
 
+    @property
+    def measures(self) -> tuple[str, ...]:
+        return tuple(f"kNN, k = {k}" for k in self.config.ks)
+
     def measure(self, candidate: Candidate, split: Split) -> list[Measurement]:
         ways: dict[str, Metric] = {candidate.name: "cosine"}
         if candidate.name == "raw":
@@ -40,8 +44,8 @@ class Knn(Protocol):
             votes = [
                 knn_predict(x[split.train], label, x[split.test], self.config.ks, metric) for x in candidate.features
             ]
-            for k in self.config.ks:
+            for k, measure in zip(self.config.ks, self.measures, strict=True):
                 runs = [self.score(split, vote[k]) for vote in votes]
                 notes = (f"k = {k} is more than the training clips: all {len(label)} vote",) if k > len(label) else ()
-                found.append(Measurement.of(split.name, name, f"kNN, k = {k}", runs, notes=notes))
+                found.append(Measurement.of(split.name, name, measure, runs, notes=notes))
         return found

@@ -21,7 +21,7 @@ from ssl_skel.augment import AUGMENTATIONS, Augment, RotateConfig
 from ssl_skel.backbones import SkeletonEncoder
 from ssl_skel.backbones.card import EncoderCard
 from ssl_skel.config import RowConfig, RowOf, dump_config
-from ssl_skel.data.loader import ClipLoader
+from ssl_skel.data.loader import ClipLoader, Crop
 from ssl_skel.data.splits import Split
 from ssl_skel.evaluation.baselines import FRAMES, raw_draws
 from ssl_skel.evaluation.features import extract_features
@@ -55,7 +55,7 @@ class LinearConfig(RowConfig):
     """Live: SGD, cosine to 0, no warm-up."""
     momentum: float = Field(0.9, ge=0, lt=1)
     """Live: of SGD."""
-    crop: tuple[float, float] = (0.5, 1.0)
+    crop: Crop = (0.5, 1.0)
     """Live and copies: smallest and largest share of a training clip that is cropped."""
     augment: tuple[Annotated[RowConfig, RowOf(AUGMENTATIONS)], ...] = (RotateConfig(),)
     """Live and copies: rows of ``AUGMENTATIONS``; MAMP rotates by up to 0.3 rad."""
@@ -91,6 +91,17 @@ class Linear(Protocol):
         if self.config.mode != "closed":
             self._train_config().loader_batch(self.setting.accelerator.num_processes)
 
+    @property
+    def measures(self) -> tuple[str, ...]:
+        closed, live = self._closed_name, "linear, live"
+        # Raw coordinates pass no encoder: where others are probed live, they are probed closed.
+        return (closed,) if self.config.mode == "closed" else (closed, live)
+
+    @property
+    def _closed_name(self) -> str:
+        copies = self.config.copies
+        return f"linear, closed, {copies} cop{'y' if copies == 1 else 'ies'}" if copies else "linear, closed"
+
     def measure(self, candidate: Candidate, split: Split) -> list[Measurement]:
         found = []
         if self.config.mode != "live" or not candidate.encoders:
@@ -107,8 +118,7 @@ class Linear(Protocol):
         ]
         runs = [self.score(split, probe.predicted[split.test], probe.scores[split.test]) for probe in probes]
         notes = tuple(dict.fromkeys(note for probe in probes for note in probe.notes))
-        copies = self.config.copies
-        name = f"linear, closed, {copies} cop{'y' if copies == 1 else 'ies'}" if copies else "linear, closed"
+        name = self._closed_name
         if self.config.save and candidate.name == "pretrained":
             self.trainings += [self._kept(candidate, at, split, name, probe) for at, probe in enumerate(probes)]
         return Measurement.of(split.name, candidate.name, name, runs, notes=notes)
@@ -214,7 +224,7 @@ class Linear(Protocol):
         return Measurement.of(
             split.name,
             candidate.name,
-            "linear, live",
+            self.measures[-1],
             [self.score(split, last.argmax(1), last) for last in logits],
             figures={"best_on_test": Figure.of(best)},
         )
@@ -244,7 +254,17 @@ class Linear(Protocol):
             dump_config(config),
             rank=accelerator.process_index,
         )
-        fit(task, loader, optim, self._train_config(), accelerator=accelerator, run=run, seed=seed, on_epoch=watch)
+        fit(
+            task,
+            loader,
+            optim,
+            self._train_config(),
+            accelerator=accelerator,
+            run=run,
+            seed=seed,
+            on_epoch=watch,
+            again="the same command measures it anew",
+        )
         if accelerator.is_main_process:
             shutil.rmtree(run.checkpoints)  # a probe is measured, not kept
         last = logits()

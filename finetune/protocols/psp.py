@@ -169,8 +169,8 @@ class PairedLoader:
 class PSPSemi(FewLabels):
     """PSP Learning's semi-supervised training: few labels, and the other training clips without theirs.
 
-    The unlabelled clips are all training clips, the labelled ones among them; with ``select: heldout`` those of
-    the subjects kept aside are left out. Test clips are never among them.
+    The unlabelled clips are all training clips, the labelled ones among them and those that never had a label; with
+    ``select: heldout`` those of the subjects kept aside are left out. Test clips are never among them.
 
     Departs from print: a random crop of a clip, resampled, where the paper draws 50 frames; labels are a share of each
     class, where it counts (33 of each are 5 % of NTU 60 X-Sub; ``per_class`` does that).
@@ -200,8 +200,9 @@ class PSPSemi(FewLabels):
         return PSPClassifier(encoder, num_classes, config)
 
     def unlabelled(self, split: Split, held: np.ndarray) -> np.ndarray:
-        subject = self.setting.store.subject
-        return split.train[~np.isin(subject[split.train], subject[held])]
+        subject, none = self.setting.store.subject, split.train[:0]
+        rows = np.union1d(split.train, self.setting.unlabelled.get(split.name, none))
+        return rows[~np.isin(subject[rows], subject[held])]
 
     def loader(self, job: Job) -> Loader:
         """This rank's share of labelled and unlabelled clips."""

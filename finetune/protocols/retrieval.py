@@ -33,6 +33,10 @@ class Retrieval(Protocol):
     Config = RetrievalConfig
     config: RetrievalConfig
 
+    @property
+    def measures(self) -> tuple[str, ...]:
+        return ("retrieval, copies among the answers" if self.config.copies else "retrieval",)
+
     def measure(self, candidate: Candidate, split: Split) -> list[Measurement]:
         store = self.setting.store
         label, content = store.label, store.content
@@ -60,4 +64,4 @@ class Retrieval(Protocol):
                 notes.append(f"{ranked.without} queries left out, with nothing to find")
         figures = {name: Figure.of(values) for name, values in others.items()}
         note = tuple(dict.fromkeys(notes))
-        return [Measurement.of(split.name, candidate.name, "retrieval", runs, figures=figures, notes=note)]
+        return [Measurement.of(split.name, candidate.name, self.measures[0], runs, figures=figures, notes=note)]

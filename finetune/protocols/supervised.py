@@ -4,8 +4,8 @@
 
     <evaluation>/trainings/<name>_<fingerprint>/   a run directory; its checkpoints go when it is done
         looks/epoch_00010.npy                      (clips, classes) logits, float32
-        classifier/                                with ``save``: see ``finetune.saved``
-        predictions.npz                            written last: done
+        predictions.npz                            written at the end: done
+        classifier/                                with ``save``: see ``finetune.saved``; done when it is there too
 
 A training is found again by its fingerprint, of everything that decides its outcome: repeating an evaluation skips
 what is done, continues what was interrupted, and begins anew what would come out otherwise.
@@ -37,11 +37,14 @@ from ssl_skel.augment import AUGMENTATIONS, Augment, RotateConfig
 from ssl_skel.backbones import SkeletonEncoder, fresh_like
 from ssl_skel.backbones.card import EncoderCard, Origin
 from ssl_skel.config import RowConfig, RowOf
-from ssl_skel.data.loader import ClipLoader
+from ssl_skel.data.loader import ClipLoader, Crop
 from ssl_skel.evaluation.features import whole_clips
 from ssl_skel.training.loop import Loader, TrainConfig, fit
 from ssl_skel.training.optim import OptimConfig
 from ssl_skel.training.rundir import RunDir
+
+AGAIN = "the same command continues"
+"""What a user is told who stops an evaluation."""
 
 
 class TrainingConfig(RowConfig):
@@ -60,7 +63,7 @@ class TrainingConfig(RowConfig):
     min_clips: int = Field(0, ge=0)
     """Labelled clips are gone through again within an epoch until so many were seen, so that few labels get steps
     enough; 0: once. (PYSKL's RepeatDataset, ten times or five, for all.)"""
-    crop: tuple[float, float] = (0.5, 1.0)
+    crop: Crop = (0.5, 1.0)
     """Smallest and largest share of a training clip that is cropped."""
     augment: tuple[Annotated[RowConfig, RowOf(AUGMENTATIONS)], ...] = (RotateConfig(),)
     """Rows of ``AUGMENTATIONS``; MAMP rotates by up to 0.3 rad."""
@@ -198,6 +201,7 @@ def train_classifier(
             resume=True,
             on_epoch=_looker(config, task, setting, job, folder / "looks"),
             groups=layer_groups(task, config.optim.weight_decay, config.layer_decay) if decayed else None,
+            again=AGAIN,
         )
         if accelerator.is_main_process:
             _conclude(config, setting, job, folder)
@@ -329,9 +333,6 @@ def _conclude(config: TrainingConfig, setting: Setting, job: Job, folder: Path) 
     at = len(files) - 1
     if config.select == "heldout":
         at = int((watched[:, len(job.asked) :] == setting.store.label[job.held]).mean(1).argmax())
-    if config.save:
-        shutil.rmtree(folder / CLASSIFIER, ignore_errors=True)
-        os.replace(files[at].with_suffix(""), folder / CLASSIFIER)
     save_predictions(
         folder,
         name=setting.store.name[job.asked],
@@ -341,5 +342,8 @@ def _conclude(config: TrainingConfig, setting: Setting, job: Job, folder: Path) 
         held_name=setting.store.name[job.held],
         held_logits=looks[at, len(job.asked) :],
     )
+    if config.save:  # last, for it cannot be done twice
+        shutil.rmtree(folder / CLASSIFIER, ignore_errors=True)
+        os.replace(files[at].with_suffix(""), folder / CLASSIFIER)
     shutil.rmtree(folder / "checkpoints")
     shutil.rmtree(folder / "looks")

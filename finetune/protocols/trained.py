@@ -7,7 +7,7 @@ from functools import partial
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import nn
 
 from finetune.bottleneck import BottleneckClassifier, BottleneckConfig
@@ -52,6 +52,13 @@ class Trained(Protocol):
     @abstractmethod
     def budgets(self) -> tuple[Budget | None, ...]:
         """How many labels; None is all of them."""
+
+    @property
+    def measures(self) -> tuple[str, ...]:
+        return tuple(self._name(budget) for budget in self.budgets)
+
+    def _name(self, budget: Budget | None) -> str:
+        return self.title if budget is None else f"{self.title}, {budget}"
 
     @classmethod
     def classifier(cls, config: RowConfig, encoder: SkeletonEncoder, num_classes: int) -> Classifier:
@@ -114,7 +121,7 @@ class Trained(Protocol):
         if hashes:
             notes.append(f"label subsets {', '.join(dict.fromkeys(hashes))} (sha256), kept in the store")
         features = "scratch" if candidate.name == "untrained" else candidate.name
-        measure = self.title if budget is None else f"{self.title}, {budget}"
+        measure = self._name(budget)
         stream = candidate.encoders[0].stream
         self.trainings += [
             Training(
@@ -224,6 +231,12 @@ class FewLabelsConfig(TrainingConfig):
     """Shares of each class's labels; at least one clip a class is kept. MAMP: 1 and 10 %; CMD: 1, 5, 10, 20 %."""
     per_class: tuple[Annotated[int, Field(ge=1)], ...] = ()
     """Numbers of labels a class, beside the fractions."""
+
+    @model_validator(mode="after")
+    def _some_labels(self) -> FewLabelsConfig:
+        if not self.fractions and not self.per_class:
+            raise ValueError("fractions: give a share of the labels, or per_class a number of them")
+        return self
 
 
 class FewLabels(Trained):

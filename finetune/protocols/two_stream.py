@@ -25,6 +25,7 @@ from ssl_skel.backbones import SkeletonEncoder, pool_persons
 from ssl_skel.backbones.xshift import PoseXShiftNet
 from ssl_skel.batch import Batch
 from ssl_skel.config import RowConfig, RowOf
+from ssl_skel.data.loader import Crop
 from ssl_skel.data.splits import Split
 from ssl_skel.data.subsets import Budget
 from ssl_skel.errors import UserError
@@ -76,7 +77,7 @@ class TwoStreamConfig(TrainingConfig):
     """Paper: 10, on streams that were trained alone before; far too few for fresh weights."""
     batch_size: int = Field(24, ge=2)
     """Clips a step over all ranks. Paper: 12 on each of 2 GPUs."""
-    crop: tuple[float, float] = (1.0, 1.0)
+    crop: Crop = (1.0, 1.0)
     """Whole clips, as frames and joints must tell of the same time."""
     augment: tuple[Annotated[RowConfig, RowOf(AUGMENTATIONS)], ...] = ()
     """Rows of ``AUGMENTATIONS``, of joints alone (paper: none but ``flip``)."""

@@ -9,16 +9,29 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from enum import IntEnum
+from typing import Annotated
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from pydantic import AfterValidator
 from torch import Tensor
 
 from ssl_skel.augment import Augment
 from ssl_skel.batch import Batch, Rng
 from ssl_skel.data.store import Store
 from ssl_skel.errors import UserError
+
+
+def _crop(shares: tuple[float, float]) -> tuple[float, float]:
+    low, high = shares
+    if not 0 < low <= high <= 1:
+        raise ValueError(f"needs 0 < low <= high <= 1, got [{low}, {high}]")
+    return shares
+
+
+Crop = Annotated[tuple[float, float], AfterValidator(_crop)]
+"""Smallest and largest share of a clip that is cropped, as an option of a config."""
 
 
 class Draw(IntEnum):
@@ -168,7 +181,7 @@ class ClipLoader:
         return x.permute(0, 1, 2, 5, 3, 4).contiguous().movedim(2, 5), present[:, 0, :, 0]
 
     def _check(self, batch_size: int) -> None:
-        where, low, high = self.store.path, *self.crop
+        where = self.store.path
         if not len(self.rows):
             raise UserError(f"{where}: no clips to load; choose a split that has some")
         if self.rows.min() < 0 or self.rows.max() >= len(self.store):
@@ -189,8 +202,10 @@ class ClipLoader:
             )
         if self.drop_last and len(self.rows) < self.world_size:
             raise UserError(f"{where}: {len(self.rows)} clips for {self.world_size} ranks; use fewer ranks")
-        if not 0 < low <= high <= 1:
-            raise UserError(f"crop: needs 0 < low <= high <= 1, got [{low}, {high}]")
+        try:
+            _crop(self.crop)
+        except ValueError as error:
+            raise UserError(f"crop: {error}") from error
         if self.seed < 0:
             raise UserError(f"seed: must not be negative, got {self.seed}")
 

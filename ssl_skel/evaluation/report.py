@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -52,6 +53,15 @@ class Figure(Section):
         std = float(np.std(values, ddof=1)) if len(values) > 1 else None
         return cls(mean=float(np.mean(values)), std=std, count=len(values), over=over)
 
+    def pooled(self, other: Figure) -> Figure:
+        """Mean and spread of the values behind both."""
+        count = self.count + other.count
+        mean = (self.count * self.mean + other.count * other.mean) / count
+        squares = sum(
+            (one.count - 1) * (one.std or 0.0) ** 2 + one.count * (one.mean - mean) ** 2 for one in (self, other)
+        )
+        return Figure(mean=mean, std=float(np.sqrt(squares / (count - 1))), count=count, over=self.over)
+
     def __str__(self) -> str:
         """In per cent, such as ``84.9`` or ``84.9 ± 0.4``."""
         return f"{100 * self.mean:.1f}" + ("" if self.std is None else f" ± {100 * self.std:.1f}")
@@ -88,6 +98,12 @@ class Measurement(Section):
         figures = {name: Figure.of([getattr(run, name) for run in runs]) for name in names}
         figures |= others.pop("figures", {})
         return cls(split=split, features=features, measure=measure, figures=figures, runs=tuple(runs), **others)
+
+    def pooled(self, other: Measurement) -> Measurement:
+        """Both as one of all their runs; a figure that only one of them has is left out."""
+        both = {name: self.figures[name].pooled(other.figures[name]) for name in self.figures if name in other.figures}
+        notes = tuple(dict.fromkeys((*self.notes, *other.notes)))
+        return self.model_copy(update={"figures": both, "runs": (*self.runs, *other.runs), "notes": notes})
 
     def cell(self, name: str) -> str:
         """A figure, or the ``interval`` of the accuracy, as tables show it; empty where there is none."""
@@ -206,10 +222,11 @@ class Report(Section):
         header, *body = self.table()
         table = Table(title=f"{self.name}: {_TITLES['accuracy']}", title_justify="left")
         for at, column in enumerate(header):
-            table.add_column(column, justify="left" if at < 2 else "right", no_wrap=True)
+            side: Literal["left", "right"] = "left" if at < 2 else "right"
+            table.add_column(column, justify=side, overflow="fold", min_width=5)  # no figure loses a digit
         for row in _once(self._clips(header) + body):
             table.add_row(*row, style="bold" if _kind(row[1]) == "pretrained" else "")
-        console = Console()
+        console = Console(width=None if sys.stdout.isatty() else 100_000)  # lines of a file are not broken
         for facts in self.splits:
             for warning in facts.warnings:
                 console.print(f"[bold]warning[/], {facts.name}: {warning}", highlight=False)
@@ -269,14 +286,18 @@ class Report(Section):
 
 
 def fold_means(measurements: Sequence[Measurement]) -> list[Measurement]:
-    """Means over splits that are folds (``fold1``, ``fold2``, …); nothing for fewer than two of them."""
-    groups: dict[tuple[str, str], list[Measurement]] = {}
+    """Means over splits that are folds (``fold1``, ``fold2``, …), and over their clean variants apart.
+
+    Nothing for fewer than two of them.
+    """
+    groups: dict[tuple[str, str, str], list[Measurement]] = {}
     for row in measurements:
-        if re.fullmatch(r"fold\d+(_clean)?", row.split):
-            groups.setdefault((row.features, row.measure), []).append(row)
+        fold = re.fullmatch(r"fold\d+(_clean)?", row.split)
+        if fold:
+            groups.setdefault((f"{FOLDS}, clean" if fold[1] else FOLDS, row.features, row.measure), []).append(row)
     return [
         Measurement(
-            split=FOLDS,
+            split=split,
             features=features,
             measure=measure,
             figures={
@@ -285,7 +306,7 @@ def fold_means(measurements: Sequence[Measurement]) -> list[Measurement]:
                 if all(name in row.figures for row in rows)
             },
         )
-        for (features, measure), rows in groups.items()
+        for (split, features, measure), rows in groups.items()
         if len(rows) > 1
     ]
 
@@ -298,13 +319,15 @@ def leaks(
     test: np.ndarray,
     seen_names: Iterable[str] = (),
     seen_content: Iterable[int] = (),
+    seen_how: str = "in pretraining, without labels",
 ) -> tuple[str, ...]:
     """Warnings for test clips that were trained or pretrained on.
 
     Args:
         names, content: of all clips of the store.
         train, test: rows of the split.
-        seen_names, seen_content: clips that the encoder was pretrained on.
+        seen_names, seen_content: clips that the encoder was trained on before.
+        seen_how: in what.
     """
     found = []
     copies = int(np.isin(content[test], content[train]).sum())
@@ -314,9 +337,7 @@ def leaks(
     by_name = np.isin(names[test], np.array(list(seen_names), np.str_))
     seen = int((by_content | by_name).sum())
     if seen:
-        found.append(
-            f"{seen} of {len(test)} test clips were seen in pretraining, without labels (same content or name)"
-        )
+        found.append(f"{seen} of {len(test)} test clips were seen {seen_how} (same content or name)")
     return tuple(found)
 
 

@@ -181,9 +181,10 @@ def _baselines(report: Report, row: Measurement) -> dict[str, Figure]:
 
 
 def _warnings_of_folds(report: Report, row: Measurement) -> tuple[str, ...]:
-    if row.split != FOLDS:
+    if not row.split.startswith(FOLDS):
         return ()
-    return tuple(f"{split.name}: {warning}" for split in report.splits for warning in split.warnings)
+    mine = [split for split in report.splits if split.name.endswith("_clean") == row.split.endswith("clean")]
+    return tuple(f"{split.name}: {warning}" for split in mine for warning in split.warnings)
 
 
 def _poolable(one: Row, other: Row) -> bool:
@@ -195,12 +196,9 @@ def _poolable(one: Row, other: Row) -> bool:
 
 def _pooled(one: Row, other: Row) -> Row:
     """Both rows as one; the baselines are the first one's."""
-    first, second = one.measurement, other.measurement
-    notes = tuple(dict.fromkeys((*first.notes, *second.notes)))
-    runs = (*first.runs, *second.runs)
     return replace(
         one,
-        measurement=Measurement.of(first.split, first.features, first.measure, runs, notes=notes),
+        measurement=one.measurement.pooled(other.measurement),
         warnings=tuple(dict.fromkeys((*one.warnings, *other.warnings))),
         runs=one.runs + other.runs,
         commands=one.commands + other.commands,

@@ -63,9 +63,9 @@ def make_accelerator(train: TrainConfig) -> Accelerator:
     """
     cpu = train.device == "cpu" or (train.device == "auto" and not torch.accelerator.is_available())
     if train.device == "cuda" and not torch.cuda.is_available():
-        raise UserError("train.device: no CUDA device here; use cpu or auto")
+        raise UserError("device: no CUDA device here; use cpu or auto")
     if cpu and train.precision == "fp16":
-        raise UserError("train.precision: fp16 needs a GPU; use bf16 or no")
+        raise UserError("precision: fp16 needs a GPU; use bf16 or no")
     if "LOCAL_RANK" in os.environ:  # else accelerate picks a number of threads, with a warning
         os.environ.setdefault("OMP_NUM_THREADS", str(torch.get_num_threads()))
     AcceleratorState._reset_state(reset_partial_state=True)  # an earlier run in this process chose for itself
@@ -77,11 +77,11 @@ def make_accelerator(train: TrainConfig) -> Accelerator:
             kwargs_handlers=[InitProcessGroupKwargs(timeout=timedelta(minutes=30))],
         )
     except ValueError as error:
-        raise UserError(f"train.precision: {train.precision} is not possible here ({error}); use no") from error
+        raise UserError(f"precision: {train.precision} is not possible here ({error}); use no") from error
     if accelerator.num_processes > 1 and cpu:
         atexit.register(_leave_group)
     if accelerator.num_processes != int(os.environ.get("WORLD_SIZE", "1")):
-        raise UserError(f"train.device: {accelerator.device.type} cannot be shared by several processes; use cpu")
+        raise UserError(f"device: {accelerator.device.type} cannot be shared by several processes; use cpu")
     return accelerator
 
 
@@ -103,6 +103,7 @@ def fit(
     resume: bool = False,
     on_epoch: Callable[[int], dict[str, float]] | None = None,
     groups: Sequence[dict[str, Any]] | None = None,
+    again: str = "resume=auto continues from there",
 ) -> None:
     """Train a task in place, with ``make_optimizer(task, optim, groups)``.
 
@@ -112,6 +113,8 @@ def fit(
         seed: of dropout and the like; data draws have the loader's.
         resume: continue from the run's newest checkpoint, if there is one.
         on_epoch: evaluates after so many epochs, on rank 0, with the averaged weights; its numbers are logged.
+        groups: of parameters, for ``make_optimizer``.
+        again: what a user who stops the training is told to do.
 
     Raises:
         UserError: nothing to train, no steps, a loss that is not finite, a checkpoint that does not fit.
@@ -149,7 +152,7 @@ def fit(
                 _save(learner, meter, run, step, steps, train.keep)
                 watch.saved()
             if watch.stop and step < total:
-                raise _stopped(watch, step, total, run)
+                raise _stopped(watch, step, total, run, again)
     learner.finish()
 
 
@@ -242,11 +245,11 @@ def _not_finite(step: int, steps: int, run: RunDir) -> str:
     rest = f"the last good checkpoint is {checkpoint}" if checkpoint else "there is no checkpoint yet"
     return (
         f"{run.path}: the loss or its gradient is not finite at step {step + 1} (epoch {step // steps + 1}); "
-        f"lower optim.lr, set optim.clip_grad or use train.precision no; {rest}"
+        f"lower lr, set clip_grad or use precision no; {rest}"
     )
 
 
-def _stopped(watch: Watch, step: int, total: int, run: RunDir) -> Interrupted:
+def _stopped(watch: Watch, step: int, total: int, run: RunDir, again: str) -> Interrupted:
     if watch.accelerator.is_main_process:
-        print(f"{run.path}: stopped after step {step} of {total}; resume=auto continues from there", file=sys.stderr)
+        print(f"{run.path}: stopped after step {step} of {total}; {again}", file=sys.stderr)
     return Interrupted(128 + watch.stop)

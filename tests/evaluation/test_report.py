@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -121,6 +122,34 @@ def test_folds_are_averaged_and_other_splits_are_not() -> None:
     assert (figure.mean, figure.count, figure.over) == (0.875, 2, "folds")
     assert figure.std == pytest.approx(np.std([1, 0.75], ddof=1))
     assert fold_means([measurement("fold1", "raw", [0, 0, 1, 1])]) == []
+    clean = {"fold1_clean": [0, 0, 1, 0], "fold2_clean": [0, 0, 0, 0]}
+    both = fold_means([measurement(split, "raw", predicted) for split, predicted in (right | clean).items()])
+    assert [(row.split, row.figures["accuracy"].mean) for row in both] == [(FOLDS, 0.875), (f"{FOLDS}, clean", 0.625)]
+
+
+def test_pooling_is_as_if_all_had_been_measured_at_once() -> None:
+    values = [0.2, 0.5, 0.6, 0.9]
+    one, two = Figure.of(values[:3]), Figure.of(values[3:])
+    for pooled in (one.pooled(two), two.pooled(one)):
+        assert (pooled.mean, pooled.std, pooled.count) == pytest.approx((np.mean(values), np.std(values, ddof=1), 4))
+    first, second = (
+        measurement("xview", "raw", [0, 0, 1, right], figures={"mAP": Figure.of([0.5 + right])}) for right in (0, 1)
+    )
+    both = first.pooled(second)
+    assert both.figures["mAP"].mean == 1.0
+    assert both.figures["accuracy"].mean == pytest.approx(0.875)
+    assert len(both.runs) == 2
+
+
+def test_a_narrow_terminal_costs_no_digit(report: Report, capsys: pytest.CaptureFixture[str], monkeypatch) -> None:
+    splits = [f"fold{number}" for number in range(1, 8)]
+    rows = tuple(measurement(split, "pretrained", [0, 0, 1, 0]) for split in splits)
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    report.model_copy(update={"measurements": rows}).show()
+    shown = capsys.readouterr().out
+    assert "…" not in shown
+    assert shown.count("75.0") == len(splits)
 
 
 def test_leaks_are_found_by_content_and_by_name() -> None:

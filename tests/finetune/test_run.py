@@ -9,11 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.torch import load_file, save_file
 
 from finetune.config import FinetuneConfig
 from finetune.run import run
-from ssl_skel.backbones.card import CARD
-from ssl_skel.config import load_config
+from ssl_skel.backbones.card import CARD, WEIGHTS
+from ssl_skel.config import dump_config, load_config
 from ssl_skel.data.splits import load_split
 from ssl_skel.data.store import Store
 from ssl_skel.errors import UserError
@@ -196,13 +197,46 @@ def test_what_does_not_fit_is_refused_in_one_line(
     refuse(make_config(encoders={"unseen": str(tmp_path / "none")}), "none.*give a run directory")
     refuse(make_config(data={"store": str(tmp_path / "none")}), "no store there")
 
-    blank = rewrite(lambda clip, row: [replace(clip, label=-1) if row == test[3] else clip])
-    refuse(make_config(data={"store": str(blank)}), f"test: 1 clips have no label, first '{store.name[test[3]]}'")
+    blank = rewrite(lambda clip, row: [replace(clip, label=-1) if row in test else clip])
+    refuse(make_config(data={"store": str(blank)}), "test: no clip has a label; label some")
     lacking = rewrite(lambda clip, row: [] if row in train and clip.label == 2 else [clip])
     refuse(make_config(data={"store": str(lacking)}), f"train has no clips of class {store.class_names[2]}")
 
     wide = save_run(tmp_path / "wide", store, channels=16)
     refuse(make_config(encoders={"unseen": [str(run_dir), str(wide)]}), "wide: is built otherwise than .*tiny")
+
+    rows = [{"name": "linear", "c": 0.1}, {"name": "linear", "c": 1.0}]
+    refuse(make_config(protocols=rows), "protocols: 'linear, closed' is asked for twice")
+    refuse(make_config(protocols=[{"name": "knn", "ks": [1, 5, 1]}]), "protocols: 'kNN, k = 1' is asked for twice")
+    refuse(make_config(runs=str(store.path / "meta.json")), "cannot be written: .*choose another folder for runs")
+
+
+def test_a_repetition_of_the_same_is_no_repetition(make_config: MakeConfig, run_dir: Path) -> None:
+    """Seed 0 five times is one run, however small its spread."""
+    for changes, key in (({"seeds": [0, 1, 0]}, "seeds"), ({"encoders": {"unseen": [str(run_dir)] * 2}}, "encoders")):
+        with pytest.raises(UserError, match=f"{key}.* is given twice"):
+            make_config(**changes)
+
+
+def test_features_that_are_not_finite_have_no_figures(
+    make_config: MakeConfig, motions: Path, save_run, tmp_path: Path
+) -> None:
+    path = save_run(tmp_path / "spoilt", Store.open(motions))
+    file = path / "encoder" / WEIGHTS
+    weights = load_file(file)
+    save_file(
+        {name: tensor * (float("nan") if tensor.is_floating_point() else 1) for name, tensor in weights.items()}, file
+    )
+    refuse(make_config(encoders={"unseen": str(path)}), "features of .* clips are not finite, first .*another encoder")
+
+
+def test_an_evaluation_that_came_to_nothing_locks_no_name(make_config: MakeConfig) -> None:
+    config = make_config()
+    config.runs.joinpath(config.name).mkdir(parents=True)
+    config.runs.joinpath(config.name, "config.yaml").write_text(dump_config(make_config(baselines=["raw"])))
+    run(config)
+    with pytest.raises(UserError, match="holds another run"):
+        run(make_config(baselines=["raw"]))
 
 
 def test_an_encoder_for_another_layout_is_refused(make_config: MakeConfig, save_run, tmp_path: Path) -> None:

@@ -159,7 +159,7 @@ def test_bfloat16_on_a_cpu_leaves_the_task_as_it_was(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"precision": "fp16"}, "train.precision: fp16 needs a GPU"),
+        ({"precision": "fp16"}, "precision: fp16 needs a GPU"),
         (
             {"batch_size": 9, "accumulate": 2},
             "9 clips cannot be cut into 2 micro-batches on 1 ranks; use a multiple of 2",
@@ -175,7 +175,7 @@ def test_options_that_cannot_be(tmp_path: Path, options: dict[str, Any], words: 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="has a GPU")
 def test_no_gpu() -> None:
-    with pytest.raises(UserError, match=r"train.device: no CUDA device here; use cpu or auto"):
+    with pytest.raises(UserError, match=r"device: no CUDA device here; use cpu or auto"):
         make_accelerator(TrainConfig(device="cuda"))
 
 
