@@ -139,6 +139,6 @@ def _fit(
     model.set_params(C=c)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", ConvergenceWarning)
-        warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)  # few clips a class, no regression
+        warnings.filterwarnings("ignore", "The number of unique classes", UserWarning)  # few clips, no regression
         model.fit(x, y)
     return model, not any(issubclass(warning.category, ConvergenceWarning) for warning in caught)

@@ -108,8 +108,8 @@ def test_a_clip_without_a_label_shifts_no_other_label(make_config: MakeConfig, m
     empty = run(make_config(name="empty", protocols=rows, baselines=["raw"], data={"store": str(path)}))
     assert [m.runs for m in empty.measurements] == [m.runs for m in plain.measurements]
     blank = rewrite(lambda clip, row: [replace(clip, label=-1) if row == split.train[0] else clip])
-    without = rewrite(lambda clip, row: [] if row == split.train[0] else [clip])
     left_out = run(make_config(name="blank", protocols=rows, baselines=["raw"], data={"store": str(blank)}))
+    without = rewrite(lambda clip, row: [] if row == split.train[0] else [clip])
     gone = run(make_config(name="gone", protocols=rows, baselines=["raw"], data={"store": str(without)}))
     assert [m.runs for m in left_out.measurements] == [m.runs for m in gone.measurements]
     told = f"1 of {len(split.train)} train clips have no label and are left out of what needs one"
