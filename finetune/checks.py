@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -44,8 +44,27 @@ def check_encoders(store: Store, paths: tuple[Path, ...], loaded: Loaded, readou
         raise UserError(f"readout: {readout} needs joints, and {backbone.config.name} merges them; use mean")
 
 
-def labelled_clips(store: Store, split: Split) -> tuple[Split, tuple[str, ...]]:
-    """The clips of a split that have labels, and for each side that has others a word on these.
+def check_names(names: Sequence[str]) -> None:
+    """Refuse two figures of one name: a report could not tell them apart.
+
+    Raises:
+        UserError: naming the first.
+    """
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise UserError(f"protocols: {twice!r} is asked for twice; give one of them an evaluation of its own")
+
+
+class Labelled(NamedTuple):
+    """The clips of a split that have labels, the training clips that have none, and a word on each side with such."""
+
+    split: Split
+    unlabelled: np.ndarray
+    remarks: tuple[str, ...]
+
+
+def labelled_clips(store: Store, split: Split) -> Labelled:
+    """Part a split's clips by whether they have labels.
 
     Raises:
         UserError: no labelled test clip, or a class that train does not have.
@@ -61,19 +80,18 @@ def labelled_clips(store: Store, split: Split) -> tuple[Split, tuple[str, ...]]:
             raise UserError(f"{where}: {side}: no clip has a label; label some, or choose a split that has some")
         if blank:
             told.append(f"{blank} of {len(rows)} {side} clips have no label and are left out of what needs one")
+    unlabelled = np.setdiff1d(split.train, found["train"])
     split = Split(split.name, **found)
     missing = np.setdiff1d(store.label[split.test], store.label[split.train])
     if len(missing) or len(np.unique(store.label[split.train])) < 2:
         names = ", ".join(store.class_names[label] for label in missing) or "all but one"
         raise UserError(f"{where}: train has no clips of class {names}; choose a split that has them")
-    return split, tuple(told)
+    return Labelled(split, unlabelled, tuple(told))
 
 
-def split_facts(
-    store: Store, split: Split, paths: tuple[Path, ...], loaded: Loaded, remarks: Sequence[str] = ()
-) -> SplitFacts:
+def split_facts(store: Store, clips: Labelled, paths: tuple[Path, ...], loaded: Loaded, remark: str = "") -> SplitFacts:
     """What the figures of a split rest on, with a warning for each reason to doubt them, the remarks among them."""
-    warnings = list(remarks)
+    split, warnings = clips.split, [*([remark] if remark else []), *clips.remarks]
     for _, card in loaded:
         if card.normalization != store.meta["normalization"]:
             warnings.append(f"the encoder was trained on clips normalised as {card.normalization}, the store's are not")

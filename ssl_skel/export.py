@@ -54,34 +54,41 @@ def export_encoder(
 ) -> dict[str, Any]:
     """Write an encoder as one file, and its card beside it, after comparing the file's answers with the encoder's.
 
+    The card is renamed into place first: whoever finds a new file finds its card.
+
     Args:
         run: run directory, or a folder with an encoder.
         to: what to write.
         out: the file; its card goes to the same name with ``.json`` added.
         readout: see ``SkeletonEncoder``.
-        overwrite: replace ``out``.
+        overwrite: replace ``out`` and its card.
 
     Returns:
         file, bytes, dim, and max_error: the largest difference of a feature over batches of several sizes.
 
     Raises:
-        UserError: no encoder, the file exists, a package is missing, or the answers differ.
+        UserError: no encoder, the file or its card exists, a package is missing, or the answers differ.
     """
     if out.suffix != SUFFIXES[to]:
         raise UserError(f"{out}: --to {to} writes {SUFFIXES[to]} files; end the name so")
-    if out.exists() and not overwrite:
-        raise UserError(f"{out}: exists; give another name, or --overwrite")
+    names = (out, out.with_name(out.name + ".json"))
+    taken = next((name for name in names if name.exists()), None)
+    if taken and not overwrite:
+        raise UserError(f"{taken}: exists; give another name, or --overwrite")
     if to == "onnx" and not all(map(find_spec, ("onnx", "onnxscript", "onnxruntime"))):
         raise UserError("--to onnx: needs further packages; install them with: pip install 'ssl-skel[onnx]'")
     encoder, card = load_encoder(run)
     encoder.readout = readout
     encoder.eval().requires_grad_(False)
-    beside = out.with_name(f".{os.getpid()}.{out.name}")
+    beside, card_beside = (name.with_name(f".{os.getpid()}.{name.name}") for name in names)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         program = _program(encoder)
         error = _compare(encoder, _write_onnx(program, beside) if to == "onnx" else _write_torch(program, beside))
         size = beside.stat().st_size
+        facts = {"readout": readout, "max_error": error, "card": card.model_dump(mode="json")}
+        card_beside.write_text(json.dumps(facts, indent=2), "utf-8")
+        os.replace(card_beside, names[1])
         os.replace(beside, out)
     except OSError as problem:
         raise UserError(f"{out}: cannot be written: {problem.strerror or problem}") from problem
@@ -89,8 +96,7 @@ def export_encoder(
         raise UserError(f"--readout: {problem}") from problem
     finally:
         beside.unlink(missing_ok=True)
-    facts = {"readout": readout, "max_error": error, "card": card.model_dump(mode="json")}
-    out.with_name(out.name + ".json").write_text(json.dumps(facts, indent=2), "utf-8")
+        card_beside.unlink(missing_ok=True)
     return {"file": str(out), "bytes": size, "dim": encoder.dim, "max_error": error}
 
 

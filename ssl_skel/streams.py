@@ -81,5 +81,18 @@ def to_stream(x: Tensor, stream: str, layout: SkeletonLayout) -> Tensor:
     Raises:
         KeyError: no such stream.
     """
-    places, score = x[:, : layout.coordinates(x.shape[1])], x[:, layout.coordinates(x.shape[1]) :]
-    return torch.cat([STREAMS[stream](places, layout), score], 1) if layout.score else STREAMS[stream](x, layout)
+    return on_places(x, layout, lambda places: STREAMS[stream](places, layout))
+
+
+def on_places(x: Tensor, layout: SkeletonLayout, change: Callable[[Tensor], Tensor]) -> Tensor:
+    """Coordinates changed, a score beside them kept as it is: (N, C, ...) -> the same shape.
+
+    Args:
+        x: channels are axis 1.
+        layout: tells whether the last of them is a score.
+        change: of the coordinates alone; keeps their shape.
+    """
+    if not layout.score:
+        return change(x)
+    count = layout.coordinates(x.shape[1])
+    return torch.cat([change(x[:, :count]), x[:, count:]], 1)

@@ -6,13 +6,18 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from ssl_skel import export
 from ssl_skel.backbones import BACKBONES, SkeletonEncoder, build_encoder
 from ssl_skel.backbones.card import EncoderCard, save_encoder
+from ssl_skel.backbones.mpae_net import MPAENet
+from ssl_skel.cli import main
 from ssl_skel.config import parse_config
+from ssl_skel.data.normalize import NormalizeConfig
+from ssl_skel.embedder import SkeletonEmbedder
 from ssl_skel.errors import UserError
 from ssl_skel.export import DenseEncoder, export_encoder
 from ssl_skel.layout import LAYOUTS
@@ -113,6 +118,44 @@ def test_what_cannot_be_written_is_refused(
     with pytest.raises(UserError, match=message):
         export_encoder(tmp_path / "run", to, tmp_path / out)
     assert (tmp_path / "taken.pt2").read_bytes() == b"mine"
+
+
+def test_a_card_of_another_file_is_not_replaced(encoder: SkeletonEncoder, tmp_path: Path) -> None:
+    (tmp_path / "e.pt2.json").write_text("mine")
+    with pytest.raises(UserError, match=r"e.pt2.json: exists; give another name, or --overwrite"):
+        export_encoder(tmp_path / "run", "torch-export", tmp_path / "e.pt2")
+    assert (tmp_path / "e.pt2.json").read_text() == "mine"
+    export_encoder(tmp_path / "run", "torch-export", tmp_path / "e.pt2", overwrite=True)
+    assert json.loads((tmp_path / "e.pt2.json").read_text())["readout"] == "mean"
+
+
+def test_a_card_that_cannot_be_written_leaves_no_file(encoder: SkeletonEncoder, tmp_path: Path) -> None:
+    (tmp_path / "e.pt2.json").mkdir()
+    with pytest.raises(UserError, match=r"e.pt2: cannot be written: Is a directory"):
+        export_encoder(tmp_path / "run", "torch-export", tmp_path / "e.pt2", overwrite=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["e.pt2.json", "run"]
+
+
+def test_merged_joints_have_no_groups_to_read_even_where_they_are_as_many(
+    encoder: SkeletonEncoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(MPAENet, "keeps_joints", False)
+    save_encoder(tmp_path / "run", encoder, EncoderCard.of(encoder, normalization=NormalizeConfig().model_dump()))
+    line = "readout part: this backbone merges joints; use mean"
+    with pytest.raises(UserError, match=f"^{line}$"):
+        SkeletonEmbedder(tmp_path / "run", readout="part").transform([np.random.default_rng(0).normal(size=(9, 15, 3))])
+    np.savez(tmp_path / "joints.npz", joints=np.random.default_rng(0).normal(size=(2, 9, 15, 3)).astype(np.float32))
+    (tmp_path / "joints.yaml").write_text("layout: sbu15")
+    run, out = str(tmp_path / "run"), str(tmp_path / "out")
+    for words in (
+        ["embed", run, str(tmp_path / "joints.npz"), "-o", f"{out}.npz"],
+        ["export", run, "--to", "torch-export", "-o", f"{out}.pt2"],
+    ):
+        monkeypatch.setattr("sys.argv", ["ssl-skel", *words, "--readout", "part"])
+        with pytest.raises(SystemExit) as left:
+            main()
+        assert left.value.code == 2
+        assert f"--readout: {line}" in " ".join(capsys.readouterr().err.split())
 
 
 def test_a_missing_package_is_told_with_its_remedy(

@@ -17,7 +17,7 @@ from typer.testing import CliRunner, Result
 from ssl_skel.errors import UserError
 from ssl_skel.evaluation.metrics import score
 from ssl_skel.evaluation.report import Measurement, Report, SplitFacts, fold_means
-from ssl_skel.experiments.anchors import load_anchors
+from ssl_skel.experiments.anchors import anchors_for, dataset_of, load_anchors
 from ssl_skel.experiments.commands import report
 from ssl_skel.experiments.comparison import Row, compare
 
@@ -180,6 +180,24 @@ def test_published_figures_need_the_data_set_the_split_and_the_protocol(desk: De
     assert published("protocol", measure="kNN, k = 1") == []
     assert published("changed_since", sha256="cd") == []
     assert published("unknown_store", store="stores/none") == []
+
+
+def test_fused_streams_stand_beside_fused_streams() -> None:
+    def beside(dataset: str, measure: str) -> list[str]:
+        row = Measurement.of("xview", "scratch", measure, [scores(14)])
+        return [anchor.method for anchor in anchors_for(dataset, row)]
+
+    assert beside("nw-ucla", "fine-tuned, fused joint + bone (0.6, 0.6)") == ["InfoGCN", "CTR-GCN"]
+    assert beside("nw-ucla", "fine-tuned") == []
+    assert beside("ntu60", "fine-tuned") == ["MAMP's network"]
+
+
+def test_ntu_is_told_by_its_classes(desk: Desk) -> None:
+    (desk.folder / "meta.json").write_text(json.dumps({"sha256": "ab", "provenance": {"format": "ctrgcn"}}))
+    report = Report.load(desk.evaluation("e", desk.encoder("p"), 14, store=str(desk.folder)))
+    names = tuple(map(str, range(120)))
+    assert dataset_of(report.model_copy(update={"class_names": names})) == "ntu120"
+    assert dataset_of(report.model_copy(update={"class_names": names[:60]})) == "ntu60"
 
 
 def test_every_anchor_tells_its_source() -> None:

@@ -253,6 +253,7 @@ class Linear(Protocol):
             setting.folder / "probes" / f"{split.name}_{candidate.name}{at}_seed{seed}",
             dump_config(config),
             rank=accelerator.process_index,
+            again="the same command measures it anew",
         )
         fit(
             task,
@@ -263,7 +264,6 @@ class Linear(Protocol):
             run=run,
             seed=seed,
             on_epoch=watch,
-            again="the same command measures it anew",
         )
         if accelerator.is_main_process:
             shutil.rmtree(run.checkpoints)  # a probe is measured, not kept

@@ -186,7 +186,8 @@ class PSPSemi(FewLabels):
     def check(self, split: Split, encoder: SkeletonEncoder) -> None:
         super().check(split, encoder)
         with torch.random.fork_rng(devices=[]):
-            PSP(self.config.pretext, encoder, encoder.layout)  # refuses a network that it does not fit
+            pretext = PSP(self.config.pretext, encoder, encoder.layout)  # refuses a network that it does not fit
+        self.check_shared(pretext.head, "the pretext")
         ranks = self.setting.accelerator.num_processes
         if self.config.unlabelled % ranks:
             raise UserError(

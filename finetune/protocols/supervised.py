@@ -43,9 +43,6 @@ from ssl_skel.training.loop import Loader, TrainConfig, fit
 from ssl_skel.training.optim import OptimConfig
 from ssl_skel.training.rundir import RunDir
 
-AGAIN = "the same command continues"
-"""What a user is told who stops an evaluation."""
-
 
 class TrainingConfig(RowConfig):
     """How a classifier is trained. Defaults: MAMP's fine-tuning (Mao et al., ICCV 2023), for transformers.
@@ -185,7 +182,9 @@ def train_classifier(
         if accelerator.is_main_process and config.save and config.select == "heldout":
             _forget_unsaved(folder)
         accelerator.wait_for_everyone()
-        run = RunDir.create(folder, text, resume="auto", rank=accelerator.process_index)
+        run = RunDir.create(
+            folder, text, resume="auto", rank=accelerator.process_index, again="the same command continues"
+        )
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(job.seed)
             task = make_task(_trainable(config, job.encoder))
@@ -201,7 +200,6 @@ def train_classifier(
             resume=True,
             on_epoch=_looker(config, task, setting, job, folder / "looks"),
             groups=layer_groups(task, config.optim.weight_decay, config.layer_decay) if decayed else None,
-            again=AGAIN,
         )
         if accelerator.is_main_process:
             _conclude(config, setting, job, folder)

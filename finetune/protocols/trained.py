@@ -84,18 +84,30 @@ class Trained(Protocol):
     def check(self, split: Split, encoder: SkeletonEncoder) -> None:
         accelerator = self.setting.accelerator
         train_config(self.config).loader_batch(accelerator.num_processes)
-        mixes = any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in encoder.modules())
-        if mixes and accelerator.num_processes > 1 and accelerator.device.type == "cpu":
-            raise UserError(
-                f"{self.config.name}: the network has BatchNorm, whose statistics processes on a CPU cannot share, so "
-                "the figures would not be those of one process; use one, or a network with norm: layer"
-            )
+        self.check_shared(encoder, "the network")
         network = encoder.backbone.config
         if self.config.drop_path is not None and "drop_path" not in type(network).model_fields:
             raise UserError(f"{self.config.name}: drop_path: {network.name} has none; leave it out")
         for budget in self.budgets:
             for seed in self.setting.seeds:
                 self._parted(self._labelled(split, budget, seed)[0], seed)
+
+    def check_shared(self, module: nn.Module, what: str) -> None:
+        """Refuse several processes on a CPU where a part of a batch is not normalised as the whole.
+
+        Args:
+            module: each process gives its own part of a batch to.
+            what: it is, for the message.
+
+        Raises:
+            UserError: it has BatchNorm.
+        """
+        mixes = any(isinstance(part, nn.modules.batchnorm._BatchNorm) for part in module.modules())
+        if mixes and self.setting.accelerator.num_processes > 1 and self.setting.accelerator.device.type == "cpu":
+            raise UserError(
+                f"{self.config.name}: {what} has BatchNorm, whose statistics processes on a CPU cannot share, so "
+                "the figures would not be those of one process; use one, or norm: layer there"
+            )
 
     def measure(self, candidate: Candidate, split: Split) -> list[Measurement]:
         return [self._measure(candidate, split, budget) for budget in self.budgets] if candidate.encoders else []

@@ -63,8 +63,12 @@ class TwoStreamConfig(TrainingConfig):
     side: int = Field(224, ge=8)
     """Pixels of a frame's side (paper: 224)."""
     crop_frames: tuple[Share, Share, Share, Share] = (0.0, 0.0, 1.0, 1.0)
-    """Left, top, right and bottom edge of what is kept of each frame, as shares of its width and height. The paper
-    crops to the persons; where in a picture they stand is not known from normalised joints."""
+    """Left, top, right and bottom edge of what is kept of each frame, as shares of its width and height. Departs from
+    print: the paper crops frames and heat-maps to one box around the persons; where in a picture they stand is not
+    known from normalised joints. The nearer this is to their box, the better the attention's places fit."""
+    attention: Literal["both", "times"] = "both"
+    """What joints weigh in the frames: places and times, as in the paper, or times alone, where persons stand anywhere
+    in what is kept of a frame; see ``PoseAttention``."""
     cache_gb: float = Field(50.0, gt=0)
     """Most gigabytes of decoded frames to keep in the evaluation's folder; 16 of 224 x 224 take 2.4 MB a clip."""
     flip: Share = 0.5
@@ -122,7 +126,7 @@ class TwoStreamClassifier(Classifier):
         looks_at_joints = config.streams == "both"
         super().__init__(encoder, num_classes, frozen=not looks_at_joints, label_smoothing=config.label_smoothing)
         dim = encoder.backbone.dim if looks_at_joints else 0
-        self.head = EPAMNet(dim, num_classes, config.rgb_size, config.dropout)
+        self.head = EPAMNet(dim, num_classes, config.rgb_size, config.dropout, places=config.attention == "both")
         self.mirror = Flip(FlipConfig(probability=1.0), encoder.layout)
         self.config = config
         self.cache: FrameCache | None = None
@@ -169,7 +173,8 @@ class TwoStream(Trained):
     Frames are decoded once, into ``<evaluation>/frames``. What a pretrained encoder brings is its pose stream.
 
     Raises:
-        UserError: a clip of the splits has no video, their frames would take too much room, or ``rgb`` does not fit.
+        UserError: a clip of the splits has no video, their frames would take too much room, or ``rgb`` does not fit;
+            or, with both streams, the encoder's heat-maps are no pictures of what the videos show.
     """
 
     Config = TwoStreamConfig
@@ -187,7 +192,8 @@ class TwoStream(Trained):
 
     @property
     def title(self) -> str:
-        return "frames alone" if self.config.streams == "rgb" else "two-stream"
+        both = "two-stream" if self.config.attention == "both" else "two-stream, attention to times"
+        return "frames alone" if self.config.streams == "rgb" else both
 
     @property
     def budgets(self) -> tuple[Budget | None, ...]:
@@ -202,7 +208,25 @@ class TwoStream(Trained):
         name = encoder.backbone.config.name
         if not isinstance(encoder.backbone, PoseXShiftNet):
             raise UserError(f"two_stream: needs an encoder on xshift, whose features have places; this one is {name}")
+        if self.config.streams == "both":
+            self._check_pictures(encoder.stream, encoder.backbone.mirrored)
         super().check(split, encoder)
+
+    def _check_pictures(self, stream: str, mirrored: bool) -> None:
+        """Refuse joints whose heat-maps show another picture than the videos.
+
+        Raises:
+            UserError: no positions, or seen from elsewhere.
+        """
+        meta, where = self.setting.store.meta, f"two_stream: {self.setting.store.path}"
+        if stream != "joint":
+            raise UserError(f"two_stream: stream: {stream}: heat-maps show where joints are; use an encoder of joint")
+        if meta["normalization"].get("orient"):
+            raise UserError(
+                f"{where}: orient: bodies are turned from the camera's view; convert again without --orient"
+            )
+        if meta["provenance"].get("format") == "mediapipe" and mirrored:
+            raise UserError(f"{where}: MediaPipe's joints would be drawn mirrored; build on backbone.mirrored: false")
 
     def measure(self, candidate: Candidate, split: Split) -> list[Measurement]:
         if candidate.encoders:

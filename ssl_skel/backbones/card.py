@@ -144,7 +144,8 @@ def load_encoder(path: Path) -> tuple[SkeletonEncoder, EncoderCard]:
         UserError: something is missing, damaged, of another version, or does not fit.
     """
     folder = path if (path / CARD).exists() or not (path / "encoder").is_dir() else path / "encoder"
-    wanted = f"give a run directory or a folder with {CARD}"
+    begun = (path / "config.yaml").exists() and not (path / "encoder").is_dir()
+    wanted = "the run has no encoder yet, finish it" if begun else f"give a run directory or a folder with {CARD}"
     card = read_card(EncoderCard, folder / CARD, FORMAT_VERSION, missing=wanted, remedy="train or save again")
     source = str(folder / CARD)
     layout = parse_layout(card.layout, f"{source}: layout")

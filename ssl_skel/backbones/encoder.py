@@ -76,7 +76,7 @@ class SkeletonEncoder(nn.Module):
         features = grid.mean(2)  # (B, D, Vp)
         if self.readout == "mean":
             return features.mean(2)
-        if features.shape[2] != self.layout.num_joints:
+        if not self.backbone.keeps_joints:  # merged joints may be as many as there were
             raise ValueError(f"readout {self.readout}: this backbone merges joints; use mean")
         member = torch.from_numpy(self.layout.membership(self.readout)).to(features)
         groups = features @ (member / member.sum(1, keepdim=True)).T  # (B, D, P)

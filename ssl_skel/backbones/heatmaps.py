@@ -32,7 +32,14 @@ def box(points: Tensor, hidden: Tensor | None = None) -> tuple[Tensor, Tensor]:
 
 
 def heat_maps(
-    x: Tensor, hidden: Tensor | None, side: int, *, stride: int = 1, sigma: float = 0.6, padding: float = 0.25
+    x: Tensor,
+    hidden: Tensor | None,
+    side: int,
+    *,
+    mirrored: bool,
+    stride: int = 1,
+    sigma: float = 0.6,
+    padding: float = 0.25,
 ) -> Tensor:
     """Draw every joint as a Gaussian of peak 1 inside its clip's box.
 
@@ -41,13 +48,15 @@ def heat_maps(
 
     Departs from print: one person a picture, in a box of their own, where the paper draws all into one. No score
     weighs a joint. The tail is not cut at 3 sigma, where it is 0.01.
-    Paper silent: coordinates in space. They are seen along z: x goes right, y up, as in pictures of a Kinect, which
-    shows a mirror image. Sets with two coordinates lie turned by half a turn in a store and are turned back.
+    Paper silent: coordinates in space. They are seen along z. In a store y goes up, and who faces the camera has the
+    left side at smaller x: pictures of a Kinect, which are a mirror's, show it so. All other pictures, such as those
+    that 2D and MediaPipe's joints were found in, lie turned by half a turn in a store and are turned back.
 
     Args:
-        x: joints (B, C, T, V), C = 2 or 3, any unit.
+        x: joints (B, C, T, V), any unit; the first two channels, x and y, are drawn.
         hidden: (B, T, V) bool, True = HIDDEN, or None. Hidden joints are not drawn, and the box disregards them.
         side: pixels of a side.
+        mirrored: the pictures are a mirror's, x goes right; otherwise left.
         stride: every so many frames one is drawn; the box holds all.
         sigma: of the Gaussian, pixels (paper: 0.6).
         padding: of the box, share of its size that is added around (paper: 0.25).
@@ -56,7 +65,7 @@ def heat_maps(
         (B, V, T / stride, side, side) float32; rows go down, columns right. In memory V comes last.
     """
     plane = x[:, :2].permute(0, 2, 3, 1).float()
-    points = plane * plane.new_tensor([1.0 if x.shape[1] == 3 else -1.0, -1.0])
+    points = plane * plane.new_tensor([1.0 if mirrored else -1.0, -1.0])
     centre, half = box(points, hidden)
     points = points[:, ::stride]
     at = ((points - centre) / (half * (1 + padding)) + 1) * (side / 2)  # pixels from the picture's corner

@@ -86,6 +86,10 @@ class XShiftConfig(BackboneConfig):
     """Of the Gaussian, pixels (paper: 0.6)."""
     padding: float = Field(0.25, ge=0)
     """Share of its size by which a person's box is widened (paper: 0.25)."""
+    mirrored: bool | None = None
+    """Whether joints are drawn as a mirror shows them, as a Kinect's pictures do; null: three coordinates are, two are
+    not. Say false of joints in space that were found in ordinary videos, such as MediaPipe's, which a store turns by
+    half a turn. It matters beside videos, and to joints of both kinds."""
 
     @property
     def resolved(self) -> Size:
@@ -242,15 +246,18 @@ class PoseXShiftNet(Backbone):
 
     Departs from print: a person a clip, see ``heat_maps``. Where somebody stands and how large they are is lost, as
     their box fills the picture.
+    Departs from print: joints in space that no Kinect recorded are a mirror image of their video, unless ``mirrored``
+    says otherwise; the network is not told where joints come from.
     Paper silent: masks. A hidden joint's map is empty.
 
     Args:
         config: a ``XShiftConfig``.
         layout: any skeleton.
-        channels: C, 2 or 3.
+        channels: C, 2 or 3 coordinates, and the score where the layout has one.
         num_frames: frames of a clip; the network itself takes any multiple of ``t_stride``.
 
     Attributes:
+        mirrored: see ``heat_maps``.
         places: h = w of the grid; Vp is its square, row by row.
     """
 
@@ -262,13 +269,22 @@ class PoseXShiftNet(Backbone):
         assert isinstance(config, XShiftConfig)
         self.side, self.t_stride, plan = config.resolved
         self.sigma, self.padding, self.dim = config.sigma, config.padding, plan.dim
+        self.mirrored = layout.coordinates(channels) == 3 if config.mirrored is None else config.mirrored
         self.net = XShiftNet(layout.num_joints, plan)
         self.places = plan.sides(self.side)[-1]
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         self.check_input(x, mask)
         hidden = None if mask is None else hidden_frames(mask, x.shape[2])
-        maps = heat_maps(x, hidden, self.side, stride=self.t_stride, sigma=self.sigma, padding=self.padding)
+        maps = heat_maps(
+            x,
+            hidden,
+            self.side,
+            mirrored=self.mirrored,
+            stride=self.t_stride,
+            sigma=self.sigma,
+            padding=self.padding,
+        )
         return self.net(maps, self._between).flatten(3)
 
     def _between(self, at: int, y: Tensor, frames: int) -> Tensor:

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import json
+from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 
 from ssl_skel.config import Section, parse_config, read_yaml
 from ssl_skel.evaluation.report import Measurement, Report
 
+_NTU = ("ntu", "ctrgcn", "pyskl", "stgcn")
+
 
 class Anchor(Section):
     """One published figure and the conditions under which it compares."""
 
     dataset: str
-    """Format that its store was converted from."""
+    """See ``dataset_of``."""
     split: str
     """Of the store; no other variant has the same test clips."""
     measures: tuple[str, ...]
-    """Names of measures, as reports have them."""
+    """Names of measures, as reports have them; a ``*`` stands for anything."""
     features: str
     """Kind of features: ``pretrained`` or ``scratch``."""
     accuracy: float
@@ -39,15 +42,32 @@ class Anchor(Section):
         return f"{self.method}: {self.source}" + (f" ({self.remark})" if self.remark else "")
 
 
+class _Published(Section):
+    """A method's figures by one protocol: accuracy in per cent by split, otherwise as in ``Anchor``."""
+
+    dataset: str
+    measures: tuple[str, ...]
+    features: str
+    accuracy: dict[str, float]
+    method: str
+    source: str
+    remark: str = ""
+
+
 class _Anchors(Section):
-    rows: tuple[Anchor, ...]
+    rows: tuple[_Published, ...]
 
 
 @cache
 def load_anchors() -> tuple[Anchor, ...]:
     """All that ship."""
     path = Path(__file__).with_name("anchors.yaml")
-    return parse_config(_Anchors, {"rows": read_yaml(path.read_text("utf-8"), path.name)}, path.name).rows
+    rows = parse_config(_Anchors, {"rows": read_yaml(path.read_text("utf-8"), path.name)}, path.name).rows
+    return tuple(
+        Anchor(split=split, accuracy=accuracy, **row.model_dump(exclude={"accuracy"}))
+        for row in rows
+        for split, accuracy in row.accuracy.items()
+    )
 
 
 def anchors_for(dataset: str, row: Measurement) -> tuple[Anchor, ...]:
@@ -57,15 +77,19 @@ def anchors_for(dataset: str, row: Measurement) -> tuple[Anchor, ...]:
         anchor
         for anchor in load_anchors()
         if (anchor.dataset, anchor.split, anchor.features) == (dataset, row.split, kind)
-        and row.measure in anchor.measures
+        and any(fnmatchcase(row.measure, pattern) for pattern in anchor.measures)
     ]
     return tuple(sorted(fits, key=lambda anchor: -anchor.accuracy))
 
 
 def dataset_of(report: Report) -> str:
-    """Format that the report's store was converted from; "" where the store is gone or has changed since."""
+    """Format that the report's store was converted from; "" where the store is gone or has changed since.
+
+    NTU RGB+D comes in several formats, and is told by its number of classes: ``ntu60``, ``ntu120``.
+    """
     try:
         meta = json.loads((Path(report.store) / "meta.json").read_text("utf-8"))
-        return str(meta["provenance"]["format"]) if meta["sha256"] == report.sha256 else ""
+        found = str(meta["provenance"]["format"]) if meta["sha256"] == report.sha256 else ""
     except (OSError, ValueError, KeyError, TypeError):
         return ""
+    return f"ntu{len(report.class_names)}" if found in _NTU else found

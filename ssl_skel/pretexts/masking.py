@@ -161,7 +161,7 @@ class Masking(ABC):
     Config: ClassVar[type[RowConfig]]
 
     def __init__(self, config: MaskConfig, layout: SkeletonLayout) -> None:
-        self.config, self.joints = config, layout.num_joints
+        self.config, self.layout, self.joints = config, layout, layout.num_joints
         self.groups = torch.as_tensor(layout.membership(config.level).argmax(0))
 
     @abstractmethod
@@ -308,7 +308,8 @@ class MotionMask(Masking):
 
     def __call__(self, rng: Rng, x: Tensor, unit: int) -> Tensor:
         persons, units, groups = x.shape[4], x.shape[2] // unit, self.groups.to(x.device)
-        tube, motion, temperature = self.config.tube, motion_per_unit(x, unit), self.config.temperature
+        places = x[:, : self.layout.coordinates(x.shape[1])]  # how sure a score is, is no motion
+        tube, motion, temperature = self.config.tube, motion_per_unit(places, unit), self.config.temperature
         count = self.hidden(units)
         return token_mask(rng, persons, units, groups, count=count, tube=tube, motion=motion, temperature=temperature)
 

@@ -20,7 +20,7 @@ from ssl_skel.errors import UserError
 from ssl_skel.layout import SkeletonLayout
 from ssl_skel.pretexts.base import Pretext, View
 from ssl_skel.pretexts.contrast import gather, info_nce
-from ssl_skel.streams import Stream, motion, to_stream
+from ssl_skel.streams import Stream, motion, on_places, to_stream
 
 Level = Literal["clip", "body", "part", "joint"]
 Source = Literal["own", "own_motion", Stream]
@@ -33,7 +33,8 @@ class PSPConfig(RowConfig):
     name: Literal["psp"] = "psp"
     views: tuple[Source, ...] = Field(("own", "own_motion"), min_length=2)
     """What the encoder sees, each from a draw of its own. ``own`` is the encoder's stream, ``own_motion`` its change
-    from frame to frame; with the joint stream these are PSP's. A third may be added (bone), one may stand twice."""
+    from frame to frame; with the joint stream these are PSP's, but see ``PSP``. A third may be added (bone), one may
+    stand twice."""
     levels: tuple[Level, ...] = Field(("body", "part", "joint"), min_length=1)
     """Where views are compared. ``clip``, ours: the mean of the features without attention, which probes read."""
     heads: Positive = 4
@@ -144,14 +145,16 @@ class PSP(Pretext):
     summed over levels. With more than two views: the mean over their pairs. Options add MoCo's momentum
     network and queue (He et al., CVPR 2020).
 
-    Departs from print: features of all persons present, each clip once; the paper averages absent ones in.
+    Departs from print: features of all persons present, each clip once; the paper averages absent ones in. A view is a
+    random crop of a clip, resampled (paper: 50 sorted frames at random), and motion is its change from frame to
+    frame, so that how large it is depends on how long the crop was; the paper takes it of the frames as recorded.
 
     Attributes:
         keys: the momentum network (backbone, PPA and MLP), if any; not trained by gradients.
 
     Raises:
-        UserError: levels that the backbone does not keep, a stream of other channels, or heads that do not divide
-            its width.
+        UserError: levels that the backbone does not keep, or heads that do not divide its width; as it trains, a
+            single clip with nothing to compare it to.
     """
 
     Config: ClassVar[type[RowConfig]] = PSPConfig
@@ -187,7 +190,7 @@ class PSP(Pretext):
         stream = self.encoder.stream if own else source
         x = to_stream(batch.x[:, draw], stream, self.layout)
         if source == "own_motion":
-            x, stream = motion(x), f"{stream} motion"
+            x, stream = on_places(x, self.layout, motion), f"{stream} motion"
         return View(x.permute(0, 4, 1, 2, 3)[batch.present], None, (draw, stream))
 
     def loss(self, batch: Batch, views: Sequence[View], features: Sequence[Tensor]) -> dict[str, Tensor]:
@@ -195,6 +198,11 @@ class PSP(Pretext):
         queries = torch.stack([self.head(feature, batch.present) for feature in features])  # (K, levels, n, P)
         keys, start = gather((queries if self.keys is None else self._keys(batch, views)).transpose(0, 2))
         keys = keys.transpose(0, 2)  # (K, levels, N, P)
+        if keys.shape[2] < 2 and not self.config.queue:
+            raise UserError(
+                "train.batch_size: psp compares clips, and a micro-batch holds a single one; raise it, lower "
+                "train.accumulate, or give pretext.momentum and queue"
+            )
         queue: Sequence[Tensor | None] = [None] * len(self.config.levels)
         if self.config.queue:
             queue = self.queue.unbind()
@@ -236,7 +244,7 @@ class PSP(Pretext):
         """Put all ranks' keys of all views (K, levels, N, P) in place of the oldest."""
         new = keys.transpose(0, 1).flatten(1, 2)[:, -self.config.queue :]
         at = (self.oldest + torch.arange(new.shape[1], device=new.device)) % self.config.queue
-        self.queue[:, at] = new
+        self.queue[:, at] = new.to(self.queue.dtype)  # under autocast keys come in half precision
         self.oldest.copy_((at[-1] + 1) % self.config.queue)
 
 

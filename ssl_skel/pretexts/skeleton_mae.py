@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Annotated, ClassVar, Literal
 
 import torch
@@ -19,7 +20,7 @@ from ssl_skel.pretexts.base import Pretext, View
 from ssl_skel.pretexts.decoders import DECODERS
 from ssl_skel.pretexts.losses import masked_mse, normalize_patches, to_patches
 from ssl_skel.pretexts.masking import MASKS, MaskConfig, UnionMaskConfig, hide_highest
-from ssl_skel.streams import motion
+from ssl_skel.streams import motion, on_places
 
 Positive = Annotated[int, Field(ge=1)]
 
@@ -33,7 +34,8 @@ class SkeletonMAEConfig(RowConfig):
     unit: Positive = 4
     """u, frames of a unit, which is hidden or seen as a whole (MAMP: 4)."""
     target: Literal["coordinate", "motion"] = "coordinate"
-    """What is predicted of the encoder's stream: its values (SkeletonMAE), or their change (MAMP)."""
+    """What is predicted of the encoder's stream: its values (SkeletonMAE), or their change (MAMP). Where joints have a
+    score, that is predicted as it is."""
     motion_stride: Positive = 1
     """Frames that a change spans, for target motion (MAMP: 1)."""
     target_frame: Literal["input", "body"] = "input"
@@ -189,9 +191,19 @@ class SkeletonMAE(Pretext):
         The change from a frame to the one ``motion_stride`` later is zero where the clip ends (MAMP).
         """
         if self.config.target == "motion":
-            packed = motion(packed, self.config.motion_stride)
+            packed = on_places(packed, self.layout, partial(motion, stride=self.config.motion_stride))
         patches = to_patches(packed, self.config.unit)
-        return normalize_patches(patches, self.config.normalize_eps) if self.config.normalize else patches
+        return self._normalized(patches) if self.config.normalize else patches
+
+    def _normalized(self, patches: Tensor) -> Tensor:
+        """The coordinates of each unit (B, U, V, u * C) by their own mean and deviation; scores as they are."""
+
+        def scale(places: Tensor) -> Tensor:
+            values = normalize_patches(places.movedim(1, 4).flatten(3), self.config.normalize_eps)
+            return torch.unflatten(values, 3, (self.config.unit, -1)).movedim(4, 1)
+
+        cells = torch.unflatten(patches, 3, (self.config.unit, -1)).movedim(4, 1)  # (B, C, U, V, u)
+        return on_places(cells, self.layout, scale).movedim(1, 4).flatten(3)
 
     def _in_cells(self, units: Tensor, times: int) -> Tensor:
         """(B, U, V) -> what holds for each frame of a cell, (B, Tp, frames, V)."""

@@ -19,6 +19,7 @@ from ssl_skel.config import RowConfig
 from ssl_skel.errors import UserError
 from ssl_skel.layout import SkeletonLayout
 from ssl_skel.pretexts.base import Pretext, View
+from ssl_skel.streams import on_places
 
 Positive = Annotated[int, Field(ge=1)]
 
@@ -150,8 +151,8 @@ class TemporalOrder(Pretext):
         clip = torch.arange(len(x), device=x.device)[:, None, None]
         segments = x.movedim(2, 1)[clip, at].flatten(0, 1).movedim(1, 2)
         if self.config.recentre:
-            centre = self.layout.centre
-            segments = segments - segments[:, :, :1, centre : centre + 1, :1]
+            centre = slice(self.layout.centre, self.layout.centre + 1)
+            segments = on_places(segments, self.layout, lambda places: places - places[:, :, :1, centre, :1])
         return segments
 
     def views(self, batch: Batch) -> list[View]:

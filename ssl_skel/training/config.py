@@ -18,7 +18,8 @@ class TrainConfig(Section):
     batch_size: int = Field(128, ge=1)
     """Clips an optimiser step, over all ranks and micro-batches."""
     accumulate: int = Field(1, ge=1)
-    """Micro-batches an optimiser step; more of them need less memory and change only BatchNorm's statistics."""
+    """Micro-batches an optimiser step; more of them need less memory. BatchNorm's statistics and the random draws are
+    those of a micro-batch then, and a pretext that compares clips, such as psp, compares those of one."""
     precision: Literal["no", "bf16", "fp16"] = "no"
     """Mixed precision: no is float32; fp16 scales the loss and needs a GPU."""
     device: Literal["auto", "cpu", "cuda"] = "auto"

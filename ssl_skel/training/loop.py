@@ -103,7 +103,6 @@ def fit(
     resume: bool = False,
     on_epoch: Callable[[int], dict[str, float]] | None = None,
     groups: Sequence[dict[str, Any]] | None = None,
-    again: str = "resume=auto continues from there",
 ) -> None:
     """Train a task in place, with ``make_optimizer(task, optim, groups)``.
 
@@ -113,8 +112,6 @@ def fit(
         seed: of dropout and the like; data draws have the loader's.
         resume: continue from the run's newest checkpoint, if there is one.
         on_epoch: evaluates after so many epochs, on rank 0, with the averaged weights; its numbers are logged.
-        groups: of parameters, for ``make_optimizer``.
-        again: what a user who stops the training is told to do.
 
     Raises:
         UserError: nothing to train, no steps, a loss that is not finite, a checkpoint that does not fit.
@@ -152,7 +149,7 @@ def fit(
                 _save(learner, meter, run, step, steps, train.keep)
                 watch.saved()
             if watch.stop and step < total:
-                raise _stopped(watch, step, total, run, again)
+                raise _stopped(watch, step, total, run)
     learner.finish()
 
 
@@ -249,7 +246,7 @@ def _not_finite(step: int, steps: int, run: RunDir) -> str:
     )
 
 
-def _stopped(watch: Watch, step: int, total: int, run: RunDir, again: str) -> Interrupted:
+def _stopped(watch: Watch, step: int, total: int, run: RunDir) -> Interrupted:
     if watch.accelerator.is_main_process:
-        print(f"{run.path}: stopped after step {step} of {total}; {again}", file=sys.stderr)
+        print(f"{run.path}: stopped after step {step} of {total}; {run.again}", file=sys.stderr)
     return Interrupted(128 + watch.stop)

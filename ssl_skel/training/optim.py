@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import nn
 from torch.optim import Optimizer
 
 from ssl_skel.config import Section
 from ssl_skel.errors import UserError
+
+Share = Annotated[float, Field(ge=0, lt=1)]
 
 
 class OptimConfig(Section):
@@ -24,7 +26,7 @@ class OptimConfig(Section):
     weight_decay: float = Field(0.05, ge=0)
     """For matrices and kernels; biases and other 1-D parameters have none. 0.05: MAE (He et al., CVPR 2022,
     Table 8)."""
-    betas: tuple[float, float] = (0.9, 0.999)
+    betas: tuple[Share, Share] = (0.9, 0.999)
     """Of adamw; torch's default. MAE pretraining uses (0.9, 0.95) (He et al., Table 8)."""
     momentum: float = Field(0.9, gt=0, lt=1)
     """Of sgd; ST-GCN and CTR-GCN use 0.9."""
@@ -41,6 +43,12 @@ class OptimConfig(Section):
     """Factor at each milestone; CTR-GCN: 0.1."""
     clip_grad: float = Field(0.0, ge=0)
     """Largest norm of the whole gradient; 0 leaves it alone."""
+
+    @model_validator(mode="after")
+    def _steps(self) -> OptimConfig:
+        if (self.schedule == "step") != bool(self.milestones):
+            raise ValueError("milestones: belong to schedule step, which needs at least one; give both or neither")
+        return self
 
 
 def learning_rate(step: int, steps_per_epoch: int, epochs: int, optim: OptimConfig) -> float:

@@ -49,10 +49,13 @@ class RunDir:
         path: the folder.
         config: the run's config as plain data.
         rank: of this process among all.
+        again: what a user who stops it is told to do.
     """
 
-    def __init__(self, path: Path, config: dict[str, Any], rank: int = 0) -> None:
-        self.path, self.config, self.writes = path, config, rank == 0
+    def __init__(
+        self, path: Path, config: dict[str, Any], rank: int = 0, again: str = "resume=auto continues from there"
+    ) -> None:
+        self.path, self.config, self.writes, self.again = path, config, rank == 0, again
         self.checkpoints, self.tensorboard = path / "checkpoints", path / "tensorboard"
         self.encoder, self.log_file = path / "encoder", path / "log.jsonl"
         self._writer: SummaryWriter | None = None
@@ -67,6 +70,7 @@ class RunDir:
         resume: str = "",
         rank: int = 0,
         complete: Callable[[Any], Any] = lambda config: config,
+        **options: Any,
     ) -> RunDir:
         """Start a run, or step into the one that is there.
 
@@ -78,11 +82,12 @@ class RunDir:
             rank: only rank 0 looks and writes, so ranks do not take each other's folder for an older run.
             complete: adds the defaults of options that are newer than a config, so that an upgrade ends no run. The
                 default of a new option must do what was done before.
+            options: further ones of ``RunDir``.
 
         Raises:
-            UserError: the run exists, or began with another config.
+            UserError: the run exists, began with another config, or cannot be written.
         """
-        run = cls(Path(path), read_yaml(config_yaml, "config"), rank)
+        run = cls(Path(path), read_yaml(config_yaml, "config"), rank, **options)
         if resume not in ("", "auto"):
             raise UserError(f"resume: unknown {resume!r}; the only value is auto")
         if not run.writes:
@@ -91,8 +96,12 @@ class RunDir:
             raise UserError(f"{run.path}: exists already; resume=auto continues it, another name starts a new run")
         checkpoint = newest_checkpoint(run.checkpoints)
         if checkpoint is None:
-            run.path.mkdir(parents=True, exist_ok=True)
-            _replace(run.path / "config.yaml", config_yaml)
+            try:
+                run.path.mkdir(parents=True, exist_ok=True)
+                _replace(run.path / "config.yaml", config_yaml)
+            except OSError as error:
+                where = "choose another folder for runs"
+                raise UserError(f"{run.path}: cannot be written: {error.strerror}; {where}") from error
         else:
             began = complete(read_state(checkpoint)["config"])
             if (change := _difference(began, run.config)) is not None:

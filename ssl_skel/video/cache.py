@@ -20,9 +20,11 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ssl_skel.errors import UserError
-from ssl_skel.video.frames import Crop, read_frames
+from ssl_skel.video.frames import Crop, check_videos, read_frames
 
 GIGABYTE = 10**9
+READING = 2
+"""Goes up when ``read_frames`` gives other frames of the same file, so that kept ones are not taken for them."""
 
 
 class FrameCache:
@@ -38,7 +40,7 @@ class FrameCache:
         limit: most bytes to take on the disk.
 
     Attributes:
-        digest: sha256 over what decides the frames: names and sizes of the files, and the options.
+        digest: sha256 over what decides the frames: names and sizes of the files, the options, and ``READING``.
 
     Raises:
         UserError: the frames would take more than ``limit``, or a file cannot be looked at.
@@ -68,7 +70,7 @@ class FrameCache:
             facts = [(video.name, video.stat().st_size) for video in self.videos]
         except OSError as error:
             raise UserError(f"{error.filename}: {error.strerror}; is the video still there?") from error
-        self.digest = hashlib.sha256(repr([facts, count, side, crop]).encode()).hexdigest()
+        self.digest = hashlib.sha256(repr([READING, facts, count, side, crop]).encode()).hexdigest()
         self._frames: np.ndarray | None = None
 
     @property
@@ -79,10 +81,11 @@ class FrameCache:
     def fill(self) -> None:
         """Decode what is not yet there, with a progress bar; what an interrupted process decoded is taken over.
 
-        One process at a time may do so.
+        One process at a time may do so. The beginnings of all videos are looked at first, and what was begun in the
+        folder for other videos or options goes.
 
         Raises:
-            UserError: a video cannot be decoded, or the disk is full.
+            UserError: videos cannot be decoded, or the disk is full.
         """
         if self.path.exists():
             return
@@ -90,12 +93,15 @@ class FrameCache:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             partial = self.path.with_name(f".{self.path.stem}.part")
+            for other in set(self.folder.glob(".*.part")) - {partial}:
+                other.unlink()
             with partial.open("ab") as file:
                 done = max(0, file.tell() - len(header)) // self._clip
                 if not done:
                     file.truncate(0)
                     file.write(header)
                 file.truncate(len(header) + done * self._clip)
+                check_videos(self.videos[done:])
                 for video in tqdm(self.videos[done:], "frames", len(self.videos), initial=done, unit="clip", delay=1.0):
                     file.write(read_frames(video, self.count, self.side, self.crop).tobytes())
                 file.flush()

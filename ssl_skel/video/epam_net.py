@@ -1,4 +1,4 @@
-"""EPAM-Net: what the joints do tells where and when to look in the frames.
+"""EPAM-Net: what the joints do tells when to look in the frames and, where both show the same box, at which places.
 
 Abdelkawy, Ali & Farag, Neurocomputing 2025 (arXiv 2408.05421); released code:
 actionModels/{rgb_pose_action_recognition_model,attention_module}.py, mmaction/models/backbones/x3dTemporalshift.py.
@@ -35,12 +35,19 @@ class PoseAttention(nn.Module):
     then A_T = sigmoid(conv of 7 frames(mean of A_S over places)), from A_S and no other features. The joints' features
     are those of T frames spread evenly: at 0, 3, ..., 45 of 48 for 16.
 
+    Departs from print: A_S lies in the box of a person, and is laid over the frames as they were cropped. In the paper
+    both are one box of all persons. Here that of the frames is the same for all clips, all of the picture unless
+    ``crop_frames`` says otherwise, so that a place in the one is not that place in the other.
+
+    Args:
+        places: with A_S; otherwise A = A_T.
     Shape:
         (N, D, T', h, w) -> (N, 1, T, h, w), each in 0..1
     """
 
-    def __init__(self) -> None:
+    def __init__(self, places: bool = True) -> None:
         super().__init__()
+        self.places = places
         self.space = nn.Sequential(nn.Conv2d(2, 1, 7, padding=3, bias=False), nn.BatchNorm2d(1, momentum=0.01))
         self.time = nn.Conv1d(1, 1, 7, padding=3, bias=False)
 
@@ -50,7 +57,7 @@ class PoseAttention(nn.Module):
         both = torch.stack([chosen.amax(1), chosen.mean(1)], 1)
         places = self.space(both).sigmoid().unflatten(0, (-1, frames)).transpose(1, 2)  # A_S (N, 1, T, h, w)
         times = self.time(places.mean((3, 4))).sigmoid()  # A_T (N, 1, T)
-        return places * times[..., None, None]
+        return (places if self.places else torch.ones_like(places)) * times[..., None, None]
 
 
 class EPAMNet(nn.Module):
@@ -66,14 +73,17 @@ class EPAMNet(nn.Module):
         num_classes: of the heads.
         size: row of ``RGB_PLANS``.
         dropout: before each linear layer (paper: 0.5).
+        places: see ``PoseAttention``.
     """
 
-    def __init__(self, pose_dim: int, num_classes: int, size: RGBSize = "base", dropout: float = 0.5) -> None:
+    def __init__(
+        self, pose_dim: int, num_classes: int, size: RGBSize = "base", dropout: float = 0.5, places: bool = True
+    ) -> None:
         super().__init__()
         self.rgb = XShiftNet(3, RGB_PLANS[size])
         self.rgb_head = _head(RGB_PLANS[size].dim, num_classes, dropout)
         if pose_dim:
-            self.attention = PoseAttention()
+            self.attention = PoseAttention(places)
             self.pose_head = _head(pose_dim, num_classes, dropout)
 
     def forward(self, frames: Tensor, pose: Tensor | None) -> list[Tensor]:

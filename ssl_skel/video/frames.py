@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tqdm import tqdm
 
 from ssl_skel.errors import UserError
 
@@ -14,6 +15,7 @@ FORMATS = {".mp4": "mp4", ".mov": "mov", ".avi": "avi", ".mkv": "matroska", ".we
 """What each ending is read as. A file is never taken for what it looks like: a playlist would lead elsewhere."""
 
 Crop = tuple[float, float, float, float]
+WHOLE: Crop = (0.0, 0.0, 1.0, 1.0)
 
 
 def find_videos(folder: Path, names: Iterable[str], suffix: str = "") -> list[Path]:
@@ -50,10 +52,29 @@ def find_videos(folder: Path, names: Iterable[str], suffix: str = "") -> list[Pa
     return chosen
 
 
-def read_frames(path: Path, count: int, side: int, crop: Crop = (0.0, 0.0, 1.0, 1.0)) -> np.ndarray:
+def check_videos(videos: Sequence[Path]) -> None:
+    """Look at the first frame of each video, which is soon done, ahead of decoding them all.
+
+    Raises:
+        UserError: PyAV is missing, or naming all videos whose first frame cannot be decoded.
+    """
+    av, bad = _pyav(), []
+    for path in tqdm(videos, "videos looked at", unit="clip", delay=1.0, leave=False):
+        try:
+            if not _pictures(av, path, np.zeros(1, np.int64), 1, WHOLE)[0]:
+                bad.append((path, "no picture"))
+        except (av.error.FFmpegError, IndexError, OSError) as error:
+            bad.append((path, str(error)))
+    if bad:
+        names = ", ".join(str(path) for path, _ in bad)
+        raise UserError(f"{names}: cannot be decoded ({bad[0][1]}); convert what is named or leave its clips out")
+
+
+def read_frames(path: Path, count: int, side: int, crop: Crop = WHOLE) -> np.ndarray:
     """Frames spread evenly over a video: the middle ones of ``count`` stretches of equal length.
 
     EPAM-Net (Abdelkawy, Ali & Farag, Neurocomputing 2025): 16 frames, sampled evenly, cropped, resized to 224 x 224.
+    A video that says how to turn or mirror it, as a phone's do, is taken as it is to be shown.
 
     Args:
         path: a file with one of the endings of ``FORMATS``.
@@ -67,10 +88,7 @@ def read_frames(path: Path, count: int, side: int, crop: Crop = (0.0, 0.0, 1.0, 
     Raises:
         UserError: PyAV is missing, or the file holds no frame that can be decoded.
     """
-    try:
-        import av
-    except ImportError as error:
-        raise UserError("videos: need PyAV; install it with pip install 'ssl-skel[video]'") from error
+    av = _pyav()
     try:
         total = _count(av, path)
         while total:
@@ -84,8 +102,17 @@ def read_frames(path: Path, count: int, side: int, crop: Crop = (0.0, 0.0, 1.0, 
     raise UserError(f"{path}: holds no picture; convert the video or leave the clip out")
 
 
+def _pyav() -> Any:
+    try:
+        import av
+    except ImportError as error:
+        raise UserError("videos: need PyAV; install it with pip install 'ssl-skel[video]'") from error
+    return av
+
+
 def _open(av: Any, path: Path) -> Any:
-    return av.open(str(path), format=FORMATS[path.suffix.lower()])
+    # A title in another encoding than UTF-8 is no reason to refuse the frames.
+    return av.open(str(path), format=FORMATS[path.suffix.lower()], metadata_errors="ignore")
 
 
 def _count(av: Any, path: Path) -> int:
@@ -102,10 +129,26 @@ def _pictures(av: Any, path: Path, wanted: np.ndarray, side: int, crop: Crop) ->
         for number, frame in enumerate(container.decode(container.streams.video[0])):
             seen = number + 1
             if number in numbers:
-                found[number] = _resized(av, frame.to_ndarray(format="rgb24"), side, crop)
+                found[number] = _resized(av, _upright(frame), side, crop)
             if len(found) == len(numbers):
                 break
     return found, seen
+
+
+def _upright(frame: Any) -> np.ndarray:
+    """Red, green, blue (H, W, 3) of a frame as it is to be shown, by quarter turns and mirrors.
+
+    A display matrix (QuickTime File Format, "Matrices") sends a point (x, y) to (a x + c y, b x + d y). PyAV's
+    ``rotation`` would take a mirror for half a turn.
+    """
+    picture: np.ndarray = frame.to_ndarray(format="rgb24")
+    matrix = frame.side_data.get("DISPLAYMATRIX")
+    if matrix is None:
+        return picture
+    a, b, _, c, d = np.frombuffer(matrix, np.int32)[:5]
+    if abs(int(b)) > abs(int(a)):  # what ran along x runs along y
+        picture, a, d = picture.swapaxes(0, 1), c, b
+    return picture[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1]
 
 
 def _resized(av: Any, picture: np.ndarray, side: int, crop: Crop) -> np.ndarray:

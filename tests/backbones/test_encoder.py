@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from ssl_skel.backbones import BACKBONES, Readout, SkeletonEncoder, build_encoder, pool_persons
+from ssl_skel.backbones.xshift import XShiftConfig
 from ssl_skel.layout import LAYOUTS
 from ssl_skel.streams import STREAMS, to_stream
 
@@ -71,6 +72,18 @@ def test_pool_persons_is_a_mean_a_clip() -> None:
     present = torch.tensor([[True, True], [False, True], [False, False]])
     pooled = pool_persons(torch.tensor([[1.0], [3.0], [5.0]]), present)
     assert pooled.flatten().tolist() == [2.0, 5.0, 0.0]
+
+
+@pytest.mark.parametrize("level", ["body", "part", "joint"])
+def test_merged_joints_have_no_groups_even_where_they_are_as_many(level: Readout) -> None:
+    """A map of 20 x 20 pixels ends on a grid of 5 x 5 places, and NTU's layout has 25 joints."""
+    config = XShiftConfig(size="tiny", side=20)
+    net = build_encoder(config, LAYOUTS["ntu25"], channels=3, num_frames=16, stream="joint").eval()
+    x, present = torch.randn(2, 3, 16, 25, 1), torch.ones(2, 1, dtype=torch.bool)
+    assert net.forward_features(x, present).shape[3] == 25
+    net.readout = level
+    with pytest.raises(ValueError, match=f"readout {level}: this backbone merges joints; use mean"):
+        net(x, present)
 
 
 @pytest.mark.parametrize("level", ["body", "part", "joint"])

@@ -174,9 +174,25 @@ def test_the_network_sees_the_heat_maps_of_the_frames_that_it_draws() -> None:
     torch.manual_seed(0)
     net = PoseXShiftNet(XShiftConfig(size="tiny", side=12, stride=4, sigma=1.0, padding=0.5), HAND, 3, 8).eval()
     x, mask = torch.randn(2, 3, 8, 3), torch.rand(2, 4, 3) < 0.3
-    maps = heat_maps(x, mask.repeat_interleave(2, 1), 12, stride=4, sigma=1.0, padding=0.5)
+    maps = heat_maps(x, mask.repeat_interleave(2, 1), 12, mirrored=True, stride=4, sigma=1.0, padding=0.5)
     torch.testing.assert_close(net(x, mask), net.net(maps).flatten(3))
     assert net.t_stride == 4
+
+
+@pytest.mark.parametrize(
+    ("coordinates", "score", "told", "mirrored"),
+    [(2, 0, None, False), (2, 1, None, False), (3, 0, None, True), (3, 1, None, True), (3, 0, False, False)],
+)
+def test_joints_of_the_plane_are_turned_back_and_a_score_is_no_depth(
+    coordinates: int, score: int, told: bool | None, mirrored: bool
+) -> None:
+    torch.manual_seed(0)
+    layout = HAND.with_score() if score else HAND
+    config = XShiftConfig(size="tiny", mirrored=told)
+    net = PoseXShiftNet(config, layout, coordinates + score, 8).eval()
+    x = torch.randn(2, coordinates + score, 8, 3)
+    maps = heat_maps(x, None, net.side, mirrored=mirrored, stride=net.t_stride)
+    torch.testing.assert_close(net(x), net.net(maps).flatten(3))
 
 
 @pytest.mark.parametrize("layout", [DOT, HAND], ids=lambda layout: layout.name)

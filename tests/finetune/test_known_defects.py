@@ -162,7 +162,7 @@ def test_a_run_without_an_encoder_is_told(make_config: MakeConfig, tmp_path: Pat
     (unfinished / "checkpoints").mkdir(parents=True)
     (unfinished / "config.yaml").write_text("name: unfinished\n")
     config = make_config(encoders={"unseen": str(unfinished)})
-    with pytest.raises(UserError, match=r"unfinished/card.json: No such file.*give a run directory or a folder with"):
+    with pytest.raises(UserError, match=r"unfinished/card.json: No such file.*the run has no encoder yet, finish it"):
         run(config)
     assert not (config.runs / config.name).exists()
 

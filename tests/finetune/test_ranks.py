@@ -128,7 +128,7 @@ def test_what_processes_cannot_share_is_refused_ahead_of_all_work(motions: Path,
     def full(setting: Setting, **options: Any) -> Full:
         return Full(parse_config(FullConfig, options, "test"), setting)
 
-    with pytest.raises(UserError, match=r"full: the network has BatchNorm.*use one, or a network with norm: layer"):
+    with pytest.raises(UserError, match=r"full: the network has BatchNorm.*use one, or norm: layer there"):
         full(two).check(split, made("batch", store))
     full(setting).check(split, made("batch", store))
     full(two).check(split, made("layer", store))

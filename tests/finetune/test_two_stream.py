@@ -41,7 +41,7 @@ def film(path: Path, joints: np.ndarray) -> None:
     """Draw joints (M, T, V, 3) white on black, FILMED frames of them, all persons in one picture."""
     frames = np.linspace(0, joints.shape[1] - 1, FILMED).round().astype(int)
     x = torch.from_numpy(joints[:, frames]).permute(3, 1, 0, 2).flatten(2)[None]
-    pictures = heat_maps(x, None, SIDE, sigma=0.8).amax(1)[0].mul(255).byte()
+    pictures = heat_maps(x, None, SIDE, mirrored=True, sigma=0.8).amax(1)[0].mul(255).byte()
     with av.open(str(path), "w") as container:
         stream = container.add_stream("mpeg4", rate=25)
         stream.height, stream.width, stream.pix_fmt = SIDE, SIDE, "yuv420p"
@@ -211,6 +211,46 @@ def test_other_networks_are_refused(make: MakeConfig, row: dict[str, Any]) -> No
     config = make(row, scratch={"splits": ["unseen"], "backbone": net, "num_frames": 8})
     with pytest.raises(UserError, match=r"two_stream: needs an encoder on xshift, .* this one is mpae_net"):
         run(config)
+
+
+@pytest.mark.parametrize("stream", ["joint_motion", "bone", "pose"])
+def test_streams_that_are_no_places_are_refused(make: MakeConfig, row: dict[str, Any], stream: str) -> None:
+    scratch = {"splits": ["unseen"], "backbone": NET, "num_frames": 8, "stream": stream}
+    message = f"two_stream: stream: {stream}: heat-maps show where joints are; use an encoder of joint"
+    with pytest.raises(UserError, match=message):
+        run(make(row, scratch=scratch))
+    run(make(row | {"streams": "rgb"}, scratch=scratch))
+
+
+@pytest.mark.parametrize(
+    ("field", "facts", "message"),
+    [
+        ("normalization", {"orient": True}, "orient: bodies are turned from the camera's view; convert again without"),
+        ("provenance", {"format": "mediapipe"}, "MediaPipe's joints would be drawn mirrored; build on backbone.mirror"),
+    ],
+)
+def test_joints_seen_otherwise_than_in_the_videos_are_refused(
+    make: MakeConfig, row: dict[str, Any], motions: Path, tmp_path: Path, field: str, facts: dict, message: str
+) -> None:
+    store = shutil.copytree(motions, tmp_path / "store")
+    meta = json.loads((store / "meta.json").read_text())
+    meta[field] |= facts
+    (store / "meta.json").write_text(json.dumps(meta))
+    data = {"store": str(store)}
+    with pytest.raises(UserError, match=f"two_stream: {store}: {message}") as told:
+        run(make(row, data=data))
+    assert "\n" not in str(told.value)
+    run(make(row | {"streams": "rgb"}, data=data))
+    if field == "provenance":
+        net = NET | {"mirrored": False}
+        run(make(row, data=data, name="told", scratch={"splits": ["unseen"], "backbone": net, "num_frames": 8}))
+
+
+def test_attention_to_times_alone_is_a_figure_of_its_own(make: MakeConfig, row: dict[str, Any]) -> None:
+    report = run(make(row, protocols=[row, row | {"attention": "times"}]))
+    assert {one.measure for one in report.measurements} == {"two-stream", "two-stream, attention to times"}
+    task = classifier(TwoStreamConfig(rgb_size="tiny", attention="times"), some_frames)
+    assert not task.head.attention.places
 
 
 @pytest.fixture

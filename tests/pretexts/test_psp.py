@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -281,12 +280,29 @@ def test_two_ranks_contrast_all_clips(tmp_path: Path) -> None:
 
 
 def test_resume_needs_nothing_beside_the_state() -> None:
-    """Three steps, saved and put into a fresh task, go on as six unbroken ones."""
-    whole, first, second = (psp(momentum=0.9, queue=6) for _ in range(3))
-    losses = train(whole, lambda step: batch_for(whole), 2)
-    train(first, lambda step: batch_for(first), 2)
-    second.load_state_dict(first.state_dict())
-    for a, b in pairwise((whole, first, second)):
-        for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True):
-            assert torch.equal(x, y)
-    assert len(losses) == 2
+    """Two steps, saved and put into a fresh task: its next step is that of a task that was never saved."""
+    whole, fresh = psp(momentum=0.9, queue=6), psp(momentum=0.9, queue=6)
+    train(whole, lambda step: batch_for(whole), 2)
+    fresh.load_state_dict(whole.state_dict())
+    ahead = [train(task, lambda step, task=task: batch_for(task), 1) for task in (whole, fresh)]
+    assert ahead[0] == ahead[1]
+    for x, y in zip(whole.state_dict().values(), fresh.state_dict().values(), strict=True):
+        assert torch.equal(x, y)
+
+
+def test_a_queue_takes_keys_of_half_precision() -> None:
+    task = psp(momentum=0.9, queue=6)
+    before = task.queue.clone()
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.isfinite(task(batch_for(task))["loss"])
+    assert task.queue.dtype == torch.float32
+    assert not (task.queue == before).all(2).any()
+
+
+def test_a_single_clip_has_nothing_to_be_compared_to() -> None:
+    task = psp()
+    alone = batch_for(task, rows=slice(0, 1))
+    with pytest.raises(UserError, match="a micro-batch holds a single one"):
+        task(alone)
+    task = psp(momentum=0.9, queue=6)
+    assert torch.isfinite(task(alone)["loss"])

@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 from torch import nn
 
 from ssl_skel.errors import UserError
@@ -44,9 +45,24 @@ def test_steps_fall_at_their_epochs() -> None:
     st.integers(1, 50), st.integers(1, 50), st.floats(0, 80), st.sampled_from(["cosine", "step", "constant"]), st.data()
 )
 def test_the_rate_stays_in_bounds(steps: int, epochs: int, warmup: float, schedule: str, data: st.DataObject) -> None:
-    optim = OptimConfig(lr=0.5, min_lr=0.001, warmup_epochs=warmup, schedule=schedule, milestones=(3.0,))
+    milestones = (3.0,) if schedule == "step" else ()
+    optim = OptimConfig(lr=0.5, min_lr=0.001, warmup_epochs=warmup, schedule=schedule, milestones=milestones)
     step = data.draw(st.integers(0, steps * epochs - 1))
     assert 0 < learning_rate(step, steps, epochs, optim) <= 0.5
+
+
+@pytest.mark.parametrize(
+    ("options", "key"),
+    [
+        ({"schedule": "step"}, "milestones"),
+        ({"milestones": (3.0,)}, "milestones"),
+        ({"betas": (0.9, 1.0)}, "betas"),
+        ({"betas": (-0.1, 0.9)}, "betas"),
+    ],
+)
+def test_options_that_would_do_nothing_or_fail_later_are_refused(options: dict[str, object], key: str) -> None:
+    with pytest.raises(ValidationError, match=key):
+        OptimConfig(**options)
 
 
 class Net(nn.Module):

@@ -12,6 +12,7 @@ import torch
 from ssl_skel.errors import UserError
 from ssl_skel.video import cache as module
 from ssl_skel.video.cache import FrameCache
+from ssl_skel.video.frames import check_videos
 
 COUNT, SIDE = 2, 4
 CLIP = COUNT * SIDE * SIDE * 3
@@ -19,7 +20,7 @@ CLIP = COUNT * SIDE * SIDE * 3
 
 @pytest.fixture
 def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Names of the videos read; frames are random numbers by name."""
+    """Names of the videos read; frames are random numbers by name. All that are there can be decoded."""
     seen: list[str] = []
 
     def read(path: Path, count: int, side: int, crop: Any) -> np.ndarray:
@@ -27,6 +28,7 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         return picture(path.stem)
 
     monkeypatch.setattr(module, "read_frames", read)
+    monkeypatch.setattr(module, "check_videos", lambda videos: None)
     return seen
 
 
@@ -79,6 +81,39 @@ def test_an_interrupted_decoding_goes_on_after_the_last_whole_clip(
     assert two.path.read_bytes() == whole
     assert reads == list("abcd")[max(0, left - 128) // CLIP :]
     assert len(two._header()) == 128
+
+
+def test_a_bad_video_is_told_before_any_is_decoded(
+    tmp_path: Path, videos: list[Path], reads: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "check_videos", check_videos)
+    one = make(tmp_path, videos)
+    with pytest.raises(UserError, match=r"a.mp4, .*b.mp4, .*c.mp4, .*d.mp4: cannot be decoded"):
+        one.fill()
+    assert not reads
+    partial = tmp_path / "frames" / f".{one.path.stem}.part"
+    partial.write_bytes(one._header() + bytes(2 * CLIP))
+    with pytest.raises(UserError, match=r"^\S*c.mp4, \S*d.mp4: cannot be decoded"):
+        one.fill()
+    assert partial.stat().st_size == len(one._header()) + 2 * CLIP, "what was decoded stays"
+
+
+def test_what_was_begun_for_other_videos_goes(tmp_path: Path, videos: list[Path], reads: list[str]) -> None:
+    other = make(tmp_path, videos, side=8)
+    (tmp_path / "frames").mkdir()
+    (tmp_path / "frames" / f".{other.path.stem}.part").write_bytes(b"half")
+    other.path.write_bytes(b"whole")
+    one = make(tmp_path, videos)
+    one.fill()
+    assert {path.name for path in (tmp_path / "frames").iterdir()} == {one.path.name, other.path.name}
+
+
+def test_frames_of_another_reading_are_another_file(
+    tmp_path: Path, videos: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = make(tmp_path, videos).digest
+    monkeypatch.setattr(module, "READING", module.READING + 1)
+    assert make(tmp_path, videos).digest != before
 
 
 def test_other_videos_or_options_are_another_file(tmp_path: Path, videos: list[Path]) -> None:

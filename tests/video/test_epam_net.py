@@ -61,6 +61,19 @@ def test_sixteen_of_48_frames_are_every_third() -> None:
     assert torch.equal(net(pose, 16), net(other, 16))
 
 
+def test_times_alone_weigh_all_places_of_a_frame_alike() -> None:
+    torch.manual_seed(0)
+    both, times = PoseAttention().eval(), PoseAttention(places=False).eval()
+    times.load_state_dict(both.state_dict())
+    pose = torch.randn(2, 5, 12, 3, 4)
+    whole, weight = both(pose, 4), times(pose, 4)
+    assert weight.shape == whole.shape
+    assert torch.equal(weight, weight[..., :1, :1].expand_as(weight))
+    space = both.space(torch.stack([pose[:, :, 3].amax(1), pose[:, :, 3].mean(1)], 1)).sigmoid()  # the second of 4
+    torch.testing.assert_close(whole[:, :, 1], space * weight[:, :, 1])
+    assert not EPAMNet(6, 5, "tiny", places=False).attention.places
+
+
 @pytest.mark.parametrize("places", [(2, 2), (4, 4)])
 def test_the_frames_features_become_themselves_and_what_is_attended(places: tuple[int, int]) -> None:
     torch.manual_seed(0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import sys
 from pathlib import Path
 
@@ -10,14 +11,15 @@ import numpy as np
 import pytest
 
 from ssl_skel.errors import UserError
-from ssl_skel.video.frames import FORMATS, find_videos, read_frames
+from ssl_skel.video.frames import FORMATS, check_videos, find_videos, read_frames
 
 STEP = 8
 
 
-def record(path: Path, pictures: np.ndarray, codec: str = "mpeg4") -> Path:
-    """Write (T, H, W, 3) uint8 as a video with a picture of all kinds (I, P) in it."""
-    with av.open(str(path), "w") as container:
+def record(path: Path, pictures: np.ndarray, codec: str = "mpeg4", title: str = "") -> Path:
+    """Write (T, H, W, 3) uint8 as a video with a picture of all kinds (I, P) in it, and a title in Latin-1."""
+    with av.open(str(path), "w", metadata_encoding="latin-1") as container:
+        container.metadata["title"] = title
         stream = container.add_stream(codec, rate=25)
         stream.height, stream.width = pictures.shape[1:3]
         stream.pix_fmt = "yuv420p"
@@ -70,6 +72,50 @@ def test_a_crop_is_cut_before_the_size_is_changed(tmp_path: Path) -> None:
     assert read_frames(path, 1, 4, (0.999, 0.999, 1.0, 1.0)).shape == (1, 4, 4, 3)
 
 
+@pytest.mark.parametrize("ending", [".mp4", ".avi", ".mkv", ".mov"])
+def test_a_title_that_is_not_utf_8_does_not_matter(tmp_path: Path, ending: str) -> None:
+    path = record(tmp_path / f"clip{ending}", numbered(4), title="Übung")
+    assert b"\xdcbung" in path.read_bytes()
+    assert numbers(read_frames(path, 4, 16)) == [0, 1, 2, 3]
+
+
+CORNERS = np.array([[[255, 0, 0], [0, 255, 0]], [[0, 0, 255], [255, 255, 255]]], np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("matrix", "shown"),
+    [
+        ((1, 0, 0, 1), CORNERS),
+        ((0, 1, -1, 0), np.rot90(CORNERS, -1)),  # a phone held upright: x becomes y, y becomes -x
+        ((0, -1, 1, 0), np.rot90(CORNERS)),
+        ((-1, 0, 0, -1), np.rot90(CORNERS, 2)),
+        ((-1, 0, 0, 1), CORNERS[:, ::-1]),
+        ((1, 0, 0, -1), CORNERS[::-1]),
+        ((0, 1, 1, 0), CORNERS.swapaxes(0, 1)),
+        ((0, -1, -1, 0), np.rot90(CORNERS, 2).swapaxes(0, 1)),
+    ],
+)
+def test_a_video_is_turned_as_it_says_before_it_is_cropped(
+    tmp_path: Path, matrix: tuple[int, ...], shown: np.ndarray
+) -> None:
+    """Its track header is rewritten; four corners of different colours, wider than high."""
+
+    def packed(a: int, b: int, c: int, d: int) -> bytes:
+        return struct.pack(">9i", a << 16, b << 16, 0, c << 16, d << 16, 0, 0, 0, 1 << 30)
+
+    path = record(tmp_path / "clip.mp4", CORNERS.repeat(16, 0).repeat(32, 1)[None].repeat(2, 0))
+    content = path.read_bytes()
+    at = content.index(packed(1, 0, 0, 1), content.index(b"tkhd"))
+    path.write_bytes(content[:at] + packed(*matrix) + content[at + 36 :])
+    whole = read_frames(path, 1, 16)[0].astype(int)
+    for row in range(2):
+        for column in range(2):
+            corner = whole[8 * row + 2 : 8 * row + 6, 8 * column + 2 : 8 * column + 6].mean((0, 1))
+            assert corner == pytest.approx(shown[row, column], abs=25)
+    (cut,) = read_frames(path, 1, 8, (0.5, 0.0, 1.0, 0.5)).astype(int)
+    assert cut[2:6, 2:6].mean((0, 1)) == pytest.approx(shown[0, 1], abs=25)
+
+
 def test_a_container_that_promises_too_much_is_sampled_over_what_it_has(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -108,6 +154,18 @@ def test_damaged_files_are_told_in_one_line(tmp_path: Path) -> None:
         with pytest.raises(UserError, match=f"{name}.mp4: cannot be decoded .*; convert the video") as told:
             read_frames(path, 2, 8)
         assert "\n" not in str(told.value)
+
+
+def test_all_that_cannot_be_decoded_are_named_at_once(tmp_path: Path) -> None:
+    good, empty = record(tmp_path / "good.mp4", numbered(3)), tmp_path / "empty.mp4"
+    half = tmp_path / "half.mp4"
+    half.write_bytes(good.read_bytes()[:200])
+    empty.touch()
+    check_videos([good])
+    with pytest.raises(UserError, match=r"empty.mp4, .*half.mp4: cannot be decoded \(.*\); convert what is") as told:
+        check_videos([empty, good, half, tmp_path / "good.mp4"])
+    assert "\n" not in str(told.value)
+    assert "good" not in str(told.value)
 
 
 def test_sound_alone_is_no_video(tmp_path: Path) -> None:

@@ -1,0 +1,49 @@
+"""The folder of an evaluation, ahead of its report: whose it is, and its config."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from finetune.config import FinetuneConfig
+from finetune.trainings import PREDICTIONS, TRAININGS
+from ssl_skel.config import dump_config, load_config
+from ssl_skel.errors import UserError
+
+
+def refuse_another(folder: Path, config: FinetuneConfig) -> None:
+    """A folder may hold this very evaluation, also of a version with fewer options or without ``save``; no other.
+
+    One that came to nothing, such as for an option that was refused late, does not count.
+
+    Raises:
+        UserError: it holds another.
+    """
+    kept = folder / "config.yaml"
+    ends = ("report.json", f"{TRAININGS}/*/{PREDICTIONS}", f"{TRAININGS}/*/checkpoints/*")
+    if not kept.exists() or not any(next(folder.glob(end), None) for end in ends):
+        return
+    aside = {"protocols": {"__all__": {"save"}}}
+    try:
+        same = load_config(FinetuneConfig, kept).model_dump(exclude=aside) == config.model_dump(exclude=aside)
+    except UserError:
+        same = False
+    if not same:
+        raise UserError(f"{folder}: holds another run; give this evaluation another name")
+
+
+def begin(folder: Path, config: FinetuneConfig) -> None:
+    """Keep the config; probes of an earlier time are measured again, trainings are not.
+
+    Raises:
+        UserError: nothing can be written there.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(folder / "probes", ignore_errors=True)
+        beside = folder / ".config.yaml.partial"  # other processes may be reading the one that is there
+        beside.write_text(dump_config(config), "utf-8")
+        os.replace(beside, folder / "config.yaml")
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be written: {error.strerror}; choose another folder for runs") from error
