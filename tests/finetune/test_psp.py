@@ -216,6 +216,16 @@ def test_hidden_labels_change_nothing(motions: Path, tmp_path: Path, rewrite: Ca
     assert all(same(one, other) for one, other in pairs)
 
 
+def test_clips_that_never_had_a_label_are_contrasted_and_not_classified(motions: Path, tmp_path: Path) -> None:
+    rows = protocol(motions, tmp_path)
+    (whole,) = rows.setting.splits
+    split, without = replace(whole, train=whole.train[3:]), whole.train[:3]
+    rows.setting = replace(rows.setting, splits=(split,), unlabelled={split.name: without})
+    assert rows.unlabelled(split, split.train[:0]).tolist() == whole.train.tolist()
+    labelled, *_ = rows._labelled(split, Budget(fraction=1.0), 0)
+    assert not set(labelled.tolist()) & set(without.tolist())
+
+
 def test_weight_zero_is_the_same_training_without_unlabelled_clips(motions: Path, tmp_path: Path) -> None:
     both, alone = (paired(protocol(motions, tmp_path, weight=weight)) for weight in (0.2, 0.0))
     assert len(both) == len(alone)

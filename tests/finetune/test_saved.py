@@ -19,6 +19,7 @@ from finetune.commands import predict as command
 from finetune.config import FinetuneConfig
 from finetune.fusion import fuse
 from finetune.predict import predict
+from finetune.protocols import supervised
 from finetune.run import run
 from finetune.saved import CLASSIFIER, load_classifier
 from ssl_skel.backbones.card import load_encoder
@@ -145,6 +146,27 @@ def test_keeping_weights_is_no_other_training_and_can_be_asked_for_later(make_co
     stamp = (training / "predictions.npz").stat().st_mtime_ns
     run(make_config(protocols=[kept], baselines=[]))
     assert (training / "predictions.npz").stat().st_mtime_ns == stamp
+
+
+def test_a_kill_as_the_predictions_are_written_costs_no_weights(
+    make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    def kill(*_: Any, **__: Any) -> None:
+        raise Killed
+
+    config = make_config(protocols=[FULL], baselines=[])
+    with monkeypatch.context() as patch:
+        patch.setattr(supervised, "save_predictions", kill)
+        with pytest.raises(Killed):
+            run(config)
+    run(config)
+    (training,) = folders(config)
+    assert (training / CLASSIFIER / "head.json").exists()
+    assert (training / "predictions.npz").exists()
+    assert not (training / "looks").exists()
 
 
 def test_weights_asked_for_after_an_interruption_are_those_of_the_chosen_epoch(
