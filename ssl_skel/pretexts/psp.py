@@ -25,6 +25,7 @@ from ssl_skel.streams import Stream, motion, on_places, to_stream
 Level = Literal["clip", "body", "part", "joint"]
 Source = Literal["own", "own_motion", Stream]
 Positive = Annotated[int, Field(ge=1)]
+_ALONE = "train.batch_size: psp compares clips, and a micro-batch holds a single one; raise it, lower train.accumulate"
 
 
 class PSPConfig(RowConfig):
@@ -45,6 +46,9 @@ class PSPConfig(RowConfig):
     """Norm in PPA (PSP: batch)."""
     projection: Positive = 256
     """Width of the shared MLP, within and out (PSP: 256)."""
+    projection_norm: Literal["none", "batch"] = "none"
+    """Norm within the shared MLP (PSP: none; SimCLR: batch). Fresh features of MPAE-Net are alike to the fourth digit;
+    batch draws their points apart from the first step, where otherwise epochs go by."""
     temperature: Annotated[float, Field(gt=0.0)] = 0.07
     """Of InfoNCE (PSP: 0.07)."""
     momentum: Annotated[float, Field(ge=0.0, lt=1.0)] | None = None
@@ -124,16 +128,21 @@ class Contrast(nn.Module):
 
     Shape:
         features (B, D, T, V), present (N, M) -> (levels, N, P)
+
+    Raises:
+        UserError: a single clip, where the MLP has BatchNorm.
     """
 
     def __init__(self, dim: int, config: PSPConfig, layout: SkeletonLayout) -> None:
         super().__init__()
         self.ppa = PPA(dim, config, layout)
-        self.mlp = nn.Sequential(
-            nn.Linear(dim, config.projection), nn.ReLU(), nn.Linear(config.projection, config.projection)
-        )
+        width, self.mixes_clips = config.projection, config.projection_norm == "batch"
+        norm = [nn.BatchNorm1d(width)] if self.mixes_clips else []
+        self.mlp = nn.Sequential(nn.Linear(dim, width), *norm, nn.ReLU(), nn.Linear(width, width))
 
     def forward(self, features: Tensor, present: Tensor) -> Tensor:
+        if self.mixes_clips and self.training and len(present) < 2:
+            raise UserError(f"{_ALONE}, or give pretext.projection_norm none")
         vectors = self.ppa(features).values()
         return torch.stack([functional.normalize(self.mlp(pool_persons(vector, present)), dim=1) for vector in vectors])
 
@@ -199,10 +208,7 @@ class PSP(Pretext):
         keys, start = gather((queries if self.keys is None else self._keys(batch, views)).transpose(0, 2))
         keys = keys.transpose(0, 2)  # (K, levels, N, P)
         if keys.shape[2] < 2 and not self.config.queue:
-            raise UserError(
-                "train.batch_size: psp compares clips, and a micro-batch holds a single one; raise it, lower "
-                "train.accumulate, or give pretext.momentum and queue"
-            )
+            raise UserError(f"{_ALONE}, or give pretext.momentum and queue")
         queue: Sequence[Tensor | None] = [None] * len(self.config.levels)
         if self.config.queue:
             queue = self.queue.unbind()

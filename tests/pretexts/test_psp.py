@@ -306,3 +306,15 @@ def test_a_single_clip_has_nothing_to_be_compared_to() -> None:
         task(alone)
     task = psp(momentum=0.9, queue=6)
     assert torch.isfinite(task(alone)["loss"])
+    with pytest.raises(UserError, match=r"single one.*projection_norm none"):
+        psp(momentum=0.9, queue=6, projection_norm="batch")(alone)
+
+
+def test_a_norm_within_the_mlp_draws_points_apart_that_are_nearly_alike() -> None:
+    features = 1 + 0.1 * torch.randn(6, 16, 4, LAYOUT.num_joints, generator=torch.manual_seed(1))
+    present = torch.ones(6, 1, dtype=torch.bool)
+    points = {norm: psp(projection_norm=norm).head(features, present) for norm in ("none", "batch")}
+    others = ~torch.eye(6, dtype=torch.bool)
+    cosine = {norm: (x @ x.transpose(1, 2))[:, others].mean() for norm, x in points.items()}
+    assert cosine["none"] > 0.999
+    assert cosine["batch"] < 0.7
