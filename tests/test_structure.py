@@ -14,6 +14,7 @@ FILES = sorted(path for room in ("ssl_skel", "pretrain", "finetune") for path in
 GROUND = {"errors", "batch", "layout", "config"}
 ALLOWED = {
     "errors": set(),
+    "console": set(),
     "batch": set(),
     "layout": {"errors"},
     "layout_map": {"errors", "layout"},
@@ -21,11 +22,11 @@ ALLOWED = {
     "task": {"batch"},
     "streams": {"layout"},
     "augment": GROUND,
-    "data": GROUND | {"layout_map", "streams", "augment"},
+    "data": GROUND | {"console", "layout_map", "streams", "augment"},
     "backbones": GROUND | {"streams"},
     "pretexts": GROUND | {"streams", "augment", "backbones", "task"},
     "training": {"errors", "batch", "config", "task"},
-    "evaluation": GROUND | {"streams", "backbones", "data"},
+    "evaluation": GROUND | {"console", "streams", "backbones", "data"},
     "embed": {"errors", "data", "backbones", "evaluation"},
     "export": {"errors", "streams", "backbones"},
     "commands": {"cli", "embed", "export"},
@@ -35,7 +36,7 @@ ALLOWED = {
     "video": {"errors", "backbones"},
     "view": GROUND | {"data", "backbones", "pretexts", "training", "evaluation", "retrieval", "viz"},
     "layout_tree": {"errors", "layout"},
-    "experiments": {"errors", "config", "backbones", "training", "evaluation", "cli"},
+    "experiments": {"errors", "config", "console", "backbones", "training", "evaluation", "cli"},
     "cli": {"errors", "config", "data", "layout"},
     "pretrain": GROUND
     | {"task", "streams", "augment", "data", "backbones", "pretexts", "training", "evaluation", "cli"},

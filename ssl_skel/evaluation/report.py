@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -216,8 +215,10 @@ class Report(Section):
 
     def show(self) -> None:
         """Print warnings and accuracies."""
-        from rich.console import Console
         from rich.table import Table
+        from rich.text import Text
+
+        from ssl_skel.console import console
 
         header, *body = self.table()
         table = Table(title=f"{self.name}: {_TITLES['accuracy']}", title_justify="left")
@@ -226,11 +227,10 @@ class Report(Section):
             table.add_column(column, justify=side, overflow="fold", min_width=5)  # no figure loses a digit
         for row in _once(self._clips(header) + body):
             table.add_row(*row, style="bold" if _kind(row[1]) == "pretrained" else "")
-        console = Console(width=None if sys.stdout.isatty() else 100_000)  # lines of a file are not broken
         for facts in self.splits:
             for warning in facts.warnings:
-                console.print(f"[bold]warning[/], {facts.name}: {warning}", highlight=False)
-        console.print(table)
+                console().print(Text.assemble(("warning", "bold"), f", {facts.name}: {warning}"))
+        console().print(table)
 
     def to_markdown(self) -> str:
         """The report as a page."""

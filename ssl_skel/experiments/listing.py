@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import difflib
 import json
-import sys
 from collections.abc import Sequence
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from ssl_skel.config import read_yaml
+from ssl_skel.console import console
 from ssl_skel.errors import UserError
 from ssl_skel.experiments.record import RunRecord, flat
 
@@ -83,7 +82,7 @@ def show(runs: Sequence[RunRecord]) -> None:
             _or_dash(run.loss, "{:.4g}"),
             _figures(run),
         )
-    print_table(table)
+    console().print(table)
 
 
 def show_differences(runs: Sequence[RunRecord]) -> None:
@@ -95,7 +94,7 @@ def show_differences(runs: Sequence[RunRecord]) -> None:
     table = new_table("key", *(run.name for run in runs))
     for key, values in found.items():
         table.add_row(key, *("-" if value is None else json.dumps(value, ensure_ascii=False) for value in values))
-    print_table(table)
+    console().print(table)
 
 
 def new_table(*columns: str | tuple[str, str]) -> Table:
@@ -105,12 +104,6 @@ def new_table(*columns: str | tuple[str, str]) -> Table:
         title, justify = column if isinstance(column, tuple) else (column, "left")
         table.add_column(title, justify=justify)  # type: ignore[arg-type]
     return table
-
-
-def print_table(table: Table) -> None:
-    """Print to a terminal as wide as it is, to a file or a pipe without a break in any line; no word is markup."""
-    width = None if sys.stdout.isatty() else 100_000
-    Console(width=width, markup=False, emoji=False, highlight=False).print(table)
 
 
 def _check_key(key: str, runs: Sequence[RunRecord]) -> None:

@@ -29,9 +29,8 @@ def audit(
     Writes audit.json, audit.md and exclude.txt, a list of clips that convert --exclude leaves out. The store stays as
     it is.
     """
-    from rich.console import Console
-
     from ssl_skel.config import config_from_words
+    from ssl_skel.console import console
     from ssl_skel.data.audit import inspection
     from ssl_skel.data.audit.limits import Limits
     from ssl_skel.data.audit.report import check_folder, show, write_audit
@@ -46,5 +45,5 @@ def audit(
     if json_:
         print(json.dumps(found.to_dict(), indent=1))
         return
-    show(found, Console(width=None if sys.stdout.isatty() else 100_000, markup=False, emoji=False, highlight=False))
+    show(found, console())
     print(f"\nwritten: {folder / 'audit.json'}, audit.md, exclude.txt")
