@@ -48,7 +48,8 @@ class PSPConfig(RowConfig):
     """Width of the shared MLP, within and out (PSP: 256)."""
     projection_norm: Literal["none", "batch"] = "none"
     """Norm within the shared MLP (PSP: none; SimCLR: batch). Fresh features of MPAE-Net are alike to the fourth digit;
-    batch draws their points apart from the first step, where otherwise epochs go by."""
+    batch draws their points apart from the first step, where otherwise epochs go by. Of all ranks on GPUs; on several
+    CPU processes each takes its own clips."""
     temperature: Annotated[float, Field(gt=0.0)] = 0.07
     """Of InfoNCE (PSP: 0.07)."""
     momentum: Annotated[float, Field(ge=0.0, lt=1.0)] | None = None
