@@ -23,6 +23,7 @@ from ssl_skel.config import RowConfig, RowOf
 from ssl_skel.data.loader import ClipLoader
 from ssl_skel.data.splits import Split
 from ssl_skel.errors import UserError
+from ssl_skel.pretexts.base import look
 from ssl_skel.pretexts.psp import PSP, PSPConfig
 from ssl_skel.training.loop import Loader
 from ssl_skel.training.optim import OptimConfig
@@ -71,7 +72,8 @@ class PSPClassifier(Classifier):
     PSP Learning (Xu & Shu, arXiv 2302.02327; released code): CE(FC(f_joint) + FC(f_motion)) + 0.2 CCL. One layer FC
     classifies all views; f is the mean of the encoder's output, without PPA. The summed logits also decide at test.
 
-    Paper silent: whether labelled and unlabelled clips pass a network with BatchNorm together. Here they do.
+    Paper silent: whether labelled and unlabelled clips, and the views, pass a network with BatchNorm together. Here
+    they do.
 
     Args:
         encoder: made part of this module; what its ``readout`` says is not asked for.
@@ -96,18 +98,14 @@ class PSPClassifier(Classifier):
         """
         known = batch.label >= 0
         labelled, others = _part(batch, known), _part(batch, ~known)
-        views = self.pretext.views(others)
-        logits = torch.zeros((), device=batch.x.device)
-        features: list[Tensor] = []
-        for mine, theirs in zip(self.pretext.views(labelled), views, strict=True):
-            grid, rest = self.encoder.backbone(torch.cat([mine.x, theirs.x])).split([len(mine.x), len(theirs.x)])
-            logits = logits + self._classify(grid, labelled.present)
-            features.append(rest)
+        mine, theirs = self.pretext.views(labelled), self.pretext.views(others)
+        features = look(self.encoder.backbone, [*mine, *theirs])
+        logits = torch.stack([self._classify(features[view], labelled.present) for view in mine]).sum(0)
         loss = F.cross_entropy(logits, labelled.label, label_smoothing=self.label_smoothing)
         right = (logits.argmax(1) == labelled.label).float().mean()
         scalars = {"loss": loss, "cross_entropy": loss, "accuracy": right}
         if len(others.label):
-            found = self.pretext.loss(others, views, features)
+            found = self.pretext.loss(others, theirs, [features[view] for view in theirs])
             contrast = found.pop("loss")
             scalars |= {"loss": loss + self.weight * contrast, "contrast": contrast, **found}
         return scalars

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 
-from ssl_skel.backbones import SkeletonEncoder
+from ssl_skel.backbones import Backbone, SkeletonEncoder
 from ssl_skel.batch import Batch
 from ssl_skel.config import RowConfig
 from ssl_skel.layout import SkeletonLayout
@@ -66,5 +67,19 @@ class Pretext(Task):
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Scalars of one batch; ``loss`` is minimised."""
         views = self.views(batch)
-        features = {view: self.encoder.backbone(view.x, view.mask) for view in dict.fromkeys(views)}
+        features = look(self.encoder.backbone, list(dict.fromkeys(views)))
         return self.loss(batch, views, [features[view] for view in views])
+
+
+def look(backbone: Backbone, views: Sequence[View]) -> dict[View, Tensor]:
+    """Features of each view. Views with nothing hidden go through together.
+
+    BatchNorm then has one mean over all of them in training as it has afterwards; in passes of their own a joint and a
+    motion view would each be normed by itself, and later by a mixture that neither was trained with.
+    """
+    features = {view: backbone(view.x, view.mask) for view in views if view.mask is not None}
+    whole = [view for view in views if view.mask is None]
+    if whole:
+        grids = backbone(torch.cat([view.x for view in whole])).split([len(view.x) for view in whole])
+        features |= dict(zip(whole, grids, strict=True))
+    return features

@@ -12,13 +12,13 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ssl_skel.backbones import SkeletonEncoder, pool_persons
+from ssl_skel.backbones import Backbone, SkeletonEncoder, pool_persons
 from ssl_skel.backbones.layers import Norm
 from ssl_skel.batch import Batch
 from ssl_skel.config import RowConfig
 from ssl_skel.errors import UserError
 from ssl_skel.layout import SkeletonLayout
-from ssl_skel.pretexts.base import Pretext, View
+from ssl_skel.pretexts.base import Pretext, View, look
 from ssl_skel.pretexts.contrast import gather, info_nce
 from ssl_skel.streams import Stream, motion, on_places, to_stream
 
@@ -244,7 +244,9 @@ class PSP(Pretext):
         """Points (K, levels, n, P) of the momentum network."""
         assert self.keys is not None
         backbone, head = self.keys.values()
-        return torch.stack([head(backbone(view.x, view.mask), batch.present) for view in views])
+        assert isinstance(backbone, Backbone)
+        features = look(backbone, views)
+        return torch.stack([head(features[view], batch.present) for view in views])
 
     @torch.no_grad()
     def _enqueue(self, keys: Tensor) -> None:

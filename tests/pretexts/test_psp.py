@@ -290,6 +290,23 @@ def test_resume_needs_nothing_beside_the_state() -> None:
         assert torch.equal(x, y)
 
 
+def test_views_share_the_statistics_that_are_met_afterwards() -> None:
+    """BatchNorm's running mean is that of all views, and each view is normed by it while training too."""
+    torch.manual_seed(0)
+    net = parse_config(BACKBONES["mpae_net"].Config, {**NET, "norm": "batch"}, "test")
+    encoder = build_encoder(net, LAYOUT, channels=3, num_frames=16, stream="joint")
+    task = build_pretext(parse_config(PSPConfig, {"name": "psp", "projection": 8}, "test"), encoder).train()
+    batch = batch_for(task)
+    views = task.views(batch)
+    together = encoder.backbone(torch.cat([view.x for view in views]))
+    seen: list[Tensor] = []
+    encoder.backbone.register_forward_hook(lambda module, args, out: seen.append(out))
+    task(batch)
+    (one,) = seen
+    torch.testing.assert_close(one, together)
+    assert not torch.allclose(one[: len(views[0].x)], encoder.backbone(views[0].x), atol=1e-3)
+
+
 def test_a_queue_takes_keys_of_half_precision() -> None:
     task = psp(momentum=0.9, queue=6)
     before = task.queue.clone()
