@@ -67,18 +67,19 @@ class Pretext(Task):
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Scalars of one batch; ``loss`` is minimised."""
         views = self.views(batch)
-        features = look(self.encoder.backbone, list(dict.fromkeys(views)))
+        features = look(self.encoder.backbone, views)
         return self.loss(batch, views, [features[view] for view in views])
 
 
 def look(backbone: Backbone, views: Sequence[View]) -> dict[View, Tensor]:
-    """Features of each view. Views with nothing hidden go through together.
+    """Features of each view, once where it stands twice. Views with nothing hidden go through together.
 
     BatchNorm then has one mean over all of them in training as it has afterwards; in passes of their own a joint and a
     motion view would each be normed by itself, and later by a mixture that neither was trained with.
     """
-    features = {view: backbone(view.x, view.mask) for view in views if view.mask is not None}
-    whole = [view for view in views if view.mask is None]
+    distinct = dict.fromkeys(views)
+    features = {view: backbone(view.x, view.mask) for view in distinct if view.mask is not None}
+    whole = [view for view in distinct if view.mask is None]
     if whole:
         grids = backbone(torch.cat([view.x for view in whole])).split([len(view.x) for view in whole])
         features |= dict(zip(whole, grids, strict=True))
