@@ -185,7 +185,7 @@ class PSPSemi(FewLabels):
         super().check(split, encoder)
         with torch.random.fork_rng(devices=[]):
             pretext = PSP(self.config.pretext, encoder, encoder.layout)  # refuses a network that it does not fit
-        self.check_shared(pretext.head, "the pretext")
+        self.check_shared(pretext.head, "the pretext (its norm or projection_norm)")
         ranks = self.setting.accelerator.num_processes
         if self.config.unlabelled % ranks:
             raise UserError(
