@@ -17,7 +17,7 @@ import pydantic
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler
 from pydantic.fields import FieldInfo
-from pydantic_core import CoreSchema
+from pydantic_core import CoreSchema, ErrorDetails
 
 from ssl_skel.errors import UserError
 
@@ -142,7 +142,7 @@ def parse_config(model: type[Model], data: Any, source: str) -> Model:
     except TypeError as error:
         raise UserError(f"{source}: {error}; write dates and the like in quotes") from error
     except pydantic.ValidationError as error:
-        lines = [_explain(model, data, mistake) for mistake in error.errors()]
+        lines = [_explain(model, data, mistake) for mistake in _causes(error.errors())]
         more = f" (and {len(lines) - 1} more)" if len(lines) > 1 else ""
         raise UserError(f"{source}: {lines[0]}{more}") from error
 
@@ -198,6 +198,17 @@ def _item(at: Any, step: str, key: str) -> Any:
     if isinstance(at, list) and step.isdigit() and int(step) < len(at):
         return at[int(step)]
     raise UserError(f"{key}: nothing to set at {step!r}; list items are counted from 0")
+
+
+def _causes(mistakes: list[ErrorDetails]) -> list[ErrorDetails]:
+    """Mistakes without what only follows: a list whose rows are all wrong is called too short besides."""
+    paths = [mistake["loc"] for mistake in mistakes]
+
+    def follows(mistake: ErrorDetails) -> bool:
+        path = mistake["loc"]
+        return mistake["type"] == "too_short" and any(other[: len(path)] == path for other in paths if other != path)
+
+    return [mistake for mistake in mistakes if not follows(mistake)]
 
 
 def _explain(model: type[BaseModel], data: Any, mistake: Any) -> str:

@@ -94,6 +94,16 @@ def test_several_mistakes_are_counted() -> None:
         parse_config(Run, GOOD | {"iner": 1, "baskt": 2}, "run.yaml")
 
 
+def test_a_list_whose_rows_are_all_wrong_counts_its_rows_only() -> None:
+    class Basket(Section):
+        fruits: tuple[Annotated[RowConfig, RowOf(FRUIT)], ...] = Field(min_length=1)
+
+    with pytest.raises(UserError, match=r"fruits\.0\.sise: unknown key; did you mean 'size'\?$"):
+        parse_config(Basket, {"fruits": [{"name": "pear", "sise": 1}]}, "run.yaml")
+    with pytest.raises(UserError, match=r"fruits: .*at least 1 item"):
+        parse_config(Basket, {"fruits": []}, "run.yaml")
+
+
 def test_overrides_reach_into_sections_and_lists(tmp_path: Path) -> None:
     path = tmp_path / "run.yaml"
     path.write_text("fruit: {name: apple}\nbasket: [{name: pear}]\n")
