@@ -182,6 +182,17 @@ def test_published_figures_need_the_data_set_the_split_and_the_protocol(desk: De
     assert published("unknown_store", store="stores/none") == []
 
 
+def test_fresh_weights_stand_beside_pretrained_ones(desk: Desk) -> None:
+    path = desk.evaluation("e", desk.encoder("p"), 14, measure="fine-tuned")
+    report = Report.load(path)
+    scratch = Measurement.of("xview", "scratch", "fine-tuned", [scores(13)])
+    report.model_copy(update={"measurements": (scratch, *report.measurements)}).save(path)
+    (row,) = compare([path])
+    assert row.pretext == "psp"
+    beside = {name: figure.mean for name, figure in row.baselines.items()}
+    assert beside == pytest.approx({"scratch": 0.65, "raw": 0.55, "untrained": 0.65})
+
+
 def test_fused_streams_stand_beside_fused_streams() -> None:
     def beside(dataset: str, measure: str) -> list[str]:
         row = Measurement.of("xview", "scratch", measure, [scores(14)])

@@ -66,7 +66,7 @@ def write_evaluation(folder: Path, encoder: Path, kinds: Sequence[str] = ("raw",
     folder.mkdir(parents=True)
     config = {"name": folder.name, "encoders": {"xview": [str(encoder)]}, "protocols": [{"name": "linear"}]}
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
-    figures = {"raw": Figure(mean=0.6), "pretrained": Figure(mean=0.75, std=0.01, count=3)}
+    figures = {"raw": Figure(mean=0.6), "scratch": Figure(mean=0.7), "pretrained": Figure(mean=0.75, std=0.01, count=3)}
     Report(
         name=folder.name,
         store="stores/none",
@@ -106,6 +106,22 @@ def test_what_is_told_of_each(folder: Path) -> None:
     assert probe.shown == {"xview, linear, closed": "75.0 ± 1.0"}
     assert (probe.pretext, probe.splits, probe.seconds) == ("skeleton_mae", ("xview",), 90.0)
     assert [run.name for run in find_runs(folder / "half")[0]] == ["half"]
+
+
+@pytest.mark.parametrize(
+    ("kinds", "told"),
+    [
+        (("scratch", "pretrained"), 0.75),
+        (("pretrained", "scratch", "raw"), 0.75),
+        (("raw", "scratch"), 0.7),
+        (("raw",), 0.6),
+    ],
+)
+def test_the_figure_of_a_measure_is_the_encoders_where_there_is_one(
+    tmp_path: Path, kinds: tuple[str, ...], told: float
+) -> None:
+    probe = write_evaluation(tmp_path / "probe", tmp_path / "gone", kinds)
+    assert read_run(probe).figures == {"xview, linear, closed": told}
 
 
 def test_the_table_and_json(folder: Path) -> None:

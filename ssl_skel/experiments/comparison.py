@@ -16,7 +16,7 @@ from ssl_skel.config import read_yaml
 from ssl_skel.errors import UserError
 from ssl_skel.evaluation.report import FOLDS, Figure, Measurement, Report
 from ssl_skel.experiments.anchors import Anchor, anchors_for, dataset_of
-from ssl_skel.experiments.record import flat, headline, is_baseline, pretext_name, read_card
+from ssl_skel.experiments.record import flat, headline, pretext_name, read_card, standing
 from ssl_skel.training.rundir import FREE
 
 _NOT_RECIPE = FREE | {"name", "seed", "seeds", "encoders", "device", "data.batch_size"}
@@ -121,7 +121,7 @@ def _origin(
     row: Measurement, encoders: tuple[str, ...], config: dict[str, Any]
 ) -> tuple[str, str, str, frozenset[Any]]:
     """Pretext, encoder, recipe ("" where it cannot be told) and seeds behind one measurement."""
-    if is_baseline(row):
+    if standing(row) == 2:
         return row.features, "", "", frozenset()
     scratch = config.get("scratch")
     if scratch:
@@ -139,8 +139,6 @@ def _origin(
     }
     seeds = frozenset(one.get("seed") for one in configs)
     label = ", ".join(name or "?" for name in labels)
-    if row.features.startswith("scratch"):  # trained from fresh weights beside pretrained ones
-        return "scratch", network, "", frozenset()
     return label, network, recipes.pop() if told and len(recipes) == 1 else "", seeds
 
 
@@ -170,13 +168,10 @@ def _recipe(config: dict[str, Any]) -> str:
 
 
 def _baselines(report: Report, row: Measurement) -> dict[str, Figure]:
-    if is_baseline(row):
-        return {}
-    beside = [other for other in report.measurements if is_baseline(other)]
     return {
         other.features: other.figures["accuracy"]
-        for other in beside
-        if (other.split, other.measure) == (row.split, row.measure)
+        for other in report.measurements
+        if (other.split, other.measure) == (row.split, row.measure) and standing(other) > standing(row)
     }
 
 

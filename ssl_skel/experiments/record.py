@@ -119,14 +119,19 @@ def flat(config: Any, key: str = "") -> dict[str, Any]:
 
 
 def headline(report: Report) -> list[Measurement]:
-    """What an evaluation is about: encoders, pretrained or trained from scratch; baselines where there are none."""
-    subjects = {(row.split, row.measure) for row in report.measurements if not is_baseline(row)}
-    return [row for row in report.measurements if not is_baseline(row) or (row.split, row.measure) not in subjects]
+    """What an evaluation is about: of each split and measure the rows that no other row is to be compared with."""
+    first: dict[tuple[str, str], int] = {}
+    for row in report.measurements:
+        at = row.split, row.measure
+        first[at] = min(standing(row), first.get(at, standing(row)))
+    return [row for row in report.measurements if standing(row) == first[row.split, row.measure]]
 
 
-def is_baseline(row: Measurement) -> bool:
-    """Whether a row stands beside others for comparison: raw coordinates, untrained weights."""
-    return row.features.split(" ")[0] in ("raw", "untrained")
+def standing(row: Measurement) -> int:
+    """0: a pretrained encoder. 1: the same recipe from fresh weights. 2: raw coordinates, or weights nobody trained.
+    What has a higher number stands beside what has a lower one, for comparison.
+    """
+    return {"scratch": 1, "raw": 2, "untrained": 2}.get(row.features.split(" ")[0], 0)
 
 
 def pretext_name(pretext: Any) -> str:
