@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import log_softmax
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold, KFold
@@ -22,7 +23,7 @@ class LinearProbe:
 
     Attributes:
         predicted: (Q,) int64.
-        scores: (Q, num_classes) float64 log-odds; minus infinity for a class without training clips.
+        scores: (Q, num_classes) float64 log-probabilities; minus infinity for a class without training clips.
         c: inverse strength of the L2 penalty that was used.
         held_out: mean accuracy on held-out training subjects for each C tried; empty when C was fixed.
         notes: what a reader of the figure should know, if anything.
@@ -80,7 +81,7 @@ def linear_probe(
     views = train_x[None] if copies is None else np.concatenate([train_x[None], copies])  # (1 + K, N, D)
     shape, train = views.shape, views.reshape(-1, views.shape[2]).astype(np.float64)
     scaler = StandardScaler().fit(train)
-    train, test = scaler.transform(train), scaler.transform(test_x.astype(np.float64))
+    train = scaler.transform(train)
     if c is None:
         held_out, by = _cross_validate(train.astype(np.float32).reshape(shape), train_y, groups, sorted(grid))
         c = max(held_out, key=lambda value: (held_out[value], -value))
@@ -90,10 +91,9 @@ def linear_probe(
     model, converged = _fit(train, np.tile(train_y, shape[0]), c / shape[0], 1e-4)
     if not converged:
         notes.append(f"the solver stopped at {model.max_iter} iterations before it converged")
-    scores = np.full((len(test), num_classes), -np.inf)
-    scores[:, model.classes_] = model.predict_log_proba(test)
-    layer = _layer(model, scaler, num_classes)
-    return LinearProbe(scores.argmax(1).astype(np.int64), scores, c, held_out, tuple(notes), *layer)
+    weight, bias = _layer(model, scaler, num_classes)
+    scores = log_softmax(test_x.astype(np.float64) @ weight.T + bias, axis=1)
+    return LinearProbe(scores.argmax(1).astype(np.int64), scores, c, held_out, tuple(notes), weight, bias)
 
 
 def _layer(model: LogisticRegression, scaler: StandardScaler, num_classes: int) -> tuple[np.ndarray, np.ndarray]:

@@ -28,6 +28,15 @@ def test_equals_scikit_learn_at_a_fixed_c() -> None:
     assert (probe.c, probe.held_out, probe.notes) == (0.1, {}, ())
 
 
+def test_where_a_class_is_all_but_impossible_its_score_is_still_a_number() -> None:
+    x = np.repeat(np.float32([[-5.0], [5.0], [400.0]]), 10, 0)
+    far = np.float32([[1e6], [-1e6]])  # probabilities far below the smallest float64
+    scores = linear_probe(x, np.repeat([0, 1, 2], 10), far, num_classes=4, c=1000.0).scores
+    assert np.isfinite(scores[:, :3]).all()
+    assert scores[:, :3].min() < -1000
+    assert np.isneginf(scores[:, 3]).all()
+
+
 def test_learns() -> None:
     x, y, subjects = blobs()
     probe = linear_probe(x[:80], y[:80], x[80:], num_classes=3, groups=subjects[:80])
