@@ -121,7 +121,7 @@ def _origin(
     row: Measurement, encoders: tuple[str, ...], config: dict[str, Any]
 ) -> tuple[str, str, str, frozenset[Any]]:
     """Pretext, encoder, recipe ("" where it cannot be told) and seeds behind one measurement."""
-    if standing(row) == 2:
+    if standing(row) == 2:  # a baseline that stands for itself, as nothing else was measured
         return row.features, "", "", frozenset()
     scratch = config.get("scratch")
     if scratch:
