@@ -191,6 +191,8 @@ def test_fresh_weights_stand_beside_pretrained_ones(desk: Desk) -> None:
     assert row.pretext == "psp"
     beside = {name: figure.mean for name, figure in row.baselines.items()}
     assert beside == pytest.approx({"scratch": 0.65, "raw": 0.55, "untrained": 0.65})
+    report.model_copy(update={"measurements": (scratch,)}).save(path)
+    assert [row.pretext for row in compare([path])] == ["scratch"]  # though encoders are named
 
 
 def test_fused_streams_stand_beside_fused_streams() -> None:

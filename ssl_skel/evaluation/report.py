@@ -226,7 +226,7 @@ class Report(Section):
             side: Literal["left", "right"] = "left" if at < 2 else "right"
             table.add_column(column, justify=side, overflow="fold", min_width=5)  # no figure loses a digit
         for row in _once(self._clips(header) + body):
-            table.add_row(*row, style="bold" if _kind(row[1]) == "pretrained" else "")
+            table.add_row(*row, style="bold" if kind_of(row[1]) == "pretrained" else "")
         for facts in self.splits:
             for warning in facts.warnings:
                 console().print(Text.assemble(("warning", "bold"), f", {facts.name}: {warning}"))
@@ -248,9 +248,11 @@ class Report(Section):
 
     def _classes(self) -> str:
         """Accuracy a class, of the best-informed row: pretrained where there is one, by the first measure."""
-        kinds = {_kind(row.features) for row in self.measurements}
+        kinds = {kind_of(row.features) for row in self.measurements}
         leading = next((kind for kind in ("pretrained", "scratch") if kind in kinds), "")
-        chosen = {row.split: row for row in reversed(self.measurements) if row.runs and _kind(row.features) == leading}
+        chosen = {
+            row.split: row for row in reversed(self.measurements) if row.runs and kind_of(row.features) == leading
+        }
         rows = [chosen[facts.name] for facts in self.splits if facts.name in chosen]
         if not rows:
             return ""
@@ -346,7 +348,8 @@ def _warnings(splits: Sequence[SplitFacts]) -> list[str]:
     return ["\n>\n".join(lines)] if lines else []
 
 
-def _kind(features: str) -> str:
+def kind_of(features: str) -> str:
+    """What features are, without details: ``raw (Euclidean)`` -> ``raw``."""
     return features.split(" ")[0]
 
 
@@ -369,7 +372,7 @@ def _markdown(header: Sequence[str], body: Sequence[Sequence[str]], left: Sequen
     """A table that reads well as text too; rows of pretrained features are bold."""
     rows = [list(header)]
     for row in _once(body):
-        bold = len(row) > 1 and _kind(row[1]) == "pretrained"
+        bold = len(row) > 1 and kind_of(row[1]) == "pretrained"
         rows.append([f"**{cell}**" if bold and cell and at else cell for at, cell in enumerate(row)])
     width = [max(len(row[at]) for row in rows) for at in range(len(header))]
     lines = [

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from ssl_skel.config import Section, parse_config, read_yaml
-from ssl_skel.evaluation.report import Measurement, Report
+from ssl_skel.evaluation.report import Measurement, Report, kind_of
 
 _NTU = ("ntu", "ctrgcn", "pyskl", "stgcn")
 
@@ -72,7 +72,7 @@ def load_anchors() -> tuple[Anchor, ...]:
 
 def anchors_for(dataset: str, row: Measurement) -> tuple[Anchor, ...]:
     """Published figures of the same data set, split and protocol, best first."""
-    kind = row.features.split(" ")[0]
+    kind = kind_of(row.features)
     fits = [
         anchor
         for anchor in load_anchors()

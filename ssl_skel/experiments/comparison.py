@@ -14,7 +14,7 @@ from typing import Any
 
 from ssl_skel.config import read_yaml
 from ssl_skel.errors import UserError
-from ssl_skel.evaluation.report import FOLDS, Figure, Measurement, Report
+from ssl_skel.evaluation.report import FOLDS, Figure, Measurement, Report, kind_of
 from ssl_skel.experiments.anchors import Anchor, anchors_for, dataset_of
 from ssl_skel.experiments.record import flat, headline, pretext_name, read_card, standing
 from ssl_skel.training.rundir import FREE
@@ -139,6 +139,8 @@ def _origin(
     }
     seeds = frozenset(one.get("seed") for one in configs)
     label = ", ".join(name or "?" for name in labels)
+    if kind_of(row.features) == "scratch":  # trained from fresh weights, where a measure has no pretrained ones
+        return "scratch", network, "", frozenset()
     return label, network, recipes.pop() if told and len(recipes) == 1 else "", seeds
 
 

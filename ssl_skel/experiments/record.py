@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from ssl_skel.backbones.card import CARD
 from ssl_skel.errors import UserError
-from ssl_skel.evaluation.report import Figure, Measurement, Report
+from ssl_skel.evaluation.report import Figure, Measurement, Report, kind_of
 from ssl_skel.training.checkpoint import newest_checkpoint, read_state
 from ssl_skel.training.rundir import RunDir
 
@@ -131,7 +131,7 @@ def standing(row: Measurement) -> int:
     """0: a pretrained encoder. 1: the same recipe from fresh weights. 2: raw coordinates, or weights nobody trained.
     What has a higher number stands beside what has a lower one, for comparison.
     """
-    return {"scratch": 1, "raw": 2, "untrained": 2}.get(row.features.split(" ")[0], 0)
+    return {"scratch": 1, "raw": 2, "untrained": 2}.get(kind_of(row.features), 0)
 
 
 def pretext_name(pretext: Any) -> str:

@@ -8,7 +8,7 @@ from html import escape
 
 import numpy as np
 
-from ssl_skel.evaluation.report import Measurement, Report
+from ssl_skel.evaluation.report import Measurement, Report, kind_of
 from ssl_skel.viz.clips import Shown
 from ssl_skel.viz.html import card, document, fact_list, grid, heat_table, point_map, points, table
 
@@ -201,6 +201,6 @@ def _leading(measurements: Sequence[Measurement]) -> Measurement | None:
     """The first row with single runs of the best-informed kind of features."""
     for kind in ("pretrained", "scratch", "untrained", "raw"):
         for row in measurements:
-            if row.runs and row.features.split(" ")[0] == kind:
+            if row.runs and kind_of(row.features) == kind:
                 return row
     return None
