@@ -195,6 +195,16 @@ def test_fresh_weights_stand_beside_pretrained_ones(desk: Desk) -> None:
     assert [row.pretext for row in compare([path])] == ["scratch"]  # though encoders are named
 
 
+def test_raw_coordinates_by_another_metric_are_a_baseline_too(desk: Desk) -> None:
+    path = desk.evaluation("e", desk.encoder("p"), 14, measure="kNN, k = 1")
+    report = Report.load(path)
+    other = Measurement.of("xview", "raw (Euclidean)", "kNN, k = 1", [scores(12)])
+    report.model_copy(update={"measurements": (other, *report.measurements)}).save(path)
+    (row,) = compare([path])
+    assert row.pretext == "psp"
+    assert row.baselines["raw (Euclidean)"].mean == pytest.approx(0.6)
+
+
 def test_fused_streams_stand_beside_fused_streams() -> None:
     def beside(dataset: str, measure: str) -> list[str]:
         row = Measurement.of("xview", "scratch", measure, [scores(14)])
