@@ -11,7 +11,8 @@ from ssl_skel.cli import JsonOption, show
 
 RunArgument = Annotated[Path, typer.Argument(help="Run directory, or a folder with an encoder.")]
 ReadoutOption = Annotated[
-    Literal["mean", "body", "part", "joint"], typer.Option(help="How frames and joints become one vector.")
+    Literal["mean", "body", "part", "joint", "part_quarters"],
+    typer.Option(help="How frames and joints become one vector."),
 ]
 OverwriteOption = Annotated[bool, typer.Option(help="Replace the file.")]
 

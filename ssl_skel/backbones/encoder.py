@@ -10,7 +10,14 @@ from torch import Tensor, nn
 from ssl_skel.backbones.base import Backbone
 from ssl_skel.streams import to_stream
 
-Readout = Literal["mean", "body", "part", "joint"]
+Readout = Literal["mean", "body", "part", "joint", "part_quarters"]
+_GROUPED: dict[Readout, tuple[Literal["body", "part", "joint"], int]] = {
+    "body": ("body", 1),
+    "part": ("part", 1),
+    "joint": ("joint", 1),
+    "part_quarters": ("part", 4),
+}
+"""Per readout by groups of joints, their level and in how many stretches of time, equally long, a clip is read."""
 
 
 class SkeletonEncoder(nn.Module):
@@ -27,7 +34,8 @@ class SkeletonEncoder(nn.Module):
         readout: how the grid becomes a clip's vector; a use of the encoder rather than a part of it, so it may be
             set at any time and no card holds it. ``mean``: over frames and joints, as most papers do. ``body``,
             ``part`` or ``joint``: over frames and the joints of each group of that level, side by side; MAMP's
-            fine-tuning head (Mao et al., ICCV 2023) reads joints that way.
+            fine-tuning head (Mao et al., ICCV 2023) reads joints that way. ``part_quarters``, ours: each quarter of
+            the clip by parts, side by side, so that the order of what happens counts.
     """
 
     def __init__(self, backbone: Backbone, stream: str = "joint") -> None:
@@ -39,8 +47,11 @@ class SkeletonEncoder(nn.Module):
 
     @property
     def dim(self) -> int:
-        """Length of a clip's vector: D for ``mean``, else D times the groups of the level."""
-        return self.backbone.dim * (1 if self.readout == "mean" else len(self.layout.level(self.readout)))
+        """Length of a clip's vector: D for ``mean``, else D times the groups of the level, times four in quarters."""
+        if self.readout == "mean":
+            return self.backbone.dim
+        level, stretches = _GROUPED[self.readout]
+        return self.backbone.dim * stretches * len(self.layout.level(level))
 
     def pack(self, x: Tensor, present: Tensor) -> Tensor:
         """Present persons of the stream: (N, C, T, V, M), (N, M) -> (B, C, T, V), clip by clip."""
@@ -73,13 +84,16 @@ class SkeletonEncoder(nn.Module):
         Raises:
             ValueError: as ``forward``.
         """
-        features = grid.mean(2)  # (B, D, Vp)
         if self.readout == "mean":
-            return features.mean(2)
+            return grid.mean(2).mean(2)
         if not self.backbone.keeps_joints:  # merged joints may be as many as there were
             raise ValueError(f"readout {self.readout}: this backbone merges joints; use mean")
-        member = torch.from_numpy(self.layout.membership(self.readout)).to(features)
-        groups = features @ (member / member.sum(1, keepdim=True)).T  # (B, D, P)
+        level, stretches = _GROUPED[self.readout]
+        steps = grid.shape[2]
+        spans = [slice(k * steps // stretches, -(-(k + 1) * steps // stretches)) for k in range(stretches)]
+        features = torch.stack([grid[:, :, span].mean(2) for span in spans], 2)  # (B, D, stretches, V)
+        member = torch.from_numpy(self.layout.membership(level)).to(features)
+        groups = features @ (member / member.sum(1, keepdim=True)).T  # (B, D, stretches, P)
         return groups.flatten(1)
 
 

@@ -32,7 +32,9 @@ def index(
     store: Annotated[Path, typer.Argument(help="Store whose clips to embed.")],
     output: OutOption,
     kind: KindOption = "flat",
-    readout: Annotated[str, typer.Option(help="How a clip becomes a vector: mean, body, part or joint.")] = "mean",
+    readout: Annotated[
+        str, typer.Option(help="How a clip becomes a vector: mean, body, part, joint or part_quarters.")
+    ] = "mean",
     window: Annotated[
         list[int] | None, typer.Option(help="Frames of windows inside long clips. May be repeated.")
     ] = None,

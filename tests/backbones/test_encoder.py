@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 import torch
 from torch import Tensor
 
 from ssl_skel.backbones import BACKBONES, Readout, SkeletonEncoder, build_encoder, pool_persons
 from ssl_skel.backbones.xshift import XShiftConfig
+from ssl_skel.commands import ReadoutOption
 from ssl_skel.layout import LAYOUTS
 from ssl_skel.streams import STREAMS, to_stream
 
@@ -74,7 +77,7 @@ def test_pool_persons_is_a_mean_a_clip() -> None:
     assert pooled.flatten().tolist() == [2.0, 5.0, 0.0]
 
 
-@pytest.mark.parametrize("level", ["body", "part", "joint"])
+@pytest.mark.parametrize("level", ["body", "part", "joint", "part_quarters"])
 def test_merged_joints_have_no_groups_even_where_they_are_as_many(level: Readout) -> None:
     """A map of 20 x 20 pixels ends on a grid of 5 x 5 places, and NTU's layout has 25 joints."""
     config = XShiftConfig(size="tiny", side=20)
@@ -103,3 +106,25 @@ def test_readouts_stand_side_by_side_by_group(level: Readout) -> None:
         torch.testing.assert_close(got[:, :, number], expected, rtol=1e-4, atol=1e-5)
     if level == "joint":
         torch.testing.assert_close(got.mean(2), mean, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("steps", [2, 4, 6, 16])
+def test_quarters_keep_the_order_of_what_happens(steps: int) -> None:
+    net = encoder()
+    net.readout = "part_quarters"
+    grid = torch.randn(3, net.backbone.dim, steps, LAYOUT.num_joints, generator=torch.Generator().manual_seed(0))
+    got = net.read(grid)
+    assert got.shape == (3, net.dim)
+    got = got.unflatten(1, (net.backbone.dim, 4, -1))
+    for quarter in range(4):
+        frames = range(quarter * steps // 4, -(-(quarter + 1) * steps // 4))
+        for number, group in enumerate(LAYOUT.level("part")):
+            cells = [grid[:, :, frame, joint] for frame in frames for joint in group]
+            torch.testing.assert_close(got[:, :, quarter, number], torch.stack(cells).mean(0))
+    torch.testing.assert_close(net.read(grid.flip(2)).view_as(got), got.flip(2))
+    net.readout = "part"
+    torch.testing.assert_close(net.read(grid.flip(2)), net.read(grid))
+
+
+def test_commands_take_every_readout() -> None:
+    assert get_args(get_args(ReadoutOption)[0]) == get_args(Readout)
