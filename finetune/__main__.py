@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ssl_skel.cli import report_errors
+from ssl_skel.cli.app import report_errors
 
 
 def command(

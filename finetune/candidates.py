@@ -9,27 +9,27 @@ import torch
 
 from finetune.checks import Loaded, built_as
 from finetune.config import FinetuneConfig
-from finetune.protocols import Candidate, Setting
-from ssl_skel.backbones import SkeletonEncoder, fresh_like
-from ssl_skel.backbones.card import Origin
+from finetune.protocols import EvalContext, FeatureSet
+from ssl_skel.embedding.features import extract_features, whole_clips
+from ssl_skel.encoders.card import Origin
+from ssl_skel.encoders.encoder import SkeletonEncoder, fresh_like
 from ssl_skel.errors import UserError
 from ssl_skel.evaluation.baselines import raw_features
-from ssl_skel.evaluation.features import extract_features, whole_clips
 
 
-class Candidates:
+class FeatureSets:
     """Makes each kind of features once, for all clips of the store; splits take their rows."""
 
-    def __init__(self, config: FinetuneConfig, setting: Setting) -> None:
+    def __init__(self, config: FinetuneConfig, setting: EvalContext) -> None:
         self.config, self.setting, self.store = config, setting, setting.store
-        self._made: dict[str, Candidate] = {}
+        self._made: dict[str, FeatureSet] = {}
 
-    def of(self, loaded: Loaded) -> list[Candidate]:
+    def of(self, loaded: Loaded) -> list[FeatureSet]:
         """The baselines asked for, then the pretrained encoders; with ``scratch``, fresh weights only."""
         found, scratch = [], self.config.scratch is not None
         if "raw" in self.config.baselines:
             if "raw" not in self._made:
-                self._made["raw"] = Candidate("raw", (raw_features(self.store),))
+                self._made["raw"] = FeatureSet("raw", (raw_features(self.store),))
             found.append(self._made["raw"])
         if scratch or "untrained" in self.config.baselines:
             key = repr(built_as(loaded[0][1]))
@@ -45,7 +45,7 @@ class Candidates:
             self._made[key] = self._encode("pretrained", encoders, origins)
         return [*found, self._made[key]]
 
-    def _encode(self, name: str, encoders: list[SkeletonEncoder], origins: Sequence[Origin | None]) -> Candidate:
+    def _encode(self, name: str, encoders: list[SkeletonEncoder], origins: Sequence[Origin | None]) -> FeatureSet:
         frames, data = encoders[0].backbone.num_frames, self.config.data
         device = self.setting.accelerator.device
         for encoder in encoders:
@@ -61,7 +61,7 @@ class Candidates:
         features = tuple(extract_features(encoder, loader, autocast=self.setting.autocast) for encoder in placed)
         for found in features:
             self._check_finite(found)
-        return Candidate(name, features, placed, frames, tuple(origins))
+        return FeatureSet(name, features, placed, frames, tuple(origins))
 
     def _check_finite(self, features: np.ndarray) -> None:
         wrong = np.flatnonzero(~np.isfinite(features).all(1))

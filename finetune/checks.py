@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ssl_skel.backbones import Readout, SkeletonEncoder
-from ssl_skel.backbones.card import EncoderCard, Origin
 from ssl_skel.data.splits import Split, load_split
 from ssl_skel.data.store import Store
+from ssl_skel.encoders.card import EncoderCard, Origin
+from ssl_skel.encoders.encoder import Readout, SkeletonEncoder
 from ssl_skel.errors import UserError
 from ssl_skel.evaluation.report import SplitFacts, leaks
 

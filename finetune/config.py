@@ -9,9 +9,10 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from finetune.protocols import PROTOCOLS
-from ssl_skel.backbones import BACKBONES, Readout
+from ssl_skel.backbones import BACKBONES
 from ssl_skel.config import RowConfig, RowOf, RunName, Section
-from ssl_skel.streams import Stream
+from ssl_skel.encoders.encoder import Readout
+from ssl_skel.encoders.streams import Stream
 
 
 def _once_each(values: Sequence[Any]) -> Any:

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 from finetune.config import FinetuneConfig
-from finetune.trainings import PREDICTIONS, TRAININGS
+from finetune.trainings.index import PREDICTIONS, TRAININGS
 from ssl_skel.config import dump_config, load_config
 from ssl_skel.errors import UserError
 

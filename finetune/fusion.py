@@ -19,7 +19,7 @@ from scipy.optimize import minimize
 from scipy.special import logsumexp
 
 from finetune.run import versions
-from finetune.trainings import PREDICTIONS, TRAININGS, load_trainings
+from finetune.trainings.index import PREDICTIONS, TRAININGS, load_trainings
 from ssl_skel.data.splits import load_split
 from ssl_skel.data.store import Store
 from ssl_skel.errors import UserError

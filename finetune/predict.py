@@ -11,14 +11,14 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from finetune.saved import HEAD_CARD, SavedClassifier, load_classifier
-from finetune.trainings import PREDICTIONS, TRAININGS, load_trainings
+from finetune.classifiers.saved import HEAD_CARD, SavedClassifier, load_classifier
+from finetune.trainings.index import PREDICTIONS, TRAININGS, load_trainings
 from finetune.transfer import mapped_store
 from ssl_skel.data.recordings import read_recordings
 from ssl_skel.data.store import Store
+from ssl_skel.embedding.features import whole_clips
 from ssl_skel.errors import UserError
-from ssl_skel.evaluation.features import whole_clips
-from ssl_skel.layout import parse_layout
+from ssl_skel.layouts import parse_layout
 
 
 @dataclass(frozen=True, eq=False)

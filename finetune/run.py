@@ -8,17 +8,17 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
-from finetune.candidates import Candidates
+from finetune.candidates import FeatureSets
 from finetune.checks import Loaded, check_encoders, check_names, labelled_clips, split_facts
 from finetune.config import FinetuneConfig
 from finetune.folder import begin, refuse_another
-from finetune.protocols import PROTOCOLS, Setting
-from finetune.trainings import save_trainings
+from finetune.protocols import PROTOCOLS, EvalContext
+from finetune.trainings.index import save_trainings
 from finetune.transfer import transferred
-from ssl_skel.backbones import build_encoder
-from ssl_skel.backbones.card import EncoderCard, load_encoder
 from ssl_skel.data.splits import load_split
 from ssl_skel.data.store import Store
+from ssl_skel.encoders.card import EncoderCard, load_encoder
+from ssl_skel.encoders.encoder import build_encoder
 from ssl_skel.errors import UserError
 from ssl_skel.evaluation.report import Report, fold_means
 from ssl_skel.training.loop import TrainConfig, make_accelerator
@@ -54,7 +54,7 @@ def run(config: FinetuneConfig, command: str = "") -> Report:
 
     accelerator = make_accelerator(TrainConfig(device=config.device, precision=config.precision))
     seeds, resident, unlabelled = config.seeds, config.data.resident, {name: c.unlabelled for name, c in clips.items()}
-    setting = Setting(store, tuple(splits.values()), seeds, accelerator, resident, folder, recorded, unlabelled)
+    setting = EvalContext(store, tuple(splits.values()), seeds, accelerator, resident, folder, recorded, unlabelled)
     protocols = [PROTOCOLS[row.name](row, setting) for row in config.protocols]
     check_names([name for protocol in protocols for name in protocol.measures])
     for protocol in protocols:
@@ -62,7 +62,7 @@ def run(config: FinetuneConfig, command: str = "") -> Report:
             protocol.check(splits[name], loaded[paths][0][0])
     if accelerator.is_main_process:
         begin(folder, config)
-    candidates = Candidates(config, setting)
+    candidates = FeatureSets(config, setting)
     measurements = [
         row
         for name, paths in chosen.items()

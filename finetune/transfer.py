@@ -10,8 +10,8 @@ from finetune.checks import Loaded
 from ssl_skel.data.normalize import fill
 from ssl_skel.data.store import Store
 from ssl_skel.errors import UserError
-from ssl_skel.layout import SkeletonLayout
-from ssl_skel.layout_map import joint_map
+from ssl_skel.layouts import SkeletonLayout
+from ssl_skel.layouts.mapping import joint_map
 
 _ROWS = 1 << 16
 

@@ -7,12 +7,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from ssl_skel.augment import AUGMENTATIONS
 from ssl_skel.backbones import BACKBONES
 from ssl_skel.config import RowConfig, RowOf, RunName, Section
+from ssl_skel.data.augment import AUGMENTATIONS
 from ssl_skel.data.loader import Crop
+from ssl_skel.encoders.streams import Stream
 from ssl_skel.pretexts import PRETEXTS
-from ssl_skel.streams import Stream
 from ssl_skel.training.config import TrainConfig
 from ssl_skel.training.optim import OptimConfig
 

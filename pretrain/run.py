@@ -12,14 +12,14 @@ from accelerate import Accelerator
 
 from pretrain.config import PretrainConfig
 from pretrain.init import begin_with
-from pretrain.watch import watcher
-from ssl_skel.augment import Augment
-from ssl_skel.backbones import SkeletonEncoder, build_encoder
-from ssl_skel.backbones.card import EncoderCard, save_encoder
+from pretrain.monitor import watcher
 from ssl_skel.config import dump_config, parse_config
+from ssl_skel.data.augment import Augment
 from ssl_skel.data.loader import ClipLoader
 from ssl_skel.data.splits import Split, load_split
 from ssl_skel.data.store import Store
+from ssl_skel.encoders.card import EncoderCard, save_encoder
+from ssl_skel.encoders.encoder import SkeletonEncoder, build_encoder
 from ssl_skel.errors import UserError
 from ssl_skel.pretexts import Pretext, build_pretext
 from ssl_skel.training.loop import fit, make_accelerator

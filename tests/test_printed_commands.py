@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shlex
-from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,7 @@ import typer
 
 from finetune.config import FinetuneConfig
 from pretrain.config import PretrainConfig
-from ssl_skel.cli import app
+from ssl_skel.cli.app import build
 from ssl_skel.config import load_config
 from ssl_skel.experiments.sweep import plan, verb_for
 
@@ -30,12 +29,7 @@ def printed() -> list[str]:
 
 def command(verb: str) -> typer.core.TyperCommand:
     """The verb with its options, as the command line has it."""
-    shell = typer.Typer()
-    shell.registered_commands.extend(app.registered_commands)
-    for entry in entry_points(group="ssl_skel.commands"):
-        if entry.name == verb:
-            shell.command(verb)(entry.load())
-    return typer.main.get_command(shell).commands[verb]  # type: ignore[attr-defined, no-any-return]
+    return typer.main.get_command(build()).commands[verb]  # type: ignore[attr-defined, no-any-return]
 
 
 @pytest.mark.parametrize("line", printed())

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ssl_skel import cli
+from ssl_skel.cli import app as cli
 from ssl_skel.data.store import Store
 from ssl_skel.data.synthetic import ACTIONS, SyntheticConfig, generate
 from ssl_skel.data.synthetic.skeleton import LAYOUT
-from ssl_skel.layout import LAYOUTS
+from ssl_skel.layouts import LAYOUTS
 
 ROOT = Path(__file__).parents[1]
 HEADING = "### From a folder of recordings to a search\n"
@@ -74,7 +74,6 @@ def test_every_command_of_the_walk_through_runs_as_printed(
     desk: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Only the number of epochs is another: two of each training."""
-    monkeypatch.setattr(cli.app, "registered_commands", list(cli.app.registered_commands))  # main adds to it
     printed = {}
     for words in commands():
         extra = ["train.epochs=2", "optim.warmup_epochs=1"] if words[0] == "pretrain" else []

@@ -1,6 +1,6 @@
 """Ways to measure features on a split; a new one is one class in a file here and one row of ``PROTOCOLS``."""
 
-from finetune.protocols.base import Candidate, Protocol, Setting
+from finetune.protocols.base import EvalContext, FeatureSet, Protocol
 from finetune.protocols.fewshot import FewShot
 from finetune.protocols.knn import Knn
 from finetune.protocols.linear import Linear
@@ -20,4 +20,4 @@ PROTOCOLS: dict[str, type[Protocol]] = {
     "retrieval": Retrieval,
 }
 
-__all__ = ["PROTOCOLS", "Candidate", "Protocol", "Setting"]
+__all__ = ["PROTOCOLS", "EvalContext", "FeatureSet", "Protocol"]

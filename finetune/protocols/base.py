@@ -12,22 +12,22 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 
-from finetune.classifier import Classifier
-from finetune.trainings import Training
-from ssl_skel.backbones import SkeletonEncoder
-from ssl_skel.backbones.card import Origin
+from finetune.classifiers.linear import Classifier
+from finetune.trainings.index import Training
 from ssl_skel.config import RowConfig
 from ssl_skel.data.splits import Split
 from ssl_skel.data.store import Store
+from ssl_skel.encoders.card import Origin
+from ssl_skel.encoders.encoder import SkeletonEncoder
 from ssl_skel.evaluation.metrics import Scores, score
 from ssl_skel.evaluation.report import Measurement
-from ssl_skel.layout import SkeletonLayout
+from ssl_skel.layouts import SkeletonLayout
 
 Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, eq=False)
-class Setting:
+class EvalContext:
     """What is the same for all measurements of one evaluation.
 
     Attributes:
@@ -67,7 +67,7 @@ class Setting:
 
 
 @dataclass(frozen=True, eq=False)
-class Candidate:
+class FeatureSet:
     """Features to be measured.
 
     Attributes:
@@ -102,7 +102,7 @@ class Protocol(ABC):
 
     Config: ClassVar[type[RowConfig]]
 
-    def __init__(self, config: RowConfig, setting: Setting) -> None:
+    def __init__(self, config: RowConfig, setting: EvalContext) -> None:
         self.config, self.setting = config, setting
         self.trainings: list[Training] = []
         self._fitted: dict[Hashable, object] = {}
@@ -129,7 +129,7 @@ class Protocol(ABC):
         return None
 
     @abstractmethod
-    def measure(self, candidate: Candidate, split: Split) -> list[Measurement]:
+    def measure(self, candidate: FeatureSet, split: Split) -> list[Measurement]:
         """Figures of one candidate on one split. Labels of test clips serve to score, and nothing else."""
 
     def once(self, key: Hashable, fit: Callable[[], Value]) -> Value:

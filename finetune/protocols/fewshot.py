@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from finetune.protocols.base import Candidate, Protocol
+from finetune.protocols.base import FeatureSet, Protocol
 from ssl_skel.config import RowConfig
 from ssl_skel.data.splits import Split
 from ssl_skel.data.subsets import Budget, label_subset
@@ -38,7 +38,7 @@ class FewShot(Protocol):
     def measures(self) -> tuple[str, ...]:
         return tuple(f"exemplars, {shots} a class" for shots in self.config.shots)
 
-    def measure(self, candidate: Candidate, split: Split) -> list[Measurement]:
+    def measure(self, candidate: FeatureSet, split: Split) -> list[Measurement]:
         store, found = self.setting.store, []
         for shots, measure in zip(self.config.shots, self.measures, strict=True):
             drawn = [label_subset(store, split, Budget(per_class=shots), seed) for seed in range(self.config.draws)]

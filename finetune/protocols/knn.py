@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from finetune.protocols.base import Candidate, Protocol
+from finetune.protocols.base import FeatureSet, Protocol
 from ssl_skel.config import RowConfig
 from ssl_skel.data.splits import Split
 from ssl_skel.evaluation.knn import Metric, knn_predict
@@ -34,7 +34,7 @@ class Knn(Protocol):
     def measures(self) -> tuple[str, ...]:
         return tuple(f"kNN, k = {k}" for k in self.config.ks)
 
-    def measure(self, candidate: Candidate, split: Split) -> list[Measurement]:
+    def measure(self, candidate: FeatureSet, split: Split) -> list[Measurement]:
         ways: dict[str, Metric] = {candidate.name: "cosine"}
         if candidate.name == "raw":
             ways["raw (Euclidean)"] = "euclidean"

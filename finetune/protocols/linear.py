@@ -13,18 +13,18 @@ import torch
 from pydantic import Field, model_validator
 from torch import nn
 
-from finetune.classifier import Classifier
-from finetune.protocols.base import Candidate, Protocol
-from finetune.saved import CLASSIFIER, save_classifier
-from finetune.trainings import TRAININGS, Training, save_predictions
-from ssl_skel.augment import AUGMENTATIONS, Augment, RotateConfig
-from ssl_skel.backbones import SkeletonEncoder
-from ssl_skel.backbones.card import EncoderCard
+from finetune.classifiers.linear import Classifier
+from finetune.classifiers.saved import CLASSIFIER, save_classifier
+from finetune.protocols.base import FeatureSet, Protocol
+from finetune.trainings.index import TRAININGS, Training, save_predictions
 from ssl_skel.config import RowConfig, RowOf, dump_config
+from ssl_skel.data.augment import AUGMENTATIONS, Augment, RotateConfig
 from ssl_skel.data.loader import ClipLoader, Crop
 from ssl_skel.data.splits import Split
+from ssl_skel.embedding.features import extract_features
+from ssl_skel.encoders.card import EncoderCard
+from ssl_skel.encoders.encoder import SkeletonEncoder
 from ssl_skel.evaluation.baselines import FRAMES, raw_draws
-from ssl_skel.evaluation.features import extract_features
 from ssl_skel.evaluation.linear import LinearProbe, linear_probe
 from ssl_skel.evaluation.report import Figure, Measurement
 from ssl_skel.training.loop import TrainConfig, fit
@@ -102,7 +102,7 @@ class Linear(Protocol):
         copies = self.config.copies
         return f"linear, closed, {copies} cop{'y' if copies == 1 else 'ies'}" if copies else "linear, closed"
 
-    def measure(self, candidate: Candidate, split: Split) -> list[Measurement]:
+    def measure(self, candidate: FeatureSet, split: Split) -> list[Measurement]:
         found = []
         if self.config.mode != "live" or not candidate.encoders:
             found.append(self._closed(candidate, split))
@@ -110,7 +110,7 @@ class Linear(Protocol):
             found.append(self._live(candidate, split))
         return found
 
-    def _closed(self, candidate: Candidate, split: Split) -> Measurement:
+    def _closed(self, candidate: FeatureSet, split: Split) -> Measurement:
         train = split.train.tobytes()
         probes = [
             self.once(("closed", candidate, at, train), partial(self._fit, candidate, at, split.train))
@@ -123,7 +123,7 @@ class Linear(Protocol):
             self.trainings += [self._kept(candidate, at, split, name, probe) for at, probe in enumerate(probes)]
         return Measurement.of(split.name, candidate.name, name, runs, notes=notes)
 
-    def _kept(self, candidate: Candidate, at: int, split: Split, measure: str, probe: LinearProbe) -> Training:
+    def _kept(self, candidate: FeatureSet, at: int, split: Split, measure: str, probe: LinearProbe) -> Training:
         key = ("kept", candidate, at, split.train.tobytes())
         return Training(
             split=split.name,
@@ -135,7 +135,7 @@ class Linear(Protocol):
             folder=self.once(key, partial(self._keep, candidate, at, split, probe)),
         )
 
-    def _keep(self, candidate: Candidate, at: int, split: Split, probe: LinearProbe) -> str:
+    def _keep(self, candidate: FeatureSet, at: int, split: Split, probe: LinearProbe) -> str:
         """Write a probe as a classifier, and its log-odds of the test clips; returns the name of its folder."""
         setting, encoder, origin = self.setting, candidate.encoders[at], candidate.origins[at]
         store, asked = setting.store, setting.tested(split.train)
@@ -158,7 +158,7 @@ class Linear(Protocol):
     def classifier(cls, config: RowConfig, encoder: SkeletonEncoder, num_classes: int) -> Classifier:
         return Classifier(encoder, num_classes, frozen=True)
 
-    def _fit(self, candidate: Candidate, at: int, train: np.ndarray) -> LinearProbe:
+    def _fit(self, candidate: FeatureSet, at: int, train: np.ndarray) -> LinearProbe:
         """Fitted on the training clips, asked about all clips of the store."""
         store, features = self.setting.store, candidate.features[at]
         subject = store.subject[train]
@@ -172,7 +172,7 @@ class Linear(Protocol):
             c=self.config.c,
         )
 
-    def _copies(self, candidate: Candidate, at: int, train: np.ndarray) -> np.ndarray:
+    def _copies(self, candidate: FeatureSet, at: int, train: np.ndarray) -> np.ndarray:
         """(copies, training clips, D); every candidate sees the same draws."""
         setting = self.setting
         frames = candidate.num_frames if candidate.encoders else FRAMES
@@ -212,7 +212,7 @@ class Linear(Protocol):
             checkpoint_minutes=60.0,
         )
 
-    def _live(self, candidate: Candidate, split: Split) -> Measurement:
+    def _live(self, candidate: FeatureSet, split: Split) -> Measurement:
         train = split.train.tobytes()
         probes = [
             self.once(("live", candidate, at, seed, train), partial(self._train, candidate, at, seed, split))
@@ -229,7 +229,7 @@ class Linear(Protocol):
             figures={"best_on_test": Figure.of(best)},
         )
 
-    def _train(self, candidate: Candidate, at: int, seed: int, split: Split) -> _Live:
+    def _train(self, candidate: FeatureSet, at: int, seed: int, split: Split) -> _Live:
         """Train a head, asking it about all clips of the store after each epoch: their features are at hand."""
         config, setting, accelerator = self.config, self.setting, self.setting.accelerator
         optim = OptimConfig(name="sgd", lr=config.lr, momentum=config.momentum, weight_decay=0.0)

@@ -13,15 +13,15 @@ import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from finetune.classifier import Classifier
-from finetune.protocols.supervised import Job, training_clips
+from finetune.classifiers.linear import Classifier
 from finetune.protocols.trained import FewLabels, FewLabelsConfig
-from ssl_skel.augment import AUGMENTATIONS
-from ssl_skel.backbones import SkeletonEncoder, pool_persons
+from finetune.trainings.supervised import TrainingSpec, training_clips
 from ssl_skel.batch import Batch, Rng
 from ssl_skel.config import RowConfig, RowOf
+from ssl_skel.data.augment import AUGMENTATIONS
 from ssl_skel.data.loader import ClipLoader
 from ssl_skel.data.splits import Split
+from ssl_skel.encoders.encoder import SkeletonEncoder, pool_persons
 from ssl_skel.errors import UserError
 from ssl_skel.pretexts.base import look
 from ssl_skel.pretexts.psp import PSP, PSPConfig
@@ -203,7 +203,7 @@ class PSPSemi(FewLabels):
         rows = np.union1d(split.train, self.setting.unlabelled.get(split.name, none))
         return rows[~np.isin(subject[rows], subject[held])]
 
-    def loader(self, job: Job) -> Loader:
+    def loader(self, job: TrainingSpec) -> Loader:
         """This rank's share of labelled and unlabelled clips."""
         config, views = self.config, len(self.config.pretext.views)
         other = int(np.random.SeedSequence((job.seed, UNLABELLED)).generate_state(1)[0])

@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from finetune.protocols.base import Candidate, Protocol
+from finetune.protocols.base import FeatureSet, Protocol
 from ssl_skel.config import RowConfig
 from ssl_skel.data.splits import Split
 from ssl_skel.errors import UserError
@@ -37,7 +37,7 @@ class Retrieval(Protocol):
     def measures(self) -> tuple[str, ...]:
         return ("retrieval, copies among the answers" if self.config.copies else "retrieval",)
 
-    def measure(self, candidate: Candidate, split: Split) -> list[Measurement]:
+    def measure(self, candidate: FeatureSet, split: Split) -> list[Measurement]:
         store = self.setting.store
         label, content = store.label, store.content
         truth, runs = label[split.test], []

@@ -10,22 +10,22 @@ import numpy as np
 from pydantic import Field, model_validator
 from torch import nn
 
-from finetune.bottleneck import BottleneckClassifier, BottleneckConfig
-from finetune.classifier import Classifier
-from finetune.protocols.base import Candidate, Protocol
-from finetune.protocols.supervised import (
-    Job,
+from finetune.classifiers.bottleneck import BottleneckClassifier, BottleneckConfig
+from finetune.classifiers.linear import Classifier
+from finetune.protocols.base import FeatureSet, Protocol
+from finetune.trainings.index import Training
+from finetune.trainings.supervised import (
     Predictions,
     TrainingConfig,
+    TrainingSpec,
     train_classifier,
     train_config,
     training_clips,
 )
-from finetune.trainings import Training
-from ssl_skel.backbones import SkeletonEncoder
 from ssl_skel.config import RowConfig
 from ssl_skel.data.splits import Split
 from ssl_skel.data.subsets import Budget, label_subset
+from ssl_skel.encoders.encoder import SkeletonEncoder
 from ssl_skel.errors import UserError
 from ssl_skel.evaluation.report import Figure, Measurement
 from ssl_skel.training.loop import Loader
@@ -72,7 +72,7 @@ class Trained(Protocol):
         """The classifier for the store's classes."""
         return self.classifier(self.config, encoder, self.setting.store.num_classes)
 
-    def loader(self, job: Job) -> Loader:
+    def loader(self, job: TrainingSpec) -> Loader:
         """This rank's share of the labelled clips, repeated where they are few."""
         rows = np.tile(job.train, max(1, -(-self.config.min_clips // len(job.train))))
         return training_clips(self.config, self.setting, job, rows, batch_size=self.config.batch_size, seed=job.seed)
@@ -109,10 +109,10 @@ class Trained(Protocol):
                 "the figures would not be those of one process; use one, or norm: layer there"
             )
 
-    def measure(self, candidate: Candidate, split: Split) -> list[Measurement]:
+    def measure(self, candidate: FeatureSet, split: Split) -> list[Measurement]:
         return [self._measure(candidate, split, budget) for budget in self.budgets] if candidate.encoders else []
 
-    def _measure(self, candidate: Candidate, split: Split, budget: Budget | None) -> Measurement:
+    def _measure(self, candidate: FeatureSet, split: Split, budget: Budget | None) -> Measurement:
         truth = self.setting.store.label[split.test]
         runs, best, hashes, folders = [], [], [], []
         notes: list[str] = []
@@ -151,11 +151,11 @@ class Trained(Protocol):
         )
 
     def _train(
-        self, candidate: Candidate, at: int, seed: int, split: Split, budget: Budget | None, rows: np.ndarray
+        self, candidate: FeatureSet, at: int, seed: int, split: Split, budget: Budget | None, rows: np.ndarray
     ) -> Predictions:
         train, held = self._parted(rows, seed)
         size = "all" if budget is None else budget.slug
-        job = Job(
+        job = TrainingSpec(
             name=f"{split.name}_{candidate.name}{at}_{size}_seed{seed}",
             encoder=candidate.encoders[at],
             train=train,

@@ -15,19 +15,19 @@ import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor
 
-from finetune.classifier import Classifier
-from finetune.protocols.base import Candidate, Setting
-from finetune.protocols.supervised import TrainingConfig
+from finetune.classifiers.linear import Classifier
+from finetune.classifiers.saved import CLASSIFIER, HEAD
+from finetune.protocols.base import EvalContext, FeatureSet
 from finetune.protocols.trained import Trained
-from finetune.saved import CLASSIFIER, HEAD
-from ssl_skel.augment import AUGMENTATIONS, Flip, FlipConfig
-from ssl_skel.backbones import SkeletonEncoder, pool_persons
+from finetune.trainings.supervised import TrainingConfig
 from ssl_skel.backbones.xshift import PoseXShiftNet
 from ssl_skel.batch import Batch
 from ssl_skel.config import RowConfig, RowOf
+from ssl_skel.data.augment import AUGMENTATIONS, Flip, FlipConfig
 from ssl_skel.data.loader import Crop
 from ssl_skel.data.splits import Split
 from ssl_skel.data.subsets import Budget
+from ssl_skel.encoders.encoder import SkeletonEncoder, pool_persons
 from ssl_skel.errors import UserError
 from ssl_skel.evaluation.report import Measurement
 from ssl_skel.training.optim import OptimConfig
@@ -180,7 +180,7 @@ class TwoStream(Trained):
     Config = TwoStreamConfig
     config: TwoStreamConfig
 
-    def __init__(self, config: RowConfig, setting: Setting) -> None:
+    def __init__(self, config: RowConfig, setting: EvalContext) -> None:
         assert isinstance(config, TwoStreamConfig)
         sides = [rows for split in setting.splits for rows in (split.train, split.test)]
         rows = np.unique(np.concatenate(sides))
@@ -228,7 +228,7 @@ class TwoStream(Trained):
         if meta["provenance"].get("format") == "mediapipe" and mirrored:
             raise UserError(f"{where}: MediaPipe's joints would be drawn mirrored; build on backbone.mirrored: false")
 
-    def measure(self, candidate: Candidate, split: Split) -> list[Measurement]:
+    def measure(self, candidate: FeatureSet, split: Split) -> list[Measurement]:
         if candidate.encoders:
             if self.setting.accelerator.is_main_process:
                 self.cache.fill()

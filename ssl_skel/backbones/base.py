@@ -12,7 +12,7 @@ from ssl_skel.backbones.layers import hidden_frames
 from ssl_skel.backbones.recalibration import RECALIBRATIONS, Grid, RecalibrationConfig
 from ssl_skel.config import RowConfig, RowOf
 from ssl_skel.errors import UserError
-from ssl_skel.layout import SkeletonLayout
+from ssl_skel.layouts import SkeletonLayout
 
 
 class BackboneConfig(RowConfig):

@@ -18,10 +18,10 @@ from ssl_skel.backbones.base import Backbone, BackboneConfig
 from ssl_skel.backbones.layers import HiddenToken
 from ssl_skel.backbones.recalibration import CSTA, CSTAConfig, Grid
 from ssl_skel.config import RowConfig
-from ssl_skel.layout import SkeletonLayout
+from ssl_skel.layouts import SkeletonLayout
 
 
-class Plan(NamedTuple):
+class ArchSpec(NamedTuple):
     """A size: channels of a joint's features, how many of them go on, of the four convolutions, and the pools."""
 
     lift: int
@@ -31,10 +31,10 @@ class Plan(NamedTuple):
 
 
 # Saved encoders name their size, so a row here must never change; add another instead.
-SIZES: dict[str, Plan] = {
-    "tiny": Plan(16, 8, (8, 16, 16, 16), ((2, 2), (2, 2), (1, 1), (1, 1))),
-    "small": Plan(64, 32, (32, 64, 128, 256), ((2, 2), (2, 2), (1, 2), (1, 2))),
-    "base": Plan(64, 32, (32, 64, 128, 256), ((2, 2), (2, 2), (2, 2), (2, 2))),
+SIZES: dict[str, ArchSpec] = {
+    "tiny": ArchSpec(16, 8, (8, 16, 16, 16), ((2, 2), (2, 2), (1, 1), (1, 1))),
+    "small": ArchSpec(64, 32, (32, 64, 128, 256), ((2, 2), (2, 2), (1, 2), (1, 2))),
+    "base": ArchSpec(64, 32, (32, 64, 128, 256), ((2, 2), (2, 2), (2, 2), (2, 2))),
 }
 
 
@@ -61,7 +61,7 @@ class Stream(nn.Module):
         (B, C, T, V) -> (B, channels[1], T / pools, points / pools)
     """
 
-    def __init__(self, grid: Grid, plan: Plan, dropout: float) -> None:
+    def __init__(self, grid: Grid, plan: ArchSpec, dropout: float) -> None:
         super().__init__()
         first, second = plan.channels[:2]
         self.csta = CSTA(CSTAConfig(), grid)

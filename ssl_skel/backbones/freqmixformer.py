@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from ssl_skel.backbones.mixformer import MixFormer, MixFormerConfig, Mixing, gather, halves, relate
 from ssl_skel.config import RowConfig
-from ssl_skel.layout import SkeletonLayout
+from ssl_skel.layouts import SkeletonLayout
 
 GROUPS = 4
 """Channel groups with a map of their own (released code; paper: n)."""

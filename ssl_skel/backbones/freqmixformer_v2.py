@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ssl_skel.backbones.mixformer import MixFormer, MixFormerConfig, Mixing, gather, halves, relate
 from ssl_skel.config import RowConfig
-from ssl_skel.layout import SkeletonLayout
+from ssl_skel.layouts import SkeletonLayout
 
 GROUPS = 4
 """Channel groups: two spatial, one of high and one of low frequency."""

@@ -15,18 +15,18 @@ from torch import Tensor, nn
 
 from ssl_skel.backbones.ctr_gcn import Space
 from ssl_skel.backbones.layers import MultiScaleTemporal
-from ssl_skel.backbones.st_gcn import GraphNet, GraphNetConfig, Layer, Plan, residual
+from ssl_skel.backbones.st_gcn import ArchSpec, GraphNet, GraphNetConfig, Layer, residual
 from ssl_skel.config import RowConfig
-from ssl_skel.layout import SkeletonLayout
+from ssl_skel.layouts import SkeletonLayout
 
 
 class InfoGCNConfig(GraphNetConfig):
     """Options of ``InfoGCN``."""
 
-    sizes: ClassVar[dict[str, Plan]] = {
-        "tiny": Plan((16, 16), (2, 2)),
-        "small": Plan((32, 32, 64, 64, 128, 128), (2, 1, 2, 1, 2, 1)),
-        "base": Plan((64,) * 3 + (128,) * 3 + (256,) * 3, (1, 1, 1, 2, 1, 1, 2, 1, 1)),
+    sizes: ClassVar[dict[str, ArchSpec]] = {
+        "tiny": ArchSpec((16, 16), (2, 2)),
+        "small": ArchSpec((32, 32, 64, 64, 128, 128), (2, 1, 2, 1, 2, 1)),
+        "base": ArchSpec((64,) * 3 + (128,) * 3 + (256,) * 3, (1, 1, 1, 2, 1, 1, 2, 1, 1)),
     }
     multiple: ClassVar[int] = 4
     """Branches of the temporal convolution."""

@@ -13,10 +13,10 @@ from ssl_skel.backbones.base import Backbone, BackboneConfig
 from ssl_skel.backbones.layers import HiddenToken
 from ssl_skel.backbones.recalibration import TARM, Grid, TARMConfig
 from ssl_skel.config import RowConfig
-from ssl_skel.layout import SkeletonLayout
+from ssl_skel.layouts import SkeletonLayout
 
 
-class Plan(NamedTuple):
+class ArchSpec(NamedTuple):
     """A size: units of the memory, and channels of each residual block."""
 
     hidden: int
@@ -24,10 +24,10 @@ class Plan(NamedTuple):
 
 
 # Saved encoders name their size, so a row here must never change; add another instead.
-SIZES: dict[str, Plan] = {
-    "tiny": Plan(16, (8, 16)),
-    "small": Plan(64, (64, 64, 128, 128)),
-    "base": Plan(64, (64, 64, 128, 128)),
+SIZES: dict[str, ArchSpec] = {
+    "tiny": ArchSpec(16, (8, 16)),
+    "small": ArchSpec(64, (64, 64, 128, 128)),
+    "base": ArchSpec(64, (64, 64, 128, 128)),
 }
 
 

@@ -19,10 +19,10 @@ from ssl_skel.backbones.base import Backbone, BackboneConfig
 from ssl_skel.backbones.layers import HiddenToken, temporal_scales
 from ssl_skel.backbones.recalibration import Grid
 from ssl_skel.config import RowConfig
-from ssl_skel.layout import SkeletonLayout
+from ssl_skel.layouts import SkeletonLayout
 
 
-class Plan(NamedTuple):
+class ArchSpec(NamedTuple):
     """A size, resolved."""
 
     channels: tuple[int, ...]
@@ -31,10 +31,10 @@ class Plan(NamedTuple):
 
 
 # Saved encoders name their size, so a row here must never change; add another instead.
-SIZES: dict[str, Plan] = {
-    "tiny": Plan((40, 40), (1, 2), 2),
-    "small": Plan((80, 80, 160, 160), (1, 1, 2, 1), 4),
-    "base": Plan((80,) * 4 + (160,) * 3 + (320,) * 3, (1, 1, 1, 1, 2, 1, 1, 2, 1, 1), 1),
+SIZES: dict[str, ArchSpec] = {
+    "tiny": ArchSpec((40, 40), (1, 2), 2),
+    "small": ArchSpec((80, 80, 160, 160), (1, 1, 2, 1), 4),
+    "base": ArchSpec((80,) * 4 + (160,) * 3 + (320,) * 3, (1, 1, 1, 1, 2, 1, 1, 2, 1, 1), 1),
 }
 
 
@@ -52,7 +52,7 @@ class MixFormerConfig(BackboneConfig):
     """Share of the coefficients, from the slowest on, that counts as low frequency (released code: 13 of 25)."""
 
     @property
-    def plan(self) -> Plan:
+    def plan(self) -> ArchSpec:
         """The preset with the overrides in place."""
         plan = SIZES[self.size]
         return plan if self.patch is None else plan._replace(patch=self.patch)

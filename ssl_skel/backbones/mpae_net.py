@@ -19,10 +19,10 @@ from ssl_skel.backbones.layers import Norm, hidden_frames
 from ssl_skel.backbones.position_attention import Weights, position_attention
 from ssl_skel.backbones.recalibration import MTE, Grid
 from ssl_skel.config import RowConfig
-from ssl_skel.layout import SkeletonLayout
+from ssl_skel.layouts import SkeletonLayout
 
 
-class Plan(NamedTuple):
+class ArchSpec(NamedTuple):
     """A size, resolved."""
 
     channels: tuple[int, ...]
@@ -32,10 +32,10 @@ class Plan(NamedTuple):
 
 
 # Saved encoders name their size, so a row here must never change; add another instead.
-SIZES: dict[str, Plan] = {
-    "tiny": Plan((32, 64), (1, 2), 2, 4),
-    "small": Plan((64, 64, 64, 128, 128, 128), (1, 1, 1, 2, 1, 1), 4, 4),
-    "base": Plan((64,) * 4 + (128,) * 3 + (256,) * 3, (1, 1, 1, 1, 2, 1, 1, 2, 1, 1), 8, 1),
+SIZES: dict[str, ArchSpec] = {
+    "tiny": ArchSpec((32, 64), (1, 2), 2, 4),
+    "small": ArchSpec((64, 64, 64, 128, 128, 128), (1, 1, 1, 2, 1, 1), 4, 4),
+    "base": ArchSpec((64,) * 4 + (128,) * 3 + (256,) * 3, (1, 1, 1, 1, 2, 1, 1, 2, 1, 1), 8, 1),
 }
 
 
@@ -62,9 +62,9 @@ class MPAENetConfig(BackboneConfig):
     and mask tokens do not colour the statistics that unmasked clips are later met with."""
 
     @property
-    def plan(self) -> Plan:
+    def plan(self) -> ArchSpec:
         """The preset with the overrides in place."""
-        given = {field: getattr(self, field) for field in Plan._fields}
+        given = {field: getattr(self, field) for field in ArchSpec._fields}
         return SIZES[self.size]._replace(**{field: value for field, value in given.items() if value is not None})
 
     @model_validator(mode="after")

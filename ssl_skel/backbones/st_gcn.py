@@ -18,10 +18,10 @@ from ssl_skel.backbones.base import Backbone, BackboneConfig
 from ssl_skel.backbones.layers import HiddenToken
 from ssl_skel.backbones.recalibration import Grid
 from ssl_skel.config import RowConfig
-from ssl_skel.layout import SkeletonLayout
+from ssl_skel.layouts import SkeletonLayout
 
 
-class Plan(NamedTuple):
+class ArchSpec(NamedTuple):
     """Channels out and temporal stride of each layer."""
 
     channels: tuple[int, ...]
@@ -31,7 +31,7 @@ class Plan(NamedTuple):
 class GraphNetConfig(BackboneConfig):
     """Options of ``GraphNet``. ``size`` is a preset; what is given beside it overrides that part of it."""
 
-    sizes: ClassVar[dict[str, Plan]]
+    sizes: ClassVar[dict[str, ArchSpec]]
     """Presets. Saved encoders name theirs, so one must never change; add another instead."""
     multiple: ClassVar[int] = 1
     """What each layer's channels must be a multiple of."""
@@ -44,9 +44,9 @@ class GraphNetConfig(BackboneConfig):
     """Temporal stride of each layer; None: of the size."""
 
     @property
-    def plan(self) -> Plan:
+    def plan(self) -> ArchSpec:
         """The preset with the overrides in place."""
-        given = {field: getattr(self, field) for field in Plan._fields}
+        given = {field: getattr(self, field) for field in ArchSpec._fields}
         return self.sizes[self.size]._replace(**{field: value for field, value in given.items() if value is not None})
 
     @model_validator(mode="after")
@@ -117,7 +117,7 @@ def residual(dim_in: int, dim: int, stride: int = 1) -> nn.Module:
 
 
 class GraphNet(Backbone):
-    """``Stem``, then the layers of a ``Plan``.
+    """``Stem``, then the layers of a ``ArchSpec``.
 
     Attributes:
         lifts: the stem makes as many channels of the coordinates as the first layer puts out.
@@ -143,7 +143,7 @@ class GraphNet(Backbone):
         )
 
     @property
-    def _plan(self) -> Plan:
+    def _plan(self) -> ArchSpec:
         assert isinstance(self.config, GraphNetConfig)
         return self.config.plan
 
@@ -173,10 +173,10 @@ class GraphNet(Backbone):
 class STGCNConfig(GraphNetConfig):
     """Options of ``STGCN``."""
 
-    sizes: ClassVar[dict[str, Plan]] = {
-        "tiny": Plan((16, 16), (2, 2)),
-        "small": Plan((32, 32, 64, 64, 128, 128), (2, 1, 2, 1, 2, 1)),
-        "base": Plan((64,) * 4 + (128,) * 3 + (256,) * 3, (1, 1, 1, 1, 2, 1, 1, 2, 1, 1)),
+    sizes: ClassVar[dict[str, ArchSpec]] = {
+        "tiny": ArchSpec((16, 16), (2, 2)),
+        "small": ArchSpec((32, 32, 64, 64, 128, 128), (2, 1, 2, 1, 2, 1)),
+        "base": ArchSpec((64,) * 4 + (128,) * 3 + (256,) * 3, (1, 1, 1, 1, 2, 1, 1, 2, 1, 1)),
     }
 
     name: Literal["st_gcn"] = "st_gcn"

@@ -16,12 +16,12 @@ from torch.nn import functional
 from ssl_skel.backbones.base import Backbone, BackboneConfig
 from ssl_skel.backbones.layers import hidden_frames
 from ssl_skel.backbones.recalibration import Grid
-from ssl_skel.backbones.tokens import Chosen
+from ssl_skel.backbones.tokens import TokenSubset
 from ssl_skel.config import RowConfig
-from ssl_skel.layout import SkeletonLayout
+from ssl_skel.layouts import SkeletonLayout
 
 
-class Plan(NamedTuple):
+class ArchSpec(NamedTuple):
     """A size, resolved."""
 
     width: int
@@ -31,10 +31,10 @@ class Plan(NamedTuple):
 
 
 # Saved encoders name their size, so a row here must never change; add another instead.
-SIZES: dict[str, Plan] = {
-    "tiny": Plan(16, 2, 2, 4),
-    "small": Plan(128, 4, 4, 4),
-    "base": Plan(256, 8, 8, 4),
+SIZES: dict[str, ArchSpec] = {
+    "tiny": ArchSpec(16, 2, 2, 4),
+    "small": ArchSpec(128, 4, 4, 4),
+    "base": ArchSpec(256, 8, 8, 4),
 }
 
 
@@ -58,9 +58,9 @@ class STTransformerConfig(BackboneConfig):
     depth, Huang et al., ECCV 2016). MAMP: 0 in pretraining, 0.3 in fine-tuning."""
 
     @property
-    def plan(self) -> Plan:
+    def plan(self) -> ArchSpec:
         """The preset with the overrides in place."""
-        given = {field: getattr(self, field) for field in Plan._fields}
+        given = {field: getattr(self, field) for field in ArchSpec._fields}
         return SIZES[self.size]._replace(**{field: value for field, value in given.items() if value is not None})
 
     @model_validator(mode="after")
@@ -103,7 +103,7 @@ class Embed(nn.Module):
             time = functional.interpolate(time.T[None], times, mode="linear")[0].T
         return (time[:, None] + self.joint).flatten(0, 1)
 
-    def forward(self, patches: Tensor, times: int, chosen: Chosen | None) -> Tensor:
+    def forward(self, patches: Tensor, times: int, chosen: TokenSubset | None) -> Tensor:
         """Cells (B, times * V, values) -> tokens (B, K, D): all of them, or those chosen."""
         places = self.places(times)
         if chosen is None:
@@ -153,7 +153,7 @@ class STTransformer(Backbone):
         chosen = None
         if mask is not None:
             frames = hidden_frames(mask, x.shape[2])
-            chosen = Chosen.of(~frames.unflatten(1, (times, -1)).any(2).flatten(1))
+            chosen = TokenSubset.of(~frames.unflatten(1, (times, -1)).any(2).flatten(1))
         patches = x.unflatten(2, (times, -1)).permute(0, 2, 4, 3, 1).flatten(3).flatten(1, 2)
         tokens, keys = self.embed(patches, times, chosen), None if chosen is None else chosen.keys
         for at, block in enumerate(self.blocks, 1):
@@ -163,7 +163,7 @@ class STTransformer(Backbone):
             tokens = chosen.lay(tokens, times * joints)
         return tokens.transpose(1, 2).unflatten(2, (times, joints))
 
-    def _between(self, at: int, tokens: Tensor, times: int, chosen: Chosen | None) -> Tensor:
+    def _between(self, at: int, tokens: Tensor, times: int, chosen: TokenSubset | None) -> Tensor:
         """What enters a block, (B, K, D); a recalibration sees the whole grid, zero where tokens were left out."""
         if str(at) not in self.recalibration:
             return tokens

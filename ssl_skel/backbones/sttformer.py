@@ -18,10 +18,10 @@ from ssl_skel.backbones.base import Backbone, BackboneConfig
 from ssl_skel.backbones.layers import HiddenToken
 from ssl_skel.backbones.recalibration import Grid
 from ssl_skel.config import RowConfig
-from ssl_skel.layout import SkeletonLayout
+from ssl_skel.layouts import SkeletonLayout
 
 
-class Plan(NamedTuple):
+class ArchSpec(NamedTuple):
     """A size, resolved."""
 
     channels: tuple[int, ...]
@@ -31,10 +31,10 @@ class Plan(NamedTuple):
 
 
 # Saved encoders name their size, so a row here must never change; add another instead.
-SIZES: dict[str, Plan] = {
-    "tiny": Plan((16, 32), 2, 4, 2),
-    "small": Plan((64, 64, 64, 128, 128), 3, 8, 4),
-    "base": Plan((64, 64, 128, 128, 256, 256, 256, 256), 3, 6, 1),
+SIZES: dict[str, ArchSpec] = {
+    "tiny": ArchSpec((16, 32), 2, 4, 2),
+    "small": ArchSpec((64, 64, 64, 128, 128), 3, 8, 4),
+    "base": ArchSpec((64, 64, 128, 128, 256, 256, 256, 256), 3, 6, 1),
 }
 
 
@@ -52,7 +52,7 @@ class STTFormerConfig(BackboneConfig):
     factor; None: of the size."""
 
     @property
-    def plan(self) -> Plan:
+    def plan(self) -> ArchSpec:
         """The preset with the overrides in place."""
         given = {field: getattr(self, field) for field in ("tuple_frames", "patch")}
         return SIZES[self.size]._replace(**{field: value for field, value in given.items() if value is not None})

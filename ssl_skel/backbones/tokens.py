@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 
-class Chosen(NamedTuple):
+class TokenSubset(NamedTuple):
     """Which cells of each person are tokens.
 
     As many as the person with the most has, at least one; who has fewer is padded with cells that were not
@@ -23,7 +23,7 @@ class Chosen(NamedTuple):
     real: Tensor | None
 
     @classmethod
-    def of(cls, wanted: Tensor) -> Chosen:
+    def of(cls, wanted: Tensor) -> TokenSubset:
         """The True cells of (B, L) bool."""
         counts = wanted.sum(1).tolist()
         most = max(1, *counts, 0)

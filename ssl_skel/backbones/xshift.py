@@ -21,14 +21,14 @@ from ssl_skel.backbones.heatmaps import heat_maps
 from ssl_skel.backbones.layers import hidden_frames
 from ssl_skel.backbones.recalibration import Grid
 from ssl_skel.config import RowConfig
-from ssl_skel.layout import SkeletonLayout
+from ssl_skel.layouts import SkeletonLayout
 
 NEARLY_ZERO = 1e-6
 """Scale of the last norm of a fresh block, which then hardly changes its input. The code has 0, which keeps the
 gradient of the first step from all other weights of the block; the output is the same to six digits."""
 
 
-class Plan(NamedTuple):
+class ArchSpec(NamedTuple):
     """Widths of an X-ShiftNet.
 
     Attributes:
@@ -60,14 +60,14 @@ class Size(NamedTuple):
 
     side: int
     stride: int
-    plan: Plan
+    plan: ArchSpec
 
 
 # Saved encoders name their size, so a row here must never change; add another instead.
 SIZES: dict[str, Size] = {
-    "tiny": Size(8, 2, Plan(1, (8, 16), (1, 2), 4, 16)),
-    "small": Size(28, 2, Plan(2, (24, 48, 96), (1, 2, 2), 4, 216)),
-    "base": Size(56, 1, Plan(1, (24, 48, 96), (5, 11, 7), 4, 216)),
+    "tiny": Size(8, 2, ArchSpec(1, (8, 16), (1, 2), 4, 16)),
+    "small": Size(28, 2, ArchSpec(2, (24, 48, 96), (1, 2, 2), 4, 216)),
+    "base": Size(56, 1, ArchSpec(1, (24, 48, 96), (5, 11, 7), 4, 216)),
 }
 
 
@@ -206,10 +206,10 @@ class XShiftNet(nn.Module):
         channels: of a picture.
         plan: widths.
     Shape:
-        (B, C, T, H, W) -> (B, dim, T, h, w), as ``Plan.sides`` tells
+        (B, C, T, H, W) -> (B, dim, T, h, w), as ``ArchSpec.sides`` tells
     """
 
-    def __init__(self, channels: int, plan: Plan) -> None:
+    def __init__(self, channels: int, plan: ArchSpec) -> None:
         super().__init__()
         self.plan = plan
         self.stem = nn.Sequential(

@@ -17,8 +17,8 @@ import torch.nn.functional as F
 from pydantic import AfterValidator
 from torch import Tensor
 
-from ssl_skel.augment import Augment
 from ssl_skel.batch import Batch, Rng
+from ssl_skel.data.augment import Augment
 from ssl_skel.data.store import Store
 from ssl_skel.errors import UserError
 

@@ -16,12 +16,12 @@ from tqdm import tqdm
 
 from ssl_skel import __version__
 from ssl_skel.config import parse_config
+from ssl_skel.data.clip import RawClip
 from ssl_skel.data.normalize import NormalizeConfig, normalize
-from ssl_skel.data.readers.base import RawClip
 from ssl_skel.data.store import Store, StoreWriter
 from ssl_skel.errors import UserError
-from ssl_skel.layout import SkeletonLayout, load_layout
-from ssl_skel.layout_map import joint_map
+from ssl_skel.layouts import SkeletonLayout, load_layout
+from ssl_skel.layouts.mapping import joint_map
 
 _APART = ("subject", "camera", "setup", "replication")
 _CENTRES = ("none", "first", "frame")  # from the least that is done to the most; what is done cannot be undone

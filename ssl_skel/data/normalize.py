@@ -7,9 +7,9 @@ from typing import Literal
 import numpy as np
 
 from ssl_skel.config import Section
-from ssl_skel.data.readers.base import tracked_joints, tracked_persons
+from ssl_skel.data.clip import tracked_joints, tracked_persons
 from ssl_skel.errors import UserError
-from ssl_skel.layout import SkeletonLayout
+from ssl_skel.layouts import SkeletonLayout
 
 _FRAMES_THAT_TELL_HEADING = 5
 

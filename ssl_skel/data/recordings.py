@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from ssl_skel.config import config_from_words, parse_config
+from ssl_skel.data.clip import RawClip, check_clip
 from ssl_skel.data.normalize import NormalizeConfig, normalize
-from ssl_skel.data.readers import READERS, RawClip
-from ssl_skel.data.readers.base import check_clip
+from ssl_skel.data.readers import READERS
 from ssl_skel.data.store import COLUMNS, Store, content_hash
 from ssl_skel.errors import UserError
-from ssl_skel.layout import SkeletonLayout
+from ssl_skel.layouts import SkeletonLayout
 
 
 def read_recordings(

@@ -21,7 +21,7 @@ from scipy.optimize import linear_sum_assignment
 
 from ssl_skel.config import Section
 from ssl_skel.data.audit.clips import spikes
-from ssl_skel.data.readers.base import tracked_joints
+from ssl_skel.data.clip import tracked_joints
 from ssl_skel.errors import UserError
 
 STEPS = ("tracks", "jumps", "gaps")

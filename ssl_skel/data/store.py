@@ -25,10 +25,10 @@ from typing import Any, BinaryIO, Self
 
 import numpy as np
 
-from ssl_skel.data.partial import PartialFolder, sync
-from ssl_skel.data.readers.base import RawClip, tracked_joints, tracked_persons
+from ssl_skel.data.clip import RawClip, tracked_joints, tracked_persons
 from ssl_skel.errors import UserError
-from ssl_skel.layout import SkeletonLayout, parse_layout
+from ssl_skel.files.partial import PartialFolder, sync
+from ssl_skel.layouts import SkeletonLayout, parse_layout
 
 FORMAT_VERSION = 1
 DTYPES = {"float32": "<f4", "float16": "<f2"}

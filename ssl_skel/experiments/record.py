@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from ssl_skel.backbones.card import CARD
+from ssl_skel.encoders.card import CARD
 from ssl_skel.errors import UserError
 from ssl_skel.evaluation.report import Figure, Measurement, Report, kind_of
 from ssl_skel.training.checkpoint import newest_checkpoint, read_state

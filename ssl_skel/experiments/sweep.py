@@ -120,7 +120,7 @@ def verb_for(path: Path, models: Mapping[str, type[BaseModel]]) -> str:
 
 def program(verb: str, path: Path) -> list[str]:
     """How a run is called in a process of its own; its words follow."""
-    return [sys.executable, "-m", "ssl_skel.cli", verb, str(path)]
+    return [sys.executable, "-m", "ssl_skel.cli.app", verb, str(path)]
 
 
 def run_all(jobs: Sequence[Job], call: Sequence[str], extra: Sequence[str] = ()) -> Outcome:

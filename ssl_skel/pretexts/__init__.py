@@ -1,7 +1,7 @@
 """Self-supervised tasks behind one contract. ``table.py`` lists those that stand alone."""
 
-from ssl_skel.backbones import SkeletonEncoder
 from ssl_skel.config import RowConfig
+from ssl_skel.encoders.encoder import SkeletonEncoder
 from ssl_skel.pretexts.base import Pretext, View
 from ssl_skel.pretexts.combined import Combined
 from ssl_skel.pretexts.psp import PSP

@@ -10,10 +10,11 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from ssl_skel.backbones import Backbone, SkeletonEncoder
+from ssl_skel.backbones import Backbone
 from ssl_skel.batch import Batch
 from ssl_skel.config import RowConfig
-from ssl_skel.layout import SkeletonLayout
+from ssl_skel.encoders.encoder import SkeletonEncoder
+from ssl_skel.layouts import SkeletonLayout
 from ssl_skel.task import Task
 
 

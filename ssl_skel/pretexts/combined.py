@@ -9,10 +9,10 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from ssl_skel.backbones import SkeletonEncoder
 from ssl_skel.batch import Batch
 from ssl_skel.config import RowConfig, RowOf, Section
-from ssl_skel.layout import SkeletonLayout
+from ssl_skel.encoders.encoder import SkeletonEncoder
+from ssl_skel.layouts import SkeletonLayout
 from ssl_skel.pretexts.base import Pretext, View
 from ssl_skel.pretexts.table import SINGLE
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ssl_skel.backbones.st_transformer import xavier
-from ssl_skel.backbones.tokens import Chosen
+from ssl_skel.backbones.tokens import TokenSubset
 
 
 class Decoder(nn.Module, ABC):
@@ -167,8 +167,8 @@ class CrossDecoder(Decoder):
     def forward(self, features: Tensor, hidden: Tensor | None = None, wanted: Tensor | None = None) -> Tensor:
         cells = self.cells(features).expand(-1, -1, self.joints, -1)
         every = torch.ones(cells.shape[:3], dtype=torch.bool, device=cells.device)
-        visible = Chosen.of((every if hidden is None else ~hidden).flatten(1))
-        asked = Chosen.of((every if wanted is None else wanted).flatten(1))
+        visible = TokenSubset.of((every if hidden is None else ~hidden).flatten(1))
+        asked = TokenSubset.of((every if wanted is None else wanted).flatten(1))
         places = (self.time + self.joint).flatten(0, 1)
         context = self.enter(visible.take(cells.flatten(1, 2))) + functional.embedding(visible.cells, places)
         x, keys = self.token + functional.embedding(asked.cells, places), visible.keys

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ssl_skel.backbones.encoder import pool_persons
+from ssl_skel.encoders.encoder import pool_persons
 
 
 def to_patches(x: Tensor, unit: int) -> Tensor:

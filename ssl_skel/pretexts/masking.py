@@ -23,7 +23,7 @@ from torch import Tensor
 from ssl_skel.batch import Rng
 from ssl_skel.config import RowConfig
 from ssl_skel.errors import UserError
-from ssl_skel.layout import SkeletonLayout
+from ssl_skel.layouts import SkeletonLayout
 
 Ratio = Annotated[float, Field(ge=0.0, le=1.0)]
 Length = Annotated[int, Field(ge=1)]

@@ -12,15 +12,17 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ssl_skel.backbones import Backbone, SkeletonEncoder, pool_persons
+from ssl_skel.backbones import Backbone
 from ssl_skel.backbones.layers import Norm
 from ssl_skel.batch import Batch
 from ssl_skel.config import RowConfig
+from ssl_skel.distributed import gather
+from ssl_skel.encoders.encoder import SkeletonEncoder, pool_persons
+from ssl_skel.encoders.streams import Stream, motion, on_places, to_stream
 from ssl_skel.errors import UserError
-from ssl_skel.layout import SkeletonLayout
+from ssl_skel.layouts import SkeletonLayout
 from ssl_skel.pretexts.base import Pretext, View, look
-from ssl_skel.pretexts.contrast import gather, info_nce
-from ssl_skel.streams import Stream, motion, on_places, to_stream
+from ssl_skel.pretexts.contrast import info_nce
 
 Level = Literal["clip", "body", "part", "joint"]
 Source = Literal["own", "own_motion", Stream]

@@ -11,16 +11,16 @@ from pydantic import Field, model_validator
 from torch import Tensor
 from torch.nn import functional
 
-from ssl_skel.backbones import SkeletonEncoder
 from ssl_skel.batch import Batch
 from ssl_skel.config import RowConfig, RowOf
+from ssl_skel.encoders.encoder import SkeletonEncoder
+from ssl_skel.encoders.streams import motion, on_places
 from ssl_skel.errors import UserError
-from ssl_skel.layout import SkeletonLayout
+from ssl_skel.layouts import SkeletonLayout
 from ssl_skel.pretexts.base import Pretext, View
 from ssl_skel.pretexts.decoders import DECODERS
 from ssl_skel.pretexts.losses import masked_mse, normalize_patches, to_patches
 from ssl_skel.pretexts.masking import MASKS, MaskConfig, UnionMaskConfig, hide_highest
-from ssl_skel.streams import motion, on_places
 
 Positive = Annotated[int, Field(ge=1)]
 

@@ -13,13 +13,13 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ssl_skel.backbones import SkeletonEncoder, pool_persons
 from ssl_skel.batch import Batch, Rng
 from ssl_skel.config import RowConfig
+from ssl_skel.encoders.encoder import SkeletonEncoder, pool_persons
+from ssl_skel.encoders.streams import on_places
 from ssl_skel.errors import UserError
-from ssl_skel.layout import SkeletonLayout
+from ssl_skel.layouts import SkeletonLayout
 from ssl_skel.pretexts.base import Pretext, View
-from ssl_skel.streams import on_places
 
 Positive = Annotated[int, Field(ge=1)]
 

@@ -14,15 +14,15 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from ssl_skel.backbones import Readout, SkeletonEncoder
-from ssl_skel.backbones.card import CARD, WEIGHTS, EncoderCard, load_encoder
 from ssl_skel.data.normalize import NormalizeConfig
-from ssl_skel.data.partial import PartialFolder, sync
 from ssl_skel.data.recordings import read_recordings, store_of, told
 from ssl_skel.data.store import Store
+from ssl_skel.embedding.features import extract_features, find_device, whole_clips
+from ssl_skel.encoders.card import CARD, WEIGHTS, EncoderCard, load_encoder
+from ssl_skel.encoders.encoder import Readout, SkeletonEncoder
 from ssl_skel.errors import UserError
-from ssl_skel.evaluation.features import extract_features, find_device, whole_clips
 from ssl_skel.evaluation.knn import unit
+from ssl_skel.files.partial import PartialFolder, sync
 from ssl_skel.retrieval.approximate import Approximate, check_kind
 from ssl_skel.retrieval.codes import Codes
 from ssl_skel.retrieval.index import (

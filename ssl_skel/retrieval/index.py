@@ -26,16 +26,16 @@ from typing import Any
 import numpy as np
 import torch
 
-from ssl_skel.backbones import SkeletonEncoder
-from ssl_skel.backbones.card import CARD, WEIGHTS, load_encoder
+from ssl_skel.data.clip import RawClip, check_clip
 from ssl_skel.data.normalize import NormalizeConfig, normalize
-from ssl_skel.data.readers.base import RawClip, check_clip
 from ssl_skel.data.recordings import store_of, told
 from ssl_skel.data.store import Store
+from ssl_skel.embedding.features import extract_features, find_device, whole_clips
+from ssl_skel.encoders.card import CARD, WEIGHTS, load_encoder
+from ssl_skel.encoders.encoder import SkeletonEncoder
 from ssl_skel.errors import UserError
-from ssl_skel.evaluation.features import extract_features, find_device, whole_clips
 from ssl_skel.evaluation.knn import unit
-from ssl_skel.layout import SkeletonLayout, parse_layout
+from ssl_skel.layouts import SkeletonLayout, parse_layout
 from ssl_skel.retrieval.approximate import KINDS, Approximate
 from ssl_skel.retrieval.codes import Codes
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ssl_skel.backbones.xshift import Plan, XShiftNet
+from ssl_skel.backbones.xshift import ArchSpec, XShiftNet
 
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """ImageNet's, of red, green and blue in 0..1; the paper's."""
@@ -20,10 +20,10 @@ MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 RGBSize = Literal["tiny", "small", "base"]
 
 # Saved classifiers name their size, so a row here must never change; add another instead.
-RGB_PLANS: dict[str, Plan] = {
-    "tiny": Plan(2, (8, 16), (1, 1), 8, 16),
-    "small": Plan(2, (24, 48, 96, 192), (1, 1, 2, 1), 8, 432),
-    "base": Plan(2, (24, 48, 96, 192), (3, 5, 11, 7), 8, 432),
+RGB_PLANS: dict[str, ArchSpec] = {
+    "tiny": ArchSpec(2, (8, 16), (1, 1), 8, 16),
+    "small": ArchSpec(2, (24, 48, 96, 192), (1, 1, 2, 1), 8, 432),
+    "base": ArchSpec(2, (24, 48, 96, 192), (3, 5, 11, 7), 8, 432),
 }
 """``base``: the paper's X-ShiftNet for frames, 2.0 M parameters and 4.3 G multiply-adds on 16 frames of 224 x 224."""
 

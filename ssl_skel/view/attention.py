@@ -9,17 +9,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ssl_skel.backbones import SkeletonEncoder
-from ssl_skel.backbones.card import load_encoder
 from ssl_skel.backbones.mpae_net import Layer, MPAENet, PositionAttention
 from ssl_skel.backbones.position_attention import Weights, attention_maps
 from ssl_skel.batch import Batch
+from ssl_skel.embedding.features import whole_clips
+from ssl_skel.encoders.card import load_encoder
+from ssl_skel.encoders.encoder import SkeletonEncoder
 from ssl_skel.errors import UserError
-from ssl_skel.evaluation.features import whole_clips
 from ssl_skel.view.clips import find_row, shown
+from ssl_skel.view.draw.attention_page import AttentionMaps, attention_page
+from ssl_skel.view.draw.clips import RenderableClip
 from ssl_skel.view.runs import store_of_run
-from ssl_skel.viz.attention_page import Look, attention_page
-from ssl_skel.viz.clips import Shown
 
 
 def page_of_attention(path: Path, name: str, store: Path | None = None, fps: float = 30.0) -> str:
@@ -45,7 +45,7 @@ def page_of_attention(path: Path, name: str, store: Path | None = None, fps: flo
 
 
 @torch.inference_mode()
-def looks(encoder: SkeletonEncoder, batch: Batch) -> list[Look]:
+def looks(encoder: SkeletonEncoder, batch: Batch) -> list[AttentionMaps]:
     """What each layer of an ``MPAENet`` attends to in the first draw of one clip.
 
     Args:
@@ -68,7 +68,7 @@ def looks(encoder: SkeletonEncoder, batch: Batch) -> list[Look]:
         for handle in handles:
             handle.remove()
     return [
-        Look(
+        AttentionMaps(
             joints=maps[layer.mpa.joint].mean(2).numpy(),
             parts=maps[layer.mpa.part].mean(2).numpy(),
             excitation=maps[layer.mte.squeeze].mean((2, 3)).numpy(),
@@ -99,7 +99,7 @@ def _keep_gate(maps: dict[nn.Module, Tensor]) -> Callable[[nn.Module, tuple[Tens
     return hook
 
 
-def _resampled(clip: Shown, batch: Batch) -> Shown:
+def _resampled(clip: RenderableClip, batch: Batch) -> RenderableClip:
     """The clip as the network saw it, at the network's frames."""
     joints = batch.x[0, 0].permute(3, 1, 2, 0)[batch.present[0]].numpy()
-    return Shown(clip.name, joints, clip.layout, clip.facts, joints.shape[1] / clip.seconds)
+    return RenderableClip(clip.name, joints, clip.layout, clip.facts, joints.shape[1] / clip.seconds)

@@ -9,17 +9,17 @@ from pathlib import Path
 
 import numpy as np
 
+from ssl_skel.data.clip import check_clip
 from ssl_skel.data.normalize import NormalizeConfig, normalize
 from ssl_skel.data.readers import READERS
-from ssl_skel.data.readers.base import check_clip
 from ssl_skel.data.recordings import store_of
 from ssl_skel.data.store import Store
 from ssl_skel.errors import UserError
-from ssl_skel.viz.clips import Shown
-from ssl_skel.viz.pages import store_page
+from ssl_skel.view.draw.clips import RenderableClip
+from ssl_skel.view.draw.pages import store_page
 
 
-def shown(store: Store, row: int, facts: Mapping[str, str] | None = None, fps: float = 30.0) -> Shown:
+def shown(store: Store, row: int, facts: Mapping[str, str] | None = None, fps: float = 30.0) -> RenderableClip:
     """A clip of a store.
 
     Args:
@@ -32,7 +32,7 @@ def shown(store: Store, row: int, facts: Mapping[str, str] | None = None, fps: f
     if store.label[row] >= 0 and store.class_names:
         known["class"] = store.class_names[store.label[row]]
     known |= {name: str(value) for name in ("subject", "camera") if (value := getattr(store, name)[row]) >= 0}
-    return Shown(str(store.name[row]), store.clip(row), store.layout, known, fps)
+    return RenderableClip(str(store.name[row]), store.clip(row), store.layout, known, fps)
 
 
 def find_row(store: Store, name: str) -> int:
@@ -70,7 +70,7 @@ def page_of_store(store: Store, names: Sequence[str] = (), count: int = 50, fps:
         UserError: no clip has one of the names.
     """
     rows = np.array([find_row(store, name) for name in names]) if names else spread(store, count)
-    groups: dict[str, list[Shown]] = {}
+    groups: dict[str, list[RenderableClip]] = {}
     for row in rows:
         label = int(store.label[row])
         name = store.class_names[label] if 0 <= label < len(store.class_names) else "class unknown"

@@ -9,9 +9,9 @@ import numpy as np
 from ssl_skel.data.store import Store
 from ssl_skel.errors import UserError
 from ssl_skel.retrieval.index import MotionIndex
+from ssl_skel.view.draw.clips import RenderableClip
+from ssl_skel.view.draw.run_pages import index_page
 from ssl_skel.view.runs import MARKS, embedding_map
-from ssl_skel.viz.clips import Shown
-from ssl_skel.viz.run_pages import index_page
 
 
 def page_of_index(path: Path, store: Path | None = None, fps: float = 30.0) -> str:
@@ -42,11 +42,11 @@ def page_of_index(path: Path, store: Path | None = None, fps: float = 30.0) -> s
     return index_page(path.resolve().name, intro, names[: kinds.max() + 1], clips, kinds, places)
 
 
-def _shown(index: MotionIndex, row: int, stores: dict[int, Store], label: str, fps: float) -> Shown:
+def _shown(index: MotionIndex, row: int, stores: dict[int, Store], label: str, fps: float) -> RenderableClip:
     record = index.rows[row]
     facts = {"class": label}
     if record["length"] < record["frames"]:
         start, stop = (float(value) / fps for value in (record["start"], record["start"] + record["length"]))
         facts["from"] = f"{start:.1f} s to {stop:.1f} s"
     facts |= {field: str(record[field]) for field in ("subject", "camera") if record[field] >= 0}
-    return Shown(index.name(row), index.joints(row, stores[int(record["store"])]), index.layout, facts, fps)
+    return RenderableClip(index.name(row), index.joints(row, stores[int(record["store"])]), index.layout, facts, fps)

@@ -11,21 +11,21 @@ import torch
 from safetensors.torch import load_model
 from torch import Tensor
 
-from ssl_skel.backbones.card import load_encoder
 from ssl_skel.config import parse_config
 from ssl_skel.data.splits import load_split
 from ssl_skel.data.store import Store
+from ssl_skel.embedding.features import whole_clips
+from ssl_skel.encoders.card import load_encoder
 from ssl_skel.errors import UserError
-from ssl_skel.evaluation.features import whole_clips
-from ssl_skel.layout import SkeletonLayout
+from ssl_skel.layouts import SkeletonLayout
 from ssl_skel.pretexts import PRETEXTS, Pretext, build_pretext
 from ssl_skel.pretexts.combined import Combined
 from ssl_skel.pretexts.skeleton_mae import SkeletonMAE, face_camera
 from ssl_skel.training.checkpoint import newest_checkpoint
 from ssl_skel.view.clips import find_row, shown
+from ssl_skel.view.draw.clips import RenderableClip
+from ssl_skel.view.draw.pages import Reconstruction, reconstruction_page
 from ssl_skel.view.runs import open_run, store_of_run
-from ssl_skel.viz.clips import Shown
-from ssl_skel.viz.pages import Reconstruction, reconstruction_page
 
 
 def page_of_reconstructions(
@@ -140,8 +140,8 @@ def _trio(
     rate = fps * real.shape[2] / float(store.frames[row])
     masked = real.masked_fill(hidden[:, None], torch.nan)
 
-    def clip(joints: Tensor, **facts: str) -> Shown:
-        return Shown(known.name, joints.permute(0, 2, 3, 1).numpy(), store.layout, facts, rate)
+    def clip(joints: Tensor, **facts: str) -> RenderableClip:
+        return RenderableClip(known.name, joints.permute(0, 2, 3, 1).numpy(), store.layout, facts, rate)
 
     share = f"{100 * hidden.float().mean():.0f} % of joints and moments"
     return Reconstruction(

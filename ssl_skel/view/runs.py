@@ -9,19 +9,19 @@ from typing import Any
 
 import numpy as np
 
-from ssl_skel.backbones import SkeletonEncoder
-from ssl_skel.backbones.card import CARD, EncoderCard, load_encoder
 from ssl_skel.data.recordings import read_recordings
 from ssl_skel.data.splits import load_split
 from ssl_skel.data.store import Store
+from ssl_skel.embedding.features import extract_features, whole_clips
+from ssl_skel.encoders.card import CARD, EncoderCard, load_encoder
+from ssl_skel.encoders.encoder import SkeletonEncoder
 from ssl_skel.errors import UserError
-from ssl_skel.evaluation.features import extract_features, whole_clips
 from ssl_skel.evaluation.knn import nearest
 from ssl_skel.evaluation.metrics import score
 from ssl_skel.training.rundir import RunDir
 from ssl_skel.view.clips import shown
-from ssl_skel.viz.charts import STYLES, line_chart
-from ssl_skel.viz.run_pages import Compared, Failure, run_page, worst
+from ssl_skel.view.draw.charts import STYLES, line_chart
+from ssl_skel.view.draw.run_pages import Compared, Failure, run_page, worst
 
 MARKS = 400  # of a map: more hide each other, and their clips make the page heavy
 _NEIGHBOURS, _EXAMPLES = 3, 6
@@ -82,7 +82,7 @@ def figure_of_run(path: Path, store: Path | None = None) -> bytes:
     Raises:
         UserError: as ``page_of_run``; also where encoder or store are not at hand.
     """
-    from ssl_skel.viz.pictures import compared_figure  # slow to import
+    from ssl_skel.view.draw.pictures import compared_figure  # slow to import
 
     encoder, card = load_encoder(path)
     opened = store_of_run(path, card, encoder, store)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ssl_skel.layout import parse_layout
+from ssl_skel.layouts import parse_layout
 
 HAND = parse_layout(
     {

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from ssl_skel.backbones import BACKBONES, Backbone
-from ssl_skel.layout import LAYOUTS
+from ssl_skel.layouts import LAYOUTS
 
 BESIDE_TINY: dict[str, dict[str, object]] = {"mpae_net": {"patch": 2}}
 """What a row is tested with beside its size ``tiny``, which every row has."""

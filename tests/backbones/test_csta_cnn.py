@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from ssl_skel.backbones.csta_cnn import CSTACNN, CSTACNNConfig, changes
-from ssl_skel.layout import LAYOUTS
+from ssl_skel.layouts import LAYOUTS
 
 SBU = LAYOUTS["sbu15"]
 

@@ -7,7 +7,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from ssl_skel.backbones.ctr_gcn import CTRGC, CTRGCN, CTRGCNConfig, Space
-from ssl_skel.layout import LAYOUTS
+from ssl_skel.layouts import LAYOUTS
 
 SBU = LAYOUTS["sbu15"]
 

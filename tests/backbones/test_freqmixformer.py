@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from ssl_skel.backbones.freqmixformer import FreqMixFormer, FreqMixFormerConfig, FrequencyMixing
-from ssl_skel.layout import LAYOUTS
+from ssl_skel.layouts import LAYOUTS
 
 V, T, DIM_IN, DIM = 3, 4, 5, 16
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ssl_skel.backbones.freqmixformer_v2 import BandMixing, FreqMixFormerV2, FreqMixFormerV2Config
 from ssl_skel.backbones.mixformer import Spectrum
-from ssl_skel.layout import LAYOUTS
+from ssl_skel.layouts import LAYOUTS
 
 SBU = LAYOUTS["sbu15"]
 V, T, DIM_IN, DIM = 15, 5, 4, 16

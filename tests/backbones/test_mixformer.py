@@ -26,7 +26,7 @@ from ssl_skel.backbones.mixformer import (
 )
 from ssl_skel.config import parse_config
 from ssl_skel.errors import UserError
-from ssl_skel.layout import LAYOUTS, SkeletonLayout
+from ssl_skel.layouts import LAYOUTS, SkeletonLayout
 
 SBU = LAYOUTS["sbu15"]
 ROWS = [FreqMixFormer, FreqMixFormerV2]

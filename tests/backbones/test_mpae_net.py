@@ -18,7 +18,7 @@ from ssl_skel.backbones.mpae_net import MPA, MTE, PPE, Layer, MPAENet, MPAENetCo
 from ssl_skel.backbones.position_attention import Weights, position_attention
 from ssl_skel.config import RowConfig, parse_config
 from ssl_skel.errors import UserError
-from ssl_skel.layout import LAYOUTS, SkeletonLayout
+from ssl_skel.layouts import LAYOUTS, SkeletonLayout
 
 SBU = LAYOUTS["sbu15"]
 

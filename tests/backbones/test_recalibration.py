@@ -9,9 +9,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ssl_skel.backbones import BACKBONES, Backbone, SkeletonEncoder, build_encoder
+from ssl_skel.backbones import BACKBONES, Backbone
 from ssl_skel.backbones.base import BackboneConfig
-from ssl_skel.backbones.card import EncoderCard, load_encoder, save_encoder
 from ssl_skel.backbones.recalibration import (
     CSTA,
     MTE,
@@ -26,9 +25,11 @@ from ssl_skel.backbones.recalibration import (
     TARMConfig,
 )
 from ssl_skel.config import load_config, parse_config
+from ssl_skel.embedding.export import DenseEncoder
+from ssl_skel.encoders.card import EncoderCard, load_encoder, save_encoder
+from ssl_skel.encoders.encoder import SkeletonEncoder, build_encoder
 from ssl_skel.errors import UserError
-from ssl_skel.export import DenseEncoder
-from ssl_skel.layout import LAYOUTS
+from ssl_skel.layouts import LAYOUTS
 
 SBU = LAYOUTS["sbu15"]
 

@@ -12,7 +12,7 @@ from ssl_skel.backbones import BACKBONES
 from ssl_skel.backbones.st_gcn import STGCN, GraphNetConfig, Layer, SpatialConv, Stem, STGCNConfig, residual
 from ssl_skel.config import parse_config
 from ssl_skel.errors import UserError
-from ssl_skel.layout import LAYOUTS, SkeletonLayout
+from ssl_skel.layouts import LAYOUTS, SkeletonLayout
 
 SBU = LAYOUTS["sbu15"]
 FAMILY = [row for row, network in BACKBONES.items() if issubclass(network.Config, GraphNetConfig)]

@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from ssl_skel.backbones.st_transformer import STTransformer, STTransformerConfig
 from ssl_skel.config import parse_config
 from ssl_skel.errors import UserError
-from ssl_skel.layout import LAYOUTS, SkeletonLayout
+from ssl_skel.layouts import LAYOUTS, SkeletonLayout
 
 
 def network(frames: int = 8, **options: object) -> STTransformer:

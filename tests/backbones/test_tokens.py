@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ssl_skel.backbones.tokens import Chosen
+from ssl_skel.backbones.tokens import TokenSubset
 
 
 @given(st.integers(1, 4), st.integers(1, 7), st.integers(0, 2**16))
@@ -16,7 +16,7 @@ def test_take_and_lay_are_the_loops(persons: int, length: int, seed: int) -> Non
     source = torch.Generator().manual_seed(seed)
     wanted = torch.rand(persons, length, generator=source) < torch.rand(1, generator=source)
     grid = torch.randn(persons, length, 3, generator=source)
-    chosen = Chosen.of(wanted)
+    chosen = TokenSubset.of(wanted)
     tokens = chosen.take(grid.masked_fill(~wanted[..., None], torch.nan))
     most = max(1, int(wanted.sum(1).max()))
     assert tokens.shape == (persons, most, 3)
@@ -34,13 +34,13 @@ def test_take_and_lay_are_the_loops(persons: int, length: int, seed: int) -> Non
 
 def test_equally_many_need_no_mask() -> None:
     wanted = torch.tensor([[True, False, True, False], [False, False, True, True]])
-    assert Chosen.of(wanted).keys is None
+    assert TokenSubset.of(wanted).keys is None
     wanted[0, 0] = False
-    assert Chosen.of(wanted).keys.flatten(1).tolist() == [[True, False], [True, True]]
+    assert TokenSubset.of(wanted).keys.flatten(1).tolist() == [[True, False], [True, True]]
 
 
 @pytest.mark.parametrize("wanted", [torch.zeros(2, 5, dtype=torch.bool), torch.ones(0, 5, dtype=torch.bool)])
 def test_nobody_and_nothing(wanted: torch.Tensor) -> None:
-    chosen = Chosen.of(wanted)
+    chosen = TokenSubset.of(wanted)
     grid = torch.full((len(wanted), 5, 2), torch.nan)
     assert torch.equal(chosen.lay(chosen.take(grid), 5), torch.zeros_like(grid))

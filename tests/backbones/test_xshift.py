@@ -12,9 +12,9 @@ from ssl_skel.backbones.heatmaps import heat_maps
 from ssl_skel.backbones.xshift import (
     NEARLY_ZERO,
     SIZES,
+    ArchSpec,
     Block,
     Excitation,
-    Plan,
     PoseXShiftNet,
     Stage,
     XShiftConfig,
@@ -23,7 +23,7 @@ from ssl_skel.backbones.xshift import (
 )
 from ssl_skel.config import parse_config
 from ssl_skel.errors import UserError
-from ssl_skel.layout import LAYOUTS, SkeletonLayout
+from ssl_skel.layouts import LAYOUTS, SkeletonLayout
 
 FRAMES = 3
 
@@ -132,7 +132,7 @@ def test_a_fresh_block_hardly_changes_its_input() -> None:
 
 def test_a_network_is_its_parts_in_a_row() -> None:
     torch.manual_seed(0)
-    net = XShiftNet(5, Plan(2, (8, 12), (2, 3), 4, 6)).eval()
+    net = XShiftNet(5, ArchSpec(2, (8, 12), (2, 3), 4, 6)).eval()
     x = torch.randn(2, 5, FRAMES, 18, 18)
     y = net.stem(x.transpose(1, 2).reshape(-1, 5, 18, 18))
     for stage in net.stages:
@@ -167,7 +167,7 @@ def test_base_has_the_published_size() -> None:
 def test_base_has_the_papers_layers() -> None:
     side, stride, plan = SIZES["base"]
     assert (side, stride) == (56, 1)
-    assert plan == Plan(stem_stride=1, widths=(24, 48, 96), depths=(5, 11, 7), share=4, dim=216)
+    assert plan == ArchSpec(stem_stride=1, widths=(24, 48, 96), depths=(5, 11, 7), share=4, dim=216)
 
 
 def test_the_network_sees_the_heat_maps_of_the_frames_that_it_draws() -> None:

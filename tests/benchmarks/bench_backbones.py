@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from ssl_skel.backbones.mpae_net import MPAENet, MPAENetConfig
-from ssl_skel.layout import LAYOUTS
+from ssl_skel.layouts import LAYOUTS
 
 FRAMES, ROUNDS = 64, 7
 

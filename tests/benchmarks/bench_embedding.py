@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 import torch
 
-from ssl_skel.backbones import build_encoder
 from ssl_skel.backbones.mpae_net import MPAENetConfig
 from ssl_skel.data.recordings import store_of
-from ssl_skel.evaluation.features import extract_features, whole_clips
-from ssl_skel.layout import LAYOUTS
+from ssl_skel.embedding.features import extract_features, whole_clips
+from ssl_skel.encoders.encoder import build_encoder
+from ssl_skel.layouts import LAYOUTS
 
 CLIPS, FRAMES = 32, 64
 

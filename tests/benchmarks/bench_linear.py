@@ -22,11 +22,11 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from finetune.config import FinetuneConfig
 from finetune.run import run
-from ssl_skel.backbones import build_encoder
-from ssl_skel.backbones.card import EncoderCard, save_encoder
 from ssl_skel.backbones.mpae_net import MPAENetConfig
 from ssl_skel.config import parse_config
 from ssl_skel.data.store import Store
+from ssl_skel.encoders.card import EncoderCard, save_encoder
+from ssl_skel.encoders.encoder import build_encoder
 
 SPLITS = ("xsub", "xview")
 PROBES: dict[str, dict[str, Any]] = {"cached": {}, "copies": {"copies": 4}, "live": {"mode": "live"}}

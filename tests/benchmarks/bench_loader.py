@@ -16,11 +16,11 @@ import torch.nn.functional as F
 from pytest_benchmark.fixture import BenchmarkFixture
 from torch import Tensor
 
-from ssl_skel.augment import Augment, RotateConfig
+from ssl_skel.data.augment import Augment, RotateConfig
+from ssl_skel.data.clip import RawClip
 from ssl_skel.data.loader import ClipLoader
-from ssl_skel.data.readers.base import RawClip
 from ssl_skel.data.store import Store, StoreWriter
-from ssl_skel.layout import LAYOUTS
+from ssl_skel.layouts import LAYOUTS
 
 LAYOUT = LAYOUTS["ntu25"]
 CLIPS, BATCH, FRAMES, LONGEST = 512, 64, 120, 300

@@ -19,11 +19,11 @@ from typing import Any
 import pytest
 import torch
 
-from ssl_skel.backbones import SkeletonEncoder, build_encoder
 from ssl_skel.backbones.mpae_net import MPAENetConfig
 from ssl_skel.batch import Batch, Rng
 from ssl_skel.config import parse_config
-from ssl_skel.layout import LAYOUTS
+from ssl_skel.encoders.encoder import SkeletonEncoder, build_encoder
+from ssl_skel.layouts import LAYOUTS
 from ssl_skel.pretexts import PRETEXTS, build_pretext
 
 CLIPS, FRAMES, ROUNDS = 8, 64, 5

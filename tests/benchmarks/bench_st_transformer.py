@@ -17,11 +17,11 @@ from typing import Any
 import torch
 from timm.layers import set_fused_attn
 
-from ssl_skel.backbones import build_encoder
 from ssl_skel.backbones.st_transformer import STTransformerConfig
 from ssl_skel.batch import Batch, Rng
 from ssl_skel.config import parse_config
-from ssl_skel.layout import LAYOUTS
+from ssl_skel.encoders.encoder import build_encoder
+from ssl_skel.layouts import LAYOUTS
 from ssl_skel.pretexts import PRETEXTS, build_pretext
 
 CLIPS, PERSONS, FRAMES, ROUNDS = 8, 2, 120, 4

@@ -12,9 +12,9 @@ import psutil
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from ssl_skel.data.readers.base import RawClip
+from ssl_skel.data.clip import RawClip
 from ssl_skel.data.store import Store, StoreWriter
-from ssl_skel.layout import LAYOUTS
+from ssl_skel.layouts import LAYOUTS
 
 LAYOUT = LAYOUTS["ntu25"]
 CLIPS, FRAMES = 10_000, 90

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ssl_skel.data.clip import RawClip, check_clip
 from ssl_skel.data.convert import open_reader
-from ssl_skel.data.readers.base import RawClip, check_clip
 from ssl_skel.data.splits import check_splits
 
 

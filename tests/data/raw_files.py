@@ -12,7 +12,7 @@ import numpy as np
 import yaml
 from scipy.io import savemat
 
-from ssl_skel.layout import LAYOUTS
+from ssl_skel.layouts import LAYOUTS
 
 NTU_NAME = "S001C002P003R002A013"
 

@@ -16,21 +16,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner, Result
 
-from ssl_skel.cli import report_errors
+from ssl_skel.cli.app import report_errors
+from ssl_skel.cli.audit import audit as command
 from ssl_skel.data.audit import duplicates, overlaps
-from ssl_skel.data.audit.commands import audit as command
 from ssl_skel.data.audit.counts import PUBLISHED
 from ssl_skel.data.audit.inspection import audit
 from ssl_skel.data.audit.limits import Limits
 from ssl_skel.data.audit.report import exclude_list, markdown
+from ssl_skel.data.clip import RawClip
 from ssl_skel.data.exclusions import read_exclusions
 from ssl_skel.data.normalize import NormalizeConfig, normalize
-from ssl_skel.data.readers.base import RawClip, odd_even
+from ssl_skel.data.readers.base import odd_even
 from ssl_skel.data.store import StoreWriter
 from ssl_skel.data.synthetic import SyntheticConfig, generate
 from ssl_skel.data.synthetic.skeleton import LAYOUT
 from ssl_skel.errors import UserError
-from ssl_skel.layout import LAYOUTS
+from ssl_skel.layouts import LAYOUTS
 
 SPLITS: dict[str, Any] = {
     "xsub": odd_even([1, 2]),

@@ -15,7 +15,7 @@ from ssl_skel.data.audit.limits import Limits
 from ssl_skel.data.normalize import NormalizeConfig, normalize
 from ssl_skel.data.synthetic import SyntheticConfig, generate
 from ssl_skel.data.synthetic.skeleton import LAYOUT
-from ssl_skel.layout import LAYOUTS
+from ssl_skel.layouts import LAYOUTS
 
 LIMITS = Limits()
 J = LAYOUT.joints.index

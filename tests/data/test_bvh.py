@@ -20,7 +20,7 @@ from ssl_skel.data.normalize import NormalizeConfig
 from ssl_skel.data.readers.rig import END, joint_names, rig_layout
 from ssl_skel.data.store import Store
 from ssl_skel.errors import UserError
-from ssl_skel.layout import LAYOUTS, parse_layout
+from ssl_skel.layouts import LAYOUTS, parse_layout
 
 
 def naive(bones: Sequence[Bone], motion: np.ndarray) -> np.ndarray:

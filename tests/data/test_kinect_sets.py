@@ -15,7 +15,7 @@ from scipy.io import savemat
 
 from ssl_skel.data.readers import READERS
 from ssl_skel.errors import UserError
-from ssl_skel.layout import LAYOUTS
+from ssl_skel.layouts import LAYOUTS
 
 
 def test_nw_ucla_numbers(tmp_path: Path) -> None:

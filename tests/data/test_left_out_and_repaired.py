@@ -14,7 +14,7 @@ from ssl_skel.data.normalize import NormalizeConfig, normalize
 from ssl_skel.data.readers import READERS
 from ssl_skel.data.repair import Change, RepairConfig, repair, undo
 from ssl_skel.data.store import Store
-from ssl_skel.layout import LAYOUTS
+from ssl_skel.layouts import LAYOUTS
 
 NAMES = ("a", "b", "c", "d")
 REPAIRS = RepairConfig(steps=("jumps", "gaps"))

@@ -12,13 +12,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ssl_skel.augment import AUGMENTATIONS, Augment
 from ssl_skel.batch import Batch, Rng
+from ssl_skel.data.augment import AUGMENTATIONS, Augment
+from ssl_skel.data.clip import RawClip
 from ssl_skel.data.loader import ClipLoader
-from ssl_skel.data.readers.base import RawClip
 from ssl_skel.data.store import Store, StoreWriter
 from ssl_skel.errors import UserError
-from ssl_skel.layout import LAYOUTS
+from ssl_skel.layouts import LAYOUTS
 
 LAYOUT = LAYOUTS["sbu15"]
 FRAMES = (1, 2, 3, 5, 16, 17, 30, 40, 64, 90, 301)

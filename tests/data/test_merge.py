@@ -12,15 +12,15 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from ssl_skel.data.commands import merge as command
+from ssl_skel.cli.merge import merge as command
+from ssl_skel.data.clip import RawClip
 from ssl_skel.data.merge import merge
 from ssl_skel.data.normalize import NormalizeConfig, normalize
-from ssl_skel.data.readers.base import RawClip
 from ssl_skel.data.splits import check_splits, load_split
 from ssl_skel.data.store import Store, StoreWriter, content_hash
 from ssl_skel.errors import UserError
-from ssl_skel.layout import LAYOUTS
-from ssl_skel.layout_map import joint_map
+from ssl_skel.layouts import LAYOUTS
+from ssl_skel.layouts.mapping import joint_map
 
 app = typer.Typer()
 app.command()(command)

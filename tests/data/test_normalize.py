@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from ssl_skel.config import parse_config
 from ssl_skel.data.normalize import NormalizeConfig, fill, normalize
 from ssl_skel.errors import UserError
-from ssl_skel.layout import LAYOUTS, SkeletonLayout
+from ssl_skel.layouts import LAYOUTS, SkeletonLayout
 
 KINECT = LAYOUTS["kinect20"]
 

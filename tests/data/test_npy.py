@@ -19,7 +19,7 @@ from ssl_skel.data.normalize import NormalizeConfig
 from ssl_skel.data.readers.description import name_classes
 from ssl_skel.data.store import Store
 from ssl_skel.errors import UserError
-from ssl_skel.layout import LAYOUTS
+from ssl_skel.layouts import LAYOUTS
 
 
 @pytest.mark.parametrize("dtype", ["f2", "f4", ">f8", "i4", "u1"])

@@ -14,7 +14,7 @@ from raw_files import npz, points
 
 from ssl_skel.data.readers import READERS
 from ssl_skel.errors import UserError
-from ssl_skel.layout import LAYOUTS
+from ssl_skel.layouts import LAYOUTS
 
 FRAMES = {"frames": np.array([2, 3])}
 NPZ_DAMAGE: dict[str, tuple[Callable[[Path], Path], str]] = {

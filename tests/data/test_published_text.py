@@ -14,7 +14,7 @@ from raw_files import text, walk
 
 from ssl_skel.data.convert import open_reader
 from ssl_skel.errors import UserError
-from ssl_skel.layout import LAYOUTS
+from ssl_skel.layouts import LAYOUTS
 
 
 def test_msr_numbers(tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from raw_clips import read
 
-from ssl_skel.data.readers import READERS, RawClip, Reader
+from ssl_skel.data.clip import RawClip
+from ssl_skel.data.readers import READERS, Reader
 from ssl_skel.data.splits import check_splits
 from ssl_skel.errors import UserError
 

@@ -13,7 +13,7 @@ from ssl_skel.data.normalize import NormalizeConfig
 from ssl_skel.data.recordings import read_recordings, store_of
 from ssl_skel.data.store import Store
 from ssl_skel.errors import UserError
-from ssl_skel.layout import LAYOUTS
+from ssl_skel.layouts import LAYOUTS
 
 HOW = NormalizeConfig(orient=True)
 TOLD = HOW.model_dump() | {"units": "metres", "filled": 0}

@@ -16,10 +16,10 @@ from torch import Tensor
 from typer.testing import CliRunner
 
 from finetune.transfer import mapped_store
-from ssl_skel.augment import AUGMENTATIONS
 from ssl_skel.batch import Rng
-from ssl_skel.cli import app
+from ssl_skel.cli.app import build
 from ssl_skel.data.audit.inspection import audit
+from ssl_skel.data.augment import AUGMENTATIONS
 from ssl_skel.data.convert import convert, open_reader
 from ssl_skel.data.merge import merge
 from ssl_skel.data.normalize import NormalizeConfig, normalize
@@ -27,11 +27,11 @@ from ssl_skel.data.readers.folders import follow
 from ssl_skel.data.recordings import read_recordings
 from ssl_skel.data.repair import RepairConfig
 from ssl_skel.data.store import Store
+from ssl_skel.encoders.streams import STREAMS, to_stream
 from ssl_skel.errors import UserError
-from ssl_skel.layout import LAYOUTS, parse_layout
-from ssl_skel.layout_map import joint_map
-from ssl_skel.streams import STREAMS, to_stream
-from ssl_skel.viz.clips import Shown, pack
+from ssl_skel.layouts import LAYOUTS, parse_layout
+from ssl_skel.layouts.mapping import joint_map
+from ssl_skel.view.draw.clips import RenderableClip, pack
 
 FLAT = LAYOUTS["coco17"]
 SCORED = FLAT.with_score()
@@ -185,9 +185,9 @@ def test_a_store_of_scores(store: Path) -> None:
 def test_on_the_command_line(store: Path) -> None:
     again = store.parent / "again"
     words = ["convert", "pyskl", str(store.parent / "raw"), str(again), "--score", "keep", "--json"]
-    assert CliRunner().invoke(app, words).exit_code == 0
+    assert CliRunner().invoke(build(), words).exit_code == 0
     assert Store.open(again).sha256 == Store.open(store).sha256
-    told = CliRunner().invoke(app, [*words[:3], str(store.parent / "other"), "--score", "both"])
+    told = CliRunner().invoke(build(), [*words[:3], str(store.parent / "other"), "--score", "both"])
     assert str(told.exception) == "pyskl: score: unknown 'both'; known: drop, keep"
 
 
@@ -197,7 +197,7 @@ def test_an_audit_and_pictures_see_places_only(store: Path) -> None:
         facts.pop("store")
     assert found[0] == found[1]
     clip = Store.open(store).clip(0)
-    packed = [pack([Shown("a", joints, layout)]) for joints, layout in ((clip, SCORED), (clip[..., :2], FLAT))]
+    packed = [pack([RenderableClip("a", joints, layout)]) for joints, layout in ((clip, SCORED), (clip[..., :2], FLAT))]
     assert packed[0] == packed[1]
 
 

@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ssl_skel.data.readers.base import RawClip, odd_even
+from ssl_skel.data.clip import RawClip
+from ssl_skel.data.readers.base import odd_even
 from ssl_skel.data.splits import check_splits, load_split
 from ssl_skel.data.store import Store, StoreWriter
 from ssl_skel.errors import UserError
-from ssl_skel.layout import LAYOUTS
+from ssl_skel.layouts import LAYOUTS
 
 LAYOUT = LAYOUTS["sbu15"]
 SPLITS: dict[str, Any] = {

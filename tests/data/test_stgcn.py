@@ -12,8 +12,8 @@ import pytest
 import raw_files
 from raw_files import NTU_NAME, stgcn, walk
 
+from ssl_skel.data.clip import RawClip, check_clip
 from ssl_skel.data.convert import open_reader
-from ssl_skel.data.readers.base import RawClip, check_clip
 from ssl_skel.errors import UserError
 
 

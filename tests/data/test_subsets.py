@@ -15,13 +15,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from ssl_skel import cli
-from ssl_skel.data.readers.base import RawClip
+from ssl_skel.cli import app as cli
+from ssl_skel.data.clip import RawClip
 from ssl_skel.data.splits import Split, load_split
 from ssl_skel.data.store import Store, StoreWriter
 from ssl_skel.data.subsets import Budget, label_subset
 from ssl_skel.errors import UserError
-from ssl_skel.layout import LAYOUTS
+from ssl_skel.layouts import LAYOUTS
 
 CLASSES = {0: 40, 1: 12, 2: 3, -1: 5}  # label -> training clips; 5 of them have no label
 
@@ -211,14 +211,14 @@ def test_no_labels_is_an_error(store: Store, split: Split) -> None:
 
 def test_the_command_prints_counts_and_hashes(store: Store, split: Split) -> None:
     words = ["split", str(store.path), "--fractions", "0.01,0.1", "--per-class", "5", "--seeds", "2"]
-    result = CliRunner().invoke(cli.app, [*words, "--json"], catch_exceptions=False)
+    result = CliRunner().invoke(cli.build(), [*words, "--json"], catch_exceptions=False)
     facts = json.loads(result.stdout)
     assert len(facts) == 1 + 6
     told = facts["xsub, 10 %, seed 1"]
     assert told["each class"] == {"a": 4, "b": 1, "c": 1}
     assert (told["clips"], told["of"]) == (6, 60)
     assert told["sha256"] == label_subset(store, split, Budget(fraction=0.1), 1).sha256
-    shown = CliRunner().invoke(cli.app, [*words, "--split", "xsub"], catch_exceptions=False).stdout
+    shown = CliRunner().invoke(cli.build(), [*words, "--split", "xsub"], catch_exceptions=False).stdout
     assert "a: 4, b: 1, c: 1" in shown
     for mistake, message in (
         (["--fractions", "ten"], "'ten': give numbers"),
@@ -227,4 +227,4 @@ def test_the_command_prints_counts_and_hashes(store: Store, split: Split) -> Non
         (["--fractions", "0.1", "--split", "xsubb"], "did you mean 'xsub'"),
     ):
         with pytest.raises(UserError, match=message):
-            CliRunner().invoke(cli.app, ["split", str(store.path), *mistake], catch_exceptions=False)
+            CliRunner().invoke(cli.build(), ["split", str(store.path), *mistake], catch_exceptions=False)

@@ -21,7 +21,7 @@ from ssl_skel.data.convert import convert, describe, open_reader
 from ssl_skel.data.normalize import NormalizeConfig
 from ssl_skel.data.readers import columns
 from ssl_skel.errors import UserError
-from ssl_skel.layout import LAYOUTS
+from ssl_skel.layouts import LAYOUTS
 
 JOINTS = LAYOUTS["sbu15"].joints
 Rows = list[dict[str, Any]]

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ssl_skel.data.readers.base import RawClip
+from ssl_skel.data.clip import RawClip
 from ssl_skel.data.splits import load_split
 from ssl_skel.data.store import Store, StoreWriter
 from ssl_skel.evaluation.baselines import FRAMES, raw_features
 from ssl_skel.evaluation.knn import knn_predict
-from ssl_skel.layout import LAYOUTS
+from ssl_skel.layouts import LAYOUTS
 
 
 def by_hand(store: Store, row: int) -> np.ndarray:

@@ -11,15 +11,15 @@ import pytest
 import torch
 
 from finetune.config import FinetuneConfig
-from finetune.protocols import supervised
 from finetune.run import run
-from ssl_skel.backbones import build_encoder
-from ssl_skel.backbones.card import EncoderCard, save_encoder
+from finetune.trainings import supervised
 from ssl_skel.backbones.mpae_net import MPAENetConfig
 from ssl_skel.config import parse_config
-from ssl_skel.data.readers.base import RawClip
+from ssl_skel.data.clip import RawClip
 from ssl_skel.data.splits import load_split
 from ssl_skel.data.store import Store, StoreWriter
+from ssl_skel.encoders.card import EncoderCard, save_encoder
+from ssl_skel.encoders.encoder import build_encoder
 from ssl_skel.training.loop import Interrupted
 
 SaveRun = Callable[..., Path]

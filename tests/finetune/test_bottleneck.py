@@ -17,19 +17,19 @@ import torch
 import torch.nn.functional as F
 from scipy.special import softmax
 
-from finetune.bottleneck import Bottleneck, BottleneckClassifier, BottleneckConfig
-from finetune.classifier import Classifier
+from finetune.classifiers.bottleneck import Bottleneck, BottleneckClassifier, BottleneckConfig
+from finetune.classifiers.linear import Classifier
 from finetune.config import FinetuneConfig
 from finetune.fusion import fuse
 from finetune.predict import predict
 from finetune.protocols.trained import Full, FullConfig, Semi, SemiConfig
 from finetune.run import run
-from ssl_skel.backbones import build_encoder
 from ssl_skel.backbones.mpae_net import MPAENetConfig
 from ssl_skel.batch import Batch, Rng
 from ssl_skel.data.store import Store
+from ssl_skel.encoders.encoder import build_encoder
 from ssl_skel.errors import UserError
-from ssl_skel.layout import LAYOUTS
+from ssl_skel.layouts import LAYOUTS
 
 MakeConfig = Callable[..., FinetuneConfig]
 CLASSES, CLIPS = 5, 8

@@ -8,12 +8,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from finetune.classifier import Classifier
-from ssl_skel.backbones import SkeletonEncoder
-from ssl_skel.backbones.card import load_encoder
+from finetune.classifiers.linear import Classifier
 from ssl_skel.batch import Batch
 from ssl_skel.data.loader import ClipLoader
 from ssl_skel.data.store import Store
+from ssl_skel.encoders.card import load_encoder
+from ssl_skel.encoders.encoder import SkeletonEncoder
 
 
 @pytest.fixture

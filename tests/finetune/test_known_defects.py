@@ -31,8 +31,9 @@ from typer.testing import CliRunner
 
 from finetune.__main__ import command
 from finetune.config import FinetuneConfig
-from finetune.protocols import PROTOCOLS, supervised
+from finetune.protocols import PROTOCOLS
 from finetune.run import run
+from finetune.trainings import supervised
 from ssl_skel.config import dump_config, parse_config
 from ssl_skel.data.splits import load_split
 from ssl_skel.data.store import Store

@@ -16,20 +16,20 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from finetune.config import FinetuneConfig
-from finetune.layer_decay import layer_groups
-from finetune.protocols import Setting
+from finetune.protocols import EvalContext
 from finetune.protocols.psp import PairedLoader, PSPClassifier, PSPSemi, PSPSemiConfig
-from finetune.protocols.supervised import Job
 from finetune.run import run
-from ssl_skel.backbones import build_encoder
+from finetune.trainings.layer_decay import layer_groups
+from finetune.trainings.supervised import TrainingSpec
 from ssl_skel.backbones.mpae_net import MPAENetConfig
 from ssl_skel.batch import Batch
 from ssl_skel.config import parse_config
 from ssl_skel.data.splits import load_split
 from ssl_skel.data.store import Store
 from ssl_skel.data.subsets import Budget, label_subset
+from ssl_skel.encoders.encoder import build_encoder
+from ssl_skel.encoders.streams import motion
 from ssl_skel.errors import UserError
-from ssl_skel.streams import motion
 from ssl_skel.training.config import TrainConfig
 from ssl_skel.training.loop import make_accelerator
 
@@ -57,7 +57,7 @@ def options(**changes: Any) -> PSPSemiConfig:
 def protocol(path: Path, folder: Path, **changes: Any) -> PSPSemi:
     store = Store.open(path)
     accelerator = make_accelerator(TrainConfig(device="cpu"))
-    setting = Setting(store, (load_split(store, "xview"),), (0,), accelerator, "auto", folder)
+    setting = EvalContext(store, (load_split(store, "xview"),), (0,), accelerator, "auto", folder)
     return PSPSemi(options(**changes), setting)
 
 
@@ -68,12 +68,12 @@ def classifier(store: Store, **changes: Any) -> PSPClassifier:
     return PSPClassifier(encoder, store.num_classes, options(**changes))
 
 
-def job_for(rows: PSPSemi, seed: int = 3) -> Job:
+def job_for(rows: PSPSemi, seed: int = 3) -> TrainingSpec:
     store, (split,) = rows.setting.store, rows.setting.splits
     train = label_subset(store, split, Budget(fraction=0.5), 0).rows
     none = train[:0]
     encoder = classifier(store).encoder
-    return Job("test", encoder, train, none, split.test, seed, False, rows.unlabelled(split, none))
+    return TrainingSpec("test", encoder, train, none, split.test, seed, False, rows.unlabelled(split, none))
 
 
 def paired(rows: PSPSemi, seed: int = 3) -> PairedLoader:

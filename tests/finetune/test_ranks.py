@@ -19,16 +19,16 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from finetune.config import FinetuneConfig
-from finetune.protocols import Setting
+from finetune.protocols import EvalContext
 from finetune.protocols.linear import Linear, LinearConfig
 from finetune.protocols.trained import Full, FullConfig
 from finetune.run import run
-from ssl_skel.backbones import build_encoder
-from ssl_skel.backbones.card import EncoderCard, save_encoder
 from ssl_skel.backbones.mpae_net import MPAENetConfig
 from ssl_skel.config import parse_config
 from ssl_skel.data.splits import load_split
 from ssl_skel.data.store import Store
+from ssl_skel.encoders.card import EncoderCard, save_encoder
+from ssl_skel.encoders.encoder import build_encoder
 from ssl_skel.errors import UserError
 from ssl_skel.evaluation.report import Report
 from ssl_skel.training.config import TrainConfig
@@ -122,10 +122,10 @@ def test_two_processes_measure_what_one_measures(motions: Path, tmp_path: Path) 
 def test_what_processes_cannot_share_is_refused_ahead_of_all_work(motions: Path, tmp_path: Path) -> None:
     store = Store.open(motions)
     split = load_split(store, "xview")
-    setting = Setting(store, (split,), (0,), make_accelerator(TrainConfig(device="cpu")), "auto", tmp_path)
+    setting = EvalContext(store, (split,), (0,), make_accelerator(TrainConfig(device="cpu")), "auto", tmp_path)
     two = replace(setting, accelerator=SimpleNamespace(num_processes=2, process_index=0, device=torch.device("cpu")))
 
-    def full(setting: Setting, **options: Any) -> Full:
+    def full(setting: EvalContext, **options: Any) -> Full:
         return Full(parse_config(FullConfig, options, "test"), setting)
 
     with pytest.raises(UserError, match=r"full: the network has BatchNorm.*use one, or norm: layer there"):

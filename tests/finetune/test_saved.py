@@ -15,23 +15,23 @@ from scipy.io import savemat
 from scipy.special import softmax
 from typer.testing import CliRunner, Result
 
+from finetune.classifiers.saved import CLASSIFIER, load_classifier
 from finetune.commands import predict as command
 from finetune.config import FinetuneConfig
 from finetune.fusion import fuse
 from finetune.predict import predict
-from finetune.protocols import supervised
 from finetune.run import run
-from finetune.saved import CLASSIFIER, load_classifier
-from ssl_skel.backbones.card import load_encoder
+from finetune.trainings import supervised
 from ssl_skel.config import parse_config
 from ssl_skel.data.convert import convert
 from ssl_skel.data.normalize import NormalizeConfig
 from ssl_skel.data.splits import load_split
 from ssl_skel.data.store import Store
+from ssl_skel.encoders.card import load_encoder
 from ssl_skel.errors import UserError
 from ssl_skel.evaluation.linear import linear_probe
 from ssl_skel.evaluation.report import Report
-from ssl_skel.layout import LAYOUTS
+from ssl_skel.layouts import LAYOUTS
 
 MakeConfig = Callable[..., FinetuneConfig]
 QUICK: dict[str, Any] = {"epochs": 2, "batch_size": 8, "eval_every": 1, "crop": [1.0, 1.0], "augment": [], "save": True}

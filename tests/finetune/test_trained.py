@@ -14,15 +14,16 @@ import numpy as np
 import pytest
 import torch
 
-from finetune.classifier import Classifier
+from finetune.classifiers.linear import Classifier
 from finetune.config import FinetuneConfig
-from finetune.layer_decay import layer_groups
-from finetune.protocols import supervised, trained
+from finetune.protocols import trained
 from finetune.run import run
-from ssl_skel.backbones.card import load_encoder
+from finetune.trainings import supervised
+from finetune.trainings.layer_decay import layer_groups
 from ssl_skel.data.splits import load_split
 from ssl_skel.data.store import Store
 from ssl_skel.data.subsets import Budget, label_subset
+from ssl_skel.encoders.card import load_encoder
 from ssl_skel.errors import UserError
 from ssl_skel.evaluation.report import Report
 from ssl_skel.training.loop import fit
@@ -52,9 +53,9 @@ def predicted(report: Report) -> list[list[int]]:
 
 
 @pytest.fixture
-def jobs(monkeypatch: pytest.MonkeyPatch) -> list[supervised.Job]:
+def jobs(monkeypatch: pytest.MonkeyPatch) -> list[supervised.TrainingSpec]:
     """What is trained, as it is asked for."""
-    seen: list[supervised.Job] = []
+    seen: list[supervised.TrainingSpec] = []
     train = trained.train_classifier
     monkeypatch.setattr(trained, "train_classifier", lambda *a: seen.append(a[2]) or train(*a))
     return seen
@@ -84,7 +85,7 @@ def test_training_from_scratch_learns_far_beyond_chance(make_config: MakeConfig)
 
 
 def test_few_labels_of_the_same_subset_for_scratch_and_pretrained(
-    make_config: MakeConfig, motions: Path, run_dir: Path, jobs: list[supervised.Job]
+    make_config: MakeConfig, motions: Path, run_dir: Path, jobs: list[supervised.TrainingSpec]
 ) -> None:
     store = Store.open(motions)
     split = load_split(store, "xview")
@@ -112,7 +113,7 @@ def test_few_labels_of_the_same_subset_for_scratch_and_pretrained(
 
 
 def test_each_seed_and_each_encoder_is_a_training_of_its_own(
-    make_config: MakeConfig, motions: Path, save_run, tmp_path: Path, jobs: list[supervised.Job]
+    make_config: MakeConfig, motions: Path, save_run, tmp_path: Path, jobs: list[supervised.TrainingSpec]
 ) -> None:
     """MAMP's loop of five repetitions uses one seed five times."""
     paths = [str(save_run(tmp_path / f"seed{seed}", Store.open(motions), seed=seed)) for seed in (1, 2)]
@@ -165,7 +166,7 @@ def test_an_interrupted_training_continues_to_the_same_figures(
 
 
 def test_held_out_subjects_are_not_trained_on_and_choose_the_epoch(
-    make_config: MakeConfig, motions: Path, jobs: list[supervised.Job], fits: list[dict[str, Any]]
+    make_config: MakeConfig, motions: Path, jobs: list[supervised.TrainingSpec], fits: list[dict[str, Any]]
 ) -> None:
     store = Store.open(motions)
     split = load_split(store, "xview")
@@ -193,7 +194,7 @@ def test_held_out_subjects_are_not_trained_on_and_choose_the_epoch(
 
 
 def test_the_epoch_is_chosen_by_held_out_clips_whatever_test_clips_say(
-    make_config: MakeConfig, motions: Path, jobs: list[supervised.Job], tmp_path: Path
+    make_config: MakeConfig, motions: Path, jobs: list[supervised.TrainingSpec], tmp_path: Path
 ) -> None:
     """Three looks: test clips are best known at the third, held-out ones at the second."""
     row = FULL | {"select": "heldout", "epochs": 1}

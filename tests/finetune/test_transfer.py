@@ -15,15 +15,15 @@ from finetune.config import FinetuneConfig
 from finetune.predict import predict
 from finetune.run import run
 from finetune.transfer import mapped_store
-from ssl_skel.backbones.card import load_encoder
-from ssl_skel.data.readers.base import RawClip
+from ssl_skel.data.clip import RawClip
 from ssl_skel.data.splits import load_split
 from ssl_skel.data.store import Store, StoreWriter
+from ssl_skel.encoders.card import load_encoder
 from ssl_skel.errors import UserError
 from ssl_skel.evaluation.baselines import raw_features
 from ssl_skel.evaluation.knn import knn_predict
-from ssl_skel.layout import LAYOUTS
-from ssl_skel.layout_map import joint_map
+from ssl_skel.layouts import LAYOUTS
+from ssl_skel.layouts.mapping import joint_map
 
 MakeConfig = Callable[..., FinetuneConfig]
 SPLITS = {"xsub": {"train": {"subject": [1, 2]}, "test": {"subject": [3]}}}

@@ -15,22 +15,22 @@ import pytest
 import safetensors.torch
 import torch
 
+from finetune.classifiers.saved import CLASSIFIER, load_classifier
 from finetune.config import FinetuneConfig
 from finetune.predict import predict
-from finetune.protocols import supervised
 from finetune.protocols.two_stream import TwoStreamClassifier, TwoStreamConfig
 from finetune.run import run
-from finetune.saved import CLASSIFIER, load_classifier
-from finetune.trainings import PREDICTIONS
-from ssl_skel.augment import Flip, FlipConfig
-from ssl_skel.backbones import build_encoder
+from finetune.trainings import supervised
+from finetune.trainings.index import PREDICTIONS
 from ssl_skel.backbones.heatmaps import heat_maps
 from ssl_skel.backbones.xshift import XShiftConfig
 from ssl_skel.batch import Batch, Rng
+from ssl_skel.data.augment import Flip, FlipConfig
 from ssl_skel.data.splits import load_split
 from ssl_skel.data.store import Store
+from ssl_skel.encoders.encoder import build_encoder
 from ssl_skel.errors import UserError
-from ssl_skel.layout import LAYOUTS
+from ssl_skel.layouts import LAYOUTS
 
 MakeConfig = Callable[..., FinetuneConfig]
 NET = {"name": "xshift", "size": "tiny"}

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from ssl_skel.batch import Batch, Rng
-from ssl_skel.layout import LAYOUTS
+from ssl_skel.layouts import LAYOUTS
 from ssl_skel.pretexts import Pretext
 
 CLIPS, FRAMES = 4, 16

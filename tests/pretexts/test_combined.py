@@ -10,9 +10,10 @@ import torch
 from batches import LAYOUT, batch_for, change
 from safetensors.torch import load_model, save_model
 
-from ssl_skel.backbones import BACKBONES, build_encoder
+from ssl_skel.backbones import BACKBONES
 from ssl_skel.batch import Batch, Rng
 from ssl_skel.config import parse_config
+from ssl_skel.encoders.encoder import build_encoder
 from ssl_skel.errors import UserError
 from ssl_skel.pretexts import Combined, build_pretext
 from ssl_skel.pretexts.combined import CombinedConfig

@@ -9,8 +9,9 @@ import pytest
 import torch
 from batches import FRAMES, LAYOUT, batch_for, change, train
 
-from ssl_skel.backbones import BACKBONES, build_encoder
+from ssl_skel.backbones import BACKBONES
 from ssl_skel.config import parse_config
+from ssl_skel.encoders.encoder import build_encoder
 from ssl_skel.pretexts import PRETEXTS, Pretext, build_pretext
 
 # Small sizes of rows whose defaults are large; a row that is small by default needs no entry.

@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from ssl_skel.pretexts.contrast import gather, info_nce
+from ssl_skel.distributed import gather
+from ssl_skel.pretexts.contrast import info_nce
 
 
 def unit(*shape: int, seed: int = 0) -> torch.Tensor:

@@ -10,9 +10,10 @@ import torch
 from batches import FRAMES, LAYOUT, batch_for, train
 from torch import Tensor, nn
 
-from ssl_skel.backbones import BACKBONES, Backbone, SkeletonEncoder, build_encoder
+from ssl_skel.backbones import BACKBONES, Backbone
 from ssl_skel.batch import Rng
 from ssl_skel.config import RowConfig, parse_config
+from ssl_skel.encoders.encoder import SkeletonEncoder, build_encoder
 from ssl_skel.pretexts.decoders import DECODERS, CrossBlock, CrossDecoder, Decoder
 from ssl_skel.pretexts.losses import normalize_patches, to_patches
 from ssl_skel.pretexts.skeleton_mae import SkeletonMAE, SkeletonMAEConfig

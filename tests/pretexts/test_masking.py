@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ssl_skel.batch import Rng
 from ssl_skel.config import RowConfig, parse_config
 from ssl_skel.errors import UserError
-from ssl_skel.layout import LAYOUTS
+from ssl_skel.layouts import LAYOUTS
 from ssl_skel.pretexts.masking import (
     MASKS,
     MaskConfig,

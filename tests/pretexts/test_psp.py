@@ -14,11 +14,12 @@ from batches import LAYOUT, batch_for, change, train
 from torch import Tensor
 from torch.nn import functional
 
-from ssl_skel.backbones import BACKBONES, build_encoder
+from ssl_skel.backbones import BACKBONES
 from ssl_skel.batch import Batch
 from ssl_skel.config import parse_config
+from ssl_skel.encoders.encoder import build_encoder
 from ssl_skel.errors import UserError
-from ssl_skel.layout import LAYOUTS, SkeletonLayout
+from ssl_skel.layouts import LAYOUTS, SkeletonLayout
 from ssl_skel.pretexts import build_pretext
 from ssl_skel.pretexts.psp import PPA, PSP, PSPConfig
 

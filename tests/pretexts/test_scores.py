@@ -8,9 +8,10 @@ import torch
 from batches import LAYOUT, batch_for, change
 from torch import Tensor
 
-from ssl_skel.backbones import BACKBONES, build_encoder
+from ssl_skel.backbones import BACKBONES
 from ssl_skel.batch import Batch
 from ssl_skel.config import parse_config
+from ssl_skel.encoders.encoder import build_encoder
 from ssl_skel.pretexts import PRETEXTS, build_pretext
 from ssl_skel.pretexts.base import Pretext
 

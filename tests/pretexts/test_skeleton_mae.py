@@ -8,14 +8,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ssl_skel.backbones import BACKBONES, Backbone, SkeletonEncoder, build_encoder
+from ssl_skel.backbones import BACKBONES, Backbone
 from ssl_skel.batch import Batch, Rng
 from ssl_skel.config import RowConfig, parse_config
+from ssl_skel.encoders.encoder import SkeletonEncoder, build_encoder
+from ssl_skel.encoders.streams import STREAMS
 from ssl_skel.errors import UserError
-from ssl_skel.layout import LAYOUTS
+from ssl_skel.layouts import LAYOUTS
 from ssl_skel.pretexts.masking import MASKS
 from ssl_skel.pretexts.skeleton_mae import SkeletonMAE, SkeletonMAEConfig, face_camera
-from ssl_skel.streams import STREAMS
 
 LAYOUT = LAYOUTS["kinect20"]
 TINY: dict[str, dict[str, Any]] = {

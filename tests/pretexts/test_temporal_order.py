@@ -10,11 +10,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from ssl_skel.backbones import BACKBONES, build_encoder
+from ssl_skel.backbones import BACKBONES
 from ssl_skel.batch import Batch, Rng
 from ssl_skel.config import parse_config
+from ssl_skel.encoders.encoder import build_encoder
 from ssl_skel.errors import UserError
-from ssl_skel.layout import LAYOUTS
+from ssl_skel.layouts import LAYOUTS
 from ssl_skel.pretexts.temporal_order import Shuffled, TemporalOrder, TemporalOrderConfig
 
 LAYOUT = LAYOUTS["kinect20"]

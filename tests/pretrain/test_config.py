@@ -8,8 +8,8 @@ import pytest
 
 from pretrain.config import DataConfig, PretrainConfig
 from ssl_skel.config import dump_config, load_config, parse_config
+from ssl_skel.encoders.streams import STREAMS
 from ssl_skel.errors import UserError
-from ssl_skel.streams import STREAMS
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs" / "pretrain").glob("*.yaml"))
 LEAST = {

@@ -14,13 +14,13 @@ from finetune.run import run as evaluate
 from pretrain.config import PretrainConfig
 from pretrain.init import begin_with
 from pretrain.run import run
-from ssl_skel.backbones import build_encoder
-from ssl_skel.backbones.card import CARD, load_encoder
 from ssl_skel.config import parse_config
 from ssl_skel.data.splits import load_split
 from ssl_skel.data.store import Store
+from ssl_skel.encoders.card import CARD, load_encoder
+from ssl_skel.encoders.encoder import build_encoder
 from ssl_skel.errors import UserError
-from ssl_skel.layout import LAYOUTS
+from ssl_skel.layouts import LAYOUTS
 from ssl_skel.pretexts import TemporalOrder
 
 ORDER = {"name": "temporal_order", "head_dim": 16}

@@ -13,12 +13,12 @@ import torch
 
 from pretrain.config import PretrainConfig
 from pretrain.run import run
-from ssl_skel.backbones.card import load_encoder
 from ssl_skel.config import load_config, parse_config
 from ssl_skel.data.splits import load_split
 from ssl_skel.data.store import Store
+from ssl_skel.embedding.features import extract_features, whole_clips
+from ssl_skel.encoders.card import load_encoder
 from ssl_skel.errors import UserError
-from ssl_skel.evaluation.features import extract_features, whole_clips
 from ssl_skel.pretexts import SkeletonMAE
 
 

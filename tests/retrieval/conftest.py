@@ -14,11 +14,11 @@ import torch
 import typer
 from typer.testing import CliRunner, Result
 
-from ssl_skel.backbones import build_encoder
-from ssl_skel.backbones.card import EncoderCard, save_encoder
 from ssl_skel.backbones.mpae_net import MPAENetConfig
+from ssl_skel.cli import retrieval as commands
 from ssl_skel.data.store import Store
-from ssl_skel.retrieval import commands
+from ssl_skel.encoders.card import EncoderCard, save_encoder
+from ssl_skel.encoders.encoder import build_encoder
 from ssl_skel.retrieval.build import build_index
 from ssl_skel.retrieval.index import MotionIndex
 

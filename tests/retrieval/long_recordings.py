@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ssl_skel.data.clip import RawClip
 from ssl_skel.data.normalize import NormalizeConfig, normalize
-from ssl_skel.data.readers.base import RawClip
 from ssl_skel.data.store import StoreWriter
 from ssl_skel.data.synthetic import ACTIONS
 from ssl_skel.data.synthetic.performance import FRAMES_PER_SECOND, Person, draw_person, perform

@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ssl_skel.backbones.card import load_encoder
+from ssl_skel.data.clip import RawClip
 from ssl_skel.data.normalize import normalize
-from ssl_skel.data.readers.base import RawClip
 from ssl_skel.data.store import Store, StoreWriter
 from ssl_skel.data.synthetic import SyntheticConfig, generate
+from ssl_skel.embedding.features import extract_features, whole_clips
+from ssl_skel.encoders.card import load_encoder
 from ssl_skel.errors import UserError
-from ssl_skel.evaluation.features import extract_features, whole_clips
 from ssl_skel.evaluation.knn import search_exactly, unit
 from ssl_skel.retrieval.build import build_index, merge_indexes, spans
 from ssl_skel.retrieval.codes import Codes

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from typer.testing import Result
 
-from ssl_skel.data.readers.base import RawClip
+from ssl_skel.data.clip import RawClip
 from ssl_skel.data.store import Store, StoreWriter
 from ssl_skel.data.synthetic import SyntheticConfig, generate
 from ssl_skel.errors import UserError

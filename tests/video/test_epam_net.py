@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from ssl_skel.backbones.xshift import Plan
+from ssl_skel.backbones.xshift import ArchSpec
 from ssl_skel.video.epam_net import RGB_PLANS, EPAMNet, PoseAttention, normalized
 
 
@@ -124,7 +124,7 @@ def test_frames_alone_have_neither_attention_nor_a_second_head() -> None:
 
 def test_base_has_the_published_size() -> None:
     """2.01 M parameters and 4.26 G multiply-adds of frames (derived figures), with a head of 60 classes."""
-    assert RGB_PLANS["base"] == Plan(2, (24, 48, 96, 192), (3, 5, 11, 7), 8, 432)
+    assert RGB_PLANS["base"] == ArchSpec(2, (24, 48, 96, 192), (3, 5, 11, 7), 8, 432)
     with torch.device("meta"):
         net = EPAMNet(0, 60, "base").eval()
         frames = torch.zeros(1, 3, 16, 224, 224)

@@ -8,18 +8,18 @@ import numpy as np
 import pytest
 import torch
 
-from ssl_skel.backbones import build_encoder
-from ssl_skel.backbones.card import load_encoder
 from ssl_skel.backbones.mpae_net import MPAENet, MPAENetConfig
 from ssl_skel.backbones.position_attention import Weights, attention_maps, position_attention
 from ssl_skel.data.store import Store
+from ssl_skel.embedding.features import whole_clips
+from ssl_skel.encoders.card import load_encoder
+from ssl_skel.encoders.encoder import build_encoder
 from ssl_skel.errors import UserError
-from ssl_skel.evaluation.features import whole_clips
-from ssl_skel.layout import LAYOUTS
+from ssl_skel.layouts import LAYOUTS
 from ssl_skel.view import attention as module
 from ssl_skel.view.attention import looks, page_of_attention
-from ssl_skel.viz.attention_page import Look, _warm
-from ssl_skel.viz.clips import Shown
+from ssl_skel.view.draw.attention_page import AttentionMaps, _warm
+from ssl_skel.view.draw.clips import RenderableClip
 
 
 def test_maps_are_what_the_kernel_applies() -> None:
@@ -68,16 +68,16 @@ def test_an_even_look_and_a_stare() -> None:
     even = np.full((1, 4, 15, 15), 1 / 15)
     stare = np.zeros_like(even)
     stare[..., 2] = 1
-    clip = Shown("x", np.zeros((1, 8, 15, 3)), LAYOUTS["sbu15"])
+    clip = RenderableClip("x", np.zeros((1, 8, 15, 3)), LAYOUTS["sbu15"])
     parts, gates = np.full((1, 4, 5, 5), 0.2), np.full((1, 4), 0.5)
-    heat = _warm(clip, Look(stare, parts, gates)).heat
+    heat = _warm(clip, AttentionMaps(stare, parts, gates)).heat
     assert heat is not None
     assert heat.shape == (1, 8, 15)
     np.testing.assert_array_equal(heat, (np.arange(15) == 2) * np.ones((1, 8, 1)))
-    np.testing.assert_allclose(Look(even, parts, gates).on_joints, 1)
+    np.testing.assert_allclose(AttentionMaps(even, parts, gates).on_joints, 1)
     moment = stare.copy()
     moment[:, 1:] = even[:, 1:]
-    later = _warm(clip, Look(moment, parts, gates)).heat
+    later = _warm(clip, AttentionMaps(moment, parts, gates)).heat
     assert later is not None
     assert later[0, :2, 2].tolist() == [1, 1]  # two frames of the clip to each of the map's
     assert later[0, 2:, 2].max() < 0.1

@@ -10,12 +10,12 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
+from ssl_skel.cli.view import view
 from ssl_skel.data.store import Store
 from ssl_skel.errors import UserError
 from ssl_skel.evaluation.metrics import score
 from ssl_skel.evaluation.report import Measurement, Report, SplitFacts
 from ssl_skel.view.clips import find_row, open_clips, page_of_store, spread
-from ssl_skel.view.commands import view
 
 app = typer.Typer()
 app.command()(view)

@@ -14,12 +14,12 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from ssl_skel.data.store import Store
+from ssl_skel.embedding.features import whole_clips
+from ssl_skel.encoders.streams import to_stream
 from ssl_skel.errors import UserError
-from ssl_skel.evaluation.features import whole_clips
-from ssl_skel.layout import LAYOUTS
+from ssl_skel.layouts import LAYOUTS
 from ssl_skel.pretexts.losses import normalize_patches, to_patches
 from ssl_skel.pretexts.skeleton_mae import SkeletonMAE, face_camera
-from ssl_skel.streams import to_stream
 from ssl_skel.view import reconstruct as module
 from ssl_skel.view.reconstruct import load_autoencoder, page_of_reconstructions, reconstruct
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ssl_skel.data.audit.limits import Limits
-from ssl_skel.layout import SkeletonLayout
+from ssl_skel.layouts import SkeletonLayout
 
 _MEAN_BONE = 0.22  # metres, of the built-in layouts 0.21-0.29; gives other units a length
 _MOVING = 1e-4  # metres from frame to frame; below, a smoothing tracker at rest looks like a straight line

@@ -18,7 +18,7 @@ from scipy.linalg import eigh
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from ssl_skel.layout import SkeletonLayout
+from ssl_skel.layouts import SkeletonLayout
 
 FRAMES = 16
 _PROJECTED = 64  # dimensions searched; distances there are never larger than in all of them

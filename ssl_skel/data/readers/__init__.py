@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ssl_skel.data.readers.base import RawClip, Reader
+from ssl_skel.data.clip import RawClip
+from ssl_skel.data.readers.base import Reader
 from ssl_skel.data.readers.bvh import BvhReader
 from ssl_skel.data.readers.ctrgcn import CtrGcnReader
 from ssl_skel.data.readers.florence3d import Florence3DReader

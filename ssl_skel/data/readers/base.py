@@ -5,35 +5,13 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
-
 from ssl_skel.config import Section
+from ssl_skel.data.clip import RawClip
 from ssl_skel.errors import UserError
-from ssl_skel.layout import SkeletonLayout
-
-
-@dataclass(frozen=True)
-class RawClip:
-    """One recording as it was published, before normalisation.
-
-    Attributes:
-        name: unique in its data set; what splits and reports call the clip.
-        joints: (M, T, V, C) metres, y up; NaN where a joint was not tracked. As Kinect has it, someone who
-            faces the camera has the left side at smaller x.
-        label, subject, camera, setup, replication: -1 where unknown; labels count from 0.
-    """
-
-    name: str
-    joints: np.ndarray
-    label: int = -1
-    subject: int = -1
-    camera: int = -1
-    setup: int = -1
-    replication: int = -1
+from ssl_skel.layouts import SkeletonLayout
 
 
 class Reader(ABC):
@@ -121,34 +99,3 @@ def odd_even(subjects: Iterable[int]) -> dict[str, dict[str, list[int]]]:
         "train": {"subject": [subject for subject in known if subject % 2]},
         "test": {"subject": [subject for subject in known if not subject % 2]},
     }
-
-
-def check_clip(clip: RawClip, layout: SkeletonLayout, file: Path) -> None:
-    """Refuse what no normalisation can mend.
-
-    Raises:
-        UserError: wrong shape, no frames, or nothing tracked at all (only NaN, infinity or zero).
-    """
-    shape = clip.joints.shape
-    if clip.joints.ndim != 4 or shape[2] != layout.num_joints or layout.coordinates(shape[3]) not in (2, 3):
-        score = " and a score" if layout.score else ""
-        raise UserError(
-            f"{file}: clip {clip.name!r} has shape {shape}; "
-            f"expected (persons, frames, {layout.num_joints} joints of {layout.name}, 2 or 3 coordinates{score})"
-        )
-    if 0 in shape:
-        raise UserError(f"{file}: clip {clip.name!r} has no frames")
-    if not tracked_persons(clip.joints).any():
-        raise UserError(f"{file}: clip {clip.name!r} has no tracked joint")
-
-
-def tracked_joints(joints: np.ndarray) -> np.ndarray:
-    """(M, T, V) bool: joints all of whose coordinates are finite."""
-    tracked: np.ndarray = np.isfinite(joints).all(-1)
-    return tracked
-
-
-def tracked_persons(joints: np.ndarray) -> np.ndarray:
-    """(M,) bool: persons with a tracked joint away from the origin; padding with zeros is nobody."""
-    persons: np.ndarray = (tracked_joints(joints) & (joints != 0).any(-1)).any((1, 2))
-    return persons

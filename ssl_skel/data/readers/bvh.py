@@ -10,13 +10,13 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ssl_skel.data.readers.base import RawClip
+from ssl_skel.data.clip import RawClip
 from ssl_skel.data.readers.described import DescribedReader, name_of
 from ssl_skel.data.readers.description import NamedJoints
 from ssl_skel.data.readers.rig import END, joint_names, rig_layout
 from ssl_skel.errors import UserError
-from ssl_skel.layout import SkeletonLayout
-from ssl_skel.layout_map import joint_map
+from ssl_skel.layouts import SkeletonLayout
+from ssl_skel.layouts.mapping import joint_map
 
 Lines = Iterator[tuple[int, bytes]]
 """Lines that are not empty, with their numbers."""

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from ssl_skel.config import Section
-from ssl_skel.data.readers.base import RawClip, Reader
+from ssl_skel.data.clip import RawClip
+from ssl_skel.data.readers.base import Reader
 from ssl_skel.data.readers.npz import DAMAGE, read_blocks, read_shape
 from ssl_skel.data.readers.ntu_facts import CLASS_NAMES
 from ssl_skel.errors import UserError
-from ssl_skel.layout import LAYOUTS
+from ssl_skel.layouts import LAYOUTS
 
 _SIDES = ("train", "test")
 _PERSONS, _JOINTS = 2, 25

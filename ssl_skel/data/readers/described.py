@@ -25,7 +25,7 @@ from ssl_skel.data.readers.description import (
     whole_number,
 )
 from ssl_skel.errors import UserError
-from ssl_skel.layout import SkeletonLayout, load_layout
+from ssl_skel.layouts import SkeletonLayout, load_layout
 
 
 class DescribedReader(Reader):

@@ -13,7 +13,7 @@ from pydantic import Field, field_validator
 
 from ssl_skel.config import Section
 from ssl_skel.errors import UserError
-from ssl_skel.layout import SkeletonLayout, load_layout
+from ssl_skel.layouts import SkeletonLayout, load_layout
 
 _METRES = {"m": 1.0, "cm": 0.01, "mm": 0.001}
 NUMBERS = ("subject", "camera", "setup", "replication")

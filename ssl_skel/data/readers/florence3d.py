@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ssl_skel.data.readers.base import RawClip, Reader, odd_even
+from ssl_skel.data.clip import RawClip
+from ssl_skel.data.readers.base import Reader, odd_even
 from ssl_skel.data.readers.text_table import read_table, unseen
 from ssl_skel.errors import UserError
-from ssl_skel.layout import LAYOUTS
+from ssl_skel.layouts import LAYOUTS
 
 
 class Florence3DReader(Reader):

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from ssl_skel.config import Section
-from ssl_skel.data.readers.base import RawClip, Reader
+from ssl_skel.data.clip import RawClip
+from ssl_skel.data.readers.base import Reader
 from ssl_skel.data.readers.folders import PlaneOptions, follow, read_json
 from ssl_skel.errors import UserError
-from ssl_skel.layout import LAYOUTS
+from ssl_skel.layouts import LAYOUTS
 
 _CLASSES, _JOINTS = 400, 18
 _SIDES = {"kinetics_train": 1, "kinetics_val": 2}

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from ssl_skel.data.readers.base import RawClip
+from ssl_skel.data.clip import RawClip
 from ssl_skel.data.readers.folders import FolderReader, follow, read_json
 from ssl_skel.errors import UserError
-from ssl_skel.layout import LAYOUTS
+from ssl_skel.layouts import LAYOUTS
 
 _KEYS = ("pose_world_landmarks", "poseWorldLandmarks", "world_landmarks", "worldLandmarks")
 _JOINTS = 33

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ssl_skel.data.readers.base import RawClip, Reader, match_name, odd_even
+from ssl_skel.data.clip import RawClip
+from ssl_skel.data.readers.base import Reader, match_name, odd_even
 from ssl_skel.data.readers.text_table import read_table, unseen
 from ssl_skel.errors import UserError
-from ssl_skel.layout import LAYOUTS
+from ssl_skel.layouts import LAYOUTS
 
 _NAME = re.compile(r"a(\d+)_s(\d+)_e(\d+)_skeleton(?:3D)?")
 _EXAMPLE = "a01_s01_e01_skeleton3D.txt"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ssl_skel.data.readers.base import RawClip
+from ssl_skel.data.clip import RawClip
 from ssl_skel.data.readers.described import DescribedReader, name_of
 from ssl_skel.errors import UserError
 

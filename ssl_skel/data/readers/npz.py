@@ -30,10 +30,11 @@ from typing import IO, Any
 import numpy as np
 
 from ssl_skel.config import Section, load_config
-from ssl_skel.data.readers.base import RawClip, Reader, odd_even, tracked_joints
+from ssl_skel.data.clip import RawClip, tracked_joints
+from ssl_skel.data.readers.base import Reader, odd_even
 from ssl_skel.data.readers.description import Description, find_layout, to_metres
 from ssl_skel.errors import UserError
-from ssl_skel.layout import SkeletonLayout, load_layout
+from ssl_skel.layouts import SkeletonLayout, load_layout
 
 _NUMBERS = ("frames", "persons", "label", "subject", "camera", "setup", "replication")
 _MEMBERS = ("joints", *_NUMBERS, "name", "split", "class_names")

@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 
 from ssl_skel.config import Section
-from ssl_skel.data.readers.base import RawClip, Reader
+from ssl_skel.data.clip import RawClip
+from ssl_skel.data.readers.base import Reader
 from ssl_skel.data.readers.decimals import PADDING, read_numbers
 from ssl_skel.data.readers.ntu_facts import CLASS_NAMES, NAME, SPLITS_60, SPLITS_120, columns
 from ssl_skel.errors import UserError
-from ssl_skel.layout import LAYOUTS
+from ssl_skel.layouts import LAYOUTS
 
 _EXAMPLE = "S001C002P003R002A013.skeleton"
 _JOINTS, _WORDS = 25, 12  # a line a joint; words of such a line

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ssl_skel.data.readers.base import RawClip, Reader, match_name, odd_even
+from ssl_skel.data.clip import RawClip
+from ssl_skel.data.readers.base import Reader, match_name, odd_even
 from ssl_skel.errors import UserError
-from ssl_skel.layout import LAYOUTS
+from ssl_skel.layouts import LAYOUTS
 
 _NAME = re.compile(r"a(\d+)_s(\d+)_e(\d+)_v(\d+)")
 _EXAMPLE = "a01_s01_e00_v01.json"

@@ -10,10 +10,10 @@ import numpy as np
 from pydantic import Field
 
 from ssl_skel.config import Section
-from ssl_skel.data.readers.base import RawClip
+from ssl_skel.data.clip import RawClip
 from ssl_skel.data.readers.folders import FolderReader, PlaneOptions, follow, read_json
 from ssl_skel.errors import UserError
-from ssl_skel.layout import LAYOUTS, load_layout
+from ssl_skel.layouts import LAYOUTS, load_layout
 
 _BY_COUNT = {18: "openpose18", 25: "openpose25"}
 

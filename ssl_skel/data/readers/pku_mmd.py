@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from ssl_skel.config import Section
-from ssl_skel.data.readers.base import RawClip, Reader
+from ssl_skel.data.clip import RawClip
+from ssl_skel.data.readers.base import Reader
 from ssl_skel.data.readers.text_table import read_table, unseen
 from ssl_skel.errors import UserError
-from ssl_skel.layout import LAYOUTS
+from ssl_skel.layouts import LAYOUTS
 
 _NAME = re.compile(r"(?:A(\d+)N)?(\d+)-([LMR])")
 _EXAMPLE = "skeleton/0002-L.txt and label/0002-L.txt"

@@ -11,11 +11,12 @@ import numpy as np
 from pydantic import Field
 
 from ssl_skel.config import Section
-from ssl_skel.data.readers.base import RawClip, Reader
+from ssl_skel.data.clip import RawClip
+from ssl_skel.data.readers.base import Reader
 from ssl_skel.data.readers.ntu_facts import CLASS_NAMES, NAME, columns
 from ssl_skel.data.readers.plain_pickle import LateArray, load_plain
 from ssl_skel.errors import UserError
-from ssl_skel.layout import LAYOUTS, load_layout
+from ssl_skel.layouts import LAYOUTS, load_layout
 
 _LAYOUTS = {(25, 3): "ntu25", (17, 2): "coco17"}
 _SIDE = re.compile(r"(?P<name>.+?)_?(?P<side>train|val|test)(?P<number>\d*)")

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ssl_skel.errors import UserError
-from ssl_skel.layout import SkeletonLayout, parse_layout
+from ssl_skel.layouts import SkeletonLayout, parse_layout
 
 _SIDES = {"left": "left_", "l": "left_", "right": "right_", "r": "right_"}
 _NAMES_BONES = {"arm", "upper_arm", "up_arm", "up_leg", "upper_leg", "thigh"}

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ssl_skel.data.readers.base import RawClip, Reader, match_name
+from ssl_skel.data.clip import RawClip
+from ssl_skel.data.readers.base import Reader, match_name
 from ssl_skel.errors import UserError
-from ssl_skel.layout import LAYOUTS
+from ssl_skel.layouts import LAYOUTS
 
 _NAME = re.compile(r"s(\d+)s(\d+)_(\d+)_(\d+)")
 _EXAMPLE = "s01s02/01/001/skeleton_pos.txt"

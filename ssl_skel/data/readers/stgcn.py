@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 
 from ssl_skel.config import Section
-from ssl_skel.data.readers.base import RawClip, Reader
+from ssl_skel.data.clip import RawClip
+from ssl_skel.data.readers.base import Reader
 from ssl_skel.data.readers.ntu_facts import CLASS_NAMES, columns
 from ssl_skel.data.readers.plain_pickle import load_plain
 from ssl_skel.data.readers.text_table import unseen
 from ssl_skel.errors import UserError
-from ssl_skel.layout import LAYOUTS, load_layout
+from ssl_skel.layouts import LAYOUTS, load_layout
 
 _SIDES = {"train": "train", "val": "test", "test": "test"}
 _FORMS = ("{}_data.npy", "{}_data_joint.npy", "{}_position.npy")

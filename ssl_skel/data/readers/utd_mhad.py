@@ -11,9 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ssl_skel.data.readers.base import RawClip, Reader, match_name, odd_even
+from ssl_skel.data.clip import RawClip
+from ssl_skel.data.readers.base import Reader, match_name, odd_even
 from ssl_skel.errors import UserError
-from ssl_skel.layout import LAYOUTS
+from ssl_skel.layouts import LAYOUTS
 
 _NAME = re.compile(r"a(\d+)_s(\d+)_t(\d+)_skeleton")
 _EXAMPLE = "a1_s1_t1_skeleton.mat"

@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from ssl_skel.config import Section
-from ssl_skel.data.readers.base import RawClip, Reader, match_name, odd_even
+from ssl_skel.data.clip import RawClip
+from ssl_skel.data.readers.base import Reader, match_name, odd_even
 from ssl_skel.data.readers.text_table import read_table, unseen
 from ssl_skel.errors import UserError
-from ssl_skel.layout import LAYOUTS
+from ssl_skel.layouts import LAYOUTS
 
 _NAME = re.compile(r"joints_s(\d+)_e(\d+)")
 _EXAMPLE = "joints/joints_s01_e01.txt"

@@ -15,8 +15,9 @@ import numpy as np
 from pydantic import Field
 
 from ssl_skel.config import Section
+from ssl_skel.data.clip import RawClip
 from ssl_skel.data.normalize import NormalizeConfig, normalize
-from ssl_skel.data.readers.base import RawClip, odd_even
+from ssl_skel.data.readers.base import odd_even
 from ssl_skel.data.store import StoreWriter, content_hash
 from ssl_skel.data.synthetic.actions import ACTIONS
 from ssl_skel.data.synthetic.performance import draw_person, perform

@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from ssl_skel.layout import LAYOUTS
+from ssl_skel.layouts import LAYOUTS
 
 LAYOUT = LAYOUTS["ntu25"]
 JOINT = {name: index for index, name in enumerate(LAYOUT.joints)}

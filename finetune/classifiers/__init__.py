@@ -1,0 +1,1 @@
+"""Heads on an encoder, and trained classifiers on disk."""

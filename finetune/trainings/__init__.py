@@ -1,0 +1,1 @@
+"""Supervised trainings of an evaluation, and what they leave on disk."""

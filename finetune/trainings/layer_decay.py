@@ -1,0 +1,36 @@
+"""Layer-wise learning-rate decay: the nearer to the input, the slower a pretrained part moves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from finetune.classifiers.linear import Classifier
+
+
+def layer_groups(task: Classifier, weight_decay: float, decay: float) -> list[dict[str, Any]]:
+    """Parameter groups for ``fit``: stage i of S learns at ``decay ** (S - i)`` of the rate, the head at all of it.
+
+    MAE (He et al., CVPR 2022), fine-tuning, after BEiT (Bao et al., ICLR 2022); MAMP uses 0.8. Stages are those
+    of ``Backbone.stages``. Biases and other 1-D parameters have no weight decay, as in ``make_optimizer``.
+
+    Args:
+        task: its encoder is not frozen; all parameters beside the encoder's count as the head.
+        weight_decay: of matrices and kernels.
+        decay: factor from a stage to the one before it.
+    """
+    inside = {id(parameter) for parameter in task.encoder.parameters()}
+    stages = [list(stage.parameters()) for stage in task.encoder.backbone.all_stages()]
+    stages.append([parameter for parameter in task.parameters() if id(parameter) not in inside])
+    groups: list[dict[str, Any]] = []
+    grouped = 0
+    for number, stage in enumerate(stages):
+        parameters = [p for p in stage if p.requires_grad]
+        grouped += len(parameters)
+        for decays in (True, False):
+            part = [p for p in parameters if (p.ndim > 1) == decays]
+            if part:
+                scale = decay ** (len(stages) - 1 - number)
+                groups.append({"params": part, "weight_decay": weight_decay * decays, "lr_scale": scale})
+    total = sum(p.requires_grad for p in task.parameters())
+    assert grouped == total, "Backbone.stages must hold all parameters, each once"
+    return groups

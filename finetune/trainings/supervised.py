@@ -1,0 +1,354 @@
+"""One supervised training, from an encoder and labelled clips to what it says of other clips.
+
+::
+
+    <evaluation>/trainings/<name>_<fingerprint>/   a run directory; its checkpoints go when it is done
+        looks/epoch_00010.npy                      (clips, classes) logits, float32
+        predictions.npz                            written at the end: done
+        classifier/                                with ``save``: see ``finetune.classifiers.saved``; part of done
+
+A training is found again by its fingerprint, of everything that decides its outcome: repeating an evaluation skips
+what is done, continues what was interrupted, and begins anew what would come out otherwise.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import torch
+import yaml
+from accelerate.utils import broadcast_object_list
+from pydantic import Field, model_validator
+
+from finetune.classifiers.linear import Classifier
+from finetune.classifiers.saved import CLASSIFIER, save_classifier
+from finetune.protocols.base import EvalContext
+from finetune.trainings.index import PREDICTIONS, TRAININGS, save_predictions
+from finetune.trainings.layer_decay import layer_groups
+from ssl_skel.config import RowConfig, RowOf
+from ssl_skel.data.augment import AUGMENTATIONS, Augment, RotateConfig
+from ssl_skel.data.loader import ClipLoader, Crop
+from ssl_skel.embedding.features import whole_clips
+from ssl_skel.encoders.card import EncoderCard, Origin
+from ssl_skel.encoders.encoder import SkeletonEncoder, fresh_like
+from ssl_skel.training.loop import Loader, TrainConfig, fit
+from ssl_skel.training.optim import OptimConfig
+from ssl_skel.training.rundir import RunDir
+
+
+class TrainingConfig(RowConfig):
+    """How a classifier is trained. Defaults: MAMP's fine-tuning (Mao et al., ICCV 2023), for transformers.
+
+    Departs from print: MAMP's dropout before the head (0.3) and its hidden layer in the head are left out; the head is
+    the linear probe's.
+    """
+
+    optim: OptimConfig = OptimConfig(lr=3e-4, min_lr=1e-5, weight_decay=0.05, warmup_epochs=5)
+    """MAMP: AdamW, 3e-4 to 1e-5, five epochs of warm-up. Given otherwise, it is given whole."""
+    epochs: int = Field(100, ge=1)
+    """MAMP: 100."""
+    batch_size: int = Field(48, ge=2)
+    """Clips a step over all ranks. MAMP: 24 on each of 2 GPUs."""
+    min_clips: int = Field(0, ge=0)
+    """Labelled clips are gone through again within an epoch until so many were seen, so that few labels get steps
+    enough; 0: once. (PYSKL's RepeatDataset, ten times or five, for all.)"""
+    crop: Crop = (0.5, 1.0)
+    """Smallest and largest share of a training clip that is cropped."""
+    augment: tuple[Annotated[RowConfig, RowOf(AUGMENTATIONS)], ...] = (RotateConfig(),)
+    """Rows of ``AUGMENTATIONS``; MAMP rotates by up to 0.3 rad."""
+    label_smoothing: float = Field(0.1, ge=0, lt=1)
+    """MAMP: 0.1."""
+    layer_decay: float = Field(0.8, gt=0, le=1)
+    """Learning rate of a stage relative to the next one; of pretrained encoders only, fresh weights have 1 (MAMP)."""
+    drop_path: float | None = Field(None, ge=0, lt=1)
+    """Chance that a training step leaves a deep block out, of networks that have it (MAMP: 0.3 on a transformer that
+    was pretrained without); None: as the network says."""
+    eval_every: int = Field(5, ge=0)
+    """Epochs between looks at the test clips, which ``best_on_test`` is the best of; 0: the last epoch only."""
+    select: Literal["last", "heldout"] = "last"
+    """Which epoch is reported: the last, or of those looked at the first of the best on held-out training subjects."""
+    heldout: float = Field(0.2, gt=0, lt=1)
+    """Share of the training subjects kept aside for ``select: heldout``; they are not trained on."""
+    save: bool = False
+    """Keep each trained classifier, for ``ssl-skel predict`` or as an encoder to go on from."""
+
+    @model_validator(mode="after")
+    def _something_to_choose_from(self) -> TrainingConfig:
+        if self.select == "heldout" and not self.eval_every:
+            raise ValueError("select: heldout chooses among the epochs looked at; set eval_every to 1 or more")
+        return self
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingSpec:
+    """What one training is given.
+
+    Attributes:
+        name: of its folder, ahead of the fingerprint.
+        encoder: its weights are copied, not changed.
+        train, held, asked: rows of the store: trained on, chosen by, predicted.
+        seed: of the head's weights, the order of clips, crops and augmentation.
+        pretrained: whether layer decay applies.
+        unlabelled: rows that are trained on without their labels.
+        data: of the card of a saved classifier, as in ``EncoderCard``.
+        origin: of the encoder's weights.
+    """
+
+    name: str
+    encoder: SkeletonEncoder
+    train: np.ndarray
+    held: np.ndarray
+    asked: np.ndarray
+    seed: int
+    pretrained: bool
+    unlabelled: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
+    data: dict[str, Any] = field(default_factory=dict)
+    origin: Origin | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """What a trained classifier says of the clips it was asked about.
+
+    Attributes:
+        folder: name of the training's folder.
+        rows: (Q,) int64 rows of the store, ascending.
+        logits: (Q, classes) float32, of the epoch reported.
+        epoch: that epoch, counted from 1.
+        watched: (looks, Q) int64 classes, of each epoch that was looked at.
+    """
+
+    folder: str
+    rows: np.ndarray
+    logits: np.ndarray
+    epoch: int
+    watched: np.ndarray
+
+    def of(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Logits and watched classes of some of the rows, in their order."""
+        at = np.searchsorted(self.rows, rows)
+        return self.logits[at], self.watched[:, at]
+
+
+def train_config(config: TrainingConfig) -> TrainConfig:
+    """The loop's options; device and precision are the evaluation's."""
+    return TrainConfig(
+        epochs=config.epochs,
+        batch_size=config.batch_size,
+        eval_every=config.eval_every,
+        checkpoint_every=0,
+        checkpoint_minutes=5.0,
+        keep=1,
+    )
+
+
+def train_classifier(
+    config: TrainingConfig,
+    setting: EvalContext,
+    job: TrainingSpec,
+    make_task: Callable[[SkeletonEncoder], Classifier],
+    make_loader: Callable[[TrainingSpec], Loader],
+) -> Predictions:
+    """Train, or continue, or only read what was done before.
+
+    Labels of ``job.asked`` are logged as accuracy and decide nothing.
+
+    Args:
+        config: its options are the training's.
+        setting: the evaluation.
+        job: the clips.
+        make_task: puts fresh heads on an encoder, which becomes part of the task.
+        make_loader: this rank's batches. What either makes must follow from ``config``, ``setting`` and ``job``.
+
+    Raises:
+        UserError: as ``fit``.
+        Interrupted: as ``fit``; repeating the evaluation continues.
+    """
+    accelerator = setting.accelerator
+    mark = fingerprint(config, setting, job)
+    folder = setting.folder / TRAININGS / f"{job.name}_{mark[:12]}"
+    done = folder / PREDICTIONS
+    finished = done.exists() and (not config.save or (folder / CLASSIFIER).is_dir())
+    if not broadcast_object_list([finished])[0]:
+        text = _recipe(config) + f"fingerprint: {mark}\n"
+        if accelerator.is_main_process and config.save and config.select == "heldout":
+            _forget_unsaved(folder)
+        accelerator.wait_for_everyone()
+        run = RunDir.create(
+            folder, text, resume="auto", rank=accelerator.process_index, again="the same command continues"
+        )
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(job.seed)
+            task = make_task(_trainable(config, job.encoder))
+        decayed = job.pretrained and config.layer_decay < 1
+        fit(
+            task,
+            make_loader(job),
+            config.optim,
+            train_config(config),
+            accelerator=accelerator,
+            run=run,
+            seed=job.seed,
+            resume=True,
+            on_epoch=_looker(config, task, setting, job, folder / "looks"),
+            groups=layer_groups(task, config.optim.weight_decay, config.layer_decay) if decayed else None,
+        )
+        if accelerator.is_main_process:
+            _conclude(config, setting, job, folder)
+    accelerator.wait_for_everyone()
+    with np.load(done, allow_pickle=False) as data:
+        return Predictions(folder.name, job.asked, data["logits"], int(data["epoch"]), data["watched"].astype(np.int64))
+
+
+def _trainable(config: TrainingConfig, encoder: SkeletonEncoder) -> SkeletonEncoder:
+    """A copy, with the drop path that the training asks for: an option of its network that holds no weights."""
+    if config.drop_path is None:
+        return copy.deepcopy(encoder)
+    made = fresh_like(encoder, drop_path=config.drop_path)
+    made.load_state_dict(encoder.state_dict())
+    made.readout = encoder.readout
+    return made.to(next(encoder.parameters()).device)
+
+
+def fingerprint(config: TrainingConfig, setting: EvalContext, job: TrainingSpec) -> str:
+    """sha256 of all that decides the outcome: recipe, store, clips and labels, weights, seed, precision."""
+    store, digest = setting.store, hashlib.sha256()
+    parts = [_recipe(config), store.sha256, store.num_classes, job.seed, job.pretrained]
+    parts += [setting.accelerator.mixed_precision, job.encoder.readout, job.encoder.stream]
+    for rows in (job.train, job.held, job.asked):
+        parts += [store.name[rows].tolist(), store.label[rows].tolist() if rows is not job.asked else ""]
+    if setting.mapped_from:
+        parts.append(setting.store.layout.to_dict())
+    if len(job.unlabelled):
+        parts.append(store.name[job.unlabelled].tolist())
+    digest.update(repr(parts).encode())
+    for name, tensor in sorted(job.encoder.state_dict().items()):
+        digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def training_clips(
+    config: TrainingConfig,
+    setting: EvalContext,
+    job: TrainingSpec,
+    rows: np.ndarray,
+    *,
+    batch_size: int,
+    seed: int,
+    **options: Any,
+) -> ClipLoader:
+    """This rank's share of shuffled, cropped and augmented clips, full batches only.
+
+    Args:
+        config: crops and augmentations.
+        setting: store and ranks.
+        job: what trains on them.
+        rows: the clips.
+        batch_size: clips a step over all ranks.
+        seed: of order, crops and augmentation.
+        options: further ones of ``ClipLoader``.
+    """
+    accelerator = setting.accelerator
+    return ClipLoader(
+        setting.store,
+        rows,
+        num_frames=job.encoder.backbone.num_frames,
+        batch_size=batch_size,
+        crop=config.crop,
+        shuffle=True,
+        drop_last=True,
+        augment=Augment(config.augment, setting.store.layout),
+        seed=seed,
+        device=accelerator.device,
+        resident=setting.resident,
+        rank=accelerator.process_index,
+        world_size=accelerator.num_processes,
+        **options,
+    )
+
+
+def _recipe(config: TrainingConfig) -> str:
+    """The options that decide what comes out; whether weights are kept does not."""
+    told = config.model_dump(mode="json", exclude={"save"})
+    for option, usual in (("head", {"name": "linear"}), ("drop_path", None)):
+        if told.get(option, ()) == usual:
+            del told[option]  # trainings that are older than the choice are found again
+    return yaml.safe_dump(told, sort_keys=False, allow_unicode=True)
+
+
+def _forget_unsaved(folder: Path) -> None:
+    """Begin anew what was begun without keeping weights: an epoch whose weights are gone might be chosen."""
+    if any(not look.with_suffix("").is_dir() for look in (folder / "looks").glob("epoch_*.npy")):
+        shutil.rmtree(folder)
+
+
+def _looker(
+    config: TrainingConfig, task: Classifier, setting: EvalContext, job: TrainingSpec, folder: Path
+) -> Callable[[int], dict[str, float]]:
+    """Keeps the logits of an epoch on disk, and the weights where asked, so that a continued training has them."""
+    rows = np.concatenate([job.asked, job.held])
+    loader = whole_clips(
+        setting.store,
+        rows,
+        num_frames=job.encoder.backbone.num_frames,
+        device=setting.accelerator.device,
+        resident=setting.resident,
+    )
+    label = setting.store.label[rows]
+
+    def look(epoch: int) -> dict[str, float]:
+        task.eval()
+        with torch.inference_mode(), setting.accelerator.autocast():
+            parts = [task.logits(batch).float().cpu().numpy() for batch in loader.epoch()]
+        logits = np.concatenate(parts)
+        folder.mkdir(exist_ok=True)
+        beside = folder / f".{epoch}.part.npy"
+        np.save(beside, logits)
+        os.replace(beside, folder / f"epoch_{epoch:05d}.npy")
+        if config.save and (config.select == "heldout" or epoch == config.epochs):
+            card = EncoderCard.of(
+                task.encoder,
+                normalization=setting.store.meta["normalization"],
+                data=job.data,
+                init=job.origin,
+                seed=job.seed,
+            )
+            names, layout = setting.store.class_names, setting.mapped_from
+            save_classifier(folder / f"epoch_{epoch:05d}", task, config, names, card, layout)
+        right = logits.argmax(1) == label
+        found = {"test_accuracy": float(right[: len(job.asked)].mean())}
+        return found | ({"heldout_accuracy": float(right[len(job.asked) :].mean())} if len(job.held) else {})
+
+    return look
+
+
+def _conclude(config: TrainingConfig, setting: EvalContext, job: TrainingSpec, folder: Path) -> None:
+    """Choose the epoch, write what it says (with its weights where asked), and drop checkpoints and looks."""
+    files = sorted((folder / "looks").glob("epoch_*.npy"))
+    looks = np.stack([np.load(file, allow_pickle=False) for file in files])  # (looks, asked + held, classes)
+    watched = looks.argmax(2)
+    at = len(files) - 1
+    if config.select == "heldout":
+        at = int((watched[:, len(job.asked) :] == setting.store.label[job.held]).mean(1).argmax())
+    save_predictions(
+        folder,
+        name=setting.store.name[job.asked],
+        logits=looks[at, : len(job.asked)],
+        epoch=int(files[at].stem.removeprefix("epoch_")),
+        watched=watched[:, : len(job.asked)].astype(np.int32),
+        held_name=setting.store.name[job.held],
+        held_logits=looks[at, len(job.asked) :],
+    )
+    if config.save:  # last, for it cannot be done twice
+        shutil.rmtree(folder / CLASSIFIER, ignore_errors=True)
+        os.replace(files[at].with_suffix(""), folder / CLASSIFIER)
+    shutil.rmtree(folder / "checkpoints")
+    shutil.rmtree(folder / "looks")

@@ -1,0 +1,114 @@
+"""A look at the features while they are being learned."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from functools import cache
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from pretrain.config import PretrainConfig
+from ssl_skel.data.augment import Augment
+from ssl_skel.data.loader import ClipLoader
+from ssl_skel.data.splits import Split
+from ssl_skel.data.store import Store
+from ssl_skel.embedding.features import extract_features, whole_clips
+from ssl_skel.encoders.encoder import SkeletonEncoder
+from ssl_skel.evaluation.baselines import raw_features
+from ssl_skel.evaluation.knn import knn_predict
+from ssl_skel.evaluation.linear import linear_probe
+from ssl_skel.evaluation.quality import alignment, evenly_spaced, feature_std, rankme, uniformity
+
+DRAWN = 256
+"""Most training clips, evenly spaced, whose augmented draws ``alignment`` compares."""
+PROBE_C = 0.01
+"""C of the online probe. Fixed, so that a look is quick; the linear protocol chooses C by cross-validation."""
+
+
+def watcher(
+    config: PretrainConfig, store: Store, split: Split, encoder: SkeletonEncoder, device: torch.device
+) -> Callable[[int], dict[str, float]]:
+    """What the features are like by now: told the epoch, it returns figures for the log.
+
+    Without labels, of the training clips: ``feature_std``, ``rankme`` and ``uniformity`` of whole clips, and
+    ``alignment`` of two draws as the run crops and augments them, the same two every time; how to read them is
+    told in ``ssl_skel.evaluation.quality``. By labels, where both parts of the split have some: accuracy on its
+    test clips of the nearest training clip (``knn_1``), of the same on raw coordinates (``knn_1_raw``), and of
+    logistic regression on the training clips' features (``linear``).
+
+    It is there to be watched. Nothing is chosen, stopped or tuned by it within a run; whoever compares runs by
+    its accuracies has seen the test clips. And it changes nothing: features are arrays made in eval mode under
+    ``torch.inference_mode``, so no gradient of a probe can reach the encoder, whose modes and buffers stay as
+    they were; no global random number is drawn. Features that are not finite have no figures.
+    """
+    train, test = split.train, split.test[store.label[split.test] >= 0]
+    known = store.label[train] >= 0
+    taught, truth = store.label[train[known]], store.label[test]
+    labelled = len(test) > 0 and len(np.unique(taught)) > 1
+    rows = np.concatenate([train, test]) if labelled else train
+    whole = whole_clips(
+        store,
+        rows,
+        num_frames=config.data.num_frames,
+        batch_size=config.train.batch_size,
+        device=device,
+        resident=config.data.resident,
+    )
+    drawn = _draws(config, store, train[evenly_spaced(len(train), DRAWN)], device)
+
+    def one_nn(features: np.ndarray) -> float:
+        guess = knn_predict(features[: len(train)][known], taught, features[len(train) :], ks=(1,))[1]
+        return float((guess == truth).mean())
+
+    def linear(features: np.ndarray) -> float:
+        classes = int(store.label.max()) + 1
+        fit, held = features[: len(train)][known], features[len(train) :]
+        return float((linear_probe(fit, taught, held, num_classes=classes, c=PROBE_C).predicted == truth).mean())
+
+    raw = cache(lambda: one_nn(raw_features(store, rows)))
+
+    def watch(epoch: int) -> dict[str, float]:
+        features = extract_features(encoder, whole)
+        first, second = (extract_features(encoder, drawn, epoch=draw) for draw in (0, 1))
+        figures: dict[str, float] = {}
+        if all(np.isfinite(found).all() for found in (features, first, second)):
+            if labelled:
+                figures |= {"knn_1": one_nn(features), "knn_1_raw": raw(), "linear": linear(features)}
+            figures |= _without_labels(features[: len(train)]) | {"alignment": alignment(first, second)}
+        if config.train.progress:
+            tqdm.write(_line(epoch, figures), sys.stderr)
+        return figures
+
+    return watch
+
+
+def _draws(config: PretrainConfig, store: Store, rows: np.ndarray, device: torch.device) -> ClipLoader:
+    """Clips as the run crops and augments them; every epoch of it is another draw."""
+    return ClipLoader(
+        store,
+        rows,
+        num_frames=config.data.num_frames,
+        crop=config.data.crop,
+        min_frames=config.data.min_frames,
+        batch_size=config.train.batch_size,
+        augment=Augment(config.augment, store.layout),
+        seed=config.seed,
+        device=device,
+        resident="never",  # not one more copy of the store for a few clips
+        labels=False,
+    )
+
+
+def _without_labels(features: np.ndarray) -> dict[str, float]:
+    return {"feature_std": feature_std(features), "rankme": rankme(features), "uniformity": uniformity(features)}
+
+
+def _line(epoch: int, figures: dict[str, float]) -> str:
+    """What a person looks at first."""
+    shares = {"1-NN": "knn_1", "raw coordinates": "knn_1_raw", "linear": "linear"}
+    parts = [f"{name} {100 * figures[key]:.1f} %" for name, key in shares.items() if key in figures]
+    parts.append(f"rank {figures['rankme']:.1f}" if figures else "the features are not finite")
+    return f"epoch {epoch}: {', '.join(parts)}"

@@ -1,0 +1,100 @@
+"""The ``ssl-skel`` command. Verbs of other packages join by the entry-point group ``ssl_skel.commands``.
+
+Nothing heavy is imported here: ``ssl-skel --help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+import ssl_skel
+from ssl_skel.errors import UserError
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+StoreArgument = Annotated[Path, typer.Argument(help="Folder of the store.")]
+
+
+@contextmanager
+def report_errors() -> Iterator[None]:
+    """Turn a user's mistake into one line on stderr and exit code 2, Ctrl-C into exit code 130.
+
+    Raises:
+        SystemExit: with one of these codes.
+    """
+    try:
+        yield
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        raise SystemExit(130) from None
+
+
+def schema(verb: Annotated[str, typer.Argument(help="pretrain or finetune.")]) -> None:
+    """Print the JSON schema of a verb's configs, for editors."""
+    found = {entry.name: entry for entry in entry_points(group="ssl_skel.configs")}
+    if verb not in found:
+        raise UserError(f"{verb}: has no config; known: {', '.join(sorted(found))}")
+    print(json.dumps(found[verb].load().model_json_schema(), indent=2))
+
+
+def show(facts: dict[str, Any], as_json: bool) -> None:
+    """Print facts: a line each for people, or JSON."""
+    if as_json:
+        print(json.dumps(facts, indent=2))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    for key, value in facts.items():
+        table.add_row(key.replace("_", " "), _line(value))
+    Console(soft_wrap=True).print(table)
+
+
+def _line(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key}: {_line(inner)}" for key, inner in value.items())
+    if isinstance(value, list):
+        return ", ".join(_line(inner) for inner in value) or "none"
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+def build() -> typer.Typer:
+    """The command with all its verbs, each an entry point."""
+    app = typer.Typer(
+        name="ssl-skel",
+        help="Self-supervised pretraining for 3D-skeleton action recognition.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+    )
+    app.callback(invoke_without_command=True)(_root)
+    for entry in sorted(entry_points(group="ssl_skel.commands"), key=lambda entry: entry.name):
+        app.command(entry.name)(entry.load())
+    return app
+
+
+def _root(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    if version:
+        print(ssl_skel.__version__)
+        raise typer.Exit
+
+
+def main() -> None:
+    """Entry point of the ``ssl-skel`` command."""
+    with report_errors():
+        build()()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,116 @@
+"""``ssl-skel backbones``: the networks side by side, with their published sizes. Nothing heavy is imported before."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from ssl_skel.cli.app import JsonOption
+from ssl_skel.errors import UserError
+
+if TYPE_CHECKING:
+    from ssl_skel.encoders.cost import Budget, Published
+
+HEADER = ("row", "M params", "(print)", "G mult-adds", "(print)", "frames", "stride", "joints")
+
+
+def backbones(
+    rows: Annotated[list[str] | None, typer.Argument(metavar="[ROW]...", help="Networks; default: all.")] = None,
+    size: Annotated[Literal["tiny", "small", "base"], typer.Option(help="Size of each; base is as published.")] = (
+        "base"
+    ),
+    rate: Annotated[bool, typer.Option("--rate", help="Measure training on this machine too, seconds each.")] = False,
+    json_: JsonOption = False,
+) -> None:
+    """List the networks: what they cost, beside what was published.
+
+    Parameters and multiply-adds of one clip with two persons, 64 frames (or the nearest that the stride divides) and
+    25 joints, a linear head of 60 classes included. --rate adds clips a second of training, 8 a step, on the CPU.
+
+    Raises:
+        UserError: no such network.
+    """
+    from tqdm import tqdm
+
+    from ssl_skel.backbones import BACKBONES
+
+    for row in rows or ():
+        if row not in BACKBONES:
+            raise UserError(f"{row}: no such network; known: {', '.join(BACKBONES)}")
+    bar = tqdm(rows or BACKBONES, unit="network", leave=False)
+    facts = [_facts(row, size, rate) for row in bar]
+    if json_:
+        print(json.dumps(facts, indent=2))
+    else:
+        _print(facts, rate)
+
+
+def _facts(row: str, size: str, rate: bool) -> dict[str, Any]:
+    """What is known of a row: ours, the published figures, and ours under their conditions."""
+    from ssl_skel.encoders.cost import load_published, measure, training_rate
+
+    ours, known = measure(row, size), load_published().get(row) if size == "base" else None
+    facts: dict[str, Any] = {"row": row, "size": size} | ours._asdict()
+    facts["published"] = None if known is None else known.model_dump() | {"ours": _there(row, ours, known)}
+    if rate:
+        facts["clips_per_second"] = training_rate(row, size)
+    return facts
+
+
+def _there(row: str, ours: Budget, known: Published) -> dict[str, int]:
+    from ssl_skel.encoders.cost import measure
+
+    usual = (known.frames, known.persons, known.layout) == (64, 2, "ntu25")
+    found = ours if usual else measure(row, "base", known.frames, known.persons, known.layout)
+    return {"parameters": found.parameters, "multiply_adds": found.multiply_adds}
+
+
+def _print(facts: list[dict[str, Any]], rate: bool) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, padding=(0, 1, 0, 0))
+    for title in (*HEADER, *(["clips/s"] if rate else [])):
+        table.add_column(title, no_wrap=True)
+    notes = []
+    for fact in facts:
+        cells = [fact["row"]]
+        for name, unit in (("parameters", 1e6), ("multiply_adds", 1e9)):
+            cells += [f"{fact[name] / unit:.2f}", _published(fact, name, unit)]
+        cells += [str(fact["frames"]), str(fact["t_stride"]), "kept" if fact["keeps_joints"] else "merged"]
+        table.add_row(*cells, *([f"{fact['clips_per_second']:.1f}"] if rate else []))
+        notes += _note(fact)
+    console = Console(soft_wrap=True, highlight=False)
+    console.print(table)
+    for note in [
+        *notes,
+        "?: not found. *: counted or printed for another input; ours for that input stands in its line.",
+    ]:
+        console.print(note, markup=False)
+
+
+def _published(fact: dict[str, Any], name: str, unit: float) -> str:
+    """A published figure, with a star where its conditions are others than the table's."""
+    if fact["size"] != "base":
+        return "-"
+    known = fact["published"]
+    if known is None or known[name] is None:
+        return "?"
+    return f"{known[name]:.2f}" + ("" if known["ours"][name] == fact[name] else " *")
+
+
+def _note(fact: dict[str, Any]) -> list[str]:
+    known = fact["published"]
+    if known is None:
+        return []
+    persons = "one person" if known["persons"] == 1 else f"{known['persons']} persons"
+    where = f"{known['frames']} frames, {persons}, {known['layout']}"
+    ours, parts = known["ours"], []
+    for name, unit, word in (("parameters", 1e6, "M"), ("multiply_adds", 1e9, "G")):
+        if known[name] is not None and ours[name] != fact[name]:
+            parts.append(f"{ours[name] / unit:.2f} {word}")
+    there = f" (* ours there: {', '.join(parts)})" if parts else ""
+    remark = f"; {known['remark']}" if known["remark"] else ""
+    return [f"{fact['row']}: {known['kind']}, {known['source']}; {where}{there}{remark}"]

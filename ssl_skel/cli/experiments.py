@@ -1,0 +1,122 @@
+"""``ssl-skel runs``, ``report`` and ``sweep``. Nothing heavy is imported before a command is called."""
+
+from __future__ import annotations
+
+import json
+import sys
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ssl_skel.cli.app import JsonOption
+from ssl_skel.errors import UserError
+
+
+def runs(
+    folder: Annotated[Path, typer.Argument(help="Folder that run directories are made in.")] = Path("runs"),
+    where: Annotated[
+        list[str] | None, typer.Option(help="key=value of the config, or of a fact: state=finished. May be repeated.")
+    ] = None,
+    pretext: Annotated[str, typer.Option(help="Only runs of this pretext, and evaluations of its encoders.")] = "",
+    split: Annotated[str, typer.Option(help="Only runs on this split.")] = "",
+    sort: Annotated[str, typer.Option(help="A key of the config, a fact or a figure, such as seconds or loss.")] = "",
+    reverse: Annotated[bool, typer.Option(help="Largest first.")] = False,
+    diff: Annotated[bool, typer.Option("--diff", help="Show in which keys the configs differ.")] = False,
+    json_: JsonOption = False,
+) -> None:
+    """List runs: how far they came, and what they reached.
+
+    Figures of pretraining runs are accuracies on test clips, and look on only: choosing a run by them is choosing on
+    the test set.
+    """
+    from ssl_skel.experiments import listing
+    from ssl_skel.experiments.record import find_runs
+
+    found, skipped = find_runs(folder)
+    chosen = listing.select(found, where or (), pretext, split)
+    if sort:
+        chosen = listing.sort(chosen, sort, reverse)
+    for line in skipped:
+        print(f"skipped: {line}", file=sys.stderr)
+    if json_:
+        facts = {"runs": [run.facts() for run in chosen], "skipped": skipped}
+        print(json.dumps(facts | ({"differences": listing.differences(chosen)} if diff else {}), indent=2))
+    elif not chosen:
+        print("no runs", file=sys.stderr)
+    else:
+        listing.show(chosen)
+        if diff:
+            print()
+            listing.show_differences(chosen)
+
+
+def report(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run directories of ssl-skel finetune.")],
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write instead of printing.")] = None,
+    format: Annotated[
+        str, typer.Option(help="markdown, csv, latex or json; default: as the file's name says, else markdown.")
+    ] = "",
+) -> None:
+    """One table over evaluations: each encoder, protocol and split, with baselines and published figures.
+
+    Evaluations that differ in nothing but seeds and names are pooled; whatever else differs makes a row of its own.
+    """
+    from ssl_skel.experiments.comparison import compare
+    from ssl_skel.experiments.formats import FORMATS, SUFFIXES
+
+    chosen = format or (SUFFIXES.get(output.suffix, "") if output else "") or "markdown"
+    if chosen not in FORMATS:
+        raise UserError(f"--format: unknown {chosen!r}; known: {', '.join(FORMATS)}")
+    text = FORMATS[chosen](compare(runs))
+    if output is None:
+        print(text, end="")
+        return
+    try:
+        output.write_text(text, "utf-8")
+    except OSError as error:
+        raise UserError(f"{output}: cannot be written: {error.strerror}; choose another path") from error
+
+
+def sweep(
+    config: Annotated[Path, typer.Argument(help="YAML file for pretrain or finetune; which of them, its keys tell.")],
+    grid: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[KEY=VALUE,VALUE...]...",
+            help="Such as optim.lr=1e-3,3e-4 seed=0,1,2. Brackets hold a value together: data.crop=[0.5,1],[1,1].",
+        ),
+    ] = None,
+    print_: Annotated[bool, typer.Option("--print", help="Only list what would run.")] = False,
+) -> None:
+    """Run a grid, one run after another, each named after its values; the same command again continues it.
+
+    Finished runs are skipped and stopped ones continued. A run that fails does not end the others; the exit code
+    is then 1. Ctrl-C stops after a checkpoint of the run that is going on.
+    """
+    import shlex
+
+    from ssl_skel.experiments import listing
+    from ssl_skel.experiments.record import find_runs
+    from ssl_skel.experiments.sweep import RESUME, plan, program, run_all, verb_for
+
+    models = {entry.name: entry.load() for entry in entry_points(group="ssl_skel.configs")}
+    verb = verb_for(config, models)
+    jobs = plan(models[verb], config, grid or [])
+    extra = RESUME.get(verb, ())
+    if print_:
+        for job in jobs:
+            line = shlex.join(["ssl-skel", verb, str(config), *job.words, *extra])
+            print(line + ("  # finished already" if job.done() else ""))
+        return
+    outcome = run_all(jobs, program(verb, config), extra)
+    begun = [job.folder for job in jobs if (job.folder / "config.yaml").exists()]
+    listing.show([run for folder in begun for run in find_runs(folder)[0]])
+    for line in outcome.failed:
+        print(line, file=sys.stderr)
+    if outcome.stopped:
+        print("stopped; the same command continues", file=sys.stderr)
+        raise SystemExit(128 + outcome.stopped)
+    if outcome.failed:
+        raise SystemExit(1)

@@ -1,0 +1,68 @@
+"""``ssl-skel layouts``: which joint layouts there are, and one of them as a tree.
+
+Nothing heavy is imported before it is called.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ssl_skel.cli.app import JsonOption
+
+if TYPE_CHECKING:
+    from rich.tree import Tree
+
+    from ssl_skel.layouts import SkeletonLayout
+
+
+def draw(layout: SkeletonLayout) -> Tree:
+    """A layout as a tree of its bones; each joint with its number and part, and what is special about it."""
+    from rich.tree import Tree
+
+    part = {joint: name for name, group in zip(layout.part_names, layout.part, strict=True) for joint in group}
+    special = {layout.centre: "centre", layout.across[0]: "across, left", layout.across[1]: "across, right"}
+
+    def label(joint: int) -> str:
+        marks = [part[joint], *([special[joint]] if joint in special else [])]
+        return f"{layout.joints[joint]} {joint} [dim]({'; '.join(marks)})[/dim]"
+
+    tree = Tree(label(layout.root))
+    branches = {layout.root: tree}
+    waiting = [child for child, _ in layout.bones]
+    while waiting:  # a bone's parent may stand behind it in the layout's order
+        child = waiting.pop(0)
+        if layout.parents[child] in branches:
+            branches[child] = branches[layout.parents[child]].add(label(child))
+        else:
+            waiting.append(child)
+    return tree
+
+
+def layouts(
+    name: Annotated[str, typer.Argument(help="A layout to draw, or the path of a YAML file; default: list all.")] = "",
+    json_: JsonOption = False,
+) -> None:
+    """List the joint layouts, or draw one as a tree.
+
+    Raises:
+        UserError: no such layout.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from ssl_skel.layouts import LAYOUTS, load_layout
+
+    chosen = [load_layout(name)] if name else list(LAYOUTS.values())
+    if json_:
+        print(json.dumps(chosen[0].to_dict() if name else [layout.to_dict() for layout in chosen], indent=2))
+    elif name:
+        Console(soft_wrap=True).print(draw(chosen[0]))
+    else:
+        table = Table("layout", "joints", "centre", "groups", "parts", box=None, padding=(0, 2, 0, 0))
+        for one in chosen:
+            joints, body, part = map(str, (one.num_joints, len(one.body), len(one.part)))
+            table.add_row(one.name, joints, one.joints[one.centre], body, part)
+        Console(soft_wrap=True).print(table)

@@ -1,0 +1,39 @@
+"""``ssl-skel merge``. Nothing heavy is imported before it is called."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ssl_skel.cli.app import JsonOption
+
+
+def merge(
+    stores: Annotated[list[Path], typer.Argument(metavar="STORE...", help="Stores of any layouts.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Store to make.")],
+    layout: Annotated[str, typer.Option(help="Layout to take all to: a name or a YAML file.")] = "common15",
+    overwrite: Annotated[bool, typer.Option(help="Replace an existing store.")] = False,
+    json_: JsonOption = False,
+) -> None:
+    """Join stores of any layouts into one, to pretrain on.
+
+    Clips, classes and splits are named after their store. What is done to make the stores agree is printed, and
+    recorded in the store.
+    """
+    from ssl_skel.data.convert import describe
+    from ssl_skel.data.merge import merge as run
+
+    facts = describe(run(stores, output, layout, overwrite=overwrite, progress=not json_))
+    if json_:
+        print(json.dumps(facts, indent=2))
+        return
+    print(f"{facts['store']}: {facts['clips']:,} clips, {facts['frames']:,} frames, {facts['classes']} classes")
+    for one in facts["provenance"]["stores"]:
+        redone = ", ".join(f"{key} {old} -> {new}" for key, (old, new) in one["redone"].items())
+        missing = ", ".join(one["missing"])
+        told = f"{one['name']}: {one['clips']:,} clips of {one['layout']}; numbers moved by {one['numbers_moved_by']}"
+        print(f"  {told}; redone: {redone or 'nothing'}; missing: {missing or 'nothing'}")
+    print("splits: " + ", ".join(["all", *facts["splits"]]))

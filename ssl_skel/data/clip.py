@@ -1,0 +1,62 @@
+"""A clip as it was read, before normalisation, and what every clip must be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ssl_skel.errors import UserError
+from ssl_skel.layouts import SkeletonLayout
+
+
+@dataclass(frozen=True)
+class RawClip:
+    """One recording as it was published, before normalisation.
+
+    Attributes:
+        name: unique in its data set; what splits and reports call the clip.
+        joints: (M, T, V, C) metres, y up; NaN where a joint was not tracked. As Kinect has it, someone who
+            faces the camera has the left side at smaller x.
+        label, subject, camera, setup, replication: -1 where unknown; labels count from 0.
+    """
+
+    name: str
+    joints: np.ndarray
+    label: int = -1
+    subject: int = -1
+    camera: int = -1
+    setup: int = -1
+    replication: int = -1
+
+
+def check_clip(clip: RawClip, layout: SkeletonLayout, file: Path) -> None:
+    """Refuse what no normalisation can mend.
+
+    Raises:
+        UserError: wrong shape, no frames, or nothing tracked at all (only NaN, infinity or zero).
+    """
+    shape = clip.joints.shape
+    if clip.joints.ndim != 4 or shape[2] != layout.num_joints or layout.coordinates(shape[3]) not in (2, 3):
+        score = " and a score" if layout.score else ""
+        raise UserError(
+            f"{file}: clip {clip.name!r} has shape {shape}; "
+            f"expected (persons, frames, {layout.num_joints} joints of {layout.name}, 2 or 3 coordinates{score})"
+        )
+    if 0 in shape:
+        raise UserError(f"{file}: clip {clip.name!r} has no frames")
+    if not tracked_persons(clip.joints).any():
+        raise UserError(f"{file}: clip {clip.name!r} has no tracked joint")
+
+
+def tracked_joints(joints: np.ndarray) -> np.ndarray:
+    """(M, T, V) bool: joints all of whose coordinates are finite."""
+    tracked: np.ndarray = np.isfinite(joints).all(-1)
+    return tracked
+
+
+def tracked_persons(joints: np.ndarray) -> np.ndarray:
+    """(M,) bool: persons with a tracked joint away from the origin; padding with zeros is nobody."""
+    persons: np.ndarray = (tracked_joints(joints) & (joints != 0).any(-1)).any((1, 2))
+    return persons

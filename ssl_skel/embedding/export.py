@@ -1,0 +1,161 @@
+"""An encoder as one file for other runtimes: ONNX, or PyTorch's own exported program.
+
+The file takes joints as the store of the encoder's training data holds them and gives clip vectors; stream,
+packing of persons and readout are inside. Number of clips and of persons are free, frames and joints are not::
+
+    x (N, C, T, V, M) float32, present (N, M) bool -> features (N, dim) float32
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from ssl_skel.encoders.card import load_encoder
+from ssl_skel.encoders.encoder import Readout, SkeletonEncoder
+from ssl_skel.encoders.streams import to_stream
+from ssl_skel.errors import UserError
+
+Kind = Literal["onnx", "torch-export"]
+SUFFIXES: dict[str, str] = {"onnx": ".onnx", "torch-export": ".pt2"}
+TOLERANCE = 1e-4
+"""Largest difference that is let through, relative to the largest feature: other kernels round otherwise."""
+_TRIALS = ((1, 1), (3, 2), (7, 1))  # clips, persons
+
+
+class DenseEncoder(nn.Module):
+    """``SkeletonEncoder`` without packing: every person goes through the backbone, the absent ones count nothing.
+
+    In eval mode no person influences another (the backbones' contract), so the vectors are the same; a graph of
+    fixed operations cannot pack.
+    """
+
+    def __init__(self, encoder: SkeletonEncoder) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(self, x: Tensor, present: Tensor) -> Tensor:
+        encoder = self.encoder
+        persons = to_stream(x, encoder.stream, encoder.layout).permute(0, 4, 1, 2, 3)
+        vectors = encoder.read(encoder.backbone(persons.flatten(0, 1))).unflatten(0, (x.shape[0], x.shape[4]))
+        there = present[..., None]
+        return torch.where(there, vectors, 0.0).sum(1) / there.sum(1).clamp(min=1)
+
+
+def export_encoder(
+    run: Path, to: Kind, out: Path, *, readout: Readout = "mean", overwrite: bool = False
+) -> dict[str, Any]:
+    """Write an encoder as one file, and its card beside it, after comparing the file's answers with the encoder's.
+
+    The card is renamed into place first: whoever finds a new file finds its card.
+
+    Args:
+        run: run directory, or a folder with an encoder.
+        to: what to write.
+        out: the file; its card goes to the same name with ``.json`` added.
+        readout: see ``SkeletonEncoder``.
+        overwrite: replace ``out`` and its card.
+
+    Returns:
+        file, bytes, dim, and max_error: the largest difference of a feature over batches of several sizes.
+
+    Raises:
+        UserError: no encoder, the file or its card exists, a package is missing, or the answers differ.
+    """
+    if out.suffix != SUFFIXES[to]:
+        raise UserError(f"{out}: --to {to} writes {SUFFIXES[to]} files; end the name so")
+    names = (out, out.with_name(out.name + ".json"))
+    taken = next((name for name in names if name.exists()), None)
+    if taken and not overwrite:
+        raise UserError(f"{taken}: exists; give another name, or --overwrite")
+    if to == "onnx" and not all(map(find_spec, ("onnx", "onnxscript", "onnxruntime"))):
+        raise UserError("--to onnx: needs further packages; install them with: pip install 'ssl-skel[onnx]'")
+    encoder, card = load_encoder(run)
+    encoder.readout = readout
+    encoder.eval().requires_grad_(False)
+    beside, card_beside = (name.with_name(f".{os.getpid()}.{name.name}") for name in names)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        program = _program(encoder)
+        error = _compare(encoder, _write_onnx(program, beside) if to == "onnx" else _write_torch(program, beside))
+        size = beside.stat().st_size
+        facts = {"readout": readout, "max_error": error, "card": card.model_dump(mode="json")}
+        card_beside.write_text(json.dumps(facts, indent=2), "utf-8")
+        os.replace(card_beside, names[1])
+        os.replace(beside, out)
+    except OSError as problem:
+        raise UserError(f"{out}: cannot be written: {problem.strerror or problem}") from problem
+    except ValueError as problem:
+        raise UserError(f"--readout: {problem}") from problem
+    finally:
+        beside.unlink(missing_ok=True)
+        card_beside.unlink(missing_ok=True)
+    return {"file": str(out), "bytes": size, "dim": encoder.dim, "max_error": error}
+
+
+def _inputs(encoder: SkeletonEncoder, clips: int, persons: int) -> tuple[Tensor, Tensor]:
+    """Clips such as a store might hold; of each second clip the last person is absent, unless it is the only one."""
+    net, source = encoder.backbone, torch.Generator().manual_seed(clips)
+    present = torch.ones(clips, persons, dtype=torch.bool)
+    if persons > 1:
+        present[1::2, -1] = False
+    x = torch.randn(clips, net.channels, net.num_frames, net.layout.num_joints, persons, generator=source)
+    return x * present[:, None, None, None], present
+
+
+def _program(encoder: SkeletonEncoder) -> torch.export.ExportedProgram:
+    clips, persons = torch.export.Dim("clips", max=1 << 20), torch.export.Dim("persons", max=1 << 10)
+    shapes = {"x": {0: clips, 4: persons}, "present": {0: clips, 1: persons}}
+    # Two unequal numbers above 1: the tracer takes equal ones for one, and 0 and 1 for constants.
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The tensor attribute.*_flat_weights")  # a GRU's own list of its weights
+        return torch.export.export(DenseEncoder(encoder).eval(), _inputs(encoder, 5, 3), dynamic_shapes=shapes)
+
+
+def _write_torch(program: torch.export.ExportedProgram, file: Path) -> Any:
+    with file.open("wb") as stream:
+        torch.export.save(program, stream)
+    with file.open("rb") as stream:
+        return torch.export.load(stream).module()
+
+
+def _write_onnx(program: torch.export.ExportedProgram, file: Path) -> Any:
+    from onnxruntime import InferenceSession
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the exporter's own insides
+        written = torch.onnx.export(
+            program, (), input_names=["x", "present"], output_names=["features"], dynamo=True, verbose=False
+        )
+    assert written is not None
+    written.save(file, external_data=False)
+    session = InferenceSession(file.read_bytes(), providers=["CPUExecutionProvider"])
+
+    def answer(x: Tensor, present: Tensor) -> Tensor:
+        return torch.from_numpy(session.run(None, {"x": x.numpy(), "present": present.numpy()})[0])
+
+    return answer
+
+
+def _compare(encoder: SkeletonEncoder, answer: Any) -> float:
+    """Largest difference between the file's answers and the encoder's.
+
+    Raises:
+        UserError: it is more than rounding.
+    """
+    error, scale = 0.0, 0.0
+    for clips, persons in _TRIALS:
+        x, present = _inputs(encoder, clips, persons)
+        want, got = encoder(x, present), answer(x, present)
+        error = max(error, float((want - got).abs().max()))
+        scale = max(scale, float(want.abs().max()))
+    if not error <= TOLERANCE * scale:
+        raise UserError(f"export: answers differ by {error:.2g} (features up to {scale:.2g}); nothing was written")
+    return error

@@ -1,0 +1,108 @@
+"""Features of every clip of a store as one table, for whatever comes after."""
+
+from __future__ import annotations
+
+import json
+import os
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ssl_skel.data.recordings import read_recordings
+from ssl_skel.data.splits import load_split
+from ssl_skel.data.store import Store
+from ssl_skel.embedding.features import extract_features, find_device, whole_clips
+from ssl_skel.encoders.card import load_encoder
+from ssl_skel.encoders.encoder import Readout
+from ssl_skel.errors import UserError
+
+COLUMNS = ("name", "label", "subject", "camera", "setup", "replication")
+
+
+def embed(
+    run: Path,
+    source: Path,
+    out: Path,
+    *,
+    readout: Readout = "mean",
+    split: str = "",
+    batch_size: int = 128,
+    bf16: bool = False,
+    device: str = "auto",
+    overwrite: bool = False,
+) -> dict[str, Any]:
+    """Write features with what is known of each clip.
+
+    An ``.npz`` holds ``features`` (N, D) float32 and the columns ``name``, ``label``, ``subject`` and so on, ``side``
+    ("train", "test" or "") where a split is named, and ``meta``, JSON; a ``.parquet`` table the same, features as one
+    column of lists and ``meta`` in its schema.
+
+    Args:
+        run: run directory, or a folder with an encoder.
+        source: a store of the encoder's layout and normalisation, or raw recordings.
+        out: file to write.
+        readout: see ``SkeletonEncoder``.
+        split: tells each clip's side of it.
+        batch_size: clips a step.
+        bf16: compute in bfloat16.
+        device: where the encoder runs; see ``find_device``.
+        overwrite: replace ``out``.
+
+    Returns:
+        file, clips, dim.
+
+    Raises:
+        UserError: an encoder, store, split or file that does not fit, or a missing package.
+    """
+    if out.suffix not in (".npz", ".parquet"):
+        raise UserError(f"{out}: give a name that ends in .npz or .parquet")
+    if out.exists() and not overwrite:
+        raise UserError(f"{out}: exists; give another name, or --overwrite")
+    if out.suffix == ".parquet" and not find_spec("pyarrow"):
+        raise UserError(f"{out}: .parquet needs a further package; install it with: pip install 'ssl-skel[tables]'")
+    encoder, card = load_encoder(run)
+    encoder.readout = readout
+    store = read_recordings(source, encoder.layout, card.normalization)
+    if store.channels != card.channels:
+        raise UserError(f"{source}: channels: has {store.channels}, the encoder takes {card.channels}")
+    columns = {name: getattr(store, name) for name in COLUMNS} | ({"side": _sides(store, split)} if split else {})
+    place = find_device(device)
+    loader = whole_clips(store, num_frames=card.num_frames, batch_size=batch_size, device=place)
+    try:
+        features = extract_features(encoder.to(place), loader, autocast=torch.bfloat16 if bf16 else None)
+    except ValueError as error:
+        raise UserError(f"--readout: {error}") from error
+    facts = {"run": str(run), "source": str(source), "sha256": store.sha256, "readout": readout}
+    meta = json.dumps(facts | {"class_names": store.class_names, "card": card.model_dump(mode="json")})
+    _write(out, features, columns, meta)
+    return {"file": str(out), "clips": len(features), "dim": encoder.dim}
+
+
+def _sides(store: Store, name: str) -> np.ndarray:
+    split, sides = load_split(store, name), np.full(len(store), "", "U5")
+    sides[split.train], sides[split.test] = "train", "test"
+    return sides
+
+
+def _write(out: Path, features: np.ndarray, columns: dict[str, np.ndarray], meta: str) -> None:
+    beside = out.with_name(f".{os.getpid()}.{out.name}")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        if out.suffix == ".npz":
+            with beside.open("wb") as stream:
+                np.savez(stream, allow_pickle=False, features=features, meta=np.array(meta), **columns)
+        else:
+            import pyarrow
+            import pyarrow.parquet
+
+            vectors = pyarrow.FixedSizeListArray.from_arrays(features.ravel(), features.shape[1])
+            table = pyarrow.table({name: values.tolist() for name, values in columns.items()} | {"features": vectors})
+            pyarrow.parquet.write_table(table.replace_schema_metadata({"ssl_skel": meta}), beside)
+        os.replace(beside, out)
+    except OSError as error:
+        raise UserError(f"{out}: cannot be written: {error.strerror or error}") from error
+    finally:
+        beside.unlink(missing_ok=True)

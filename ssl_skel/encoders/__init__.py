@@ -1,0 +1,1 @@
+"""Encoders: a stream, a network and a pooling, with the card that describes them."""

@@ -1,0 +1,98 @@
+"""Input streams, computed from joint coordinates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from ssl_skel.layouts import SkeletonLayout
+
+Stream = Literal["joint", "bone", "pose", "hop1", "hop2", "joint_motion", "bone_motion", "hop1_motion", "hop2_motion"]
+"""Rows of ``STREAMS``."""
+
+
+def bone(x: Tensor, layout: SkeletonLayout) -> Tensor:
+    """Joint minus parent, written at the joint; zero at the root. (N, C, T, V, M), metres.
+
+    CTR-GCN (Chen et al., ICCV 2021), feeders/bone_pairs.py.
+    """
+    return x - x[:, :, :, list(layout.parents)]
+
+
+def motion(x: Tensor, stride: int = 1) -> Tensor:
+    """The frame ``stride`` later minus this one; zero where the clip ends. Time is axis 2; metres a stride.
+
+    CTR-GCN (Chen et al., ICCV 2021), feeders.
+    """
+    return torch.cat([x[:, :, stride:] - x[:, :, :-stride], torch.zeros_like(x[:, :, :stride])], 2)
+
+
+def pose(x: Tensor, layout: SkeletonLayout) -> Tensor:
+    """Joints relative to the centre joint of their frame; the centre joint keeps its path. (N, C, T, V, M), metres.
+
+    The same numbers as the joints, told apart: how the body is held, and where it goes. A person who walks
+    moves one joint instead of all.
+    """
+    centre: list[int | None] = [layout.centre] * layout.num_joints
+    centre[layout.centre] = None
+    return _relative(x, centre)
+
+
+def hop(x: Tensor, layout: SkeletonLayout, hops: int) -> Tensor:
+    """Joints relative to their ancestor ``hops`` bones nearer the root; (N, C, T, V, M), metres.
+
+    InfoGCN (Chi et al., CVPR 2022): (I - A^k) x with k = hops. A joint with fewer ancestors keeps its coordinates, the
+    root among them: k = 1 is ``bone`` and the path of the root, k as large as the skeleton is deep the joints.
+    Departs from print: "nearer the root" is nearer the layout's own; the released graph of NTU has another root, the
+    middle of the spine, and the one of NW-UCLA runs the other way, from parents to the sum of children.
+    """
+    ancestor: list[int | None] = list(range(layout.num_joints))
+    for _ in range(hops):
+        ancestor = [None if j is None or j == layout.root else layout.parents[j] for j in ancestor]
+    return _relative(x, ancestor)
+
+
+def _relative(x: Tensor, other: Sequence[int | None]) -> Tensor:
+    """Each joint minus its other one of the same frame, or as it is where there is none."""
+    keeps = torch.tensor([joint is None for joint in other], device=x.device)[:, None]
+    return torch.where(keeps, x, x - x[:, :, :, [joint or 0 for joint in other]])
+
+
+STREAMS: dict[str, Callable[[Tensor, SkeletonLayout], Tensor]] = {
+    "joint": lambda x, layout: x,
+    "bone": bone,
+    "pose": pose,
+    "hop1": lambda x, layout: hop(x, layout, 1),
+    "hop2": lambda x, layout: hop(x, layout, 2),
+    "joint_motion": lambda x, layout: motion(x),
+    "bone_motion": lambda x, layout: motion(bone(x, layout)),
+    "hop1_motion": lambda x, layout: motion(hop(x, layout, 1)),
+    "hop2_motion": lambda x, layout: motion(hop(x, layout, 2)),
+}
+"""InfoGCN's six are ``joint``, ``hop1``, ``hop2`` and the motion of each."""
+
+
+def to_stream(x: Tensor, stream: str, layout: SkeletonLayout) -> Tensor:
+    """The named stream of joints (N, C, T, V, M); same shape. Scores stay what they are.
+
+    Raises:
+        KeyError: no such stream.
+    """
+    return on_places(x, layout, lambda places: STREAMS[stream](places, layout))
+
+
+def on_places(x: Tensor, layout: SkeletonLayout, change: Callable[[Tensor], Tensor]) -> Tensor:
+    """Coordinates changed, a score beside them kept as it is: (N, C, ...) -> the same shape.
+
+    Args:
+        x: channels are axis 1.
+        layout: tells whether the last of them is a score.
+        change: of the coordinates alone; keeps their shape.
+    """
+    if not layout.score:
+        return change(x)
+    count = layout.coordinates(x.shape[1])
+    return torch.cat([change(x[:, :count]), x[:, count:]], 1)

@@ -1,0 +1,1 @@
+"""How files reach the disk: whole or not at all."""

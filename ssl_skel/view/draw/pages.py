@@ -1,0 +1,96 @@
+"""Pages of clips: what a search found, what a store holds, and what a network predicted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+
+from ssl_skel.view.draw.clips import RenderableClip
+from ssl_skel.view.draw.html import card, document, grid, write_page
+
+__all__ = ["Reconstruction", "reconstruction_page", "search_page", "store_page", "write_page"]
+
+
+def search_page(query: RenderableClip, hits: Sequence[RenderableClip], title: str = "") -> str:
+    """What a search found: the query stays in sight at the left, hits come nearest first, all in step.
+
+    Args:
+        query: what was looked for.
+        hits: what was found, nearest first; their facts should name the similarity.
+        title: default: the query's name.
+
+    Returns:
+        HTML text, for ``write_page``.
+    """
+    found = grid([card(at, hit, f"{at}. {hit.name}") for at, hit in enumerate(hits, 1)])
+    if not hits:
+        found = "<p>Nothing was found.</p>"
+    body = f'<div class="beside"><div><h2>Looked for</h2>{card(0, query)}</div><div><h2>Found</h2>{found}</div></div>'
+    intro = (
+        "At the left the movement that was looked for; beside it those that the network finds most alike, the "
+        "nearest first. Similarity 1 means the same to the network, 0 means nothing in common."
+    )
+    return document(title or f"Movements like {query.name}", intro, body, [query, *hits])
+
+
+def store_page(title: str, groups: Mapping[str, Sequence[RenderableClip]], intro: str) -> str:
+    """Clips by class.
+
+    Args:
+        title: such as the name of the data set.
+        groups: class name -> clips.
+        intro: what one sees, and how much of all there is it is.
+    """
+    clips = [clip for group in groups.values() for clip in group]
+    numbers = iter(range(len(clips)))
+    body = "".join(
+        f"<h2>{escape(name)}</h2>{grid([card(next(numbers), clip) for clip in group])}"
+        for name, group in groups.items()
+    )
+    return document(title, intro, body, clips, sync="time")
+
+
+@dataclass(frozen=True, eq=False)
+class Reconstruction:
+    """One clip three times.
+
+    Attributes:
+        original: as recorded.
+        masked: NaN where the network was shown nothing.
+        predicted: what it made of that.
+    """
+
+    original: RenderableClip
+    masked: RenderableClip
+    predicted: RenderableClip
+
+
+def reconstruction_page(title: str, found: Sequence[Reconstruction], told: str) -> str:
+    """Recorded, masked and predicted, three in a row and in step.
+
+    Args:
+        title: name of the run.
+        found: the rows.
+        told: what is special about this network's predictions, in words.
+
+    Returns:
+        HTML text, for ``write_page``.
+    """
+    clips: list[RenderableClip] = []
+    parts = []
+    for trio in found:
+        first = len(clips)
+        clips += [trio.original, trio.masked, trio.predicted]
+        headings = ("As recorded", "What the network was shown", "What it predicted")
+        cards = [
+            card(first + at, clip, text, stand=first)
+            for at, (clip, text) in enumerate(zip(clips[first:], headings, strict=True))
+        ]
+        parts.append(f"<h2>{escape(trio.original.name)}</h2>{grid(cards, 'trio')}")
+    intro = (
+        "The network learned by filling in what was hidden from it. Where the third body moves like the first, it has "
+        "understood the movement from what was left in the second, which is empty where a moment was hidden whole. "
+        f"{told}"
+    )
+    return document(f"{title}: reconstructions", intro, "".join(parts), clips)

@@ -1,0 +1,171 @@
+"""Encoders as files of other runtimes give the encoder's own vectors, for any number of clips and persons."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+import pytest
+import torch
+
+from ssl_skel.backbones import BACKBONES
+from ssl_skel.backbones.mpae_net import MPAENet
+from ssl_skel.cli.app import main
+from ssl_skel.config import parse_config
+from ssl_skel.data.normalize import NormalizeConfig
+from ssl_skel.embedding import export
+from ssl_skel.embedding.export import DenseEncoder, export_encoder
+from ssl_skel.embedding.sklearn import SkeletonEmbedder
+from ssl_skel.encoders.card import EncoderCard, save_encoder
+from ssl_skel.encoders.encoder import Readout, SkeletonEncoder, build_encoder
+from ssl_skel.errors import UserError
+from ssl_skel.layouts import LAYOUTS
+
+
+@pytest.fixture
+def encoder(tmp_path: Path) -> SkeletonEncoder:
+    """Of one narrow layer, saved as ``run`` in the test's folder."""
+    torch.manual_seed(0)
+    options = {"channels": [16], "strides": [2], "heads": 2, "patch": 4, "norm": "layer"}
+    config = parse_config(BACKBONES["mpae_net"].Config, options, "test")
+    made = build_encoder(config, LAYOUTS["sbu15"], channels=3, num_frames=16, stream="pose").eval()
+    save_encoder(tmp_path / "run", made, EncoderCard.of(made))
+    return made
+
+
+def clips(encoder: SkeletonEncoder, count: int, persons: int) -> tuple[torch.Tensor, torch.Tensor]:
+    present = torch.arange(persons)[None] <= torch.arange(count)[:, None] % persons
+    x = torch.randn(count, 3, 16, encoder.layout.num_joints, persons)
+    return x * present[:, None, None, None], present
+
+
+@pytest.mark.parametrize("readout", get_args(Readout))
+def test_persons_side_by_side_are_read_as_packed_ones(encoder: SkeletonEncoder, readout: Readout) -> None:
+    encoder.readout = readout
+    for count, persons in ((1, 1), (5, 2), (4, 3)):
+        x, present = clips(encoder, count, persons)
+        torch.testing.assert_close(DenseEncoder(encoder)(x, present), encoder(x, present), atol=1e-6, rtol=1e-5)
+
+
+def test_an_exported_program_takes_any_batch(encoder: SkeletonEncoder, tmp_path: Path) -> None:
+    facts = export_encoder(tmp_path / "run", "torch-export", tmp_path / "out" / "e.pt2", readout="part")
+    assert facts["max_error"] < 1e-5
+    with (tmp_path / "out" / "e.pt2").open("rb") as stream:
+        program = torch.export.load(stream).module()
+    encoder.readout = "part"
+    for count, persons in ((1, 1), (2, 2), (6, 3)):
+        x, present = clips(encoder, count, persons)
+        torch.testing.assert_close(program(x, present), encoder(x, present), atol=1e-5, rtol=1e-4)
+    told = json.loads((tmp_path / "out" / "e.pt2.json").read_text())
+    assert told["readout"] == "part"
+    assert told["card"]["layout"]["name"] == "sbu15"
+
+
+@pytest.mark.parametrize("readout", ["mean", "part_quarters"])
+@pytest.mark.filterwarnings("ignore")  # the exporter's own
+def test_onnx_takes_any_batch(encoder: SkeletonEncoder, tmp_path: Path, readout: Readout) -> None:
+    runtime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    facts = export_encoder(tmp_path / "run", "onnx", tmp_path / "e.onnx", readout=readout)
+    assert facts["max_error"] < 1e-5
+    encoder.readout = readout
+    session = runtime.InferenceSession((tmp_path / "e.onnx").read_bytes(), providers=["CPUExecutionProvider"])
+    for count, persons in ((1, 1), (2, 2), (6, 3)):
+        x, present = clips(encoder, count, persons)
+        (got,) = session.run(None, {"x": x.numpy(), "present": present.numpy()})
+        torch.testing.assert_close(torch.from_numpy(got), encoder(x, present), atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("row", BACKBONES)
+@pytest.mark.parametrize("to", ["torch-export", "onnx"])
+@pytest.mark.filterwarnings("ignore")  # the exporters' own
+def test_every_network_can_be_exported(row: str, to: str, tmp_path: Path) -> None:
+    config = parse_config(BACKBONES[row].Config, {"size": "tiny"}, "test")
+    made = build_encoder(config, LAYOUTS["sbu15"], channels=3, num_frames=16, stream="joint").eval()
+    save_encoder(tmp_path / "run", made, EncoderCard.of(made))
+    ending = {"torch-export": "pt2", "onnx": "onnx"}[to]
+    facts = export_encoder(tmp_path / "run", to, tmp_path / f"e.{ending}")
+    size = float(made(*clips(made, 5, 2)).abs().max())  # STTFormer's fresh weights make large numbers
+    assert facts["max_error"] < 1e-5 * max(1.0, size)
+    assert (tmp_path / f"e.{ending}").stat().st_size > 0
+
+
+def test_a_file_that_answers_otherwise_is_not_written(
+    encoder: SkeletonEncoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export, "_program", lambda _: None)
+
+    def answers_otherwise(_: None, file: Path) -> Callable[..., torch.Tensor]:
+        file.touch()
+        return lambda x, present: encoder(x, present).detach() * 1.01
+
+    monkeypatch.setattr(export, "_write_torch", answers_otherwise)
+    with pytest.raises(UserError, match="answers differ by"):
+        export_encoder(tmp_path / "run", "torch-export", tmp_path / "e.pt2")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["run"]
+
+
+@pytest.mark.parametrize(
+    ("out", "to", "message"),
+    [
+        ("e.bin", "onnx", "e.bin: --to onnx writes .onnx files"),
+        ("taken.pt2", "torch-export", "taken.pt2: exists"),
+    ],
+)
+def test_what_cannot_be_written_is_refused(
+    encoder: SkeletonEncoder, tmp_path: Path, out: str, to: export.Kind, message: str
+) -> None:
+    (tmp_path / "taken.pt2").write_bytes(b"mine")
+    with pytest.raises(UserError, match=message):
+        export_encoder(tmp_path / "run", to, tmp_path / out)
+    assert (tmp_path / "taken.pt2").read_bytes() == b"mine"
+
+
+def test_a_card_of_another_file_is_not_replaced(encoder: SkeletonEncoder, tmp_path: Path) -> None:
+    (tmp_path / "e.pt2.json").write_text("mine")
+    with pytest.raises(UserError, match=r"e.pt2.json: exists; give another name, or --overwrite"):
+        export_encoder(tmp_path / "run", "torch-export", tmp_path / "e.pt2")
+    assert (tmp_path / "e.pt2.json").read_text() == "mine"
+    export_encoder(tmp_path / "run", "torch-export", tmp_path / "e.pt2", overwrite=True)
+    assert json.loads((tmp_path / "e.pt2.json").read_text())["readout"] == "mean"
+
+
+def test_a_card_that_cannot_be_written_leaves_no_file(encoder: SkeletonEncoder, tmp_path: Path) -> None:
+    (tmp_path / "e.pt2.json").mkdir()
+    with pytest.raises(UserError, match=r"e.pt2: cannot be written: Is a directory"):
+        export_encoder(tmp_path / "run", "torch-export", tmp_path / "e.pt2", overwrite=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["e.pt2.json", "run"]
+
+
+def test_merged_joints_have_no_groups_to_read_even_where_they_are_as_many(
+    encoder: SkeletonEncoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(MPAENet, "keeps_joints", False)
+    save_encoder(tmp_path / "run", encoder, EncoderCard.of(encoder, normalization=NormalizeConfig().model_dump()))
+    line = "readout part: this backbone merges joints; use mean"
+    with pytest.raises(UserError, match=f"^{line}$"):
+        SkeletonEmbedder(tmp_path / "run", readout="part").transform([np.random.default_rng(0).normal(size=(9, 15, 3))])
+    np.savez(tmp_path / "joints.npz", joints=np.random.default_rng(0).normal(size=(2, 9, 15, 3)).astype(np.float32))
+    (tmp_path / "joints.yaml").write_text("layout: sbu15")
+    run, out = str(tmp_path / "run"), str(tmp_path / "out")
+    for words in (
+        ["embed", run, str(tmp_path / "joints.npz"), "-o", f"{out}.npz"],
+        ["export", run, "--to", "torch-export", "-o", f"{out}.pt2"],
+    ):
+        monkeypatch.setattr("sys.argv", ["ssl-skel", *words, "--readout", "part"])
+        with pytest.raises(SystemExit) as left:
+            main()
+        assert left.value.code == 2
+        assert f"--readout: {line}" in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_missing_package_is_told_with_its_remedy(
+    encoder: SkeletonEncoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"pip install 'ssl-skel\[onnx\]'"):
+        export_encoder(tmp_path / "run", "onnx", tmp_path / "e.onnx")

@@ -1,0 +1,131 @@
+"""Packing and pooling of persons; absent ones must not matter."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import pytest
+import torch
+from torch import Tensor
+
+from ssl_skel.backbones import BACKBONES
+from ssl_skel.backbones.xshift import XShiftConfig
+from ssl_skel.cli.embedding import ReadoutOption
+from ssl_skel.encoders.encoder import Readout, SkeletonEncoder, build_encoder, pool_persons
+from ssl_skel.encoders.streams import STREAMS, to_stream
+from ssl_skel.layouts import LAYOUTS
+
+LAYOUT = LAYOUTS["sbu15"]
+
+
+def encoder(row: str = "mpae_net", stream: str = "joint") -> SkeletonEncoder:
+    torch.manual_seed(0)
+    config = BACKBONES[row].Config(size="tiny")
+    return build_encoder(config, LAYOUT, channels=3, num_frames=16, stream=stream)
+
+
+def clips(persons: int) -> tuple[Tensor, Tensor]:
+    x = torch.randn(4, 3, 16, LAYOUT.num_joints, persons, generator=torch.Generator().manual_seed(0))
+    present = torch.ones(4, persons, dtype=torch.bool)
+    present[1:3, 1:] = False
+    return x, present
+
+
+@pytest.mark.parametrize("row", BACKBONES)
+@pytest.mark.parametrize("persons", [1, 2])
+@pytest.mark.parametrize("train", [False, True], ids=["eval", "train"])
+def test_absent_persons_do_not_matter(row: str, persons: int, train: bool) -> None:
+    net = encoder(row).train(train)
+    x, present = clips(persons)
+    start = {name: value.clone() for name, value in net.state_dict().items()}
+    out = net(x, present)
+    net.load_state_dict(start)
+    noise = torch.where(present[:, None, None, None], x, torch.full_like(x, 1e3))
+    assert out.shape == (4, net.dim)
+    assert torch.equal(net(noise, present), out)
+
+
+def test_a_clip_is_the_mean_of_its_persons() -> None:
+    net = encoder().eval()
+    x, present = clips(2)
+    out = net(x, present)
+    for row in range(4):
+        persons = [m for m in range(2) if present[row, m]]
+        each = [net.backbone(x[row : row + 1, ..., m]).mean((2, 3))[0] for m in persons]
+        torch.testing.assert_close(out[row], torch.stack(each).mean(0), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("stream", sorted(STREAMS))
+def test_the_encoder_owns_its_stream(stream: str) -> None:
+    net = encoder(stream=stream).eval()
+    x, present = clips(2)
+    packed = net.pack(x, present)
+    expected = [to_stream(x, stream, LAYOUT)[n, ..., m] for n in range(4) for m in range(2) if present[n, m]]
+    torch.testing.assert_close(packed, torch.stack(expected))
+    torch.testing.assert_close(net.forward_features(x, present), net.backbone(packed))
+
+
+def test_mask_counts_packed_persons() -> None:
+    net = encoder().eval()
+    x, present = clips(2)
+    mask = torch.rand(int(present.sum()), 8, LAYOUT.num_joints) < 0.5
+    assert net.forward_features(x, present, mask).shape[0] == mask.shape[0]
+
+
+def test_pool_persons_is_a_mean_a_clip() -> None:
+    present = torch.tensor([[True, True], [False, True], [False, False]])
+    pooled = pool_persons(torch.tensor([[1.0], [3.0], [5.0]]), present)
+    assert pooled.flatten().tolist() == [2.0, 5.0, 0.0]
+
+
+@pytest.mark.parametrize("level", ["body", "part", "joint", "part_quarters"])
+def test_merged_joints_have_no_groups_even_where_they_are_as_many(level: Readout) -> None:
+    """A map of 20 x 20 pixels ends on a grid of 5 x 5 places, and NTU's layout has 25 joints."""
+    config = XShiftConfig(size="tiny", side=20)
+    net = build_encoder(config, LAYOUTS["ntu25"], channels=3, num_frames=16, stream="joint").eval()
+    x, present = torch.randn(2, 3, 16, 25, 1), torch.ones(2, 1, dtype=torch.bool)
+    assert net.forward_features(x, present).shape[3] == 25
+    net.readout = level
+    with pytest.raises(ValueError, match=f"readout {level}: this backbone merges joints; use mean"):
+        net(x, present)
+
+
+@pytest.mark.parametrize("level", ["body", "part", "joint"])
+def test_readouts_stand_side_by_side_by_group(level: Readout) -> None:
+    net = encoder().eval()
+    x, present = clips(2)
+    grid = net.forward_features(x, present).mean(2)
+    mean = net(x, present)
+    net.readout = level
+    out = net(x, present)
+    assert out.shape == (4, net.dim)
+    got = out.unflatten(1, (net.backbone.dim, -1))
+    owner = present.nonzero()[:, 0]
+    for number, group in enumerate(LAYOUT.level(level)):
+        packed = torch.stack([grid[:, :, joint] for joint in group]).mean(0)
+        expected = torch.stack([packed[owner == clip].mean(0) for clip in range(4)])
+        torch.testing.assert_close(got[:, :, number], expected, rtol=1e-4, atol=1e-5)
+    if level == "joint":
+        torch.testing.assert_close(got.mean(2), mean, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("steps", [2, 4, 6, 16])
+def test_quarters_keep_the_order_of_what_happens(steps: int) -> None:
+    net = encoder()
+    net.readout = "part_quarters"
+    grid = torch.randn(3, net.backbone.dim, steps, LAYOUT.num_joints, generator=torch.Generator().manual_seed(0))
+    got = net.read(grid)
+    assert got.shape == (3, net.dim)
+    got = got.unflatten(1, (net.backbone.dim, 4, -1))
+    for quarter in range(4):
+        frames = range(quarter * steps // 4, -(-(quarter + 1) * steps // 4))
+        for number, group in enumerate(LAYOUT.level("part")):
+            cells = [grid[:, :, frame, joint] for frame in frames for joint in group]
+            torch.testing.assert_close(got[:, :, quarter, number], torch.stack(cells).mean(0))
+    torch.testing.assert_close(net.read(grid.flip(2)).view_as(got), got.flip(2))
+    net.readout = "part"
+    torch.testing.assert_close(net.read(grid.flip(2)), net.read(grid))
+
+
+def test_commands_take_every_readout() -> None:
+    assert get_args(get_args(ReadoutOption)[0]) == get_args(Readout)

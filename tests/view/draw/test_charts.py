@@ -1,0 +1,51 @@
+"""Line charts: round numbers below, points where they belong, and words for those who do not see them."""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ElementTree
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ssl_skel.view.draw.charts import line_chart, ticks
+
+
+@given(st.floats(-1e6, 1e6), st.floats(1e-3, 1e6))
+def test_ticks_cover_the_range_and_are_round(low: float, extent: float) -> None:
+    found = ticks(low, low + extent)
+    step = found[1] - found[0]
+    assert found[0] <= low + 1e-6 * step
+    assert found[-1] >= low + extent - 1e-6 * step
+    assert 3 <= len(found) <= 13
+    assert f"{step:.3e}"[0] in "125"
+
+
+def coordinates(svg: str, style: int) -> list[tuple[float, float]]:
+    (path,) = re.findall(rf'<polyline class="s{style}" points="([^"]*)"', svg)
+    return [(float(x), float(y)) for x, y in (pair.split(",") for pair in path.split())]
+
+
+def test_points_lie_where_their_numbers_say() -> None:
+    svg = line_chart("t", {"a": [(0, 0.0), (5, 1.0), (10, 0.5)], "b": [(10, 0.0)]})
+    (x0, y0), (x1, y1), (x2, y2) = coordinates(svg, 0)
+    assert x1 - x0 == pytest.approx(x2 - x1, abs=0.2)
+    assert y1 < y2 < y0
+    assert y2 - y1 == pytest.approx(y0 - y2, abs=0.2)
+    assert coordinates(svg, 1) == [(x2, y0)]
+
+
+def test_it_is_well_formed_escaped_and_says_where_lines_end() -> None:
+    svg = line_chart("<t>", {"a & b": [(1, 0.25), (2, 0.5)], "c": [(1, 0.75)]}, percent=True)
+    root = ElementTree.fromstring(svg)
+    labels = [element.get("aria-label") for element in root.iter() if element.get("aria-label")]
+    assert labels == ["<t>: a & b ends at 50.0 %; c ends at 75.0 %"]
+    assert "60 %" in svg
+
+
+def test_one_point_and_too_many_lines() -> None:
+    assert len(coordinates(line_chart("t", {"a": [(3, 2.0)]}), 0)) == 1
+    for lines in ({}, {"a": []}, {str(at): [(0, 0.0)] for at in range(5)}):
+        with pytest.raises(ValueError, match="give 1 to 4 lines"):
+            line_chart("t", lines)

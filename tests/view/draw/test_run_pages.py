@@ -1,0 +1,84 @@
+"""Run pages: what is confused most, what stands in them, and what they say is missing."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from ssl_skel.evaluation.metrics import score
+from ssl_skel.evaluation.report import Measurement, Report, SplitFacts
+from ssl_skel.view.draw.clips import RenderableClip
+from ssl_skel.view.draw.run_pages import Compared, Failure, report_page, run_page, worst
+
+CONFUSION = np.array([[5, 2, 0], [4, 1, 2], [0, 0, 0]])
+
+
+@pytest.fixture
+def compared(shown: list[RenderableClip]) -> Compared:
+    failures = [Failure(shown[4], shown[5:8], "a, taken for b (2 of 7); for example:")]
+    places = np.array([[0.0, 0], [1, 0], [0, 1], [2, 2]])
+    return Compared(
+        "50 % are right.", ("a", "b", "c <d>"), CONFUSION, shown[:4], np.array([0, 0, 1, 1]), places, failures
+    )
+
+
+def test_the_worst_confusions_come_first() -> None:
+    assert worst(CONFUSION) == [(1, 0, 4), (0, 1, 2), (1, 2, 2)]
+    assert worst(CONFUSION, 1) == [(1, 0, 4)]
+    assert worst(np.diag([3, 4])) == []
+
+
+def test_a_run_page_holds_its_parts(compared: Compared) -> None:
+    text = run_page("a run", {"method": "psp"}, ["<figure></figure>"], [], compared)
+    assert re.findall(r"<h2>(.*?)</h2>", text) == [
+        "The run",
+        "How training went",
+        "What is taken for what",
+        "Most frequent confusions",
+        "Map of the movements",
+        "Where it errs",
+    ]
+    assert "<td>b</td><td>a</td><td>4 of 7</td>" in text
+    assert re.findall(r'data-clip="(\d+)"', text) == ["4", "5", "6", "7"]  # 0 to 3 are the map's
+    assert '"clip":[0,1,2,3]' in text
+    assert "c &lt;d&gt;" in text
+    assert re.findall(r'<th scope="row">(.*?)</th>', text) == ["a", "b"]  # no clip is of class c
+
+
+def test_what_is_missing_is_said(compared: Compared) -> None:
+    text = run_page("a run", {}, [], ["the map, for <no> store"], None)
+    assert "Missing here:</strong> the map, for &lt;no&gt; store" in text
+    assert "canvas" not in re.sub(r"<(script|style)>.*?</\1>", "", text, flags=re.S)
+    small = run_page("a run", {}, [], [], replace(compared, places=None, failures=[]))
+    assert "Map of" not in small
+    assert "Where it errs" not in small
+    none = run_page("a run", {}, [], [], replace(compared, confusion=np.diag([3, 4, 0]), failures=[]))
+    assert "Nothing was confused." in none
+
+
+def test_a_report_shows_its_best_informed_row() -> None:
+    truth = np.arange(20) % 2
+    few, many = (score(truth, np.where(np.arange(20) < right, truth, 1 - truth), 2) for right in (11, 18))
+    report = Report(
+        name="evaluation",
+        store="stores/x",
+        sha256="ab",
+        class_names=("wave", "clap"),
+        splits=(SplitFacts(name="xview", train=4, test=20, warnings=("5 clips were seen",)),),
+        measurements=(
+            Measurement.of("xview", "raw", "linear, closed", [few]),
+            Measurement.of("xview", "pretrained", "linear, closed", [many, many]),
+        ),
+        command="ssl-skel finetune x.yaml 'a=<b>'",
+    )
+    text = report_page(report)
+    assert "5 clips were seen" in text
+    assert "pretrained features, linear, closed, split xview, summed over 2 runs." in text
+    assert "ssl-skel finetune x.yaml &#x27;a=&lt;b&gt;&#x27;" in text
+    counts = [int(cell) for cell in re.findall(r'<td class="h[^>]*>(\d*)</td>', text) if cell]
+    assert counts == [value for row in many.confusion for value in np.array(row) * 2 if value]
+    baseline = report.model_copy(update={"measurements": report.measurements[:1]})
+    assert "raw features" in report_page(baseline)
