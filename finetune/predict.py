@@ -6,19 +6,34 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 import numpy as np
+import safetensors
+import safetensors.torch
 import torch
 from tqdm import tqdm
 
-from finetune.classifiers.saved import HEAD_CARD, SavedClassifier, load_classifier
+from finetune.classifiers.linear import Classifier
+from finetune.classifiers.saved import CLASSIFIER, FORMAT_VERSION, HEAD, HEAD_CARD, HeadCard
+from finetune.protocols import PROTOCOLS
 from finetune.trainings.index import PREDICTIONS, TRAININGS, load_trainings
 from finetune.transfer import mapped_store
+from ssl_skel.config import parse_config, read_card
 from ssl_skel.data.recordings import read_recordings
 from ssl_skel.data.store import Store
 from ssl_skel.embedding.features import whole_clips
+from ssl_skel.encoders.card import EncoderCard, load_encoder
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import parse_layout
+
+
+class SavedClassifier(NamedTuple):
+    """A classifier in eval mode on the CPU, and its two cards."""
+
+    task: Classifier
+    head: HeadCard
+    card: EncoderCard
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,6 +92,34 @@ def predict(run: Path, source: Path, *, format: str = "", training: str = "", vi
     return Answer(tuple(store.name.tolist()), head.class_names, probability, names)
 
 
+def load_classifier(path: Path) -> SavedClassifier:
+    """Rebuild a classifier from its cards and weights; nothing is unpickled.
+
+    Args:
+        path: folder of a classifier, or of the training that holds one.
+
+    Raises:
+        UserError: there is none, or it is damaged, of another version, or does not fit its encoder.
+    """
+    folder = path / CLASSIFIER if (path / CLASSIFIER).is_dir() else path
+    source = folder / HEAD_CARD
+    wanted, again = "evaluate with save: true to keep classifiers", "train with save: true again"
+    head = read_card(HeadCard, source, FORMAT_VERSION, missing=wanted, remedy=again)
+    name = head.protocol.get("name")
+    row = PROTOCOLS.get(str(name))
+    if row is None:
+        raise UserError(f"{source}: protocol.name: unknown {name!r}; this version knows {', '.join(PROTOCOLS)}")
+    config = parse_config(row.Config, head.protocol, f"{source}: protocol")
+    encoder, card = load_encoder(folder)
+    encoder.readout = head.readout
+    with torch.random.fork_rng(devices=[]):
+        task = row.classifier(config, encoder, len(head.class_names))
+    if task is None:
+        raise UserError(f"{source}: protocol.name: {name!r} trains no classifier; the file was edited")
+    _read_weights(folder / HEAD, task)
+    return SavedClassifier(task.eval(), head, card)
+
+
 def probabilities(saved: SavedClassifier, store: Store) -> np.ndarray:
     """(N, classes) float64 of all clips of a store, by one classifier, whole clips as test clips are taken."""
     device = torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
@@ -110,3 +153,16 @@ def _some(names: Sequence[str], most: int = 4) -> str:
     """Names in a line, the first few where there are many."""
     known = sorted(set(names))
     return ", ".join(known[:most]) + (f" and {len(known) - most} more" if len(known) > most else "")
+
+
+def _read_weights(path: Path, task: Classifier) -> None:
+    try:
+        weights = safetensors.torch.load_file(path)
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror or error}; the weights belong beside {HEAD_CARD}") from error
+    except safetensors.SafetensorError as error:
+        raise UserError(f"{path}: is no safetensors file ({error}); train with save: true again") from error
+    try:
+        task.head.load_state_dict(weights)
+    except RuntimeError as error:
+        raise UserError(f"{path}: does not fit {HEAD_CARD}; the two are not of one training") from error

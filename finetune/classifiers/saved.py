@@ -1,4 +1,4 @@
-"""A trained classifier on disk, rebuilt from what it says of itself; nothing is unpickled.
+"""A trained classifier on disk, described well enough to be rebuilt: see ``finetune.predict.load_classifier``.
 
 ::
 
@@ -13,17 +13,14 @@ import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import safetensors
 import safetensors.torch
-import torch
 
 from finetune.classifiers.linear import Classifier
-from ssl_skel.config import RowConfig, Section, parse_config, read_card
-from ssl_skel.encoders.card import EncoderCard, load_encoder, save_encoder
+from ssl_skel.config import RowConfig, Section
+from ssl_skel.encoders.card import EncoderCard, save_encoder
 from ssl_skel.encoders.encoder import Readout
-from ssl_skel.errors import UserError
 from ssl_skel.layouts import SkeletonLayout
 
 FORMAT_VERSION = 1
@@ -47,14 +44,6 @@ class HeadCard(Section):
 
     format_version: int = FORMAT_VERSION
     """Version of this file format."""
-
-
-class SavedClassifier(NamedTuple):
-    """A classifier in eval mode on the CPU, and its two cards."""
-
-    task: Classifier
-    head: HeadCard
-    card: EncoderCard
 
 
 def save_classifier(
@@ -90,46 +79,3 @@ def save_classifier(
         beside = folder / f".{name}.part"
         beside.write_bytes(content)
         os.replace(beside, folder / name)
-
-
-def load_classifier(path: Path) -> SavedClassifier:
-    """Rebuild a classifier.
-
-    Args:
-        path: folder of a classifier, or of the training that holds one.
-
-    Raises:
-        UserError: there is none, or it is damaged, of another version, or does not fit its encoder.
-    """
-    from finetune.protocols import PROTOCOLS  # they save what is loaded here
-
-    folder = path / CLASSIFIER if (path / CLASSIFIER).is_dir() else path
-    source = folder / HEAD_CARD
-    wanted, again = "evaluate with save: true to keep classifiers", "train with save: true again"
-    head = read_card(HeadCard, source, FORMAT_VERSION, missing=wanted, remedy=again)
-    name = head.protocol.get("name")
-    row = PROTOCOLS.get(str(name))
-    if row is None:
-        raise UserError(f"{source}: protocol.name: unknown {name!r}; this version knows {', '.join(PROTOCOLS)}")
-    config = parse_config(row.Config, head.protocol, f"{source}: protocol")
-    encoder, card = load_encoder(folder)
-    encoder.readout = head.readout
-    with torch.random.fork_rng(devices=[]):
-        task = row.classifier(config, encoder, len(head.class_names))
-    if task is None:
-        raise UserError(f"{source}: protocol.name: {name!r} trains no classifier; the file was edited")
-    _read_weights(folder / HEAD, task)
-    return SavedClassifier(task.eval(), head, card)
-
-
-def _read_weights(path: Path, task: Classifier) -> None:
-    try:
-        weights = safetensors.torch.load_file(path)
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror or error}; the weights belong beside {HEAD_CARD}") from error
-    except safetensors.SafetensorError as error:
-        raise UserError(f"{path}: is no safetensors file ({error}); train with save: true again") from error
-    try:
-        task.head.load_state_dict(weights)
-    except RuntimeError as error:
-        raise UserError(f"{path}: does not fit {HEAD_CARD}; the two are not of one training") from error

@@ -15,11 +15,11 @@ from scipy.io import savemat
 from scipy.special import softmax
 from typer.testing import CliRunner, Result
 
-from finetune.classifiers.saved import CLASSIFIER, load_classifier
+from finetune.classifiers.saved import CLASSIFIER
 from finetune.commands import predict as command
 from finetune.config import FinetuneConfig
 from finetune.fusion import fuse
-from finetune.predict import predict
+from finetune.predict import load_classifier, predict
 from finetune.run import run
 from finetune.trainings import supervised
 from ssl_skel.config import parse_config

@@ -15,9 +15,9 @@ import pytest
 import safetensors.torch
 import torch
 
-from finetune.classifiers.saved import CLASSIFIER, load_classifier
+from finetune.classifiers.saved import CLASSIFIER
 from finetune.config import FinetuneConfig
-from finetune.predict import predict
+from finetune.predict import load_classifier, predict
 from finetune.protocols.two_stream import TwoStreamClassifier, TwoStreamConfig
 from finetune.run import run
 from finetune.trainings import supervised
