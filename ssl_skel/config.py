@@ -9,9 +9,10 @@ from __future__ import annotations
 import difflib
 import json
 import re
+import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, Union
+from typing import Annotated, Any, ClassVar, TypeVar, Union
 
 import pydantic
 import yaml
@@ -22,21 +23,29 @@ from pydantic_core import CoreSchema, ErrorDetails
 from ssl_skel.errors import UserError
 
 
-class RowConfig(BaseModel):
+class FormerName(FutureWarning):
+    """A name of an earlier release was used; the command line prints it as one line."""
+
+
+class Section(BaseModel):
     """Frozen options. Unknown keys and wrong types are errors; nothing is coerced.
 
-    A row of a table narrows ``name`` to its own: ``name: Literal["mpae_net"] = "mpae_net"``.
+    Attributes:
+        former: key of the last release -> the key that took its place. Both are read for one release; the former one
+            with a warning, unless the text was written by this project (``parse_config``).
+        former_values: for a key, value of the last release -> the value that took its place.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
 
+    former: ClassVar[Mapping[str, str]] = {}
+    former_values: ClassVar[Mapping[str, Mapping[str, str]]] = {}
+
+
+class RowConfig(Section):
+    """A ``Section`` that is an entry of a table, which it names: ``name: Literal["mpae_net"] = "mpae_net"``."""
+
     name: str = ""
-
-
-class Section(BaseModel):
-    """Like ``RowConfig``, for a part of a run's config that is no row of a table."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
 
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -131,12 +140,19 @@ def config_from_words(model: type[Model], words: Iterable[str], source: str) -> 
     return parse_config(model, data, source)
 
 
-def parse_config(model: type[Model], data: Any, source: str) -> Model:
+def parse_config(model: type[Model], data: Any, source: str, *, written: bool = False) -> Model:
     """Check plain data against a model.
+
+    Args:
+        model: the frozen model it must fit.
+        data: as JSON or YAML gives it.
+        source: what messages begin with.
+        written: this project wrote it, maybe an earlier release: former names pass without a warning.
 
     Raises:
         UserError: the first mistake, with its key path and the nearest known name.
     """
+    data = _renamed(model, data, source, warn=not written)
     try:
         return model.model_validate_json(json.dumps(data))
     except TypeError as error:
@@ -169,7 +185,7 @@ def read_card(model: type[Model], path: Path, version: int, *, missing: str, rem
     found = data.get("format_version") if isinstance(data, dict) else None
     if found != version:
         raise UserError(f"{path}: format_version: is {found!r}, this version reads {version}; {remedy}")
-    return parse_config(model, data, str(path))
+    return parse_config(model, data, str(path), written=True)
 
 
 def dump_config(config: BaseModel) -> str:
@@ -198,6 +214,41 @@ def _item(at: Any, step: str, key: str) -> Any:
     if isinstance(at, list) and step.isdigit() and int(step) < len(at):
         return at[int(step)]
     raise UserError(f"{key}: nothing to set at {step!r}; list items are counted from 0")
+
+
+def _renamed(model: type[BaseModel], data: Any, source: str, *, warn: bool) -> Any:
+    """Data with former keys and values replaced by those that took their place, all the way down.
+
+    Raises:
+        UserError: a key is given under both names.
+    """
+    if not isinstance(data, dict) or not issubclass(model, Section):
+        return data
+    found: dict[str, Any] = {}
+    for key, value in data.items():
+        name = model.former.get(key, key)
+        if name != key and name in data:
+            raise UserError(f"{source}: {key} is the former name of {name}, and both are given; keep {name}")
+        if isinstance(value, str):
+            present = model.former_values.get(name, {}).get(value, value)
+        else:
+            present = _renamed_inside(model.model_fields.get(name), value, source, warn=warn)
+        if warn and name != key:
+            warnings.warn(f"{source}: {key} is now called {name}", FormerName, stacklevel=2)
+        if warn and isinstance(value, str) and present != value:
+            warnings.warn(f"{source}: {name}: {value} is now called {present}", FormerName, stacklevel=2)
+        found[name] = present
+    return found
+
+
+def _renamed_inside(field: FieldInfo | None, value: Any, source: str, *, warn: bool) -> Any:
+    """The same for what a field holds: a section, an entry of a table, or several of them."""
+    if isinstance(value, list):
+        return [_renamed_inside(field, item, source, warn=warn) for item in value]
+    models = _inside(field) if field and isinstance(value, dict) else []
+    named = [m for m in models if "name" in m.model_fields and m.model_fields["name"].default == value.get("name")]
+    chosen = named or models
+    return _renamed(chosen[0], value, source, warn=warn) if len(chosen) == 1 else value
 
 
 def _causes(mistakes: list[ErrorDetails]) -> list[ErrorDetails]:

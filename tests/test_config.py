@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field
 
-from ssl_skel.config import RowConfig, RowOf, Section, dump_config, load_config, parse_config, read_yaml
+from ssl_skel.config import FormerName, RowConfig, RowOf, Section, dump_config, load_config, parse_config, read_yaml
 from ssl_skel.errors import UserError
 
 
@@ -166,3 +167,33 @@ def test_schema_lists_every_row() -> None:
     text = str(Run.model_json_schema())
     assert "apple" in text
     assert "pear" in text
+
+
+class Renamed(Section):
+    former: ClassVar[Mapping[str, str]] = {"readout": "pooling"}
+    former_values: ClassVar[Mapping[str, Mapping[str, str]]] = {"pooling": {"quarters": "part:4"}}
+
+    pooling: str = "mean"
+    """How."""
+
+
+class Outer(Section):
+    inner: Renamed = Renamed()
+    """A section in a section."""
+
+
+def test_former_names_are_read_with_a_warning_that_names_the_new_one() -> None:
+    with pytest.warns(FormerName, match="readout is now called pooling"):
+        found = parse_config(Outer, {"inner": {"readout": "body"}}, "old.yaml")
+    assert found == Outer(inner=Renamed(pooling="body"))
+    with pytest.warns(FormerName, match="pooling: quarters is now called part:4"):
+        assert parse_config(Renamed, {"pooling": "quarters"}, "old.yaml").pooling == "part:4"
+
+
+def test_what_an_earlier_release_wrote_is_read_without_a_word() -> None:
+    assert parse_config(Renamed, {"readout": "quarters"}, "card.json", written=True).pooling == "part:4"
+
+
+def test_a_former_name_beside_the_new_one_is_refused() -> None:
+    with pytest.raises(UserError, match=r"old\.yaml: readout is the former name of pooling, and both are given"):
+        parse_config(Renamed, {"readout": "body", "pooling": "part"}, "old.yaml")

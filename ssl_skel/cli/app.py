@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import entry_points
@@ -29,6 +30,7 @@ def report_errors() -> Iterator[None]:
     Raises:
         SystemExit: with one of these codes.
     """
+    warnings.showwarning = _one_line
     try:
         yield
     except UserError as error:
@@ -37,6 +39,11 @@ def report_errors() -> Iterator[None]:
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         raise SystemExit(130) from None
+
+
+def _one_line(message: Warning | str, category: type[Warning], *where: Any) -> None:
+    """How a warning is printed: a sentence, without the line of code that gave it."""
+    print(f"warning: {message}", file=sys.stderr)
 
 
 def schema(verb: Annotated[str, typer.Argument(help="pretrain or finetune.")]) -> None:
