@@ -8,11 +8,12 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
-from finetune.candidates import FeatureSets
-from finetune.checks import Loaded, check_encoders, check_names, labelled_clips, split_facts
+from finetune.checks import Loaded, check_encoders, check_names, labelled_clips
 from finetune.config import FinetuneConfig
+from finetune.feature_sets import FeatureSets
 from finetune.folder import begin, refuse_another
 from finetune.protocols import PROTOCOLS, EvalContext
+from finetune.seen import split_facts
 from finetune.trainings.index import save_trainings
 from finetune.transfer import transferred
 from ssl_skel.data.splits import load_split
