@@ -30,7 +30,7 @@ def report_errors() -> Iterator[None]:
     Raises:
         SystemExit: with one of these codes.
     """
-    warnings.showwarning = _one_line
+    warnings.formatwarning = _one_line
     try:
         yield
     except UserError as error:
@@ -41,9 +41,9 @@ def report_errors() -> Iterator[None]:
         raise SystemExit(130) from None
 
 
-def _one_line(message: Warning | str, category: type[Warning], *where: Any) -> None:
+def _one_line(message: Warning | str, *where: object, **more: object) -> str:
     """How a warning is printed: a sentence, without the line of code that gave it."""
-    print(f"warning: {message}", file=sys.stderr)
+    return f"warning: {message}\n"
 
 
 def schema(verb: Annotated[str, typer.Argument(help="pretrain or finetune.")]) -> None:
