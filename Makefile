@@ -11,7 +11,7 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $@
 
 demo: $(STAMP)  # the main job on built-in motions: store -> pretraining -> kNN and linear probe -> report
-	$(BIN)/ssl-skel motions stores/demo --overwrite
+	$(BIN)/ssl-skel synthetic stores/demo --overwrite
 	$(BIN)/ssl-skel pretrain configs/demo/pretrain.yaml resume=auto
 	$(BIN)/ssl-skel finetune configs/demo/linear.yaml
 

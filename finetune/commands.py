@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from ssl_skel.cli.app import JsonOption
+from ssl_skel.cli.options import JsonOption
 from ssl_skel.errors import UserError
 
 

@@ -21,7 +21,7 @@ class DataConfig(Section):
     """Which clips, and what the encoder sees of them."""
 
     store: Path
-    """Folder of the store, made by ``ssl-skel convert`` or ``ssl-skel motions``."""
+    """Folder of the store, made by ``ssl-skel convert`` or ``ssl-skel synthetic``."""
     split: str = "all"
     """Pretrain on the training clips of this split; ``all`` is every clip. Labels are not read."""
     stream: Stream = "joint"

@@ -11,16 +11,13 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import entry_points
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 import ssl_skel
+from ssl_skel.cli.former import current_words
 from ssl_skel.errors import UserError
-
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
-StoreArgument = Annotated[Path, typer.Argument(help="Folder of the store.")]
 
 
 @contextmanager
@@ -54,28 +51,6 @@ def schema(verb: Annotated[str, typer.Argument(help="pretrain or finetune.")]) -
     print(json.dumps(found[verb].load().model_json_schema(), indent=2))
 
 
-def show(facts: dict[str, Any], as_json: bool) -> None:
-    """Print facts: a line each for people, or JSON."""
-    if as_json:
-        print(json.dumps(facts, indent=2))
-        return
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
-    for key, value in facts.items():
-        table.add_row(key.replace("_", " "), _line(value))
-    Console(soft_wrap=True).print(table)
-
-
-def _line(value: Any) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{key}: {_line(inner)}" for key, inner in value.items())
-    if isinstance(value, list):
-        return ", ".join(_line(inner) for inner in value) or "none"
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
-
-
 def build() -> typer.Typer:
     """The command with all its verbs, each an entry point."""
     app = typer.Typer(
@@ -100,7 +75,7 @@ def _root(version: Annotated[bool, typer.Option("--version", help="Print the ver
 def main() -> None:
     """Entry point of the ``ssl-skel`` command."""
     with report_errors():
-        build()()
+        build()(args=current_words(sys.argv[1:]), prog_name="ssl-skel")
 
 
 if __name__ == "__main__":

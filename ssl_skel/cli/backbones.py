@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from ssl_skel.cli.app import JsonOption
+from ssl_skel.cli.options import JsonOption
 from ssl_skel.errors import UserError
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from ssl_skel.cli.app import JsonOption
+from ssl_skel.cli.options import JsonOption
 from ssl_skel.errors import UserError
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ssl_skel.cli.app import JsonOption
+from ssl_skel.cli.options import JsonOption
 
 if TYPE_CHECKING:
     from rich.tree import Tree

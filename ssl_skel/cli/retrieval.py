@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ssl_skel.cli.app import JsonOption
+from ssl_skel.cli.options import JsonOption, PoolingOption
 from ssl_skel.errors import UserError
 
 if TYPE_CHECKING:
@@ -32,9 +32,7 @@ def index(
     store: Annotated[Path, typer.Argument(help="Store whose clips to embed.")],
     output: OutOption,
     kind: KindOption = "flat",
-    readout: Annotated[
-        str, typer.Option(help="How a clip becomes a vector: mean, body, part, joint or part_quarters.")
-    ] = "mean",
+    pooling: PoolingOption = "mean",
     window: Annotated[
         list[int] | None, typer.Option(help="Frames of windows inside long clips. May be repeated.")
     ] = None,
@@ -56,7 +54,7 @@ def index(
         store,
         output,
         kind=kind,
-        readout=readout,  # type: ignore[arg-type]  # checked there
+        readout=pooling,
         windows=window or (),
         stride=stride,
         shard=(int(part[1]), int(part[2])),

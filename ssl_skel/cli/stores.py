@@ -1,4 +1,4 @@
-"""``ssl-skel convert``, ``info``, ``split`` and ``motions``."""
+"""``ssl-skel convert``, ``synthetic``, ``info`` and ``split``. Nothing heavy is imported before a command is called."""
 
 from __future__ import annotations
 
@@ -7,38 +7,39 @@ from typing import Annotated, TypeVar
 
 import typer
 
-from ssl_skel.cli.app import JsonOption, StoreArgument, show
+from ssl_skel.cli.options import JsonOption, OverwriteOption, StoreArgument
 from ssl_skel.errors import UserError
 
 Number = TypeVar("Number", int, float)
 
 
 def convert(
-    format: Annotated[str, typer.Argument(help="Raw format; one that is none lists them all.")],
+    format: Annotated[str, typer.Argument(help="Raw format; an unknown name lists them all.")],
     source: Annotated[Path, typer.Argument(help="Folder or file of raw recordings.")],
     store: StoreArgument,
     options: Annotated[
-        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="The format's own, such as min_score=0.3.")
+        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Options of the format, such as min_score=0.3.")
     ] = None,
-    centre: Annotated[str, typer.Option(help="Centre on the first frame's centre joint, on each frame's, or not.")] = (
+    centre: Annotated[str, typer.Option(help="Centre on the centre joint of the first frame, of each frame, or not at all.")] = (
         "first"
     ),
     orient: Annotated[
-        bool, typer.Option(help="Turn each clip so that the body faces the camera at its start.")
+        bool, typer.Option(help="Rotate each clip so that the body faces the camera in its first frame.")
     ] = False,
-    scale: Annotated[bool, typer.Option(help="Divide by the mean bone length.")] = False,
-    layout: Annotated[str | None, typer.Option(help="Joint layout, where the format leaves it open.")] = None,
-    score: Annotated[str | None, typer.Option(help="2D: keep each joint's score as third channel, or drop it.")] = None,
+    scale: Annotated[bool, typer.Option(help="Divide coordinates by the mean bone length.")] = False,
+    layout: Annotated[str | None, typer.Option(help="Joint layout, for formats that do not fix it.")] = None,
+    score: Annotated[str | None, typer.Option(help="2D: keep each joint's confidence as third channel, or drop it.")] = None,
     dtype: Annotated[str, typer.Option(help="float32, or float16: half the space, 1 mm at 2 to 4 m.")] = "float32",
-    exclude: Annotated[Path | None, typer.Option(help="List of clips to leave out, such as an audit's.")] = None,
-    repair: Annotated[str, typer.Option(help="Mend and record, with commas: tracks, jumps, gaps.")] = "",
+    exclude: Annotated[Path | None, typer.Option(help="File with names of clips to leave out, such as exclude.txt of an audit.")] = None,
+    repair: Annotated[str, typer.Option(help="What to repair and record, separated by commas: tracks, jumps, gaps.")] = "",
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Processes that read files.")] = 1,
-    skip_bad: Annotated[bool, typer.Option(help="Leave damaged files out, name and count them.")] = False,
-    overwrite: Annotated[bool, typer.Option(help="Replace an existing store.")] = False,
+    skip_bad: Annotated[bool, typer.Option(help="Skip damaged files; their names and number are recorded.")] = False,
+    overwrite: OverwriteOption = False,
     json_: JsonOption = False,
 ) -> None:
-    """Read raw recordings into a store. Stopped or killed, the same command goes on where it stopped."""
+    """Convert raw recordings to a store. If stopped or killed, the same command continues."""
     from ssl_skel.config import parse_config
+    from ssl_skel.console import show_facts
     from ssl_skel.data.convert import convert as run
     from ssl_skel.data.normalize import NormalizeConfig
     from ssl_skel.data.repair import RepairConfig, parse_steps
@@ -57,54 +58,57 @@ def convert(
         repairs=RepairConfig(steps=parse_steps(repair)),
         jobs=jobs,
     )
-    show(facts, json_)
+    show_facts(facts, json_)
 
 
-def motions(
+def synthetic(
     store: StoreArgument,
     overrides: Annotated[
         list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Such as subjects=20.")
     ] = None,
-    overwrite: Annotated[bool, typer.Option(help="Replace an existing store.")] = False,
+    overwrite: OverwriteOption = False,
 ) -> None:
-    """Write the built-in motions, people acting in front of several cameras, as a store."""
+    """Generate a store of synthetic actions: people acting in front of several cameras."""
     from ssl_skel.config import config_from_words
+    from ssl_skel.console import show_facts
     from ssl_skel.data.convert import describe
     from ssl_skel.data.synthetic import SyntheticConfig, write_synthetic
 
-    write_synthetic(store, config_from_words(SyntheticConfig, overrides or [], "motions"), overwrite=overwrite)
-    show(describe(store), as_json=False)
+    write_synthetic(store, config_from_words(SyntheticConfig, overrides or [], "synthetic"), overwrite=overwrite)
+    show_facts(describe(store))
 
 
 def info(store: StoreArgument, json_: JsonOption = False) -> None:
-    """Tell what a store holds."""
+    """Show what a store holds."""
+    from ssl_skel.console import show_facts
     from ssl_skel.data.convert import describe
 
-    show(describe(store), json_)
+    show_facts(describe(store), json_)
 
 
 def split(
     store: StoreArgument,
-    split: Annotated[str, typer.Option(help="Split whose training clips are drawn from; default: each.")] = "",
-    fractions: Annotated[str, typer.Option(help="Shares of the labels, with commas: 0.01,0.1.")] = "",
-    per_class: Annotated[str, typer.Option(help="Clips a class, with commas: 1,5.")] = "",
-    seeds: Annotated[int, typer.Option(min=1, help="How many draws; their seeds count from 0.")] = 5,
+    split: Annotated[str, typer.Option(help="Split whose training clips are drawn from; default: every split.")] = "",
+    fractions: Annotated[str, typer.Option(help="Fractions of the labels, separated by commas: 0.01,0.1.")] = "",
+    per_class: Annotated[str, typer.Option(help="Clips per class, separated by commas: 1,5.")] = "",
+    seeds: Annotated[int, typer.Option(min=1, help="Number of draws; their seeds count from 0.")] = 5,
     json_: JsonOption = False,
 ) -> None:
-    """Show a store's label subsets, drawing and keeping those that are new."""
+    """Show a store's label subsets; missing ones are drawn and saved."""
+    from ssl_skel.console import show_facts
     from ssl_skel.data.subsets import describe_subsets
 
     facts = describe_subsets(store, split, _numbers(fractions, float), _numbers(per_class, int), range(seeds))
-    show(facts, json_)
+    show_facts(facts, json_)
 
 
 def _numbers(text: str, kind: type[Number]) -> list[Number]:
-    """Numbers that a user wrote with commas between.
+    """Numbers separated by commas.
 
     Raises:
-        UserError: a word is no number.
+        UserError: a word is not a number.
     """
     try:
         return [kind(word) for word in text.split(",") if word.strip()]
     except ValueError as error:
-        raise UserError(f"{text!r}: give numbers with commas between, such as 0.01,0.1 or 1,5") from error
+        raise UserError(f"{text!r}: give numbers separated by commas, such as 0.01,0.1 or 1,5") from error

@@ -73,7 +73,7 @@ def test_help_is_quick_because_it_imports_nothing_heavy() -> None:
     )
     shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert shown.stderr.strip() == "[]"
-    for verb in ("convert", "info", "motions", "pretrain", "finetune", "schema"):
+    for verb in ("convert", "info", "synthetic", "pretrain", "finetune", "schema"):
         assert verb in shown.stdout
 
 
@@ -81,16 +81,38 @@ def test_version(call) -> None:
     assert call("--version")[:2] == (0, ssl_skel.__version__ + "\n")
 
 
-def test_motions_and_info(call, tmp_path: Path) -> None:
+def test_synthetic_and_info(call, tmp_path: Path) -> None:
     path = tmp_path / "motions"
-    code, out, _ = call("motions", path, "subjects=2", "cameras=2", "repetitions=1")
+    code, out, _ = call("synthetic", path, "subjects=2", "cameras=2", "repetitions=1")
     assert code == 0
     assert "clips" in out
-    refused(call("motions", path, "subjects=2"), "motions", "overwrite")
-    assert call("motions", path, "subjects=3", "cameras=2", "repetitions=1", "--overwrite")[0] == 0
+    refused(call("synthetic", path, "subjects=2"), "motions", "overwrite")
+    assert call("synthetic", path, "subjects=3", "cameras=2", "repetitions=1", "--overwrite")[0] == 0
     facts = json.loads(call("info", path, "--json")[1])
     assert facts["clips"] == 3 * 2 * 13
-    refused(call("motions", path, "subject=2"), "subject: unknown key; did you mean 'subjects'?")
+    refused(call("synthetic", path, "subject=2"), "subject: unknown key; did you mean 'subjects'?")
+
+
+def test_former_names_work_with_a_warning_that_names_todays(call, tmp_path: Path) -> None:
+    path = tmp_path / "motions"
+    code, out, err = call("motions", path, "subjects=1", "cameras=1", "repetitions=1")
+    assert code == 0
+    assert "clips" in out
+    assert err.splitlines()[0] == (
+        "warning: motions is now called synthetic; the former name goes with the next release"
+    )
+    assert " motions " not in call("--help")[1]
+    for words in (["--readout", "part"], ["--readout=part"]):
+        code, _, err = call("embed", tmp_path / "run", path, "-o", tmp_path / "out.npz", *words)
+        assert code == 2
+        warning, error = err.splitlines()
+        assert warning.startswith("warning: --readout is now called --pooling")
+        assert error.startswith(f"error: {tmp_path / 'run'}")
+
+
+def test_python_m_is_the_command() -> None:
+    words = [sys.executable, "-m", "ssl_skel", "--version"]
+    assert subprocess.run(words, capture_output=True, text=True, check=True).stdout == ssl_skel.__version__ + "\n"
 
 
 def test_convert_npz(call, tmp_path: Path) -> None:

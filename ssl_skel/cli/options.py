@@ -1,0 +1,25 @@
+"""Arguments and options that several commands share, so that each has one name and one help text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+RunArgument = Annotated[Path, typer.Argument(help="Run directory, or folder of an encoder.")]
+StoreArgument = Annotated[Path, typer.Argument(help="Folder of the store.")]
+IndexArgument = Annotated[Path, typer.Argument(metavar="INDEX", help="Folder of the index.")]
+
+BatchSizeOption = Annotated[int, typer.Option(min=1, help="Clips per step.")]
+DeviceOption = Annotated[str, typer.Option(help="Device of the encoder: auto, cpu, cuda and the like.")]
+PoolingOption = Annotated[
+    Literal["mean", "body", "part", "joint", "part_quarters"],
+    typer.Option(help="How the features of frames and joints become one vector."),
+]
+FormatOption = Annotated[str, typer.Option(help="Raw format; default: the first that reads the file.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+OverwriteOption = Annotated[bool, typer.Option(help="Replace what exists there.")]
+StoresOption = Annotated[
+    list[Path] | None, typer.Option("--store", help="Current path of a store of the index. May be repeated.")
+]
