@@ -33,6 +33,7 @@ ALLOWED = {
     "video": {"errors", "backbones"},
     "experiments": {"errors", "config", "console", "encoders", "training", "evaluation"},
     "view": GROUND | {"data", "backbones", "encoders", "embedding", "pretexts", "training", "evaluation", "retrieval"},
+    "__main__": {"cli"},
     "cli": GROUND
     | {"console", "data", "backbones", "encoders", "embedding", "evaluation", "retrieval", "experiments", "view"},
     "pretrain": GROUND

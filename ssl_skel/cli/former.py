@@ -36,4 +36,4 @@ def _current_option(word: str) -> str:
 
 
 def _warn(former: str, current: str) -> None:
-    print(f"warning: {former} is now called {current}; the former name goes with the next release", file=sys.stderr)
+    print(f"warning: {former} is now called {current}", file=sys.stderr)

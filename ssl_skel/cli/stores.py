@@ -20,18 +20,24 @@ def convert(
     options: Annotated[
         list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Options of the format, such as min_score=0.3.")
     ] = None,
-    centre: Annotated[str, typer.Option(help="Centre on the centre joint of the first frame, of each frame, or not at all.")] = (
-        "first"
-    ),
+    centre: Annotated[
+        str, typer.Option(help="Centre on the centre joint of the first frame, of each frame, or not at all.")
+    ] = ("first"),
     orient: Annotated[
         bool, typer.Option(help="Rotate each clip so that the body faces the camera in its first frame.")
     ] = False,
     scale: Annotated[bool, typer.Option(help="Divide coordinates by the mean bone length.")] = False,
     layout: Annotated[str | None, typer.Option(help="Joint layout, for formats that do not fix it.")] = None,
-    score: Annotated[str | None, typer.Option(help="2D: keep each joint's confidence as third channel, or drop it.")] = None,
+    score: Annotated[
+        str | None, typer.Option(help="2D: keep each joint's confidence as third channel, or drop it.")
+    ] = None,
     dtype: Annotated[str, typer.Option(help="float32, or float16: half the space, 1 mm at 2 to 4 m.")] = "float32",
-    exclude: Annotated[Path | None, typer.Option(help="File with names of clips to leave out, such as exclude.txt of an audit.")] = None,
-    repair: Annotated[str, typer.Option(help="What to repair and record, separated by commas: tracks, jumps, gaps.")] = "",
+    exclude: Annotated[
+        Path | None, typer.Option(help="File with names of clips to leave out, such as exclude.txt of an audit.")
+    ] = None,
+    repair: Annotated[
+        str, typer.Option(help="What to repair and record, separated by commas: tracks, jumps, gaps.")
+    ] = "",
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Processes that read files.")] = 1,
     skip_bad: Annotated[bool, typer.Option(help="Skip damaged files; their names and number are recorded.")] = False,
     overwrite: OverwriteOption = False,

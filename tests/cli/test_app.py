@@ -95,12 +95,10 @@ def test_synthetic_and_info(call, tmp_path: Path) -> None:
 
 def test_former_names_work_with_a_warning_that_names_todays(call, tmp_path: Path) -> None:
     path = tmp_path / "motions"
-    code, out, err = call("motions", path, "subjects=1", "cameras=1", "repetitions=1")
+    code, out, err = call("motions", path, "subjects=2", "cameras=2", "repetitions=1")
     assert code == 0
     assert "clips" in out
-    assert err.splitlines()[0] == (
-        "warning: motions is now called synthetic; the former name goes with the next release"
-    )
+    assert err.splitlines()[0] == ("warning: motions is now called synthetic")
     assert " motions " not in call("--help")[1]
     for words in (["--readout", "part"], ["--readout=part"]):
         code, _, err = call("embed", tmp_path / "run", path, "-o", tmp_path / "out.npz", *words)
