@@ -20,8 +20,8 @@ from ssl_skel.evaluation.baselines import raw_features
 class FeatureSets:
     """Makes each kind of features once, for all clips of the store; splits take their rows."""
 
-    def __init__(self, config: FinetuneConfig, setting: EvalContext) -> None:
-        self.config, self.setting, self.store = config, setting, setting.store
+    def __init__(self, config: FinetuneConfig, context: EvalContext) -> None:
+        self.config, self.context, self.store = config, context, context.store
         self._made: dict[str, FeatureSet] = {}
 
     def of(self, loaded: Loaded) -> list[FeatureSet]:
@@ -47,7 +47,7 @@ class FeatureSets:
 
     def _encode(self, name: str, encoders: list[SkeletonEncoder], origins: Sequence[Origin | None]) -> FeatureSet:
         frames, data = encoders[0].backbone.num_frames, self.config.data
-        device = self.setting.accelerator.device
+        device = self.context.accelerator.device
         for encoder in encoders:
             encoder.readout = self.config.readout
         loader = whole_clips(
@@ -58,7 +58,7 @@ class FeatureSets:
             resident=data.resident,
         )
         placed = tuple(encoder.to(device) for encoder in encoders)
-        features = tuple(extract_features(encoder, loader, autocast=self.setting.autocast) for encoder in placed)
+        features = tuple(extract_features(encoder, loader, autocast=self.context.autocast) for encoder in placed)
         for found in features:
             self._check_finite(found)
         return FeatureSet(name, features, placed, frames, tuple(origins))

@@ -55,21 +55,21 @@ def run(config: FinetuneConfig, command: str = "") -> Report:
 
     accelerator = make_accelerator(TrainConfig(device=config.device, precision=config.precision))
     seeds, resident, unlabelled = config.seeds, config.data.resident, {name: c.unlabelled for name, c in clips.items()}
-    setting = EvalContext(store, tuple(splits.values()), seeds, accelerator, resident, folder, recorded, unlabelled)
-    protocols = [PROTOCOLS[row.name](row, setting) for row in config.protocols]
+    context = EvalContext(store, tuple(splits.values()), seeds, accelerator, resident, folder, recorded, unlabelled)
+    protocols = [PROTOCOLS[row.name](row, context) for row in config.protocols]
     check_names([name for protocol in protocols for name in protocol.measures])
     for protocol in protocols:
         for name, paths in chosen.items():
             protocol.check(splits[name], loaded[paths][0][0])
     if accelerator.is_main_process:
         begin(folder, config)
-    candidates = FeatureSets(config, setting)
+    feature_sets = FeatureSets(config, context)
     measurements = [
         row
         for name, paths in chosen.items()
-        for candidate in candidates.of(loaded[paths])
+        for feature_set in feature_sets.of(loaded[paths])
         for protocol in protocols
-        for row in protocol.measure(candidate, splits[name])
+        for row in protocol.measure(feature_set, splits[name])
     ]
     report = Report(
         name=config.name,
@@ -109,5 +109,5 @@ def _load(config: FinetuneConfig, store: Store, paths: tuple[Path, ...]) -> Load
 def _selection(config: FinetuneConfig) -> str:
     """Which epoch is reported, in words."""
     if any(getattr(row, "select", "last") == "heldout" for row in config.protocols):
-        return "last epoch; where noted, the best one on held-out training subjects"
+        return "last epoch; where noted, the best one on the validation subjects"
     return "last epoch"

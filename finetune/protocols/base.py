@@ -93,7 +93,7 @@ class FeatureSet:
 
 
 class Protocol(ABC):
-    """One way to measure. Construction is the same for all: ``Row(config, setting)``.
+    """One way to measure. Construction is the same for all: ``PROTOCOLS[name](config, context)``.
 
     Attributes:
         Config: frozen options; its ``name`` is the row in ``PROTOCOLS``.
@@ -102,8 +102,8 @@ class Protocol(ABC):
 
     Config: ClassVar[type[RowConfig]]
 
-    def __init__(self, config: RowConfig, setting: EvalContext) -> None:
-        self.config, self.setting = config, setting
+    def __init__(self, config: RowConfig, context: EvalContext) -> None:
+        self.config, self.context = config, context
         self.trainings: list[Training] = []
         self._fitted: dict[Hashable, object] = {}
 
@@ -129,8 +129,8 @@ class Protocol(ABC):
         return None
 
     @abstractmethod
-    def measure(self, candidate: FeatureSet, split: Split) -> list[Measurement]:
-        """Figures of one candidate on one split. Labels of test clips serve to score, and nothing else."""
+    def measure(self, feature_set: FeatureSet, split: Split) -> list[Measurement]:
+        """Figures of one feature set on one split. Labels of test clips serve to score, and nothing else."""
 
     def once(self, key: Hashable, fit: Callable[[], Value]) -> Value:
         """What ``fit`` gives, computed the first time only: splits such as xview and xview_clean train alike.
@@ -145,5 +145,5 @@ class Protocol(ABC):
 
     def score(self, split: Split, predicted: np.ndarray, scores: np.ndarray | None = None) -> Scores:
         """Compare predictions of the test clips, (Q,) or (Q, classes), with the truth."""
-        store = self.setting.store
+        store = self.context.store
         return score(store.label[split.test], predicted, store.num_classes, scores)

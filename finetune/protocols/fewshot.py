@@ -38,18 +38,18 @@ class FewShot(Protocol):
     def measures(self) -> tuple[str, ...]:
         return tuple(f"exemplars, {shots} a class" for shots in self.config.shots)
 
-    def measure(self, candidate: FeatureSet, split: Split) -> list[Measurement]:
-        store, found = self.setting.store, []
+    def measure(self, feature_set: FeatureSet, split: Split) -> list[Measurement]:
+        store, found = self.context.store, []
         for shots, measure in zip(self.config.shots, self.measures, strict=True):
             drawn = [label_subset(store, split, Budget(per_class=shots), seed) for seed in range(self.config.draws)]
             runs = [
                 self.score(split, knn_predict(x[s.rows], store.label[s.rows], x[split.test], (1,))[1])
-                for x in candidate.features
+                for x in feature_set.features
                 for s in drawn
             ]
             notes = (
-                f"± over {self.config.draws} draws of exemplars for each of {len(candidate.features)} feature sets",
+                f"± over {self.config.draws} draws of exemplars for each of {len(feature_set.features)} feature sets",
                 *dict.fromkeys(note for subset in drawn for note in subset.notes),
             )
-            found.append(Measurement.of(split.name, candidate.name, measure, runs, notes=notes))
+            found.append(Measurement.of(split.name, feature_set.name, measure, runs, notes=notes))
         return found

@@ -34,15 +34,15 @@ class Knn(Protocol):
     def measures(self) -> tuple[str, ...]:
         return tuple(f"kNN, k = {k}" for k in self.config.ks)
 
-    def measure(self, candidate: FeatureSet, split: Split) -> list[Measurement]:
-        ways: dict[str, Metric] = {candidate.name: "cosine"}
-        if candidate.name == "raw":
+    def measure(self, feature_set: FeatureSet, split: Split) -> list[Measurement]:
+        ways: dict[str, Metric] = {feature_set.name: "cosine"}
+        if feature_set.name == "raw":
             ways["raw (Euclidean)"] = "euclidean"
-        label = self.setting.store.label[split.train]
+        label = self.context.store.label[split.train]
         found = []
         for name, metric in ways.items():
             votes = [
-                knn_predict(x[split.train], label, x[split.test], self.config.ks, metric) for x in candidate.features
+                knn_predict(x[split.train], label, x[split.test], self.config.ks, metric) for x in feature_set.features
             ]
             for k, measure in zip(self.config.ks, self.measures, strict=True):
                 runs = [self.score(split, vote[k]) for vote in votes]

@@ -89,7 +89,7 @@ class Linear(Protocol):
 
     def check(self, split: Split, encoder: SkeletonEncoder) -> None:
         if self.config.mode != "closed":
-            self._train_config().loader_batch(self.setting.accelerator.num_processes)
+            self._train_config().loader_batch(self.context.accelerator.num_processes)
 
     @property
     def measures(self) -> tuple[str, ...]:
@@ -102,46 +102,46 @@ class Linear(Protocol):
         copies = self.config.copies
         return f"linear, closed, {copies} cop{'y' if copies == 1 else 'ies'}" if copies else "linear, closed"
 
-    def measure(self, candidate: FeatureSet, split: Split) -> list[Measurement]:
+    def measure(self, feature_set: FeatureSet, split: Split) -> list[Measurement]:
         found = []
-        if self.config.mode != "live" or not candidate.encoders:
-            found.append(self._closed(candidate, split))
-        if self.config.mode != "closed" and candidate.encoders:
-            found.append(self._live(candidate, split))
+        if self.config.mode != "live" or not feature_set.encoders:
+            found.append(self._closed(feature_set, split))
+        if self.config.mode != "closed" and feature_set.encoders:
+            found.append(self._live(feature_set, split))
         return found
 
-    def _closed(self, candidate: FeatureSet, split: Split) -> Measurement:
+    def _closed(self, feature_set: FeatureSet, split: Split) -> Measurement:
         train = split.train.tobytes()
         probes = [
-            self.once(("closed", candidate, at, train), partial(self._fit, candidate, at, split.train))
-            for at in range(len(candidate.features))
+            self.once(("closed", feature_set, at, train), partial(self._fit, feature_set, at, split.train))
+            for at in range(len(feature_set.features))
         ]
         runs = [self.score(split, probe.predicted[split.test], probe.scores[split.test]) for probe in probes]
         notes = tuple(dict.fromkeys(note for probe in probes for note in probe.notes))
         name = self._closed_name
-        if self.config.save and candidate.name == "pretrained":
-            self.trainings += [self._kept(candidate, at, split, name, probe) for at, probe in enumerate(probes)]
-        return Measurement.of(split.name, candidate.name, name, runs, notes=notes)
+        if self.config.save and feature_set.name == "pretrained":
+            self.trainings += [self._kept(feature_set, at, split, name, probe) for at, probe in enumerate(probes)]
+        return Measurement.of(split.name, feature_set.name, name, runs, notes=notes)
 
-    def _kept(self, candidate: FeatureSet, at: int, split: Split, measure: str, probe: LinearProbe) -> Training:
-        key = ("kept", candidate, at, split.train.tobytes())
+    def _kept(self, feature_set: FeatureSet, at: int, split: Split, measure: str, probe: LinearProbe) -> Training:
+        key = ("kept", feature_set, at, split.train.tobytes())
         return Training(
             split=split.name,
-            features=candidate.name,
+            features=feature_set.name,
             measure=measure,
-            stream=candidate.encoders[at].stream,
+            stream=feature_set.encoders[at].stream,
             encoder=at,
-            seed=self.setting.seeds[0],
-            folder=self.once(key, partial(self._keep, candidate, at, split, probe)),
+            seed=self.context.seeds[0],
+            folder=self.once(key, partial(self._keep, feature_set, at, split, probe)),
         )
 
-    def _keep(self, candidate: FeatureSet, at: int, split: Split, probe: LinearProbe) -> str:
+    def _keep(self, feature_set: FeatureSet, at: int, split: Split, probe: LinearProbe) -> str:
         """Write a probe as a classifier, and its log-odds of the test clips; returns the name of its folder."""
-        setting, encoder, origin = self.setting, candidate.encoders[at], candidate.origins[at]
-        store, asked = setting.store, setting.tested(split.train)
+        context, encoder, origin = self.context, feature_set.encoders[at], feature_set.origins[at]
+        store, test = context.store, context.tested(split.train)
         mark = hashlib.sha256(dump_config(self.config).encode()).hexdigest()[:12]
-        folder = setting.folder / TRAININGS / f"{split.name}_{candidate.name}{at}_linear_{mark}"
-        if setting.accelerator.is_main_process:
+        folder = context.folder / TRAININGS / f"{split.name}_{feature_set.name}{at}_linear_{mark}"
+        if context.accelerator.is_main_process:
             task = self.classifier(self.config, copy.deepcopy(encoder), store.num_classes)
             layer = task.head[1]  # fresh BatchNorm changes nothing; standardising is a part of the probe's weights
             assert isinstance(layer, nn.Linear)
@@ -150,17 +150,17 @@ class Linear(Protocol):
                 layer.bias.copy_(torch.from_numpy(probe.bias).clamp(min=NEVER))
             told = {} if origin is None else {"pretext": origin.pretext, "data": origin.data, "init": origin.init}
             card = EncoderCard.of(task.encoder, normalization=store.meta["normalization"], **told)
-            save_classifier(folder / CLASSIFIER, task, self.config, store.class_names, card, setting.mapped_from)
-            save_predictions(folder, name=store.name[asked], logits=probe.scores[asked].clip(NEVER))
+            save_classifier(folder / CLASSIFIER, task, self.config, store.class_names, card, context.mapped_from)
+            save_predictions(folder, name=store.name[test], logits=probe.scores[test].clip(NEVER))
         return folder.name
 
     @classmethod
     def classifier(cls, config: RowConfig, encoder: SkeletonEncoder, num_classes: int) -> Classifier:
         return Classifier(encoder, num_classes, frozen=True)
 
-    def _fit(self, candidate: FeatureSet, at: int, train: np.ndarray) -> LinearProbe:
-        """Fitted on the training clips, asked about all clips of the store."""
-        store, features = self.setting.store, candidate.features[at]
+    def _fit(self, feature_set: FeatureSet, at: int, train: np.ndarray) -> LinearProbe:
+        """Fitted on the training clips, applied to all clips of the store."""
+        store, features = self.context.store, feature_set.features[at]
         subject = store.subject[train]
         return linear_probe(
             features[train],
@@ -168,36 +168,36 @@ class Linear(Protocol):
             features,
             num_classes=store.num_classes,
             groups=subject if (subject >= 0).all() else None,
-            copies=self._copies(candidate, at, train) if self.config.copies else None,
+            copies=self._copies(feature_set, at, train) if self.config.copies else None,
             c=self.config.c,
         )
 
-    def _copies(self, candidate: FeatureSet, at: int, train: np.ndarray) -> np.ndarray:
-        """(copies, training clips, D); every candidate sees the same draws."""
-        setting = self.setting
-        frames = candidate.num_frames if candidate.encoders else FRAMES
-        loader = self._loader(train, frames, setting.seeds[0], shuffle=False)
+    def _copies(self, feature_set: FeatureSet, at: int, train: np.ndarray) -> np.ndarray:
+        """(copies, training clips, D); every feature set sees the same draws."""
+        context = self.context
+        frames = feature_set.num_frames if feature_set.encoders else FRAMES
+        loader = self._loader(train, frames, context.seeds[0], shuffle=False)
         numbers = range(self.config.copies)
-        if not candidate.encoders:
+        if not feature_set.encoders:
             return np.stack([raw_draws(loader, number) for number in numbers])
-        encoder = candidate.encoders[at]
-        return np.stack([extract_features(encoder, loader, epoch=n, autocast=setting.autocast) for n in numbers])
+        encoder = feature_set.encoders[at]
+        return np.stack([extract_features(encoder, loader, epoch=n, autocast=context.autocast) for n in numbers])
 
     def _loader(self, train: np.ndarray, frames: int, seed: int, *, shuffle: bool) -> ClipLoader:
         """Augmented training clips: shuffled batches that ranks share, or all of them in order on each rank."""
-        setting, accelerator = self.setting, self.setting.accelerator
+        context, accelerator = self.context, self.context.accelerator
         return ClipLoader(
-            setting.store,
+            context.store,
             train,
             num_frames=frames,
             batch_size=self.config.batch_size,
             crop=self.config.crop,
             shuffle=shuffle,
             drop_last=shuffle,
-            augment=Augment(self.config.augment, setting.store.layout),
+            augment=Augment(self.config.augment, context.store.layout),
             seed=seed,
             device=accelerator.device,
-            resident=setting.resident,
+            resident=context.resident,
             rank=accelerator.process_index if shuffle else 0,
             world_size=accelerator.num_processes if shuffle else 1,
         )
@@ -212,33 +212,33 @@ class Linear(Protocol):
             checkpoint_minutes=60.0,
         )
 
-    def _live(self, candidate: FeatureSet, split: Split) -> Measurement:
+    def _live(self, feature_set: FeatureSet, split: Split) -> Measurement:
         train = split.train.tobytes()
         probes = [
-            self.once(("live", candidate, at, seed, train), partial(self._train, candidate, at, seed, split))
-            for at, seed in candidate.pairs(self.setting.seeds)
+            self.once(("live", feature_set, at, seed, train), partial(self._train, feature_set, at, seed, split))
+            for at, seed in feature_set.pairs(self.context.seeds)
         ]
         logits = [probe.logits[split.test] for probe in probes]
-        truth = self.setting.store.label[split.test]
+        truth = self.context.store.label[split.test]
         best = [float((probe.watched[:, split.test] == truth).mean(1).max()) for probe in probes]
         return Measurement.of(
             split.name,
-            candidate.name,
+            feature_set.name,
             self.measures[-1],
             [self.score(split, last.argmax(1), last) for last in logits],
             figures={"best_on_test": Figure.of(best)},
         )
 
-    def _train(self, candidate: FeatureSet, at: int, seed: int, split: Split) -> _Live:
+    def _train(self, feature_set: FeatureSet, at: int, seed: int, split: Split) -> _Live:
         """Train a head, asking it about all clips of the store after each epoch: their features are at hand."""
-        config, setting, accelerator = self.config, self.setting, self.setting.accelerator
+        config, context, accelerator = self.config, self.context, self.context.accelerator
         optim = OptimConfig(name="sgd", lr=config.lr, momentum=config.momentum, weight_decay=0.0)
-        loader = self._loader(split.train, candidate.num_frames, seed, shuffle=True)
+        loader = self._loader(split.train, feature_set.num_frames, seed, shuffle=True)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            task = self.classifier(config, copy.deepcopy(candidate.encoders[at]), setting.store.num_classes)
+            task = self.classifier(config, copy.deepcopy(feature_set.encoders[at]), context.store.num_classes)
         task.to(accelerator.device)
-        features = torch.from_numpy(candidate.features[at]).to(accelerator.device)
+        features = torch.from_numpy(feature_set.features[at]).to(accelerator.device)
         watched: list[np.ndarray] = []
 
         def logits() -> np.ndarray:
@@ -250,7 +250,7 @@ class Linear(Protocol):
             return {"test_accuracy": self.score(split, watched[-1][split.test]).accuracy}
 
         run = RunDir.create(
-            setting.folder / "probes" / f"{split.name}_{candidate.name}{at}_seed{seed}",
+            context.folder / "probes" / f"{split.name}_{feature_set.name}{at}_seed{seed}",
             dump_config(config),
             rank=accelerator.process_index,
             again="the same command measures it anew",

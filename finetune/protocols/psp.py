@@ -186,7 +186,7 @@ class PSPSemi(FewLabels):
         with torch.random.fork_rng(devices=[]):
             pretext = PSP(self.config.pretext, encoder, encoder.layout)  # refuses a network that it does not fit
         self.check_shared(pretext.head, "the pretext (its norm or projection_norm)")
-        ranks = self.setting.accelerator.num_processes
+        ranks = self.context.accelerator.num_processes
         if self.config.unlabelled % ranks:
             raise UserError(
                 f"psp: unlabelled: {self.config.unlabelled} clips cannot be shared evenly by {ranks} ranks; "
@@ -198,18 +198,18 @@ class PSPSemi(FewLabels):
         assert isinstance(config, PSPSemiConfig)
         return PSPClassifier(encoder, num_classes, config)
 
-    def unlabelled(self, split: Split, held: np.ndarray) -> np.ndarray:
-        subject, none = self.setting.store.subject, split.train[:0]
-        rows = np.union1d(split.train, self.setting.unlabelled.get(split.name, none))
-        return rows[~np.isin(subject[rows], subject[held])]
+    def unlabelled(self, split: Split, validation: np.ndarray) -> np.ndarray:
+        subject, none = self.context.store.subject, split.train[:0]
+        rows = np.union1d(split.train, self.context.unlabelled.get(split.name, none))
+        return rows[~np.isin(subject[rows], subject[validation])]
 
-    def loader(self, job: TrainingSpec) -> Loader:
+    def loader(self, spec: TrainingSpec) -> Loader:
         """This rank's share of labelled and unlabelled clips."""
         config, views = self.config, len(self.config.pretext.views)
-        other = int(np.random.SeedSequence((job.seed, UNLABELLED)).generate_state(1)[0])
-        clips = partial(training_clips, config, self.setting, job, num_views=views)
-        labelled = clips(job.train, batch_size=config.batch_size, seed=job.seed)
-        unlabelled = clips(job.unlabelled, batch_size=config.unlabelled, seed=other, labels=False)
+        other = int(np.random.SeedSequence((spec.seed, UNLABELLED)).generate_state(1)[0])
+        clips = partial(training_clips, config, self.context, spec, num_views=views)
+        labelled = clips(spec.train, batch_size=config.batch_size, seed=spec.seed)
+        unlabelled = clips(spec.unlabelled, batch_size=config.unlabelled, seed=other, labels=False)
         return PairedLoader(labelled, unlabelled, alone=config.weight == 0)
 
 

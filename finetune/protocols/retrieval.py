@@ -37,13 +37,13 @@ class Retrieval(Protocol):
     def measures(self) -> tuple[str, ...]:
         return ("retrieval, copies among the answers" if self.config.copies else "retrieval",)
 
-    def measure(self, candidate: FeatureSet, split: Split) -> list[Measurement]:
-        store = self.setting.store
+    def measure(self, feature_set: FeatureSet, split: Split) -> list[Measurement]:
+        store = self.context.store
         label, content = store.label, store.content
         truth, runs = label[split.test], []
         others: dict[str, list[float]] = {name: [] for name in MEASURES if name != "R@1"}
         notes: list[str] = []
-        for x in candidate.features:
+        for x in feature_set.features:
             ranked, first = ranking_scores(
                 full_rankings(x[split.train], x[split.test]),
                 label[split.train],
@@ -54,8 +54,8 @@ class Retrieval(Protocol):
             )
             if not ranked.queries:
                 raise UserError(f"{store.path}: split {split.name!r}: no query has a clip of its class left to find")
-            asked = np.flatnonzero(first >= 0)
-            runs.append(score(truth[asked], first[asked], store.num_classes))
+            answered = np.flatnonzero(first >= 0)
+            runs.append(score(truth[answered], first[answered], store.num_classes))
             for name, values in others.items():
                 values.append(ranked.figures[name])
             if ranked.excluded:
@@ -64,4 +64,4 @@ class Retrieval(Protocol):
                 notes.append(f"{ranked.without} queries left out, with nothing to find")
         figures = {name: Figure.of(values) for name, values in others.items()}
         note = tuple(dict.fromkeys(notes))
-        return [Measurement.of(split.name, candidate.name, self.measures[0], runs, figures=figures, notes=note)]
+        return [Measurement.of(split.name, feature_set.name, self.measures[0], runs, figures=figures, notes=note)]

@@ -70,26 +70,26 @@ class Trained(Protocol):
 
     def task(self, encoder: SkeletonEncoder) -> Classifier:
         """The classifier for the store's classes."""
-        return self.classifier(self.config, encoder, self.setting.store.num_classes)
+        return self.classifier(self.config, encoder, self.context.store.num_classes)
 
-    def loader(self, job: TrainingSpec) -> Loader:
+    def loader(self, spec: TrainingSpec) -> Loader:
         """This rank's share of the labelled clips, repeated where they are few."""
-        rows = np.tile(job.train, max(1, -(-self.config.min_clips // len(job.train))))
-        return training_clips(self.config, self.setting, job, rows, batch_size=self.config.batch_size, seed=job.seed)
+        rows = np.tile(spec.train, max(1, -(-self.config.min_clips // len(spec.train))))
+        return training_clips(self.config, self.context, spec, rows, batch_size=self.config.batch_size, seed=spec.seed)
 
-    def unlabelled(self, split: Split, held: np.ndarray) -> np.ndarray:
+    def unlabelled(self, split: Split, validation: np.ndarray) -> np.ndarray:
         """Rows of a split to train on without labels, given those that are kept aside."""
-        return held[:0]
+        return validation[:0]
 
     def check(self, split: Split, encoder: SkeletonEncoder) -> None:
-        accelerator = self.setting.accelerator
+        accelerator = self.context.accelerator
         train_config(self.config).loader_batch(accelerator.num_processes)
         self.check_shared(encoder, "the network")
         network = encoder.backbone.config
         if self.config.drop_path is not None and "drop_path" not in type(network).model_fields:
             raise UserError(f"{self.config.name}: drop_path: {network.name} has none; leave it out")
         for budget in self.budgets:
-            for seed in self.setting.seeds:
+            for seed in self.context.seeds:
                 self._parted(self._labelled(split, budget, seed)[0], seed)
 
     def check_shared(self, module: nn.Module, what: str) -> None:
@@ -103,24 +103,24 @@ class Trained(Protocol):
             UserError: it has BatchNorm.
         """
         mixes = any(isinstance(part, nn.modules.batchnorm._BatchNorm) for part in module.modules())
-        if mixes and self.setting.accelerator.num_processes > 1 and self.setting.accelerator.device.type == "cpu":
+        if mixes and self.context.accelerator.num_processes > 1 and self.context.accelerator.device.type == "cpu":
             raise UserError(
                 f"{self.config.name}: {what} has BatchNorm, whose statistics processes on a CPU cannot share, so "
                 "the figures would not be those of one process; use one, or norm: layer there"
             )
 
-    def measure(self, candidate: FeatureSet, split: Split) -> list[Measurement]:
-        return [self._measure(candidate, split, budget) for budget in self.budgets] if candidate.encoders else []
+    def measure(self, feature_set: FeatureSet, split: Split) -> list[Measurement]:
+        return [self._measure(feature_set, split, budget) for budget in self.budgets] if feature_set.encoders else []
 
-    def _measure(self, candidate: FeatureSet, split: Split, budget: Budget | None) -> Measurement:
-        truth = self.setting.store.label[split.test]
+    def _measure(self, feature_set: FeatureSet, split: Split, budget: Budget | None) -> Measurement:
+        truth = self.context.store.label[split.test]
         runs, best, hashes, folders = [], [], [], []
         notes: list[str] = []
-        for at, seed in candidate.pairs(self.setting.seeds):
+        for at, seed in feature_set.pairs(self.context.seeds):
             rows, told, digest = self._labelled(split, budget, seed)
             found = self.once(
-                (candidate, at, seed, split.train.tobytes(), rows.tobytes()),
-                partial(self._train, candidate, at, seed, split, budget, rows),
+                (feature_set, at, seed, split.train.tobytes(), rows.tobytes()),
+                partial(self._train, feature_set, at, seed, split, budget, rows),
             )
             logits, watched = found.of(split.test)
             runs.append(self.score(split, logits.argmax(1), logits))
@@ -129,12 +129,12 @@ class Trained(Protocol):
             notes += told
             hashes += [digest[:12]] if digest else []
             if self.config.select == "heldout":
-                notes.append(f"seed {seed}: epoch {found.epoch}, the best one on held-out training subjects")
+                notes.append(f"seed {seed}: epoch {found.epoch}, the best one on the validation subjects")
         if hashes:
             notes.append(f"label subsets {', '.join(dict.fromkeys(hashes))} (sha256), kept in the store")
-        features = "scratch" if candidate.name == "untrained" else candidate.name
+        features = "scratch" if feature_set.name == "untrained" else feature_set.name
         measure = self._name(budget)
-        stream = candidate.encoders[0].stream
+        stream = feature_set.encoders[0].stream
         self.trainings += [
             Training(
                 split=split.name, features=features, measure=measure, stream=stream, encoder=at, seed=seed, folder=f
@@ -151,27 +151,27 @@ class Trained(Protocol):
         )
 
     def _train(
-        self, candidate: FeatureSet, at: int, seed: int, split: Split, budget: Budget | None, rows: np.ndarray
+        self, feature_set: FeatureSet, at: int, seed: int, split: Split, budget: Budget | None, rows: np.ndarray
     ) -> Predictions:
-        train, held = self._parted(rows, seed)
+        train, validation = self._parted(rows, seed)
         size = "all" if budget is None else budget.slug
-        job = TrainingSpec(
-            name=f"{split.name}_{candidate.name}{at}_{size}_seed{seed}",
-            encoder=candidate.encoders[at],
+        spec = TrainingSpec(
+            name=f"{split.name}_{feature_set.name}{at}_{size}_seed{seed}",
+            encoder=feature_set.encoders[at],
             train=train,
-            held=held,
-            asked=self.setting.tested(split.train),
+            validation=validation,
+            test=self.context.tested(split.train),
             seed=seed,
-            pretrained=candidate.name == "pretrained",
-            unlabelled=self.unlabelled(split, held),
+            pretrained=feature_set.name == "pretrained",
+            unlabelled=self.unlabelled(split, validation),
             data=self._seen(split, "all" if budget is None else str(budget)),
-            origin=candidate.origins[at],
+            origin=feature_set.origins[at],
         )
-        return train_classifier(self.config, self.setting, job, self.task, self.loader)
+        return train_classifier(self.config, self.context, spec, self.task, self.loader)
 
     def _seen(self, split: Split, labels: str) -> dict[str, Any]:
         """For the card: the split's training clips, of which so many labels were used."""
-        store = self.setting.store
+        store = self.context.store
         facts = {"store": str(store.path), "sha256": store.sha256, "split": split.name, "clips": len(split.train)}
         return facts | {"labels": labels}
 
@@ -179,7 +179,7 @@ class Trained(Protocol):
         """Rows whose labels may be used, what to know of them, and the subset's hash."""
         if budget is None:
             return split.train, (), ""
-        subset = label_subset(self.setting.store, split, budget, seed)
+        subset = label_subset(self.context.store, split, budget, seed)
         return subset.rows, subset.notes, subset.sha256
 
     def _parted(self, rows: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -190,20 +190,20 @@ class Trained(Protocol):
         """
         if self.config.select == "last":
             return rows, rows[:0]
-        store, where = self.setting.store, f"{self.config.name}: select: heldout"
+        store, where = self.context.store, f"{self.config.name}: select: heldout"
         subjects = np.unique(store.subject[rows])
         if subjects[0] < 0 or len(subjects) < 2:
             raise UserError(f"{where}: needs training clips of two known subjects or more; use select: last")
         count = min(max(1, round(self.config.heldout * len(subjects))), len(subjects) - 1)
         aside = np.random.default_rng((seed, count)).permutation(subjects)[:count]
-        held = np.isin(store.subject[rows], aside)
-        missing = np.setdiff1d(store.label[rows], store.label[rows[~held]])
+        validation = np.isin(store.subject[rows], aside)
+        missing = np.setdiff1d(store.label[rows], store.label[rows[~validation]])
         if len(missing):
             raise UserError(
                 f"{where}: without the subjects kept aside, class {store.class_names[missing[0]]} has no clip left "
                 f"among {len(rows)}; lower heldout, or use select: last"
             )
-        return rows[~held], rows[held]
+        return rows[~validation], rows[validation]
 
 
 class LinearHeadConfig(RowConfig):

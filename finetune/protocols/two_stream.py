@@ -180,15 +180,15 @@ class TwoStream(Trained):
     Config = TwoStreamConfig
     config: TwoStreamConfig
 
-    def __init__(self, config: RowConfig, setting: EvalContext) -> None:
+    def __init__(self, config: RowConfig, context: EvalContext) -> None:
         assert isinstance(config, TwoStreamConfig)
-        sides = [rows for split in setting.splits for rows in (split.train, split.test)]
+        sides = [rows for split in context.splits for rows in (split.train, split.test)]
         rows = np.unique(np.concatenate(sides))
-        names = setting.store.name[rows].tolist()
-        self.cache = _frame_cache(config, config.videos, setting.folder / "frames", rows, names)
+        names = context.store.name[rows].tolist()
+        self.cache = _frame_cache(config, config.videos, context.folder / "frames", rows, names)
         self.rgb, digest = _trained_rgb(config)
         inputs = hashlib.sha256(f"{self.cache.digest} {digest}".encode()).hexdigest()
-        super().__init__(config.model_copy(update={"inputs": inputs}), setting)
+        super().__init__(config.model_copy(update={"inputs": inputs}), context)
 
     @property
     def title(self) -> str:
@@ -218,7 +218,7 @@ class TwoStream(Trained):
         Raises:
             UserError: no positions, or seen from elsewhere.
         """
-        meta, where = self.setting.store.meta, f"two_stream: {self.setting.store.path}"
+        meta, where = self.context.store.meta, f"two_stream: {self.context.store.path}"
         if stream != "joint":
             raise UserError(f"two_stream: stream: {stream}: heat-maps show where joints are; use an encoder of joint")
         if meta["normalization"].get("orient"):
@@ -228,16 +228,16 @@ class TwoStream(Trained):
         if meta["provenance"].get("format") == "mediapipe" and mirrored:
             raise UserError(f"{where}: MediaPipe's joints would be drawn mirrored; build on backbone.mirrored: false")
 
-    def measure(self, candidate: FeatureSet, split: Split) -> list[Measurement]:
-        if candidate.encoders:
-            if self.setting.accelerator.is_main_process:
+    def measure(self, feature_set: FeatureSet, split: Split) -> list[Measurement]:
+        if feature_set.encoders:
+            if self.context.accelerator.is_main_process:
                 self.cache.fill()
-            self.setting.accelerator.wait_for_everyone()
-        return super().measure(candidate, split)
+            self.context.accelerator.wait_for_everyone()
+        return super().measure(feature_set, split)
 
     def task(self, encoder: SkeletonEncoder) -> TwoStreamClassifier:
         """The classifier for the store's classes, with the frames at hand."""
-        task = self.classifier(self.config, encoder, self.setting.store.num_classes)
+        task = self.classifier(self.config, encoder, self.context.store.num_classes)
         if self.rgb:
             task.head.rgb.load_state_dict(self.rgb)
         task.cache = self.cache

@@ -94,7 +94,7 @@ class TrainingSpec:
     Attributes:
         name: of its folder, ahead of the fingerprint.
         encoder: its weights are copied, not changed.
-        train, held, asked: rows of the store: trained on, chosen by, predicted.
+        train, validation, test: rows of the store: trained on, the epoch chosen by, predicted.
         seed: of the head's weights, the order of clips, crops and augmentation.
         pretrained: whether layer decay applies.
         unlabelled: rows that are trained on without their labels.
@@ -105,8 +105,8 @@ class TrainingSpec:
     name: str
     encoder: SkeletonEncoder
     train: np.ndarray
-    held: np.ndarray
-    asked: np.ndarray
+    validation: np.ndarray
+    test: np.ndarray
     seed: int
     pretrained: bool
     unlabelled: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
@@ -152,29 +152,29 @@ def train_config(config: TrainingConfig) -> TrainConfig:
 
 def train_classifier(
     config: TrainingConfig,
-    setting: EvalContext,
-    job: TrainingSpec,
+    context: EvalContext,
+    spec: TrainingSpec,
     make_task: Callable[[SkeletonEncoder], Classifier],
     make_loader: Callable[[TrainingSpec], Loader],
 ) -> Predictions:
     """Train, or continue, or only read what was done before.
 
-    Labels of ``job.asked`` are logged as accuracy and decide nothing.
+    Labels of ``spec.test`` are logged as accuracy and decide nothing.
 
     Args:
         config: its options are the training's.
-        setting: the evaluation.
-        job: the clips.
+        context: the evaluation.
+        spec: the clips.
         make_task: puts fresh heads on an encoder, which becomes part of the task.
-        make_loader: this rank's batches. What either makes must follow from ``config``, ``setting`` and ``job``.
+        make_loader: this rank's batches. What either makes must follow from ``config``, ``context`` and ``spec``.
 
     Raises:
         UserError: as ``fit``.
         Interrupted: as ``fit``; repeating the evaluation continues.
     """
-    accelerator = setting.accelerator
-    mark = fingerprint(config, setting, job)
-    folder = setting.folder / TRAININGS / f"{job.name}_{mark[:12]}"
+    accelerator = context.accelerator
+    mark = fingerprint(config, context, spec)
+    folder = context.folder / TRAININGS / f"{spec.name}_{mark[:12]}"
     done = folder / PREDICTIONS
     finished = done.exists() and (not config.save or (folder / CLASSIFIER).is_dir())
     if not broadcast_object_list([finished])[0]:
@@ -186,26 +186,26 @@ def train_classifier(
             folder, text, resume="auto", rank=accelerator.process_index, again="the same command continues"
         )
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(job.seed)
-            task = make_task(_trainable(config, job.encoder))
-        decayed = job.pretrained and config.layer_decay < 1
+            torch.manual_seed(spec.seed)
+            task = make_task(_trainable(config, spec.encoder))
+        decayed = spec.pretrained and config.layer_decay < 1
         fit(
             task,
-            make_loader(job),
+            make_loader(spec),
             config.optim,
             train_config(config),
             accelerator=accelerator,
             run=run,
-            seed=job.seed,
+            seed=spec.seed,
             resume=True,
-            on_epoch=_looker(config, task, setting, job, folder / "looks"),
+            on_epoch=_looker(config, task, context, spec, folder / "looks"),
             groups=layer_groups(task, config.optim.weight_decay, config.layer_decay) if decayed else None,
         )
         if accelerator.is_main_process:
-            _conclude(config, setting, job, folder)
+            _conclude(config, context, spec, folder)
     accelerator.wait_for_everyone()
     with np.load(done, allow_pickle=False) as data:
-        return Predictions(folder.name, job.asked, data["logits"], int(data["epoch"]), data["watched"].astype(np.int64))
+        return Predictions(folder.name, spec.test, data["logits"], int(data["epoch"]), data["watched"].astype(np.int64))
 
 
 def _trainable(config: TrainingConfig, encoder: SkeletonEncoder) -> SkeletonEncoder:
@@ -218,27 +218,27 @@ def _trainable(config: TrainingConfig, encoder: SkeletonEncoder) -> SkeletonEnco
     return made.to(next(encoder.parameters()).device)
 
 
-def fingerprint(config: TrainingConfig, setting: EvalContext, job: TrainingSpec) -> str:
+def fingerprint(config: TrainingConfig, context: EvalContext, spec: TrainingSpec) -> str:
     """sha256 of all that decides the outcome: recipe, store, clips and labels, weights, seed, precision."""
-    store, digest = setting.store, hashlib.sha256()
-    parts = [_recipe(config), store.sha256, store.num_classes, job.seed, job.pretrained]
-    parts += [setting.accelerator.mixed_precision, job.encoder.readout, job.encoder.stream]
-    for rows in (job.train, job.held, job.asked):
-        parts += [store.name[rows].tolist(), store.label[rows].tolist() if rows is not job.asked else ""]
-    if setting.mapped_from:
-        parts.append(setting.store.layout.to_dict())
-    if len(job.unlabelled):
-        parts.append(store.name[job.unlabelled].tolist())
+    store, digest = context.store, hashlib.sha256()
+    parts = [_recipe(config), store.sha256, store.num_classes, spec.seed, spec.pretrained]
+    parts += [context.accelerator.mixed_precision, spec.encoder.readout, spec.encoder.stream]
+    for rows in (spec.train, spec.validation, spec.test):
+        parts += [store.name[rows].tolist(), store.label[rows].tolist() if rows is not spec.test else ""]
+    if context.mapped_from:
+        parts.append(context.store.layout.to_dict())
+    if len(spec.unlabelled):
+        parts.append(store.name[spec.unlabelled].tolist())
     digest.update(repr(parts).encode())
-    for name, tensor in sorted(job.encoder.state_dict().items()):
+    for name, tensor in sorted(spec.encoder.state_dict().items()):
         digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
 
 
 def training_clips(
     config: TrainingConfig,
-    setting: EvalContext,
-    job: TrainingSpec,
+    context: EvalContext,
+    spec: TrainingSpec,
     rows: np.ndarray,
     *,
     batch_size: int,
@@ -249,26 +249,26 @@ def training_clips(
 
     Args:
         config: crops and augmentations.
-        setting: store and ranks.
-        job: what trains on them.
+        context: store and ranks.
+        spec: what trains on them.
         rows: the clips.
         batch_size: clips a step over all ranks.
         seed: of order, crops and augmentation.
         options: further ones of ``ClipLoader``.
     """
-    accelerator = setting.accelerator
+    accelerator = context.accelerator
     return ClipLoader(
-        setting.store,
+        context.store,
         rows,
-        num_frames=job.encoder.backbone.num_frames,
+        num_frames=spec.encoder.backbone.num_frames,
         batch_size=batch_size,
         crop=config.crop,
         shuffle=True,
         drop_last=True,
-        augment=Augment(config.augment, setting.store.layout),
+        augment=Augment(config.augment, context.store.layout),
         seed=seed,
         device=accelerator.device,
-        resident=setting.resident,
+        resident=context.resident,
         rank=accelerator.process_index,
         world_size=accelerator.num_processes,
         **options,
@@ -291,22 +291,22 @@ def _forget_unsaved(folder: Path) -> None:
 
 
 def _looker(
-    config: TrainingConfig, task: Classifier, setting: EvalContext, job: TrainingSpec, folder: Path
+    config: TrainingConfig, task: Classifier, context: EvalContext, spec: TrainingSpec, folder: Path
 ) -> Callable[[int], dict[str, float]]:
     """Keeps the logits of an epoch on disk, and the weights where asked, so that a continued training has them."""
-    rows = np.concatenate([job.asked, job.held])
+    rows = np.concatenate([spec.test, spec.validation])
     loader = whole_clips(
-        setting.store,
+        context.store,
         rows,
-        num_frames=job.encoder.backbone.num_frames,
-        device=setting.accelerator.device,
-        resident=setting.resident,
+        num_frames=spec.encoder.backbone.num_frames,
+        device=context.accelerator.device,
+        resident=context.resident,
     )
-    label = setting.store.label[rows]
+    label = context.store.label[rows]
 
     def look(epoch: int) -> dict[str, float]:
         task.eval()
-        with torch.inference_mode(), setting.accelerator.autocast():
+        with torch.inference_mode(), context.accelerator.autocast():
             parts = [task.logits(batch).float().cpu().numpy() for batch in loader.epoch()]
         logits = np.concatenate(parts)
         folder.mkdir(exist_ok=True)
@@ -316,36 +316,36 @@ def _looker(
         if config.save and (config.select == "heldout" or epoch == config.epochs):
             card = EncoderCard.of(
                 task.encoder,
-                normalization=setting.store.meta["normalization"],
-                data=job.data,
-                init=job.origin,
-                seed=job.seed,
+                normalization=context.store.meta["normalization"],
+                data=spec.data,
+                init=spec.origin,
+                seed=spec.seed,
             )
-            names, layout = setting.store.class_names, setting.mapped_from
+            names, layout = context.store.class_names, context.mapped_from
             save_classifier(folder / f"epoch_{epoch:05d}", task, config, names, card, layout)
         right = logits.argmax(1) == label
-        found = {"test_accuracy": float(right[: len(job.asked)].mean())}
-        return found | ({"heldout_accuracy": float(right[len(job.asked) :].mean())} if len(job.held) else {})
+        found = {"test_accuracy": float(right[: len(spec.test)].mean())}
+        return found | ({"heldout_accuracy": float(right[len(spec.test) :].mean())} if len(spec.validation) else {})
 
     return look
 
 
-def _conclude(config: TrainingConfig, setting: EvalContext, job: TrainingSpec, folder: Path) -> None:
+def _conclude(config: TrainingConfig, context: EvalContext, spec: TrainingSpec, folder: Path) -> None:
     """Choose the epoch, write what it says (with its weights where asked), and drop checkpoints and looks."""
     files = sorted((folder / "looks").glob("epoch_*.npy"))
-    looks = np.stack([np.load(file, allow_pickle=False) for file in files])  # (looks, asked + held, classes)
+    looks = np.stack([np.load(file, allow_pickle=False) for file in files])  # (looks, test + validation, classes)
     watched = looks.argmax(2)
     at = len(files) - 1
     if config.select == "heldout":
-        at = int((watched[:, len(job.asked) :] == setting.store.label[job.held]).mean(1).argmax())
+        at = int((watched[:, len(spec.test) :] == context.store.label[spec.validation]).mean(1).argmax())
     save_predictions(
         folder,
-        name=setting.store.name[job.asked],
-        logits=looks[at, : len(job.asked)],
+        name=context.store.name[spec.test],
+        logits=looks[at, : len(spec.test)],
         epoch=int(files[at].stem.removeprefix("epoch_")),
-        watched=watched[:, : len(job.asked)].astype(np.int32),
-        held_name=setting.store.name[job.held],
-        held_logits=looks[at, len(job.asked) :],
+        watched=watched[:, : len(spec.test)].astype(np.int32),
+        held_name=context.store.name[spec.validation],
+        held_logits=looks[at, len(spec.test) :],
     )
     if config.save:  # last, for it cannot be done twice
         shutil.rmtree(folder / CLASSIFIER, ignore_errors=True)

@@ -133,13 +133,13 @@ def test_the_last_epoch_is_the_figure_and_the_best_on_test_a_labelled_extra(tmp_
     store = SimpleNamespace(label=np.arange(6), name=np.array(list("abcdef")), class_names=tuple("abcdef"))
     config = PROTOCOLS["full"].Config()
     rows = np.arange(6)
-    job = SimpleNamespace(asked=rows, held=rows[:0])
+    spec = SimpleNamespace(test=rows, validation=rows[:0])
     right = np.eye(6, dtype=np.float32)
     for folder in ("looks", "checkpoints"):
         (tmp_path / folder).mkdir()
     for epoch, look in {5: right, 10: np.roll(right, 1, 1)}.items():
         np.save(tmp_path / "looks" / f"epoch_{epoch:05d}.npy", look)
-    supervised._conclude(config, SimpleNamespace(store=store), job, tmp_path)
+    supervised._conclude(config, SimpleNamespace(store=store), spec, tmp_path)
     with np.load(tmp_path / "predictions.npz") as data:
         assert data["epoch"] == 10
         assert (data["logits"].argmax(1) == store.label).mean() == 0

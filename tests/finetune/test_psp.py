@@ -57,8 +57,8 @@ def options(**changes: Any) -> PSPSemiConfig:
 def protocol(path: Path, folder: Path, **changes: Any) -> PSPSemi:
     store = Store.open(path)
     accelerator = make_accelerator(TrainConfig(device="cpu"))
-    setting = EvalContext(store, (load_split(store, "xview"),), (0,), accelerator, "auto", folder)
-    return PSPSemi(options(**changes), setting)
+    context = EvalContext(store, (load_split(store, "xview"),), (0,), accelerator, "auto", folder)
+    return PSPSemi(options(**changes), context)
 
 
 def classifier(store: Store, **changes: Any) -> PSPClassifier:
@@ -68,8 +68,8 @@ def classifier(store: Store, **changes: Any) -> PSPClassifier:
     return PSPClassifier(encoder, store.num_classes, options(**changes))
 
 
-def job_for(rows: PSPSemi, seed: int = 3) -> TrainingSpec:
-    store, (split,) = rows.setting.store, rows.setting.splits
+def spec_for(rows: PSPSemi, seed: int = 3) -> TrainingSpec:
+    store, (split,) = rows.context.store, rows.context.splits
     train = label_subset(store, split, Budget(fraction=0.5), 0).rows
     none = train[:0]
     encoder = classifier(store).encoder
@@ -77,7 +77,7 @@ def job_for(rows: PSPSemi, seed: int = 3) -> TrainingSpec:
 
 
 def paired(rows: PSPSemi, seed: int = 3) -> PairedLoader:
-    loader = rows.loader(job_for(rows, seed))
+    loader = rows.loader(spec_for(rows, seed))
     assert isinstance(loader, PairedLoader)
     return loader
 
@@ -109,7 +109,7 @@ def test_the_loss_is_cross_entropy_of_the_labelled_and_contrast_of_the_others(
     batch = next(loader.epoch())
     labelled, others = next(loader.labelled.epoch()), next(loader.unlabelled.epoch())
     assert batch.present.sum() > len(batch.label)  # some clips have two persons
-    task = classifier(rows.setting.store, weight=weight, label_smoothing=0.1).train()
+    task = classifier(rows.context.store, weight=weight, label_smoothing=0.1).train()
     out = task(batch)
     logits = torch.stack([naive_logits(task, labelled, clip) for clip in range(5)])
     entropy = F.cross_entropy(logits, labelled.label, label_smoothing=0.1)
@@ -127,7 +127,7 @@ def test_labels_reach_the_encoder_from_labelled_clips_and_contrast_from_the_othe
 ) -> None:
     rows = protocol(motions, tmp_path)
     batch = next(paired(rows).epoch())
-    task = classifier(rows.setting.store)
+    task = classifier(rows.context.store)
     x = batch.x.clone().requires_grad_()
     out = task(replace(batch, x=x))
     touched = {
@@ -140,7 +140,7 @@ def test_labels_reach_the_encoder_from_labelled_clips_and_contrast_from_the_othe
 
 def test_a_whole_clip_is_told_by_the_summed_logits_of_its_views(motions: Path, tmp_path: Path) -> None:
     rows = protocol(motions, tmp_path)
-    task = classifier(rows.setting.store).eval()
+    task = classifier(rows.context.store).eval()
     batch = next(paired(rows).labelled.epoch())
     torch.testing.assert_close(task.logits(batch), torch.stack([naive_logits(task, batch, clip) for clip in range(5)]))
     whole = replace(batch, x=batch.x[:, :1])
@@ -151,7 +151,7 @@ def test_a_whole_clip_is_told_by_the_summed_logits_of_its_views(motions: Path, t
 
 def test_labelled_clips_go_round_while_the_unlabelled_are_gone_through_once(motions: Path, tmp_path: Path) -> None:
     rows = protocol(motions, tmp_path)
-    loader, (split,) = paired(rows), rows.setting.splits
+    loader, (split,) = paired(rows), rows.context.splits
     assert len(split.train) == 52
     assert (len(loader), len(loader.labelled)) == (4, 5)  # 52 by 12, 26 by 5
     batches = [batch for epoch in range(3) for batch in loader.epoch(epoch)]
@@ -163,9 +163,9 @@ def test_labelled_clips_go_round_while_the_unlabelled_are_gone_through_once(moti
         assert torch.equal(batch.x, torch.cat([labelled.x, unlabelled.x]))
         assert torch.equal(batch.present, torch.cat([labelled.present, unlabelled.present]))
         assert batch.index.tolist() == [*labelled.index.tolist(), *unlabelled.index.tolist()]
-        assert batch.label.tolist() == [*rows.setting.store.label[labelled.index], *[-1] * 12]
+        assert batch.label.tolist() == [*rows.context.store.label[labelled.index], *[-1] * 12]
         assert (batch.rng.rows, batch.rng.start, batch.rng.total) == (17, 0, 17)
-    train = set(label_subset(rows.setting.store, split, Budget(fraction=0.5), 0).rows.tolist())
+    train = set(label_subset(rows.context.store, split, Budget(fraction=0.5), 0).rows.tolist())
     assert {row for batch in batches for row in batch.index[:5].tolist()} <= train
     seen = {row for batch in batches for row in batch.index[5:].tolist()}
     assert seen <= set(split.train.tolist())
@@ -196,7 +196,7 @@ def test_two_ranks_hold_equal_shares_of_both_kinds(motions: Path, tmp_path: Path
     one, parts = paired(rows), []
     for rank in range(2):
         told = SimpleNamespace(num_processes=2, process_index=rank, device=torch.device("cpu"))
-        parts.append(paired(PSPSemi(rows.config, replace(rows.setting, accelerator=told))))
+        parts.append(paired(PSPSemi(rows.config, replace(rows.context, accelerator=told))))
     for whole, *ranks in zip(one.epoch(1), *(part.epoch(1) for part in parts), strict=True):
         for rank, batch in enumerate(ranks):
             assert [int(label >= 0) for label in batch.label] == [1] * 2 + [0] * 6
@@ -207,20 +207,20 @@ def test_two_ranks_hold_equal_shares_of_both_kinds(motions: Path, tmp_path: Path
 
 def test_hidden_labels_change_nothing(motions: Path, tmp_path: Path, rewrite: Callable[..., Path]) -> None:
     honest = protocol(motions, tmp_path)
-    job = job_for(honest)
-    known = set(job.train.tolist())
+    spec = spec_for(honest)
+    known = set(spec.train.tolist())
     path = rewrite(lambda clip, row: [clip if row in known else replace(clip, label=(clip.label + 1) % 13)])
     poisoned = protocol(path, tmp_path)
-    assert (poisoned.setting.store.label != honest.setting.store.label).sum() > len(known)
-    pairs = zip(honest.loader(job).epoch(1), poisoned.loader(job).epoch(1), strict=True)
+    assert (poisoned.context.store.label != honest.context.store.label).sum() > len(known)
+    pairs = zip(honest.loader(spec).epoch(1), poisoned.loader(spec).epoch(1), strict=True)
     assert all(same(one, other) for one, other in pairs)
 
 
 def test_clips_that_never_had_a_label_are_contrasted_and_not_classified(motions: Path, tmp_path: Path) -> None:
     rows = protocol(motions, tmp_path)
-    (whole,) = rows.setting.splits
+    (whole,) = rows.context.splits
     split, without = replace(whole, train=whole.train[3:]), whole.train[:3]
-    rows.setting = replace(rows.setting, splits=(split,), unlabelled={split.name: without})
+    rows.context = replace(rows.context, splits=(split,), unlabelled={split.name: without})
     assert rows.unlabelled(split, split.train[:0]).tolist() == whole.train.tolist()
     labelled, *_ = rows._labelled(split, Budget(fraction=1.0), 0)
     assert not set(labelled.tolist()) & set(without.tolist())
@@ -244,7 +244,7 @@ def test_weight_zero_is_the_same_training_without_unlabelled_clips(motions: Path
 
 def test_held_out_subjects_are_not_seen_without_their_labels_either(motions: Path, tmp_path: Path) -> None:
     rows = protocol(motions, tmp_path, select="heldout", heldout=0.3)
-    store, (split,) = rows.setting.store, rows.setting.splits
+    store, (split,) = rows.context.store, rows.context.splits
     _, held = rows._parted(label_subset(store, split, Budget(fraction=0.5), 0).rows, 0)
     aside = set(store.subject[held].tolist())
     pool = rows.unlabelled(split, held)
@@ -333,13 +333,13 @@ def test_mistakes_in_configs_are_named(make_config: MakeConfig, changes: dict[st
 
 def test_what_ranks_cannot_share_is_refused(motions: Path, tmp_path: Path) -> None:
     rows = protocol(motions, tmp_path, batch_size=10, unlabelled=45)
-    (split,) = rows.setting.splits
+    (split,) = rows.context.splits
     told = SimpleNamespace(num_processes=2)
     with pytest.raises(UserError, match="psp: unlabelled: 45 clips cannot be shared evenly by 2 ranks"):
-        PSPSemi(rows.config, replace(rows.setting, accelerator=told)).check(
-            split, classifier(rows.setting.store).encoder
+        PSPSemi(rows.config, replace(rows.context, accelerator=told)).check(
+            split, classifier(rows.context.store).encoder
         )
-    rows.check(split, classifier(rows.setting.store).encoder)
+    rows.check(split, classifier(rows.context.store).encoder)
 
 
 def test_a_network_that_the_contrast_does_not_fit_is_refused(make_config: MakeConfig) -> None:

@@ -122,15 +122,15 @@ def test_two_processes_measure_what_one_measures(motions: Path, tmp_path: Path) 
 def test_what_processes_cannot_share_is_refused_ahead_of_all_work(motions: Path, tmp_path: Path) -> None:
     store = Store.open(motions)
     split = load_split(store, "xview")
-    setting = EvalContext(store, (split,), (0,), make_accelerator(TrainConfig(device="cpu")), "auto", tmp_path)
-    two = replace(setting, accelerator=SimpleNamespace(num_processes=2, process_index=0, device=torch.device("cpu")))
+    context = EvalContext(store, (split,), (0,), make_accelerator(TrainConfig(device="cpu")), "auto", tmp_path)
+    two = replace(context, accelerator=SimpleNamespace(num_processes=2, process_index=0, device=torch.device("cpu")))
 
-    def full(setting: EvalContext, **options: Any) -> Full:
-        return Full(parse_config(FullConfig, options, "test"), setting)
+    def full(context: EvalContext, **options: Any) -> Full:
+        return Full(parse_config(FullConfig, options, "test"), context)
 
     with pytest.raises(UserError, match=r"full: the network has BatchNorm.*use one, or norm: layer there"):
         full(two).check(split, made("batch", store))
-    full(setting).check(split, made("batch", store))
+    full(context).check(split, made("batch", store))
     full(two).check(split, made("layer", store))
     with pytest.raises(UserError, match="49 clips cannot be cut"):
         full(two, batch_size=49).check(split, made("layer", store))

@@ -53,7 +53,7 @@ def predicted(report: Report) -> list[list[int]]:
 
 
 @pytest.fixture
-def jobs(monkeypatch: pytest.MonkeyPatch) -> list[supervised.TrainingSpec]:
+def specs(monkeypatch: pytest.MonkeyPatch) -> list[supervised.TrainingSpec]:
     """What is trained, as it is asked for."""
     seen: list[supervised.TrainingSpec] = []
     train = trained.train_classifier
@@ -85,7 +85,7 @@ def test_training_from_scratch_learns_far_beyond_chance(make_config: MakeConfig)
 
 
 def test_few_labels_of_the_same_subset_for_scratch_and_pretrained(
-    make_config: MakeConfig, motions: Path, run_dir: Path, jobs: list[supervised.TrainingSpec]
+    make_config: MakeConfig, motions: Path, run_dir: Path, specs: list[supervised.TrainingSpec]
 ) -> None:
     store = Store.open(motions)
     split = load_split(store, "xview")
@@ -99,13 +99,13 @@ def test_few_labels_of_the_same_subset_for_scratch_and_pretrained(
         for budget in (1, 50)
     ]
     assert all(m.figures["accuracy"].count == 2 for m in report.measurements)
-    assert len(jobs) == 8  # 2 kinds x 2 budgets x 2 seeds: xview_clean trains as xview does
-    for job in jobs:
-        budget = Budget(fraction=0.01 if "_0.01_" in job.name else 0.5)
-        assert job.train.tolist() == label_subset(store, split, budget, job.seed).rows.tolist()
-        assert job.asked.tolist() == split.test.tolist()
-        assert job.pretrained == ("pretrained" in job.name)
-    assert {len(job.train) for job in jobs} == {13, 26}
+    assert len(specs) == 8  # 2 kinds x 2 budgets x 2 seeds: xview_clean trains as xview does
+    for spec in specs:
+        budget = Budget(fraction=0.01 if "_0.01_" in spec.name else 0.5)
+        assert spec.train.tolist() == label_subset(store, split, budget, spec.seed).rows.tolist()
+        assert spec.test.tolist() == split.test.tolist()
+        assert spec.pretrained == ("pretrained" in spec.name)
+    assert {len(spec.train) for spec in specs} == {13, 26}
     few = report.measurements[0]
     assert "1 % is less than one clip for 13 of 13 classes: one is kept of each, 13 of 52 clips" in few.notes[0]
     assert label_subset(store, split, Budget(fraction=0.01), 1).sha256[:12] in few.notes[1]
@@ -113,14 +113,14 @@ def test_few_labels_of_the_same_subset_for_scratch_and_pretrained(
 
 
 def test_each_seed_and_each_encoder_is_a_training_of_its_own(
-    make_config: MakeConfig, motions: Path, save_run, tmp_path: Path, jobs: list[supervised.TrainingSpec]
+    make_config: MakeConfig, motions: Path, save_run, tmp_path: Path, specs: list[supervised.TrainingSpec]
 ) -> None:
     """MAMP's loop of five repetitions uses one seed five times."""
     paths = [str(save_run(tmp_path / f"seed{seed}", Store.open(motions), seed=seed)) for seed in (1, 2)]
     config = make_config(encoders={"unseen": paths}, protocols=[FULL], seeds=[0, 1, 2], baselines=["untrained"])
     report = run(config)
     assert [len(m.runs) for m in report.measurements] == [3, 6]
-    assert len({job.name for job in jobs}) == 9
+    assert len({spec.name for spec in specs}) == 9
     logits = [np.load(folder / "predictions.npz")["logits"].tobytes() for folder in folders(config)]
     assert len(set(logits)) == 9
 
@@ -166,7 +166,7 @@ def test_an_interrupted_training_continues_to_the_same_figures(
 
 
 def test_held_out_subjects_are_not_trained_on_and_choose_the_epoch(
-    make_config: MakeConfig, motions: Path, jobs: list[supervised.TrainingSpec], fits: list[dict[str, Any]]
+    make_config: MakeConfig, motions: Path, specs: list[supervised.TrainingSpec], fits: list[dict[str, Any]]
 ) -> None:
     store = Store.open(motions)
     split = load_split(store, "xview")
@@ -174,46 +174,46 @@ def test_held_out_subjects_are_not_trained_on_and_choose_the_epoch(
     config = make_config(encoders={}, scratch=SCRATCH, protocols=[row], seeds=[0, 1, 2], baselines=[])
     report = run(config)
     asides = set()
-    for job, call in zip(jobs, fits, strict=True):
-        assert sorted([*job.train, *job.held]) == split.train.tolist()
-        assert not set(store.subject[job.train]) & set(store.subject[job.held])
-        assert len(set(store.subject[job.held])) == 1
-        asides |= set(store.subject[job.held].tolist())
+    for spec, call in zip(specs, fits, strict=True):
+        assert sorted([*spec.train, *spec.validation]) == split.train.tolist()
+        assert not set(store.subject[spec.train]) & set(store.subject[spec.validation])
+        assert len(set(store.subject[spec.validation])) == 1
+        asides |= set(store.subject[spec.validation].tolist())
         rows = call["args"][1].rows
-        assert set(rows) == set(job.train)
-        assert len(rows) == 2 * len(job.train)  # 39 clips twice are 60 and more
+        assert set(rows) == set(spec.train)
+        assert len(rows) == 2 * len(spec.train)  # 39 clips twice are 60 and more
     assert len(asides) > 1
-    assert "held-out training subjects" in report.selection
+    assert "validation subjects" in report.selection
     for seed, folder in enumerate(folders(config)):
         held = [record["heldout_accuracy"] for record in RunDir.open(folder).records()]
         epoch = 1 + held.index(max(held))
-        assert f"seed {seed}: epoch {epoch}, the best one on held-out training subjects" in report.measurements[0].notes
+        assert f"seed {seed}: epoch {epoch}, the best one on the validation subjects" in report.measurements[0].notes
         data = np.load(folder / "predictions.npz")
         assert data["epoch"] == epoch
         assert (data["logits"].argmax(1) == data["watched"][epoch - 1]).all()
 
 
 def test_the_epoch_is_chosen_by_held_out_clips_whatever_test_clips_say(
-    make_config: MakeConfig, motions: Path, jobs: list[supervised.TrainingSpec], tmp_path: Path
+    make_config: MakeConfig, motions: Path, specs: list[supervised.TrainingSpec], tmp_path: Path
 ) -> None:
     """Three looks: test clips are best known at the third, held-out ones at the second."""
     row = FULL | {"select": "heldout", "epochs": 1}
     config = make_config(encoders={}, scratch=SCRATCH, protocols=[row], baselines=[])
     run(config)
-    (job,), store = jobs, Store.open(motions)
-    truth = np.eye(store.num_classes, dtype=np.float32)[store.label[np.concatenate([job.asked, job.held])]]
+    (spec,), store = specs, Store.open(motions)
+    truth = np.eye(store.num_classes, dtype=np.float32)[store.label[np.concatenate([spec.test, spec.validation])]]
     wrong = np.roll(truth, 1, axis=1)
-    is_held = np.arange(len(truth))[:, None] >= len(job.asked)
+    is_held = np.arange(len(truth))[:, None] >= len(spec.test)
     (tmp_path / "looks").mkdir()
     (tmp_path / "checkpoints").mkdir()
     for epoch, look in {5: wrong, 10: np.where(is_held, truth, wrong), 15: np.where(is_held, wrong, truth)}.items():
         np.save(tmp_path / "looks" / f"epoch_{epoch:05d}.npy", look)
-    setting = SimpleNamespace(store=store)
-    supervised._conclude(config.protocols[0], setting, job, tmp_path)
+    context = SimpleNamespace(store=store)
+    supervised._conclude(config.protocols[0], context, spec, tmp_path)
     data = np.load(tmp_path / "predictions.npz")
     assert data["epoch"] == 10
-    assert (data["logits"] == wrong[: len(job.asked)]).all()
-    assert (data["watched"] == store.label[job.asked]).mean(1).tolist() == [0, 0, 1]
+    assert (data["logits"] == wrong[: len(spec.test)]).all()
+    assert (data["watched"] == store.label[spec.test]).mean(1).tolist() == [0, 0, 1]
 
 
 @pytest.mark.parametrize("row", [FULL | {"select": "heldout"}, SEMI])
