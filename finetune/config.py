@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from finetune.protocols import PROTOCOLS
+from finetune.protocols.configs.base import ProtocolConfig
 from ssl_skel.backbones import BACKBONES
 from ssl_skel.config import RowConfig, RowOf, RunName, Section
 from ssl_skel.encoders.encoder import Readout
@@ -115,8 +116,10 @@ class FinetuneConfig(Section):
 
     @model_validator(mode="after")
     def _readout_that_all_can_use(self) -> FinetuneConfig:
-        if self.readout != "mean" and any(row.name == "psp" for row in self.protocols):
-            raise ValueError(
-                f"readout: psp reads the mean, not {self.readout}; give it an evaluation with readout: mean"
-            )
+        for row in self.protocols:
+            if isinstance(row, ProtocolConfig) and row.required_pooling not in (None, self.readout):
+                raise ValueError(
+                    f"readout: {row.name} needs {row.required_pooling}, not {self.readout}; give it an evaluation of "
+                    f"its own with readout: {row.required_pooling}"
+                )
         return self

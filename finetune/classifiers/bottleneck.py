@@ -2,34 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 import torch.nn.functional as F
-from pydantic import Field
 from torch import Tensor, nn
 
+from finetune.classifiers.config import BottleneckConfig
 from finetune.classifiers.linear import Classifier
 from ssl_skel.batch import Batch, Rng
-from ssl_skel.config import RowConfig
 from ssl_skel.distributed import gather
 from ssl_skel.encoders.encoder import SkeletonEncoder
-
-
-class BottleneckConfig(RowConfig):
-    """Options of ``BottleneckClassifier``. Defaults: InfoGCN's for NTU 60 X-Sub (released code, args.py)."""
-
-    name: Literal["bottleneck"] = "bottleneck"
-    dim: int = Field(256, ge=1)
-    """Numbers in a latent code (InfoGCN: 256)."""
-    conditional: float = Field(0.1, ge=0)
-    """Weight of the distance between the codes of a class and its prior (lambda 2: 0.1)."""
-    marginal: float = Field(1e-4, ge=0)
-    """Weight of the distance between all codes and zero (lambda 1: 1e-4)."""
-    prior_gain: float = Field(3.0, gt=0)
-    """Length of each class's prior; they stand at right angles while there are no more classes than ``dim`` (3)."""
-    noise: float = Field(0.5, ge=0)
-    """Factor r on the log-variance: 0.5 makes exp(r log-variance) the standard deviation (0.5)."""
 
 
 class Bottleneck(nn.Module):

@@ -6,15 +6,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 import numpy as np
 import torch
 from accelerate import Accelerator
 
 from finetune.classifiers.linear import Classifier
+from finetune.protocols.configs.base import ProtocolConfig
 from finetune.trainings.index import Training
-from ssl_skel.config import RowConfig
 from ssl_skel.data.splits import Split
 from ssl_skel.data.store import Store
 from ssl_skel.encoders.card import Origin
@@ -24,6 +24,7 @@ from ssl_skel.evaluation.report import Measurement
 from ssl_skel.layouts import SkeletonLayout
 
 Value = TypeVar("Value")
+ConfigT = TypeVar("ConfigT", bound=ProtocolConfig)
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +93,7 @@ class FeatureSet:
         return [(at, seed) for at in number for seed in seeds]
 
 
-class Protocol(ABC):
+class Protocol(ABC, Generic[ConfigT]):
     """One way to measure. Construction is the same for all: ``PROTOCOLS[name](config, context)``.
 
     Attributes:
@@ -100,14 +101,14 @@ class Protocol(ABC):
         trainings: what stands behind the figures so far, of rows that keep what their classifiers say.
     """
 
-    Config: ClassVar[type[RowConfig]]
+    Config: ClassVar[type[ProtocolConfig]]
 
-    def __init__(self, config: RowConfig, context: EvalContext) -> None:
+    def __init__(self, config: ConfigT, context: EvalContext) -> None:
         self.config, self.context = config, context
         self.trainings: list[Training] = []
         self._fitted: dict[Hashable, object] = {}
 
-    def check(self, split: Split, encoder: SkeletonEncoder) -> None:  # noqa: B027 - most protocols suit all
+    def check(self, split: Split, encoder: SkeletonEncoder) -> None:
         """Refuse, ahead of all measuring, what this protocol cannot be used on.
 
         Args:
@@ -124,7 +125,7 @@ class Protocol(ABC):
         """What reports call the figures that its config asks for; a report tells figures apart by these names."""
 
     @classmethod
-    def classifier(cls, config: RowConfig, encoder: SkeletonEncoder, num_classes: int) -> Classifier | None:
+    def classifier(cls, config: ConfigT, encoder: SkeletonEncoder, num_classes: int) -> Classifier | None:
         """A classifier as this row trains it, with fresh heads, around the encoder; None from rows that train none."""
         return None
 

@@ -2,29 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
-
-from pydantic import Field
-
 from finetune.protocols.base import FeatureSet, Protocol
-from ssl_skel.config import RowConfig
+from finetune.protocols.configs.fewshot import FewShotConfig
 from ssl_skel.data.splits import Split
 from ssl_skel.data.subsets import Budget, label_subset
 from ssl_skel.evaluation.knn import knn_predict
 from ssl_skel.evaluation.report import Measurement
 
 
-class FewShotConfig(RowConfig):
-    """Options of ``FewShot``."""
-
-    name: Literal["fewshot"] = "fewshot"
-    shots: tuple[Annotated[int, Field(ge=1)], ...] = Field((1,), min_length=1)
-    """Exemplars a class. NTU 120's one-shot protocol has 1; STARS reports 1, 2 and 5."""
-    draws: int = Field(10, ge=1)
-    """How often exemplars are drawn, with seeds from 0 on, the same for all; figures are means over them."""
-
-
-class FewShot(Protocol):
+class FewShot(Protocol[FewShotConfig]):
     """The class of the nearest exemplar by cosine; exemplars are training clips, drawn as ``label_subset`` does.
 
     Departs from print: NTU 120's one-shot protocol (Liu et al., TPAMI 2019) tests on classes never trained on, with
@@ -32,7 +18,6 @@ class FewShot(Protocol):
     """
 
     Config = FewShotConfig
-    config: FewShotConfig
 
     @property
     def measures(self) -> tuple[str, ...]:

@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
-
-from pydantic import Field
-
 from finetune.protocols.base import FeatureSet, Protocol
-from ssl_skel.config import RowConfig
+from finetune.protocols.configs.knn import KnnConfig
 from ssl_skel.data.splits import Split
 from ssl_skel.evaluation.knn import Metric, knn_predict
 from ssl_skel.evaluation.report import Measurement
 
 
-class KnnConfig(RowConfig):
-    """Options of ``Knn``."""
-
-    name: Literal["knn"] = "knn"
-    ks: tuple[Annotated[int, Field(ge=1)], ...] = Field((1, 5, 10, 20), min_length=1)
-    """Numbers of neighbours. Papers of this field report k = 1 (CMD, HiCo, PCM3); DINO looks at 10 to 200."""
-
-
-class Knn(Protocol):
+class Knn(Protocol[KnnConfig]):
     """Cosine nearest neighbours; see ``ssl_skel.evaluation.knn`` for ties and normalisation.
 
     Raw coordinates are measured by Euclidean distance too: it is what their published figures use.
     """
 
     Config = KnnConfig
-    config: KnnConfig
 
     @property
     def measures(self) -> tuple[str, ...]:

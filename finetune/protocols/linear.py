@@ -6,20 +6,20 @@ import copy
 import hashlib
 import shutil
 from functools import partial
-from typing import Annotated, Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from pydantic import Field, model_validator
 from torch import nn
 
 from finetune.classifiers.linear import Classifier
 from finetune.classifiers.saved import CLASSIFIER, save_classifier
 from finetune.protocols.base import FeatureSet, Protocol
+from finetune.protocols.configs.linear import LinearConfig
 from finetune.trainings.index import TRAININGS, Training, save_predictions
-from ssl_skel.config import RowConfig, RowOf, dump_config
-from ssl_skel.data.augment import AUGMENTATIONS, Augment, RotateConfig
-from ssl_skel.data.loader import ClipLoader, Crop
+from ssl_skel.config import dump_config
+from ssl_skel.data.augment import Augment
+from ssl_skel.data.loader import ClipLoader
 from ssl_skel.data.splits import Split
 from ssl_skel.embedding.features import extract_features
 from ssl_skel.encoders.card import EncoderCard
@@ -35,41 +35,6 @@ NEVER = -1e4
 """Log-odds, as kept, of a class that the training clips do not have."""
 
 
-class LinearConfig(RowConfig):
-    """Options of ``Linear``. Those of the live probe are MAMP's (Mao et al., ICCV 2023)."""
-
-    name: Literal["linear"] = "linear"
-    mode: Literal["closed", "live", "both"] = "closed"
-    """closed: logistic regression on cached features, seconds. live: BatchNorm + linear layer trained with
-    augmentation through the frozen encoder, as papers do; as long as training an encoder forwards."""
-    c: float | None = Field(None, gt=0)
-    """Closed: inverse L2 strength; null chooses it on held-out training subjects."""
-    copies: int = Field(0, ge=0)
-    """Closed: augmented copies of each training clip that are embedded and fitted beside it, the cached counterpart
-    of the live probe's augmentation; raw coordinates get theirs too."""
-    epochs: int = Field(100, ge=1)
-    """Live: the last one is reported."""
-    batch_size: int = Field(128, ge=2)
-    """Live: clips a step. MAMP: 128 on each of 2 GPUs. The draws of ``copies`` come in such batches too."""
-    lr: float = Field(0.1, gt=0)
-    """Live: SGD, cosine to 0, no warm-up."""
-    momentum: float = Field(0.9, ge=0, lt=1)
-    """Live: of SGD."""
-    crop: Crop = (0.5, 1.0)
-    """Live and copies: smallest and largest share of a training clip that is cropped."""
-    augment: tuple[Annotated[RowConfig, RowOf(AUGMENTATIONS)], ...] = (RotateConfig(),)
-    """Live and copies: rows of ``AUGMENTATIONS``; MAMP rotates by up to 0.3 rad."""
-    save: bool = False
-    """Closed, of pretrained encoders: keep the probe as a classifier, for ``ssl-skel predict``, and its log-odds of
-    test clips, for ``ssl-skel fuse``."""
-
-    @model_validator(mode="after")
-    def _something_to_save(self) -> LinearConfig:
-        if self.save and self.mode == "live":
-            raise ValueError("save: keeps the closed probe; set mode to closed or both")
-        return self
-
-
 class _Live(NamedTuple):
     """What a trained head says of all clips of the store."""
 
@@ -77,7 +42,7 @@ class _Live(NamedTuple):
     watched: np.ndarray  # (epochs, N), the class after each
 
 
-class Linear(Protocol):
+class Linear(Protocol[LinearConfig]):
     """Linear probe on frozen features.
 
     Departs from print: the last epoch is the figure; papers take the best epoch on the test clips, which
@@ -85,7 +50,6 @@ class Linear(Protocol):
     """
 
     Config = LinearConfig
-    config: LinearConfig
 
     def check(self, split: Split, encoder: SkeletonEncoder) -> None:
         if self.config.mode != "closed":
@@ -155,7 +119,7 @@ class Linear(Protocol):
         return folder.name
 
     @classmethod
-    def classifier(cls, config: RowConfig, encoder: SkeletonEncoder, num_classes: int) -> Classifier:
+    def classifier(cls, config: LinearConfig, encoder: SkeletonEncoder, num_classes: int) -> Classifier:
         return Classifier(encoder, num_classes, frozen=True)
 
     def _fit(self, feature_set: FeatureSet, at: int, train: np.ndarray) -> LinearProbe:

@@ -5,65 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
-from typing import Annotated, Literal
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from finetune.classifiers.linear import Classifier
-from finetune.protocols.trained import FewLabels, FewLabelsConfig
+from finetune.protocols.configs.psp import PSPSemiConfig
+from finetune.protocols.trained import FewLabels
 from finetune.trainings.supervised import TrainingSpec, training_clips
 from ssl_skel.batch import Batch, Rng
-from ssl_skel.config import RowConfig, RowOf
-from ssl_skel.data.augment import AUGMENTATIONS
 from ssl_skel.data.loader import ClipLoader
 from ssl_skel.data.splits import Split
 from ssl_skel.encoders.encoder import SkeletonEncoder, pool_persons
 from ssl_skel.errors import UserError
 from ssl_skel.pretexts.base import look
-from ssl_skel.pretexts.psp import PSP, PSPConfig
+from ssl_skel.pretexts.psp import PSP
 from ssl_skel.training.loop import Loader
-from ssl_skel.training.optim import OptimConfig
 
 UNLABELLED = 1
 """Beside a training's seed: unlabelled clips have random numbers of their own."""
-
-
-class PSPSemiConfig(FewLabelsConfig):
-    """Options of ``PSPSemi``. Defaults are the paper's where it has any; it trains from fresh weights."""
-
-    name: Literal["psp"] = "psp"
-    pretext: PSPConfig = PSPConfig()
-    """Views, levels and loss of the contrast; its views are also what is classified."""
-    weight: float = Field(0.2, ge=0)
-    """Of the contrast beside the cross-entropy (PSP: 0.2). 0: the same training on the labelled clips alone."""
-    unlabelled: int = Field(90, ge=2)
-    """Clips of the contrast a step over all ranks, beside ``batch_size`` labelled ones (PSP: 90)."""
-    batch_size: int = Field(9, ge=2)
-    """Labelled clips a step over all ranks (PSP: 9)."""
-    fractions: tuple[Annotated[float, Field(gt=0, le=1)], ...] = (0.05, 0.15, 0.3, 0.4)
-    """Shares of each class's labels (NW-UCLA: 5, 15, 30, 40 %; NTU: 5, 10, 20, 40 %)."""
-    optim: OptimConfig = OptimConfig(
-        name="sgd", lr=0.01, weight_decay=4e-4, schedule="step", warmup_epochs=5, milestones=(60, 90)
-    )
-    """PSP: SGD with Nesterov momentum 0.9, steps after epochs 60 and 90. Given otherwise, it is given whole."""
-    epochs: int = Field(120, ge=1)
-    """Passes over the unlabelled clips, also with weight 0 (PSP: 120 of 500 steps each; NTU 60 X-Sub has 445)."""
-    augment: tuple[Annotated[RowConfig, RowOf(AUGMENTATIONS)], ...] = ()
-    """Rows of ``AUGMENTATIONS`` (PSP: none)."""
-    label_smoothing: float = Field(0.0, ge=0, lt=1)
-    """PSP: none."""
-    layer_decay: float = Field(1.0, gt=0, le=1)
-    """Learning rate of a stage relative to the next one, of pretrained encoders (PSP has none)."""
-
-    @model_validator(mode="after")
-    def _labels_go_round(self) -> PSPSemiConfig:
-        if self.min_clips:
-            raise ValueError("min_clips: psp repeats labelled clips for as long as the unlabelled last; leave it out")
-        return self
 
 
 class PSPClassifier(Classifier):
@@ -164,7 +126,7 @@ class PairedLoader:
             number, first = number + 1, 0
 
 
-class PSPSemi(FewLabels):
+class PSPSemi(FewLabels[PSPSemiConfig]):
     """PSP Learning's semi-supervised training: few labels, and the other training clips without theirs.
 
     The unlabelled clips are all training clips, the labelled ones among them and those that never had a label; with
@@ -175,7 +137,6 @@ class PSPSemi(FewLabels):
     """
 
     Config = PSPSemiConfig
-    config: PSPSemiConfig
 
     @property
     def title(self) -> str:
@@ -194,8 +155,7 @@ class PSPSemi(FewLabels):
             )
 
     @classmethod
-    def classifier(cls, config: RowConfig, encoder: SkeletonEncoder, num_classes: int) -> PSPClassifier:
-        assert isinstance(config, PSPSemiConfig)
+    def classifier(cls, config: PSPSemiConfig, encoder: SkeletonEncoder, num_classes: int) -> PSPClassifier:
         return PSPClassifier(encoder, num_classes, config)
 
     def unlabelled(self, split: Split, validation: np.ndarray) -> np.ndarray:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 
 from finetune.protocols.base import FeatureSet, Protocol
-from ssl_skel.config import RowConfig
+from finetune.protocols.configs.retrieval import RetrievalConfig
 from ssl_skel.data.splits import Split
 from ssl_skel.errors import UserError
 from ssl_skel.evaluation.metrics import score
@@ -15,15 +13,7 @@ from ssl_skel.evaluation.ranking import MEASURES, full_rankings, ranking_scores
 from ssl_skel.evaluation.report import Figure, Measurement
 
 
-class RetrievalConfig(RowConfig):
-    """Options of ``Retrieval``."""
-
-    name: Literal["retrieval"] = "retrieval"
-    copies: bool = False
-    """Let training clips that equal a query, coordinate for coordinate, count as answers. They always lie first."""
-
-
-class Retrieval(Protocol):
+class Retrieval(Protocol[RetrievalConfig]):
     """Ranks of the training clips by cosine; ``ssl_skel.evaluation.ranking`` tells the rules.
 
     The accuracy of the table is R@1: whether the first answer is of the query's class. Beside it stand R@5, R@10, mAP
@@ -31,7 +21,6 @@ class Retrieval(Protocol):
     """
 
     Config = RetrievalConfig
-    config: RetrievalConfig
 
     @property
     def measures(self) -> tuple[str, ...]:

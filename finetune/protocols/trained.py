@@ -4,25 +4,24 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import Any, TypeVar
 
 import numpy as np
-from pydantic import Field, model_validator
 from torch import nn
 
-from finetune.classifiers.bottleneck import BottleneckClassifier, BottleneckConfig
+from finetune.classifiers.head import add_head
 from finetune.classifiers.linear import Classifier
 from finetune.protocols.base import FeatureSet, Protocol
+from finetune.protocols.configs.trained import FewLabelsConfig, FullConfig, SemiConfig
+from finetune.protocols.configs.training import TrainingConfig
 from finetune.trainings.index import Training
 from finetune.trainings.supervised import (
     Predictions,
-    TrainingConfig,
     TrainingSpec,
     train_classifier,
     train_config,
     training_clips,
 )
-from ssl_skel.config import RowConfig
 from ssl_skel.data.splits import Split
 from ssl_skel.data.subsets import Budget, label_subset
 from ssl_skel.encoders.encoder import SkeletonEncoder
@@ -30,8 +29,11 @@ from ssl_skel.errors import UserError
 from ssl_skel.evaluation.report import Figure, Measurement
 from ssl_skel.training.loop import Loader
 
+TrainingT = TypeVar("TrainingT", bound=TrainingConfig)
+FewLabelsT = TypeVar("FewLabelsT", bound=FewLabelsConfig)
 
-class Trained(Protocol):
+
+class Trained(Protocol[TrainingT]):
     """Fine-tuning; of untrained encoders it is training from scratch by the same recipe, and called that.
 
     Each pretrained encoder is trained with every seed, an untrained one only with its own. Raw coordinates have
@@ -40,8 +42,6 @@ class Trained(Protocol):
     Departs from print: the last epoch is the figure; papers take the best epoch on the test clips, which
     is stated beside it under that name.
     """
-
-    config: TrainingConfig
 
     @property
     def title(self) -> str:
@@ -61,12 +61,8 @@ class Trained(Protocol):
         return self.title if budget is None else f"{self.title}, {budget}"
 
     @classmethod
-    def classifier(cls, config: RowConfig, encoder: SkeletonEncoder, num_classes: int) -> Classifier:
-        assert isinstance(config, HeadedConfig)
-        smoothing = config.label_smoothing
-        if isinstance(config.head, BottleneckConfig):
-            return BottleneckClassifier(encoder, num_classes, config.head, label_smoothing=smoothing)
-        return Classifier(encoder, num_classes, frozen=False, label_smoothing=smoothing)
+    @abstractmethod
+    def classifier(cls, config: TrainingT, encoder: SkeletonEncoder, num_classes: int) -> Classifier: ...
 
     def task(self, encoder: SkeletonEncoder) -> Classifier:
         """The classifier for the store's classes."""
@@ -206,55 +202,22 @@ class Trained(Protocol):
         return rows[~validation], rows[validation]
 
 
-class LinearHeadConfig(RowConfig):
-    """BatchNorm and a linear layer, see ``Classifier``; nothing to choose."""
-
-    name: Literal["linear"] = "linear"
-
-
-class HeadedConfig(TrainingConfig):
-    """A training whose head can be chosen."""
-
-    head: Annotated[LinearHeadConfig | BottleneckConfig, Field(discriminator="name")] = LinearHeadConfig()
-    """``linear``, or ``bottleneck``: InfoGCN's information bottleneck, see ``BottleneckClassifier``."""
-
-
-class FullConfig(HeadedConfig):
-    """Options of ``Full``."""
-
-    name: Literal["full"] = "full"
-
-
-class Full(Trained):
+class Full(Trained[FullConfig]):
     """All labels of the training clips."""
 
     Config = FullConfig
-    config: FullConfig
 
     @property
     def budgets(self) -> tuple[Budget | None, ...]:
         return (None,)
 
-
-class FewLabelsConfig(TrainingConfig):
-    """Options of ``FewLabels``."""
-
-    fractions: tuple[Annotated[float, Field(gt=0, le=1)], ...] = (0.01, 0.05, 0.1)
-    """Shares of each class's labels; at least one clip a class is kept. MAMP: 1 and 10 %; CMD: 1, 5, 10, 20 %."""
-    per_class: tuple[Annotated[int, Field(ge=1)], ...] = ()
-    """Numbers of labels a class, beside the fractions."""
-
-    @model_validator(mode="after")
-    def _some_labels(self) -> FewLabelsConfig:
-        if not self.fractions and not self.per_class:
-            raise ValueError("fractions: give a share of the labels, or per_class a number of them")
-        return self
+    @classmethod
+    def classifier(cls, config: FullConfig, encoder: SkeletonEncoder, num_classes: int) -> Classifier:
+        return add_head(encoder, config.head, num_classes, label_smoothing=config.label_smoothing)
 
 
-class FewLabels(Trained):
+class FewLabels(Trained[FewLabelsT]):
     """Stratified subsets of the labels, one a seed; see ``ssl_skel.data.subsets``."""
-
-    config: FewLabelsConfig
 
     @property
     def budgets(self) -> tuple[Budget | None, ...]:
@@ -262,17 +225,14 @@ class FewLabels(Trained):
         return (*shares, *(Budget(per_class=number) for number in self.config.per_class))
 
 
-class SemiConfig(FewLabelsConfig, HeadedConfig):
-    """Options of ``Semi``."""
-
-    name: Literal["semi"] = "semi"
-
-
-class Semi(FewLabels):
+class Semi(FewLabels[SemiConfig]):
     """Few labels, and nothing of the other clips.
 
     Departs from print: MAMP draws its subsets without regard to classes.
     """
 
     Config = SemiConfig
-    config: SemiConfig
+
+    @classmethod
+    def classifier(cls, config: SemiConfig, encoder: SkeletonEncoder, num_classes: int) -> Classifier:
+        return add_head(encoder, config.head, num_classes, label_smoothing=config.label_smoothing)

@@ -20,71 +20,26 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 import yaml
 from accelerate.utils import broadcast_object_list
-from pydantic import Field, model_validator
 
 from finetune.classifiers.linear import Classifier
 from finetune.classifiers.saved import CLASSIFIER, save_classifier
 from finetune.protocols.base import EvalContext
+from finetune.protocols.configs.training import TrainingConfig
 from finetune.trainings.index import PREDICTIONS, TRAININGS, save_predictions
 from finetune.trainings.layer_decay import layer_groups
-from ssl_skel.config import RowConfig, RowOf
-from ssl_skel.data.augment import AUGMENTATIONS, Augment, RotateConfig
-from ssl_skel.data.loader import ClipLoader, Crop
+from ssl_skel.data.augment import Augment
+from ssl_skel.data.loader import ClipLoader
 from ssl_skel.embedding.features import whole_clips
 from ssl_skel.encoders.card import EncoderCard, Origin
 from ssl_skel.encoders.encoder import SkeletonEncoder, fresh_like
 from ssl_skel.training.loop import Loader, TrainConfig, fit
-from ssl_skel.training.optim import OptimConfig
 from ssl_skel.training.rundir import RunDir
-
-
-class TrainingConfig(RowConfig):
-    """How a classifier is trained. Defaults: MAMP's fine-tuning (Mao et al., ICCV 2023), for transformers.
-
-    Departs from print: MAMP's dropout before the head (0.3) and its hidden layer in the head are left out; the head is
-    the linear probe's.
-    """
-
-    optim: OptimConfig = OptimConfig(lr=3e-4, min_lr=1e-5, weight_decay=0.05, warmup_epochs=5)
-    """MAMP: AdamW, 3e-4 to 1e-5, five epochs of warm-up. Given otherwise, it is given whole."""
-    epochs: int = Field(100, ge=1)
-    """MAMP: 100."""
-    batch_size: int = Field(48, ge=2)
-    """Clips a step over all ranks. MAMP: 24 on each of 2 GPUs."""
-    min_clips: int = Field(0, ge=0)
-    """Labelled clips are gone through again within an epoch until so many were seen, so that few labels get steps
-    enough; 0: once. (PYSKL's RepeatDataset, ten times or five, for all.)"""
-    crop: Crop = (0.5, 1.0)
-    """Smallest and largest share of a training clip that is cropped."""
-    augment: tuple[Annotated[RowConfig, RowOf(AUGMENTATIONS)], ...] = (RotateConfig(),)
-    """Rows of ``AUGMENTATIONS``; MAMP rotates by up to 0.3 rad."""
-    label_smoothing: float = Field(0.1, ge=0, lt=1)
-    """MAMP: 0.1."""
-    layer_decay: float = Field(0.8, gt=0, le=1)
-    """Learning rate of a stage relative to the next one; of pretrained encoders only, fresh weights have 1 (MAMP)."""
-    drop_path: float | None = Field(None, ge=0, lt=1)
-    """Chance that a training step leaves a deep block out, of networks that have it (MAMP: 0.3 on a transformer that
-    was pretrained without); None: as the network says."""
-    eval_every: int = Field(5, ge=0)
-    """Epochs between looks at the test clips, which ``best_on_test`` is the best of; 0: the last epoch only."""
-    select: Literal["last", "heldout"] = "last"
-    """Which epoch is reported: the last, or of those looked at the first of the best on held-out training subjects."""
-    heldout: float = Field(0.2, gt=0, lt=1)
-    """Share of the training subjects kept aside for ``select: heldout``; they are not trained on."""
-    save: bool = False
-    """Keep each trained classifier, for ``ssl-skel predict`` or as an encoder to go on from."""
-
-    @model_validator(mode="after")
-    def _something_to_choose_from(self) -> TrainingConfig:
-        if self.select == "heldout" and not self.eval_every:
-            raise ValueError("select: heldout chooses among the epochs looked at; set eval_every to 1 or more")
-        return self
 
 
 @dataclass(frozen=True, eq=False)

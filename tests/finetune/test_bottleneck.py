@@ -17,12 +17,14 @@ import torch
 import torch.nn.functional as F
 from scipy.special import softmax
 
-from finetune.classifiers.bottleneck import Bottleneck, BottleneckClassifier, BottleneckConfig
+from finetune.classifiers.bottleneck import Bottleneck, BottleneckClassifier
+from finetune.classifiers.config import BottleneckConfig
 from finetune.classifiers.linear import Classifier
 from finetune.config import FinetuneConfig
 from finetune.fusion import fuse
 from finetune.predict import predict
-from finetune.protocols.trained import Full, FullConfig, Semi, SemiConfig
+from finetune.protocols.configs.trained import FullConfig, SemiConfig
+from finetune.protocols.trained import Full, Semi
 from finetune.run import run
 from ssl_skel.backbones.mpae_net import MPAENetConfig
 from ssl_skel.batch import Batch, Rng

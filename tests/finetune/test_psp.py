@@ -17,7 +17,8 @@ from torch import Tensor
 
 from finetune.config import FinetuneConfig
 from finetune.protocols import EvalContext
-from finetune.protocols.psp import PairedLoader, PSPClassifier, PSPSemi, PSPSemiConfig
+from finetune.protocols.configs.psp import PSPSemiConfig
+from finetune.protocols.psp import PairedLoader, PSPClassifier, PSPSemi
 from finetune.run import run
 from finetune.trainings.layer_decay import layer_groups
 from finetune.trainings.supervised import TrainingSpec
@@ -317,7 +318,7 @@ def test_pretrained_encoders_stand_beside_fresh_ones(make_config: MakeConfig, ru
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"protocols": [QUICK], "readout": "part"}, "readout: psp reads the mean, not part"),
+        ({"protocols": [QUICK], "readout": "part"}, "readout: psp needs mean, not part"),
         ({"protocols": [QUICK | {"min_clips": 480}]}, "min_clips: psp repeats labelled clips"),
         ({"protocols": [QUICK | {"unlabelled": 1}]}, r"protocols\.0\.unlabelled"),
         ({"protocols": [QUICK | {"weight": -0.1}]}, r"protocols\.0\.weight"),

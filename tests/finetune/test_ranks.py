@@ -20,8 +20,10 @@ from threadpoolctl import threadpool_limits
 
 from finetune.config import FinetuneConfig
 from finetune.protocols import EvalContext
-from finetune.protocols.linear import Linear, LinearConfig
-from finetune.protocols.trained import Full, FullConfig
+from finetune.protocols.configs.linear import LinearConfig
+from finetune.protocols.configs.trained import FullConfig
+from finetune.protocols.linear import Linear
+from finetune.protocols.trained import Full
 from finetune.run import run
 from ssl_skel.backbones.mpae_net import MPAENetConfig
 from ssl_skel.config import parse_config

@@ -18,7 +18,8 @@ import torch
 from finetune.classifiers.saved import CLASSIFIER
 from finetune.config import FinetuneConfig
 from finetune.predict import load_classifier, predict
-from finetune.protocols.two_stream import TwoStreamClassifier, TwoStreamConfig
+from finetune.protocols.configs.two_stream import TwoStreamConfig
+from finetune.protocols.two_stream import TwoStreamClassifier
 from finetune.run import run
 from finetune.trainings import supervised
 from finetune.trainings.index import PREDICTIONS

@@ -1,0 +1,17 @@
+"""What the options of every protocol have."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from ssl_skel.config import RowConfig
+
+
+class ProtocolConfig(RowConfig):
+    """Options of one protocol.
+
+    Attributes:
+        required_pooling: the only pooling of the encoder that the protocol can use; None: it takes any.
+    """
+
+    required_pooling: ClassVar[str | None] = None
