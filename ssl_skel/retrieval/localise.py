@@ -17,8 +17,9 @@ from ssl_skel.data.recordings import store_of
 from ssl_skel.errors import UserError
 from ssl_skel.evaluation.knn import unit
 from ssl_skel.retrieval.build import spans
+from ssl_skel.retrieval.hits import OVERLAP, Hit, check_overlap, suppress_places
 from ssl_skel.retrieval.index import MotionIndex, cut
-from ssl_skel.retrieval.search import OVERLAP, Hit, Query, apart, hit_of
+from ssl_skel.retrieval.queries import Query
 
 AXES = 64
 """Principal axes that are kept: of 32, 64 and 96 the best by a little."""
@@ -52,14 +53,13 @@ def localise(
         raise UserError(f"{index.path}: holds whole clips, and no places in them; build it with --window")
     if k < 1:
         raise UserError(f"k: counts places from 1, got {k}")
-    if not 0 <= overlap <= 1:
-        raise UserError(f"--overlap: is a share between 0 and 1, got {overlap}")
+    check_overlap(overlap)
     window, parts = _parts(index, query)
     chosen = _grid(index, window)
     if not len(chosen):
         return []
-    white, asked = _whiten(index.vectors[chosen], parts)
-    near = white @ asked.T
+    windows, pattern = _whiten(index.vectors[chosen], parts)
+    near = windows @ pattern.T
     if rows is not None:
         near[~np.isin(chosen, rows)] = -np.inf
     first = index.rows[chosen]
@@ -68,9 +68,9 @@ def localise(
     order = np.argsort(-score, kind="stable")
     order = order[np.isfinite(score[order])]
     places = np.stack([first["store"], first["clip"], first["start"], length], 1)[order].tolist()
-    kept = order[apart(places, k, overlap, [query.home] if query.home else [])]
+    kept = order[suppress_places(places, k, overlap, [query.home] if query.home else [])]
     return [
-        replace(hit_of(index, query, rank, int(chosen[at]), float(score[at])), length=int(length[at]))
+        replace(Hit.of(index, query, rank, int(chosen[at]), float(score[at])), length=int(length[at]))
         for rank, at in enumerate(kept.tolist(), 1)
     ]
 

@@ -15,7 +15,9 @@ import typer
 from typer.testing import CliRunner, Result
 
 from ssl_skel.backbones.mpae_net import MPAENetConfig
-from ssl_skel.cli import retrieval as commands
+from ssl_skel.cli.index import evaluate_retrieval, merge_index
+from ssl_skel.cli.index import index as index_command
+from ssl_skel.cli.search import search
 from ssl_skel.data.store import Store
 from ssl_skel.encoders.card import EncoderCard, save_encoder
 from ssl_skel.encoders.encoder import build_encoder
@@ -68,10 +70,10 @@ def windowed(run_dir: Path, store: Store, tmp_path_factory: pytest.TempPathFacto
 def call() -> Call:
     """Runs a verb with words; mistakes come as they are raised."""
     app = typer.Typer()
-    app.command("index")(commands.index)
-    app.command("merge-index")(commands.merge_index)
-    app.command("search")(commands.search)
-    app.command("evaluate-retrieval")(commands.evaluate_retrieval)
+    app.command("index")(index_command)
+    app.command("merge-index")(merge_index)
+    app.command("search")(search)
+    app.command("evaluate-retrieval")(evaluate_retrieval)
     return lambda *words: CliRunner().invoke(app, [str(word) for word in words], catch_exceptions=False)
 
 

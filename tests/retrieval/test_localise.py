@@ -19,9 +19,10 @@ from ssl_skel.data.synthetic.performance import draw_person
 from ssl_skel.errors import UserError
 from ssl_skel.retrieval import localise as module
 from ssl_skel.retrieval.build import build_index
+from ssl_skel.retrieval.hits import nearest_hits, suppress_places
 from ssl_skel.retrieval.index import MotionIndex
 from ssl_skel.retrieval.localise import localise
-from ssl_skel.retrieval.search import Query, answer, apart, ask
+from ssl_skel.retrieval.queries import Query, load_queries
 
 
 def asked_of(index: MotionIndex, joints: np.ndarray) -> Query:
@@ -38,11 +39,11 @@ def test_every_repetition_is_found_once(run_dir: Path, tmp_path: Path) -> None:
         joints[:, start : start + 45] = part + np.array((0.01 * start, 0, 1))
     write_recording(tmp_path / "recording", joints)
     index = build_index(run_dir, tmp_path / "recording", tmp_path / "index", windows=(45,), stride=1)
-    for search in (answer, localise):
+    for search in (nearest_hits, localise):
         found = search(index, asked_of(index, part), 7, overlap=0.0)
         assert sorted(hit.start for hit in found) == sorted([*starts, 700])
-    (query,) = ask(index, "recording", at=333)
-    hits = answer(index, query, 6, overlap=0.0)
+    (query,) = load_queries(index, "recording", at=333)
+    hits = nearest_hits(index, query, 6, overlap=0.0)
     assert sorted(hit.start for hit in hits) == sorted({*starts, 700} - {333})
     assert not any(hit.copy for hit in hits)
 
@@ -63,7 +64,7 @@ def test_a_sequence_is_found_where_it_is_and_only_there(run_dir: Path, tmp_path:
         assert one.similarity >= other.similarity
     spans = sorted((hit.start, hit.start + hit.length) for hit in several)
     assert all(stop <= start for (_, stop), (start, _) in itertools.pairwise(spans))
-    (row,) = ask(index, "recording", at=333)
+    (row,) = load_queries(index, "recording", at=333)
     assert all(abs(hit.start - 330) >= 30 for hit in localise(index, row, 4, overlap=0.0))
 
 
@@ -92,9 +93,9 @@ def test_whitened_vectors_vary_alike_along_all_axes() -> None:
 
 def test_places_of_other_clips_never_crowd_each_other() -> None:
     places = [(0, 0, 0, 10), (0, 1, 0, 10), (0, 0, 8, 10), (0, 0, 9, 4)]
-    assert apart(places, 9, 0.3) == [0, 1, 2]
-    assert apart(places, 2, 0.3) == [0, 1]
-    assert apart(places, 9, 0.0, [(0, 0, 5, 10)]) == [1]
+    assert suppress_places(places, 9, 0.3) == [0, 1, 2]
+    assert suppress_places(places, 2, 0.3) == [0, 1]
+    assert suppress_places(places, 9, 0.0, [(0, 0, 5, 10)]) == [1]
 
 
 def test_the_command_tells_places_and_mistakes(

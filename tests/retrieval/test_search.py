@@ -16,8 +16,10 @@ from ssl_skel.data.store import Store, StoreWriter
 from ssl_skel.data.synthetic import SyntheticConfig, generate
 from ssl_skel.errors import UserError
 from ssl_skel.retrieval.build import build_index
+from ssl_skel.retrieval.filters import Filter
+from ssl_skel.retrieval.hits import nearest_hits, suppress
 from ssl_skel.retrieval.index import MotionIndex
-from ssl_skel.retrieval.search import answer, ask, select, suppress
+from ssl_skel.retrieval.queries import load_queries
 
 Call = Callable[..., Result]
 
@@ -30,9 +32,9 @@ def name_of(store: Store, row: int) -> str:
 
 
 def test_a_clip_of_the_index_finds_its_neighbours_but_not_itself(index: MotionIndex, store: Store) -> None:
-    (query,) = ask(index, name_of(store, 5))
+    (query,) = load_queries(index, name_of(store, 5))
     assert (query.name, query.row) == (name_of(store, 5), 5)
-    hits = answer(index, query, 7)
+    hits = nearest_hits(index, query, 7)
     expected = [row for row in index.search_vectors(index.vectors[5:6], 8)[0][0] if row != 5]
     assert [hit.row for hit in hits] == expected
     assert [hit.rank for hit in hits] == [1, 2, 3, 4, 5, 6, 7]
@@ -42,15 +44,17 @@ def test_a_clip_of_the_index_finds_its_neighbours_but_not_itself(index: MotionIn
     assert (first.subject, first.camera) == (store.subject[first.row], store.camera[first.row])
     assert (first.start, first.length) == (0, store.frames[first.row])
     assert not first.copy
-    assert len(answer(index, query, 10_000)) == len(index) - 1
+    assert len(nearest_hits(index, query, 10_000)) == len(index) - 1
 
 
 def test_a_store_asks_with_each_clip_and_none_finds_itself(index: MotionIndex, store: Store) -> None:
-    asked = ask(index, str(store.path))
+    asked = load_queries(index, str(store.path))
     assert [query.name for query in asked] == store.name.tolist()
-    hits = answer(index, asked[5], 7)
-    assert [hit.row for hit in hits] == [hit.row for hit in answer(index, ask(index, name_of(store, 5))[0], 7)]
-    (one,) = ask(index, str(store.path), clip=name_of(store, 9))
+    hits = nearest_hits(index, asked[5], 7)
+    assert [hit.row for hit in hits] == [
+        hit.row for hit in nearest_hits(index, load_queries(index, name_of(store, 5))[0], 7)
+    ]
+    (one,) = load_queries(index, str(store.path), clip=name_of(store, 9))
     assert one.name == name_of(store, 9)
     np.testing.assert_array_equal(one.joints, store.clip(9))
 
@@ -61,10 +65,10 @@ def test_a_raw_file_is_read_and_its_copy_in_the_index_is_marked(
     raw = list(generate(SyntheticConfig(subjects=4, cameras=2, repetitions=1)))[3]
     np.savez(tmp_path / "mine.npz", joints=raw.joints[None], name=np.array(["mine"]))
     (tmp_path / "mine.yaml").write_text("layout: ntu25", "utf-8")
-    (query,) = ask(index, str(tmp_path / "mine.npz"))
+    (query,) = load_queries(index, str(tmp_path / "mine.npz"))
     assert query.name == "mine"
     np.testing.assert_array_equal(query.joints, store.clip(3))
-    hits = answer(index, query, 3)
+    hits = nearest_hits(index, query, 3)
     assert (hits[0].row, hits[0].copy) == (3, True)
     assert hits[0].similarity == pytest.approx(1, abs=1e-6)
     assert not hits[1].copy
@@ -75,7 +79,7 @@ def test_copies_inside_an_index_are_marked(run_dir: Path, store: Store, tmp_path
         for number in range(6):
             writer.add(RawClip(f"clip{number}", store.clip(number % 5)))
     twins = build_index(run_dir, tmp_path / "twins", tmp_path / "index")
-    hits = answer(twins, ask(twins, "clip0")[0], 5)
+    hits = nearest_hits(twins, load_queries(twins, "clip0")[0], 5)
     assert (hits[0].name, hits[0].copy) == ("clip5", True)
     assert not any(hit.copy for hit in hits[1:])
     assert hits[0].label == ""
@@ -83,15 +87,15 @@ def test_copies_inside_an_index_are_marked(run_dir: Path, store: Store, tmp_path
 
 def test_a_window_of_an_indexed_clip_asks_by_a_frame_in_it(windowed: MotionIndex, store: Store) -> None:
     name = name_of(store, 2)
-    (query,) = ask(windowed, name, at=17)
+    (query,) = load_queries(windowed, name, at=17)
     record = windowed.rows[query.row]
     assert (windowed.name(query.row), int(record["start"])) == (name, 16)
-    for hit in answer(windowed, query, 20, overlap=0.0):
+    for hit in nearest_hits(windowed, query, 20, overlap=0.0):
         assert hit.name != name or hit.start >= 46 or hit.start + hit.length <= 16
     with pytest.raises(UserError, match=r"windows; choose one by a frame of it with --at"):
-        ask(windowed, name)
+        load_queries(windowed, name)
     with pytest.raises(UserError, match="no window that begins at frame -1"):
-        ask(windowed, name, at=-1)
+        load_queries(windowed, name, at=-1)
 
 
 @pytest.mark.parametrize(
@@ -109,10 +113,10 @@ def test_words_that_stand_for_nothing(
 ) -> None:
     word = str(store.path) if word == "STORE" else word
     if not told:
-        assert len(ask(index, word, **options)) == len(store)  # a store needs no reader
+        assert len(load_queries(index, word, **options)) == len(store)  # a store needs no reader
         return
     with pytest.raises(UserError, match=told) as error:
-        ask(index, word, **options)
+        load_queries(index, word, **options)
     assert "\n" not in str(error.value)
 
 
@@ -121,7 +125,7 @@ def test_words_that_stand_for_nothing(
 
 def test_filters_leave_what_they_say(windowed: MotionIndex) -> None:
     rows = windowed.rows
-    assert select(windowed) is None
+    assert Filter().rows(windowed) is None
     kick, wave = (windowed.class_names.index(name) for name in ("kick", "wave"))
     for options, keep in (
         ({"labels": ["kick"]}, rows["label"] == kick),
@@ -131,7 +135,7 @@ def test_filters_leave_what_they_say(windowed: MotionIndex) -> None:
         ({"within": (8, 50)}, (rows["start"] >= 8) & (rows["start"] + rows["length"] <= 50)),
         ({"within": (40, None)}, rows["start"] >= 40),
     ):
-        found = select(windowed, **options)  # type: ignore[arg-type]
+        found = Filter(**options).rows(windowed)  # type: ignore[arg-type]
         assert found is not None
         assert found.tolist() == np.flatnonzero(keep).tolist()
 
@@ -141,13 +145,13 @@ def test_filters_leave_what_they_say(windowed: MotionIndex) -> None:
     [
         ({"labels": ["kik"]}, "--label: unknown 'kik'; did you mean 'kick'"),
         ({"labels": ["zzz"]}, "--label: unknown 'zzz'; known: wave"),
-        ({"labels": ["kick"], "subjects": [77]}, r"nothing of its \d+ rows is left \(label kick, subject 77\)"),
-        ({"within": (5, 7)}, r"within 5:7\); ask for less"),
+        ({"labels": ["kick"], "subjects": [77]}, r"none of its \d+ rows meets label kick, subject 77; filter less"),
+        ({"within": (5, 7)}, r"meets within 5:7; filter less"),
     ],
 )
 def test_filters_that_leave_nothing(index: MotionIndex, options: dict[str, Any], told: str) -> None:
     with pytest.raises(UserError, match=told):
-        select(index, **options)
+        Filter(**options).rows(index)
 
 
 # ---- suppression
@@ -175,20 +179,20 @@ def test_suppression_equals_a_naive_loop(run_dir: Path, store: Store, tmp_path: 
 
 
 def test_answers_of_an_index_of_windows_do_not_overlap_and_fill_up(windowed: MotionIndex, store: Store) -> None:
-    (query,) = ask(windowed, name_of(store, 2), at=16)
-    hits = answer(windowed, query, 60, overlap=0.0)
+    (query,) = load_queries(windowed, name_of(store, 2), at=16)
+    hits = nearest_hits(windowed, query, 60, overlap=0.0)
     assert len(hits) == 60  # more than the first fetch holds once overlaps are gone
     places = [(hit.name, frame) for hit in hits for frame in range(hit.start, hit.start + hit.length)]
     assert len(set(places)) == len(places)
     similarity = [hit.similarity for hit in hits]
     assert similarity == sorted(similarity, reverse=True)
-    everything = answer(windowed, query, 60, overlap=1.0)
+    everything = nearest_hits(windowed, query, 60, overlap=1.0)
     assert [hit.row for hit in everything] != [hit.row for hit in hits]
     assert query.row not in [hit.row for hit in everything]
     with pytest.raises(UserError, match="--overlap"):
-        answer(windowed, query, 3, overlap=1.5)
+        nearest_hits(windowed, query, 3, overlap=1.5)
     with pytest.raises(UserError, match="k: counts"):
-        answer(windowed, query, -9)
+        nearest_hits(windowed, query, -9)
 
 
 # ---- the verbs

@@ -1,0 +1,156 @@
+"""``ssl-skel index``, ``merge-index`` and ``evaluate-retrieval``. Heavy imports wait for a call."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ssl_skel.cli.options import (
+    BatchSizeOption,
+    DeviceOption,
+    IndexArgument,
+    JsonOption,
+    OverwriteOption,
+    PoolingOption,
+    RunArgument,
+    StoreArgument,
+    StoresOption,
+)
+from ssl_skel.errors import UserError
+
+if TYPE_CHECKING:
+    from ssl_skel.retrieval.index import MotionIndex
+
+OutputOption = Annotated[Path, typer.Option("--output", "-o", help="Folder of the index to write.")]
+KindOption = Annotated[str, typer.Option(help="Search method: flat (exact), or ivf, hnsw or ivfpq (faster).")]
+
+
+def index(
+    run: RunArgument,
+    store: StoreArgument,
+    output: OutputOption,
+    kind: KindOption = "flat",
+    pooling: PoolingOption = "mean",
+    window: Annotated[
+        list[int] | None, typer.Option(help="Length in frames of windows in long clips. May be repeated.")
+    ] = None,
+    stride: Annotated[int | None, typer.Option(help="Frames between windows; default: a quarter of a window.")] = None,
+    shard: Annotated[str, typer.Option(help="Index only this part, as in 2/4; merge-index joins them.")] = "1/1",
+    batch_size: BatchSizeOption = 128,
+    device: DeviceOption = "auto",
+    overwrite: OverwriteOption = False,
+    json_: JsonOption = False,
+) -> None:
+    """Embed every clip of a store, or windows of long clips, for search."""
+    part = re.fullmatch(r"(\d+)/(\d+)", shard)
+    if not part:
+        raise UserError(f"--shard {shard}: is written i/n, as in 1/4")
+    from ssl_skel.retrieval.build import build_index
+
+    made = build_index(
+        run,
+        store,
+        output,
+        kind=kind,
+        readout=pooling,
+        windows=window or (),
+        stride=stride,
+        shard=(int(part[1]), int(part[2])),
+        batch_size=batch_size,
+        device=device,
+        overwrite=overwrite,
+        progress=True,
+    )
+    _show_index(made, json_)
+
+
+def merge_index(
+    shards: Annotated[list[Path], typer.Argument(metavar="SHARD...", help="Indexes to join.")],
+    output: OutputOption,
+    kind: KindOption = "flat",
+    overwrite: OverwriteOption = False,
+    json_: JsonOption = False,
+) -> None:
+    """Join indexes that were built separately with one encoder."""
+    from ssl_skel.retrieval.build import merge_indexes
+
+    _show_index(merge_indexes(shards, output, kind=kind, overwrite=overwrite, progress=True), json_)
+
+
+def evaluate_retrieval(
+    index: IndexArgument,
+    split: Annotated[str, typer.Option(help="Split whose test clips are queries and whose training clips are found.")],
+    kind: Annotated[
+        list[str] | None, typer.Option(help="Faster search to compare; default: the index's. May be repeated.")
+    ] = None,
+    leave_one_out: Annotated[
+        bool, typer.Option("--leave-one-out", help="Search among the other test clips instead.")
+    ] = False,
+    keep_copies: Annotated[bool, typer.Option("--keep-copies", help="Count exact copies of a query as hits.")] = False,
+    store: StoresOption = None,
+    json_: JsonOption = False,
+) -> None:
+    """Measure the accuracy and speed of an index, for exact and faster search."""
+    from ssl_skel.retrieval.evaluate import evaluate_index
+    from ssl_skel.retrieval.index import MotionIndex
+
+    opened = MotionIndex.open(index)
+    own = () if opened.meta["kind"] == "flat" else (opened.meta["kind"],)
+    found = evaluate_index(
+        opened,
+        split,
+        kinds=tuple(kind or own),
+        leave_one_out=leave_one_out,
+        keep_copies=keep_copies,
+        stores=tuple(store or ()),
+    )
+    if json_:
+        print(json.dumps(found, indent=2))
+    else:
+        _show_evaluation(found)
+
+
+def _show_evaluation(found: dict[str, Any]) -> None:
+    """Print what ``evaluate_index`` measured: a table of the searches and a table of the classes."""
+    from ssl_skel.console import show_table
+    from ssl_skel.evaluation.ranking import MEASURES
+
+    def percent(figures: dict[str, float] | None) -> list[str]:
+        return [f"{100 * figures[name]:.1f}" if figures and name in figures else "-" for name in MEASURES]
+
+    print(
+        f"{found['queries']} queries, {found['gallery']} in the gallery; "
+        f"{found['excluded']} pairs of one recording excluded, {found['without']} queries had nothing to find"
+    )
+    searches = [
+        [
+            name,
+            *percent(one["figures"]),
+            f"{100 * one['recall']:.1f}" if "recall" in one else "100",
+            f"{one['queries_per_second']:,.0f}",
+        ]
+        for name, one in found["searches"].items()
+    ]
+    measures = [f"{name}, %" for name in MEASURES]
+    show_table(["search", *measures, "recall@10, %", "queries/s"], searches, title=found["split"])
+    classes = [[name, *percent(figures)] for name, figures in found["searches"]["flat"]["per_class"].items()]
+    show_table(["class", *measures], classes)
+
+
+def _show_index(made: MotionIndex, json_: bool) -> None:
+    from ssl_skel.console import show_facts
+
+    facts: dict[str, Any] = {
+        "index": str(made.path),
+        "vectors": len(made),
+        "dimensions": made.vectors.shape[1],
+        "kind": made.meta["kind"],
+        "megabytes": round(sum(made.meta["sizes"].values()) / 1e6, 1),
+    }
+    if made.meta["search"]:
+        facts["recall_at_10"] = round(made.meta["search"]["recall"], 4)
+    show_facts(facts, json_)

@@ -1,0 +1,108 @@
+"""``ssl-skel search``. Nothing heavy is imported before the command is called."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ssl_skel.cli.groups import grouped
+from ssl_skel.cli.options import DeviceOption, FormatOption, IndexArgument, JsonOption, OverwriteOption, StoresOption
+from ssl_skel.errors import UserError
+
+if TYPE_CHECKING:
+    from ssl_skel.retrieval.search import Answer
+
+
+@dataclass(frozen=True)
+class FilterOptions:
+    """Which clips may be found."""
+
+    label: Annotated[list[str] | None, typer.Option(help="Only clips of this class. May be repeated.")] = None
+    subject: Annotated[list[int] | None, typer.Option(help="Only this subject. May be repeated.")] = None
+    camera: Annotated[list[int] | None, typer.Option(help="Only this camera. May be repeated.")] = None
+    within: Annotated[str, typer.Option(help="START:STOP, frames of the recording that a hit must lie between.")] = ""
+
+
+@dataclass(frozen=True)
+class QueryOptions:
+    """Which clip is searched for."""
+
+    clip: Annotated[str, typer.Option(help="Use only this clip of QUERY.")] = ""
+    at: Annotated[int | None, typer.Option(help="Of a clip cut into windows: the window at this frame.")] = None
+    format: FormatOption = ""
+
+
+@dataclass(frozen=True)
+class MethodOptions:
+    """How it is searched for."""
+
+    k: Annotated[int, typer.Option("-k", help="Number of hits.")] = 10
+    overlap: Annotated[float, typer.Option(help="Share of a window that two hits may have in common.")] = 0.3
+    localise: Annotated[
+        bool, typer.Option("--localise", help="Of an index of windows: compare sequences, which finds places best.")
+    ] = False
+    exact: Annotated[bool, typer.Option("--exact", help="Do not use the index's faster search.")] = False
+
+
+@grouped
+def search(
+    index: IndexArgument,
+    query: Annotated[str, typer.Argument(help="Name of a clip of the index, or a raw file, folder of them, or store.")],
+    method: MethodOptions,
+    filter: FilterOptions,
+    selection: QueryOptions,
+    device: DeviceOption = "auto",
+    page: Annotated[Path | None, typer.Option(help="HTML file to write: the clips side by side.")] = None,
+    store: StoresOption = None,
+    overwrite: OverwriteOption = False,
+    json_: JsonOption = False,
+) -> None:
+    """Find the clips most like a given one, or similar places in long recordings.
+
+    The query itself is never found; exact copies of it under other names are, and are marked.
+    """
+    within = _within(filter.within)
+    if page is not None and page.exists() and not overwrite:
+        raise UserError(f"{page}: exists already; choose another path, or replace it with --overwrite")
+    from ssl_skel.retrieval.filters import Filter
+    from ssl_skel.retrieval.index import MotionIndex
+    from ssl_skel.retrieval.search import search as run
+
+    opened = MotionIndex.open(index, device)
+    chosen = Filter(filter.label or (), filter.subject or (), filter.camera or (), within)
+    answers = run(opened, query, filter=chosen, **asdict(selection), **asdict(method))
+    if page is not None:
+        from ssl_skel.view.draw.html import write_page
+        from ssl_skel.view.search import page_of_answers
+
+        write_page(page, page_of_answers(opened, answers, tuple(store or ())), overwrite)
+    if json_:
+        found = [{"query": one.query.name, "hits": [asdict(hit) for hit in one.hits]} for one in answers]
+        print(json.dumps({"index": str(index), "kind": opened.meta["kind"], "answers": found}, indent=2))
+    else:
+        _show(answers, opened.windows)
+
+
+def _show(answers: list[Answer], windows: bool) -> None:
+    """Print a table for each query; the frames of a hit only where it is part of a clip."""
+    from ssl_skel.console import show_table
+
+    for answer in answers:
+        facts = [hit.facts(windows) for hit in answer.hits]
+        header = ["rank", *(facts[0] if facts else ())]
+        rows = [[str(hit.rank), *fact.values()] for hit, fact in zip(answer.hits, facts, strict=True)]
+        show_table(header, rows, title=f"like {answer.query.name}")
+
+
+def _within(text: str) -> tuple[int, int | None] | None:
+    if not text:
+        return None
+    part = re.fullmatch(r"(\d*):(\d*)", text)
+    if not part:
+        raise UserError(f"--within {text}: is written START:STOP in frames, as in 900:1800 or 900:")
+    return int(part[1] or 0), int(part[2]) if part[2] else None

@@ -1,0 +1,103 @@
+"""What an index is searched for: one of its own clips or windows, or clips of a raw file, a folder or a store."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ssl_skel.data.recordings import read_recordings
+from ssl_skel.data.store import Store
+from ssl_skel.errors import UserError
+from ssl_skel.retrieval.index import MotionIndex
+
+_HINTS = 20_000  # names that a mistyped one is compared with
+
+
+@dataclass(frozen=True, eq=False)
+class Query:
+    """A clip or window to search for.
+
+    Attributes:
+        name: of the clip.
+        vector: (D,).
+        row: of the index that it was taken from; -1 for a clip from elsewhere.
+        joints: (M, T, V, C), normalised; None where it is a row of the index.
+        home: (store number, clip, start, length) in the index's stores; None: from elsewhere.
+        content: hash of its recording; 0: unknown.
+    """
+
+    name: str
+    vector: np.ndarray
+    row: int = -1
+    joints: np.ndarray | None = None
+    home: tuple[int, int, int, int] | None = None
+    content: int = 0
+
+
+def load_queries(
+    index: MotionIndex, query: str, *, clip: str = "", at: int | None = None, format: str = ""
+) -> list[Query]:
+    """Queries by a name or a path.
+
+    Args:
+        index: to be searched.
+        query: name of a clip of the index, or path of a raw file, a folder of them, or a store.
+        clip: take only this clip of the file, folder or store; default: every clip.
+        at: of a clip that was cut into windows: take the last window that begins no later than this frame.
+        format: entry of ``READERS``; default: the first that reads the file.
+
+    Raises:
+        UserError: neither a clip nor a path, or one that does not fit the index.
+    """
+    rows = np.flatnonzero(index.rows["name"] == query.encode())
+    if len(rows):
+        return [_of_index(index, query, rows, at)]
+    if not Path(query).exists():
+        known = [index.name(row) for row in range(min(len(index), _HINTS))]
+        near = difflib.get_close_matches(query, dict.fromkeys(known), 1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise UserError(f"{query}: is neither the name of a clip of {index.path} nor a file{hint}")
+    if at is not None:
+        raise UserError("--at: chooses among windows of a clip of the index; leave it out, or name such a clip")
+    store = read_recordings(Path(query), index.layout, index.meta["normalization"], format)
+    numbers = _numbered(store, clip, query) if clip else np.arange(len(store))
+    hashes = [stored["sha256"] for stored in index.meta["stores"]]
+    home = hashes.index(store.sha256) if store.sha256 in hashes else None
+    return [
+        Query(
+            name=str(store.name[number]),
+            vector=vector,
+            joints=np.asarray(store.clip(number), np.float32),
+            home=None if home is None else (home, number, 0, int(store.frames[number])),
+            content=int(store.content[number]),
+        )
+        for number, vector in zip(numbers.tolist(), index.embed(store, numbers), strict=True)
+    ]
+
+
+def _numbered(store: Store, clip: str, source: str) -> np.ndarray:
+    """Numbers of the clips of one name."""
+    numbers = np.flatnonzero(store.name == clip)
+    if not len(numbers):
+        near = difflib.get_close_matches(clip, store.name.tolist(), 1)
+        raise UserError(f"{source}: has no clip {clip!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+    return numbers
+
+
+def _of_index(index: MotionIndex, name: str, rows: np.ndarray, at: int | None) -> Query:
+    if len(np.unique(index.rows["store"][rows])) > 1:
+        raise UserError(f"{name}: several stores of the index have a clip of this name; give the store, with --clip")
+    if at is not None:
+        rows = rows[index.rows["start"][rows] <= at][-1:]
+        if not len(rows):
+            raise UserError(f"{name}: has no window that begins at frame {at} or before; give another --at")
+    if len(rows) > 1:
+        raise UserError(f"{name}: was cut into {len(rows)} windows; choose one by a frame of it with --at")
+    row = int(rows[0])
+    record = index.rows[row]
+    store, clip, start, length = (int(record[field]) for field in ("store", "clip", "start", "length"))
+    vector = np.asarray(index.vectors[row])
+    return Query(name, vector, row, home=(store, clip, start, length), content=int(record["content"]))

@@ -1,0 +1,46 @@
+"""What a search found, as clips side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ssl_skel.data.store import Store
+from ssl_skel.errors import UserError
+from ssl_skel.retrieval.index import MotionIndex
+from ssl_skel.retrieval.search import Answer
+from ssl_skel.view.draw.clips import RenderableClip
+from ssl_skel.view.draw.pages import search_page
+
+
+def page_of_answers(index: MotionIndex, answers: Sequence[Answer], stores: tuple[Path, ...] = ()) -> str:
+    """Page of a query's clip beside the clips that were found.
+
+    Args:
+        index: that was searched.
+        answers: one; a page shows no more.
+        stores: where the index's stores may lie now.
+
+    Raises:
+        UserError: several answers, or a store of the index no longer exists.
+    """
+    if len(answers) > 1:
+        raise UserError(f"--page: the query holds {len(answers)} clips, a page shows one; name it with --clip")
+    (answer,) = answers
+    opened: dict[int, Store] = {}
+
+    def joints(row: int, length: int | None = None) -> np.ndarray:
+        number = int(index.rows["store"][row])
+        if number not in opened:
+            opened[number] = index.open_store(number, stores)
+        return index.joints(row, opened[number], length)
+
+    found = []
+    for hit in answer.hits:
+        facts = {name: fact for name, fact in hit.facts(index.windows).items() if fact and name != "clip"}
+        found.append(RenderableClip(hit.name, joints(hit.row, hit.length), index.layout, facts))
+    query = answer.query
+    own = joints(query.row) if query.joints is None else query.joints
+    return search_page(RenderableClip(query.name, own, index.layout), found)
