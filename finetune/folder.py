@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from finetune.config import FinetuneConfig
 from finetune.trainings.index import PREDICTIONS, TRAININGS
 from ssl_skel.config import dump_config, load_config
 from ssl_skel.errors import UserError
+from ssl_skel.files.atomic import write_text
 
 
 def refuse_another(folder: Path, config: FinetuneConfig) -> None:
@@ -39,11 +39,5 @@ def begin(folder: Path, config: FinetuneConfig) -> None:
     Raises:
         UserError: nothing can be written there.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(folder / "probes", ignore_errors=True)
-        beside = folder / ".config.yaml.partial"  # other processes may be reading the one that is there
-        beside.write_text(dump_config(config), "utf-8")
-        os.replace(beside, folder / "config.yaml")
-    except OSError as error:
-        raise UserError(f"{folder}: cannot be written: {error.strerror}; choose another folder for runs") from error
+    shutil.rmtree(folder / "probes", ignore_errors=True)
+    write_text(folder / "config.yaml", dump_config(config), remedy="choose another folder for runs")

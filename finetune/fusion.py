@@ -5,7 +5,6 @@ What is fused is what trainings said of the test clips, encoder by encoder and s
 
 from __future__ import annotations
 
-import os
 import time
 import zipfile
 from collections.abc import Sequence
@@ -25,6 +24,7 @@ from ssl_skel.data.store import Store
 from ssl_skel.errors import UserError
 from ssl_skel.evaluation.metrics import Scores, score
 from ssl_skel.evaluation.report import Figure, Measurement, Report, SplitFacts, fold_means
+from ssl_skel.files.atomic import write_text
 from ssl_skel.training.rundir import RunDir
 
 WEIGHTS = dict.fromkeys(("joint", "bone", "hop1", "hop2"), 0.6) | dict.fromkeys(
@@ -326,8 +326,5 @@ def _folder(folder: Path, config: dict[str, Any]) -> Path:
     text, kept = yaml.safe_dump(config, sort_keys=False, allow_unicode=True), folder / "config.yaml"
     if folder.exists() and not (kept.exists() and kept.read_text("utf-8") == text):
         raise UserError(f"{folder}: holds another run; give this fusion another name")
-    folder.mkdir(parents=True, exist_ok=True)
-    beside = folder / ".config.yaml.partial"
-    beside.write_text(text, "utf-8")
-    os.replace(beside, kept)
+    write_text(kept, text)
     return folder

@@ -9,8 +9,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +19,7 @@ from finetune.classifiers.linear import Classifier
 from ssl_skel.config import RowConfig, Section
 from ssl_skel.encoders.card import EncoderCard, save_encoder
 from ssl_skel.encoders.encoder import Readout
+from ssl_skel.files.atomic import write_bytes, write_json
 from ssl_skel.layouts import SkeletonLayout
 
 FORMAT_VERSION = 1
@@ -54,7 +53,7 @@ def save_classifier(
     card: EncoderCard,
     layout: SkeletonLayout | None = None,
 ) -> None:
-    """Write a classifier; each file is written beside and renamed into place, ``head.json`` last.
+    """Write a classifier, ``head.json`` last.
 
     Args:
         folder: made where it is missing.
@@ -72,10 +71,5 @@ def save_classifier(
         readout=task.encoder.readout,
         layout=layout.to_dict() if layout else None,
     )
-    for name, content in (
-        (HEAD, safetensors.torch.save(weights)),
-        (HEAD_CARD, json.dumps(head.model_dump(mode="json"), indent=2, ensure_ascii=False).encode()),
-    ):
-        beside = folder / f".{name}.part"
-        beside.write_bytes(content)
-        os.replace(beside, folder / name)
+    write_bytes(folder / HEAD, safetensors.torch.save(weights))
+    write_json(folder / HEAD_CARD, head.model_dump(mode="json"))

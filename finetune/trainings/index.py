@@ -6,7 +6,6 @@ figures rest on is told here.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import pydantic
 
 from ssl_skel.config import Section
 from ssl_skel.errors import UserError
+from ssl_skel.files.atomic import replacing, write_text
 
 INDEX, TRAININGS, PREDICTIONS = "trainings.json", "trainings", "predictions.npz"
 
@@ -52,9 +52,8 @@ class Training(Section):
 
 def save_predictions(folder: Path, **arrays: Any) -> None:
     """Write what a training says of clips: their ``name`` and (Q, classes) ``logits``, and what else there is."""
-    beside = folder / f".{PREDICTIONS}.part.npz"
-    np.savez(beside, **arrays)
-    os.replace(beside, folder / PREDICTIONS)
+    with replacing(folder / PREDICTIONS) as file:
+        np.savez(file, **arrays)
 
 
 class _Index(Section):
@@ -62,10 +61,8 @@ class _Index(Section):
 
 
 def save_trainings(folder: Path, trainings: Sequence[Training]) -> None:
-    """Write the index of an evaluation, beside and renamed into place."""
-    beside = folder / f".{INDEX}.partial"
-    beside.write_text(_Index(trainings=tuple(trainings)).model_dump_json(indent=1) + "\n", "utf-8")
-    os.replace(beside, folder / INDEX)
+    """Write the index of an evaluation."""
+    write_text(folder / INDEX, _Index(trainings=tuple(trainings)).model_dump_json(indent=1) + "\n")
 
 
 def load_trainings(folder: Path) -> tuple[Training, ...]:

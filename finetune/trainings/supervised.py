@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -38,6 +37,8 @@ from ssl_skel.data.loader import ClipLoader
 from ssl_skel.embedding.features import whole_clips
 from ssl_skel.encoders.card import EncoderCard, Origin
 from ssl_skel.encoders.encoder import SkeletonEncoder, fresh_like
+from ssl_skel.files import folders
+from ssl_skel.files.atomic import replacing
 from ssl_skel.training.loop import Loader, TrainConfig, fit
 from ssl_skel.training.rundir import RunDir
 
@@ -264,10 +265,8 @@ def _looker(
         with torch.inference_mode(), context.accelerator.autocast():
             parts = [task.logits(batch).float().cpu().numpy() for batch in loader.epoch()]
         logits = np.concatenate(parts)
-        folder.mkdir(exist_ok=True)
-        beside = folder / f".{epoch}.part.npy"
-        np.save(beside, logits)
-        os.replace(beside, folder / f"epoch_{epoch:05d}.npy")
+        with replacing(folder / f"epoch_{epoch:05d}.npy") as file:
+            np.save(file, logits)
         if config.save and (config.select == "heldout" or epoch == config.epochs):
             card = EncoderCard.of(
                 task.encoder,
@@ -303,7 +302,6 @@ def _conclude(config: TrainingConfig, context: EvalContext, spec: TrainingSpec, 
         held_logits=looks[at, len(spec.test) :],
     )
     if config.save:  # last, for it cannot be done twice
-        shutil.rmtree(folder / CLASSIFIER, ignore_errors=True)
-        os.replace(files[at].with_suffix(""), folder / CLASSIFIER)
+        folders.move(files[at].with_suffix(""), folder / CLASSIFIER)
     shutil.rmtree(folder / "checkpoints")
     shutil.rmtree(folder / "looks")

@@ -65,6 +65,7 @@ def report(
     """
     from ssl_skel.experiments.comparison import compare
     from ssl_skel.experiments.formats import FORMATS, SUFFIXES
+    from ssl_skel.files.atomic import write_text
 
     chosen = format or (SUFFIXES.get(output.suffix, "") if output else "") or "markdown"
     if chosen not in FORMATS:
@@ -73,10 +74,7 @@ def report(
     if output is None:
         print(text, end="")
         return
-    try:
-        output.write_text(text, "utf-8")
-    except OSError as error:
-        raise UserError(f"{output}: cannot be written: {error.strerror}; choose another path") from error
+    write_text(output, text, make_folder=False)
 
 
 def sweep(

@@ -27,7 +27,8 @@ import numpy as np
 
 from ssl_skel.data.clip import RawClip, tracked_joints, tracked_persons
 from ssl_skel.errors import UserError
-from ssl_skel.files.partial import PartialFolder, sync
+from ssl_skel.files.partial import PartialFolder
+from ssl_skel.files.temporary import cannot_write, sync
 from ssl_skel.layouts import SkeletonLayout, parse_layout
 
 FORMAT_VERSION = 1
@@ -195,7 +196,7 @@ class StoreWriter:
             file = self._partial.folder / "joints.npy"
             self._file: BinaryIO = file.open("r+b" if self._partial.entries else "w+b")
         except OSError as error:
-            raise UserError(f"{self.path}: cannot be written: {error.strerror}; choose another path") from error
+            raise cannot_write(self.path, error) from error
         self._resume()
         return self
 
@@ -281,8 +282,7 @@ class StoreWriter:
             elif isinstance(error, OSError):
                 raise error
         except OSError as problem:
-            reason = problem.strerror or problem
-            raise UserError(f"{self.path}: cannot be written: {reason}; make room or choose another path") from problem
+            raise cannot_write(self.path, problem) from problem
         finally:
             with contextlib.suppress(OSError):  # a full disk refuses the last bytes again
                 self._file.close()
@@ -293,7 +293,6 @@ class StoreWriter:
         if not self._names:
             raise UserError(f"{self.path}: no clip was written; look at the source")
         self._write_header()
-        sync(self._file)
         self._file.close()
         folder = self._partial.folder
         columns = {column: np.array(values, np.int64) for column, values in self._columns.items() if column in COLUMNS}
@@ -305,7 +304,6 @@ class StoreWriter:
                 content=np.array(self._columns["content"], np.uint64),
                 **columns,
             )
-            sync(file)
         meta = {
             "format_version": FORMAT_VERSION,
             "layout": self.layout.to_dict(),
@@ -320,9 +318,7 @@ class StoreWriter:
             "sha256": _sha256(folder / "joints.npy"),
         }
         for name, content in {**self.records, "meta": meta}.items():
-            with (folder / f"{name}.json").open("wb") as file:
-                file.write(json.dumps(content, indent=1, ensure_ascii=False).encode())
-                sync(file)
+            (folder / f"{name}.json").write_text(json.dumps(content, indent=1, ensure_ascii=False), "utf-8")
         self._partial.publish()
 
     def _write_header(self) -> None:

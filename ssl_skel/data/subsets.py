@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -21,6 +20,7 @@ import numpy as np
 from ssl_skel.data.splits import Split, load_split
 from ssl_skel.data.store import Store
 from ssl_skel.errors import UserError
+from ssl_skel.files.atomic import write_json
 
 FORMAT_VERSION = 1
 
@@ -117,11 +117,14 @@ def label_subset(store: Store, split: Split, budget: Budget, seed: int) -> Subse
         return Subset(rows, digest, notes)
     rows = _draw(store, labelled, budget, json.dumps(origin))
     digest = _hash(store, rows, origin)
-    text = json.dumps({**origin, "sha256": digest, "clips": store.name[rows].tolist()}, indent=1)
     try:
-        _write(file, text + "\n")
-    except OSError as error:
-        notes = (*notes, f"the label subset could not be written into the store ({error.strerror})")
+        write_json(
+            file,
+            {**origin, "sha256": digest, "clips": store.name[rows].tolist()},
+            remedy="the label subset is drawn anew each time",
+        )
+    except UserError as error:
+        notes = (*notes, str(error))
     return Subset(rows, digest, notes)
 
 
@@ -215,14 +218,3 @@ def _read(store: Store, file: Path, origin: dict[str, Any], labelled: np.ndarray
             "remove it, and the subset is drawn again"
         )
     return rows, digest
-
-
-def _write(file: Path, text: str) -> None:
-    """Write beside and rename; whoever comes at the same time writes the same."""
-    file.parent.mkdir(exist_ok=True)
-    beside = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        beside.write_text(text, "utf-8")
-        os.replace(beside, file)
-    finally:
-        beside.unlink(missing_ok=True)

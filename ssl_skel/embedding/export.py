@@ -8,12 +8,10 @@ packing of persons and readout are inside. Number of clips and of persons are fr
 
 from __future__ import annotations
 
-import json
-import os
 import warnings
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +20,7 @@ from ssl_skel.encoders.card import load_encoder
 from ssl_skel.encoders.encoder import Readout, SkeletonEncoder
 from ssl_skel.encoders.streams import to_stream
 from ssl_skel.errors import UserError
+from ssl_skel.files.atomic import replacing, write_json
 
 Kind = Literal["onnx", "torch-export"]
 SUFFIXES: dict[str, str] = {"onnx": ".onnx", "torch-export": ".pt2"}
@@ -54,7 +53,7 @@ def export_encoder(
 ) -> dict[str, Any]:
     """Write an encoder as one file, and its card beside it, after comparing the file's answers with the encoder's.
 
-    The card is renamed into place first: whoever finds a new file finds its card.
+    The card gets its name first: whoever finds a new file finds its card.
 
     Args:
         run: run directory, or a folder with an encoder.
@@ -80,23 +79,14 @@ def export_encoder(
     encoder, card = load_encoder(run)
     encoder.readout = readout
     encoder.eval().requires_grad_(False)
-    beside, card_beside = (name.with_name(f".{os.getpid()}.{name.name}") for name in names)
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
         program = _program(encoder)
-        error = _compare(encoder, _write_onnx(program, beside) if to == "onnx" else _write_torch(program, beside))
-        size = beside.stat().st_size
-        facts = {"readout": readout, "max_error": error, "card": card.model_dump(mode="json")}
-        card_beside.write_text(json.dumps(facts, indent=2), "utf-8")
-        os.replace(card_beside, names[1])
-        os.replace(beside, out)
-    except OSError as problem:
-        raise UserError(f"{out}: cannot be written: {problem.strerror or problem}") from problem
     except ValueError as problem:
         raise UserError(f"--readout: {problem}") from problem
-    finally:
-        beside.unlink(missing_ok=True)
-        card_beside.unlink(missing_ok=True)
+    with replacing(out) as file:
+        error = _compare(encoder, _write_onnx(program, file) if to == "onnx" else _write_torch(program, file))
+        size = Path(file.name).stat().st_size
+        write_json(names[1], {"readout": readout, "max_error": error, "card": card.model_dump(mode="json")})
     return {"file": str(out), "bytes": size, "dim": encoder.dim, "max_error": error}
 
 
@@ -119,14 +109,13 @@ def _program(encoder: SkeletonEncoder) -> torch.export.ExportedProgram:
         return torch.export.export(DenseEncoder(encoder).eval(), _inputs(encoder, 5, 3), dynamic_shapes=shapes)
 
 
-def _write_torch(program: torch.export.ExportedProgram, file: Path) -> Any:
-    with file.open("wb") as stream:
-        torch.export.save(program, stream)
-    with file.open("rb") as stream:
-        return torch.export.load(stream).module()
+def _write_torch(program: torch.export.ExportedProgram, file: BinaryIO) -> Any:
+    torch.export.save(program, file)
+    file.seek(0)
+    return torch.export.load(file).module()
 
 
-def _write_onnx(program: torch.export.ExportedProgram, file: Path) -> Any:
+def _write_onnx(program: torch.export.ExportedProgram, file: BinaryIO) -> Any:
     from onnxruntime import InferenceSession
 
     with warnings.catch_warnings():
@@ -135,8 +124,8 @@ def _write_onnx(program: torch.export.ExportedProgram, file: Path) -> Any:
             program, (), input_names=["x", "present"], output_names=["features"], dynamo=True, verbose=False
         )
     assert written is not None
-    written.save(file, external_data=False)
-    session = InferenceSession(file.read_bytes(), providers=["CPUExecutionProvider"])
+    written.save(file.name, external_data=False)
+    session = InferenceSession(file.read(), providers=["CPUExecutionProvider"])
 
     def answer(x: Tensor, present: Tensor) -> Tensor:
         return torch.from_numpy(session.run(None, {"x": x.numpy(), "present": present.numpy()})[0])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from ssl_skel.embedding.features import extract_features, find_device, whole_cli
 from ssl_skel.encoders.card import load_encoder
 from ssl_skel.encoders.encoder import Readout
 from ssl_skel.errors import UserError
+from ssl_skel.files.atomic import replacing
 
 COLUMNS = ("name", "label", "subject", "camera", "setup", "replication")
 
@@ -88,21 +88,13 @@ def _sides(store: Store, name: str) -> np.ndarray:
 
 
 def _write(out: Path, features: np.ndarray, columns: dict[str, np.ndarray], meta: str) -> None:
-    beside = out.with_name(f".{os.getpid()}.{out.name}")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(out) as file:
         if out.suffix == ".npz":
-            with beside.open("wb") as stream:
-                np.savez(stream, allow_pickle=False, features=features, meta=np.array(meta), **columns)
+            np.savez(file, allow_pickle=False, features=features, meta=np.array(meta), **columns)
         else:
             import pyarrow
             import pyarrow.parquet
 
             vectors = pyarrow.FixedSizeListArray.from_arrays(features.ravel(), features.shape[1])
             table = pyarrow.table({name: values.tolist() for name, values in columns.items()} | {"features": vectors})
-            pyarrow.parquet.write_table(table.replace_schema_metadata({"ssl_skel": meta}), beside)
-        os.replace(beside, out)
-    except OSError as error:
-        raise UserError(f"{out}: cannot be written: {error.strerror or error}") from error
-    finally:
-        beside.unlink(missing_ok=True)
+            pyarrow.parquet.write_table(table.replace_schema_metadata({"ssl_skel": meta}), file)

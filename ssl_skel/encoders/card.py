@@ -6,8 +6,6 @@ nothing is unpickled, so a file from a stranger can do no harm.
 
 from __future__ import annotations
 
-import json
-import os
 import platform
 import subprocess
 from importlib.metadata import version
@@ -23,6 +21,7 @@ from ssl_skel.config import Section, parse_config, read_card
 from ssl_skel.encoders.encoder import SkeletonEncoder, build_encoder
 from ssl_skel.encoders.streams import STREAMS
 from ssl_skel.errors import UserError
+from ssl_skel.files.atomic import write_bytes, write_json
 from ssl_skel.layouts import parse_layout
 
 FORMAT_VERSION = 1
@@ -112,27 +111,18 @@ def identity(encoder: SkeletonEncoder) -> dict[str, Any]:
 
 
 def save_encoder(folder: Path, encoder: SkeletonEncoder, card: EncoderCard) -> None:
-    """Write weights and card into ``folder``; each is written beside and renamed into place.
+    """Write weights and card into ``folder``.
 
     Raises:
         ValueError: the card describes another encoder.
+        UserError: the system refuses to write.
     """
     for field, value in identity(encoder).items():
         if getattr(card, field) != value:
             raise ValueError(f"card.{field} is {getattr(card, field)!r}, the encoder's is {value!r}")
-    folder.mkdir(parents=True, exist_ok=True)
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in encoder.state_dict().items()}
-    _replace(folder / WEIGHTS, safetensors.torch.save(weights))
-    _replace(folder / CARD, json.dumps(card.model_dump(mode="json"), indent=2).encode())
-
-
-def _replace(path: Path, content: bytes) -> None:
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        beside.write_bytes(content)
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
+    write_bytes(folder / WEIGHTS, safetensors.torch.save(weights))
+    write_json(folder / CARD, card.model_dump(mode="json"))
 
 
 def load_encoder(path: Path) -> tuple[SkeletonEncoder, EncoderCard]:

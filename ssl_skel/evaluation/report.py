@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from pydantic import Field
 from ssl_skel.config import Section
 from ssl_skel.errors import UserError
 from ssl_skel.evaluation.metrics import Scores
+from ssl_skel.files.atomic import write_text
 
 FOLDS = "mean of folds"
 _TITLES = {
@@ -179,12 +179,9 @@ class Report(Section):
         raise KeyError(f"{split}, {features}, {measure}")
 
     def save(self, folder: Path) -> None:
-        """Write ``report.json`` and ``report.md``, each beside and renamed into place."""
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, text in (("report.json", self.model_dump_json(indent=1)), ("report.md", self.to_markdown())):
-            beside = folder / f".{name}.partial"
-            beside.write_text(text + "\n", "utf-8")
-            os.replace(beside, folder / name)
+        """Write ``report.json`` and ``report.md``."""
+        write_text(folder / "report.json", self.model_dump_json(indent=1) + "\n")
+        write_text(folder / "report.md", self.to_markdown() + "\n")
 
     @classmethod
     def load(cls, folder: Path) -> Self:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from ssl_skel.encoders.card import CARD
 from ssl_skel.errors import UserError
 from ssl_skel.evaluation.report import Figure, Measurement, Report, kind_of
-from ssl_skel.training.checkpoint import newest_checkpoint, read_state
+from ssl_skel.training.checkpoint_folder import newest_checkpoint, read_state
 from ssl_skel.training.rundir import RunDir
 
 ONLINE = ("knn_1", "knn_1_raw", "linear", "rankme", "uniformity", "alignment", "feature_std")

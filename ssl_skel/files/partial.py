@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from ssl_skel.errors import UserError
-
-try:
-    import fcntl
-except ImportError:  # Windows, where a folder with an open file cannot be removed anyway
-    fcntl = None  # type: ignore[assignment]
+from ssl_skel.files import folders
+from ssl_skel.files.temporary import LOCKS, REMEDY, cannot_write, claim, left_behind, lock, sync, sync_path
 
 _JOURNAL = "journal.jsonl"
 
@@ -32,7 +30,7 @@ class PartialFolder:
         key: tells the work; the same key means that what was left behind can be gone on with. Empty: never go on.
 
     Attributes:
-        folder: where to write.
+        folder: where to write, once it is open.
         entries: of the journal that was found, oldest first; empty for a fresh start.
 
     Raises:
@@ -41,12 +39,10 @@ class PartialFolder:
 
     def __init__(self, path: Path, *, overwrite: bool = False, key: str = "") -> None:
         self.path, self._overwrite, self._key = path, overwrite, key
-        self.folder = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
+        self.folder = Path()
         self.entries: list[dict[str, Any]] = []
         self._lock: int | None = None
-        self._old = path.with_name(f".{path.name}.old")
-        if self._old.exists() and not path.exists():  # killed between the two renames of a replacement
-            self._old.rename(path)
+        folders.restore(path)
         self._refuse_taken()
         if path.exists() and not (path / "meta.json").is_file():
             raise UserError(f"{path}: exists and is no store, so it will not be replaced; choose another path")
@@ -54,12 +50,11 @@ class PartialFolder:
     def open(self) -> None:
         """Make the folder, or take up one that was left behind."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        for left in sorted(self.path.parent.iterdir()):
-            if left.name.startswith(f".{self.path.name}.") and left.name.endswith(".partial"):
+        for left in left_behind(self.path):
+            if left.is_dir():
                 self._take_or_remove(left)
         if self._lock is None:
-            self.folder.mkdir()
-            self._lock = _lock(self.folder)
+            self.folder, self._lock = claim(self.path, Path.mkdir)
             if self._key:
                 self.note({"key": self._key})
 
@@ -76,44 +71,66 @@ class PartialFolder:
         self.note({"key": self._key})
 
     def publish(self) -> None:
-        """Give the folder its name.
+        """Force everything in the folder onto the disk and give the folder its name.
 
         Raises:
             UserError: another was faster.
         """
         self._refuse_taken()
         (self.folder / _JOURNAL).unlink(missing_ok=True)
-        sync_folder(self.folder)
-        if self.path.exists():
-            shutil.rmtree(self._old, ignore_errors=True)
-            self.path.rename(self._old)
-        self.folder.rename(self.path)
-        sync_folder(self.path.parent)
-        shutil.rmtree(self._old, ignore_errors=True)
+        for path in (*self.folder.rglob("*"), self.folder):
+            sync_path(path)
+        folders.move(self.folder, self.path)
 
     def close(self, keep: bool = False) -> None:
         """Let go of the folder; remove it unless it is to be gone on with."""
-        if not keep:
+        if not keep and self.folder != Path():
             shutil.rmtree(self.folder, ignore_errors=True)
         if self._lock is not None:
             os.close(self._lock)
 
     def _take_or_remove(self, left: Path) -> None:
         """Deal with a folder left behind; one whose writer lives is locked, and let be."""
-        lock = _lock(left)
-        if lock is None and fcntl is not None:
+        handle = lock(left)
+        if handle is None and LOCKS:
             return
         entries = _read_journal(left)
-        if self._key and self._lock is None and lock is not None and entries[:1] == [{"key": self._key}]:
-            self.folder, self._lock, self.entries = left, lock, entries[1:]
+        if self._key and self._lock is None and handle is not None and entries[:1] == [{"key": self._key}]:
+            self.folder, self._lock, self.entries = left, handle, entries[1:]
             return
         shutil.rmtree(left, ignore_errors=True)
-        if lock is not None:
-            os.close(lock)
+        if handle is not None:
+            os.close(handle)
 
     def _refuse_taken(self) -> None:
         if self.path.exists() and not self._overwrite:
             raise UserError(f"{self.path}: exists already; choose another path, or replace it with --overwrite")
+
+
+@contextmanager
+def whole_folder(path: Path, *, overwrite: bool = False, remedy: str = REMEDY) -> Iterator[Path]:
+    """A folder that gets its name when the block ends, and vanishes by an error or Ctrl-C.
+
+    Args:
+        path: the folder to make.
+        overwrite: replace what is there, at the end.
+        remedy: end of the message where the system refuses.
+
+    Yields:
+        Where to write.
+
+    Raises:
+        UserError: as ``PartialFolder``; the system refuses to write, or an ``OSError`` in the block.
+    """
+    partial = PartialFolder(path.resolve(), overwrite=overwrite)
+    try:
+        partial.open()
+        yield partial.folder
+        partial.publish()
+    except OSError as error:
+        raise cannot_write(path, error, remedy) from error
+    finally:
+        partial.close()
 
 
 def _read_journal(folder: Path) -> list[dict[str, Any]]:
@@ -131,30 +148,3 @@ def _read_journal(folder: Path) -> list[dict[str, Any]]:
     except (OSError, ValueError, TypeError):
         return []
     return entries
-
-
-def _lock(folder: Path) -> int | None:
-    """Lock a folder for as long as this process lives; None where that cannot be had."""
-    if fcntl is None:
-        return None
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:  # held by a living writer, or a file system without locks
-        os.close(handle)
-        return None
-    return handle
-
-
-def sync(file: IO[bytes]) -> None:
-    """Have all that was written on the disk."""
-    file.flush()
-    os.fsync(file.fileno())
-
-
-def sync_folder(folder: Path) -> None:
-    """Have a folder's names on the disk, where the system lets us."""
-    if os.name == "posix":
-        handle = os.open(folder, os.O_RDONLY)
-        os.fsync(handle)
-        os.close(handle)

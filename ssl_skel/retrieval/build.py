@@ -22,7 +22,7 @@ from ssl_skel.encoders.card import CARD, WEIGHTS, EncoderCard, load_encoder
 from ssl_skel.encoders.encoder import Readout, SkeletonEncoder
 from ssl_skel.errors import UserError
 from ssl_skel.evaluation.knn import unit
-from ssl_skel.files.partial import PartialFolder, sync
+from ssl_skel.files.partial import whole_folder
 from ssl_skel.retrieval.approximate import Approximate, check_kind
 from ssl_skel.retrieval.codes import Codes
 from ssl_skel.retrieval.index import (
@@ -115,7 +115,7 @@ def build_index(
     place = find_device(device)
     encoder.to(place)
     blocks = [chosen[at : at + batch_size] for at in range(0, len(chosen), batch_size)]
-    with _writing(Path(path), overwrite) as made:
+    with whole_folder(Path(path), overwrite=overwrite) as made:
         with _arrays(made, facts) as write:
             for number, block in enumerate(_bar(blocks, "index", progress)):
                 vectors = _embed(encoder, clips, block, how, place)
@@ -172,7 +172,7 @@ def merge_indexes(
     facts = {**{field: first.meta[field] for field in _IDENTITY}, "windows": windows, "stride": first.meta["stride"]}
     facts |= {"stores": stores, "name_bytes": width}
     edges = np.cumsum([0, *map(len, opened)])
-    with _writing(Path(path), overwrite) as made:
+    with whole_folder(Path(path), overwrite=overwrite) as made:
         with _arrays(made, facts) as write:
             blocks = [order[at : at + _BLOCK] for at in range(0, len(order), _BLOCK)]
             for block in _bar(blocks, "merge", progress):
@@ -254,21 +254,6 @@ def _embed(
 
 
 @contextmanager
-def _writing(path: Path, overwrite: bool) -> Iterator[Path]:
-    """A folder that gets its name when all is well, and vanishes otherwise."""
-    path = path.resolve()
-    partial = PartialFolder(path, overwrite=overwrite)
-    try:
-        partial.open()
-        yield partial.folder
-        partial.publish()
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written: {error.strerror}; make room or choose another path") from error
-    finally:
-        partial.close()
-
-
-@contextmanager
 def _arrays(folder: Path, facts: dict[str, Any]) -> Iterator[Callable[[np.ndarray, np.ndarray], None]]:
     """Opens ``vectors.npy`` and ``rows.npy`` for blocks to be written one after another; notes how many came."""
     count, dim, kind = 0, facts["dim"], row_type(facts["name_bytes"])
@@ -291,8 +276,6 @@ def _arrays(folder: Path, facts: dict[str, Any]) -> Iterator[Callable[[np.ndarra
         headers()
         yield write
         headers()
-        sync(vectors)
-        sync(rows)
     facts["rows"] = count
 
 
@@ -311,9 +294,7 @@ def _finish(folder: Path, encoder: Path, facts: dict[str, Any], kind: str, progr
         files.append(APPROXIMATE)
     sizes = {file: (folder / file).stat().st_size for file in files}
     meta = {"format": "motion index", "format_version": FORMAT_VERSION, "kind": kind, "search": search, "sizes": sizes}
-    with (folder / META).open("wb") as stream:
-        stream.write(json.dumps(meta | facts, indent=1, ensure_ascii=False).encode())
-        sync(stream)
+    (folder / META).write_text(json.dumps(meta | facts, indent=1, ensure_ascii=False), "utf-8")
 
 
 def _bar(blocks: list[np.ndarray], title: str, progress: bool) -> Iterable[np.ndarray]:

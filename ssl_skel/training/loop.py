@@ -32,7 +32,7 @@ from tqdm import tqdm
 from ssl_skel.batch import Batch
 from ssl_skel.errors import UserError
 from ssl_skel.task import Task
-from ssl_skel.training.checkpoint import newest_checkpoint
+from ssl_skel.training.checkpoint_folder import newest_checkpoint
 from ssl_skel.training.config import TrainConfig
 from ssl_skel.training.learner import Learner
 from ssl_skel.training.meter import Meter

@@ -14,14 +14,15 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ssl_skel.config import read_yaml
 from ssl_skel.errors import UserError
-from ssl_skel.training.checkpoint import newest_checkpoint, read_state, sync_to_disk
+from ssl_skel.files.atomic import write_text
+from ssl_skel.files.temporary import sync
+from ssl_skel.training.checkpoint_folder import newest_checkpoint, read_state
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -96,12 +97,7 @@ class RunDir:
             raise UserError(f"{run.path}: exists already; resume=auto continues it, another name starts a new run")
         checkpoint = newest_checkpoint(run.checkpoints)
         if checkpoint is None:
-            try:
-                run.path.mkdir(parents=True, exist_ok=True)
-                _replace(run.path / "config.yaml", config_yaml)
-            except OSError as error:
-                where = "choose another folder for runs"
-                raise UserError(f"{run.path}: cannot be written: {error.strerror}; {where}") from error
+            write_text(run.path / "config.yaml", config_yaml, remedy="choose another folder for runs")
         else:
             began = complete(read_state(checkpoint)["config"])
             if (change := _difference(began, run.config)) is not None:
@@ -138,9 +134,9 @@ class RunDir:
         """Add a record, which must have a ``step``, to ``log.jsonl`` and TensorBoard. Not-a-number becomes null."""
         if not self.writes:
             return
-        with self.log_file.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({key: _finite(value) for key, value in record.items()}) + "\n")
-        sync_to_disk(self.log_file)
+        with self.log_file.open("ab") as file:
+            file.write(json.dumps({key: _finite(value) for key, value in record.items()}).encode() + b"\n")
+            sync(file)
         if self._writer is None:
             from torch.utils.tensorboard import SummaryWriter  # slow to import
 
@@ -158,21 +154,13 @@ class RunDir:
             return
         text = "".join(json.dumps(record) + "\n" for record in self.records() if record["step"] <= step)
         if text != self.log_file.read_text("utf-8"):
-            _replace(self.log_file, text)
+            write_text(self.log_file, text)
 
     def close(self) -> None:
         """Finish TensorBoard's file."""
         if self._writer is not None:
             self._writer.close()
             self._writer = None
-
-
-def _replace(path: Path, text: str) -> None:
-    """Write a whole file or nothing."""
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(text, "utf-8")
-    sync_to_disk(part)
-    os.replace(part, path)
 
 
 def _finite(value: Any) -> Any:

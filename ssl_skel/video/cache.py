@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,6 +19,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ssl_skel.errors import UserError
+from ssl_skel.files.atomic import publish
+from ssl_skel.files.temporary import cannot_write, sync
 from ssl_skel.video.frames import Crop, check_videos, read_frames
 
 GIGABYTE = 10**9
@@ -104,11 +105,10 @@ class FrameCache:
                 check_videos(self.videos[done:])
                 for video in tqdm(self.videos[done:], "frames", len(self.videos), initial=done, unit="clip", delay=1.0):
                     file.write(read_frames(video, self.count, self.side, self.crop).tobytes())
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(partial, self.path)
+                sync(file)
+            publish(partial, self.path)
         except OSError as error:
-            raise UserError(f"{self.folder}: cannot be written: {error.strerror}; make room for the frames") from error
+            raise cannot_write(self.folder, error, "make room for the frames") from error
 
     def _header(self) -> bytes:
         """What a .npy file of all clips begins with."""

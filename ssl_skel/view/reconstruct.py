@@ -21,7 +21,7 @@ from ssl_skel.layouts import SkeletonLayout
 from ssl_skel.pretexts import PRETEXTS, Pretext, build_pretext
 from ssl_skel.pretexts.combined import Combined
 from ssl_skel.pretexts.skeleton_mae import SkeletonMAE, face_camera
-from ssl_skel.training.checkpoint import newest_checkpoint
+from ssl_skel.training.checkpoint_folder import newest_checkpoint
 from ssl_skel.view.clips import find_row, shown
 from ssl_skel.view.draw.clips import RenderableClip
 from ssl_skel.view.draw.pages import Reconstruction, reconstruction_page

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import get_args
+from typing import BinaryIO, get_args
 
 import numpy as np
 import pytest
@@ -99,8 +99,8 @@ def test_a_file_that_answers_otherwise_is_not_written(
 ) -> None:
     monkeypatch.setattr(export, "_program", lambda _: None)
 
-    def answers_otherwise(_: None, file: Path) -> Callable[..., torch.Tensor]:
-        file.touch()
+    def answers_otherwise(_: None, file: BinaryIO) -> Callable[..., torch.Tensor]:
+        file.write(b"program")
         return lambda x, present: encoder(x, present).detach() * 1.01
 
     monkeypatch.setattr(export, "_write_torch", answers_otherwise)
@@ -136,7 +136,7 @@ def test_a_card_of_another_file_is_not_replaced(encoder: SkeletonEncoder, tmp_pa
 
 def test_a_card_that_cannot_be_written_leaves_no_file(encoder: SkeletonEncoder, tmp_path: Path) -> None:
     (tmp_path / "e.pt2.json").mkdir()
-    with pytest.raises(UserError, match=r"e.pt2: cannot be written: Is a directory"):
+    with pytest.raises(UserError, match=r"e.pt2.json: cannot be written: Is a directory"):
         export_encoder(tmp_path / "run", "torch-export", tmp_path / "e.pt2", overwrite=True)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["e.pt2.json", "run"]
 

@@ -73,7 +73,7 @@ def test_a_failed_write_leaves_the_old_encoder(saved: Path, monkeypatch: pytest.
     before = {path.name: path.read_bytes() for path in saved.iterdir()}
     monkeypatch.setattr(os, "replace", broken)
     net = fresh(heads=1)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(UserError, match=r"encoder\.safetensors: cannot be written: No space left on device"):
         save_encoder(saved, net, EncoderCard.of(net))
     assert {path.name: path.read_bytes() for path in saved.iterdir()} == before
 

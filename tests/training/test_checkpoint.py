@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from ssl_skel.errors import UserError
-from ssl_skel.training.checkpoint import load_checkpoint, newest_checkpoint, read_state, save_checkpoint
+from ssl_skel.training.checkpoint import load_checkpoint, save_checkpoint
+from ssl_skel.training.checkpoint_folder import newest_checkpoint, read_state
 
 
 def parts(width: int = 3) -> tuple[nn.Module, torch.optim.Optimizer]:
@@ -67,7 +68,7 @@ def test_a_full_disk_leaves_the_old_ones(tmp_path: Path, monkeypatch: pytest.Mon
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(torch, "save", full)
-    with pytest.raises(UserError, match=r"step_000000007: cannot be written .*No space left.*make room"):
+    with pytest.raises(UserError, match=r"step_000000007: cannot be written: No space left.*make room"):
         saved(tmp_path, 7)
     assert newest_checkpoint(tmp_path).name == "step_000000003"
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from toy import child, records, toy_fit, weights
 
 from ssl_skel.errors import UserError
-from ssl_skel.training.checkpoint import newest_checkpoint
+from ssl_skel.training.checkpoint_folder import newest_checkpoint
 from ssl_skel.training.loop import Interrupted
 
 RUNS: dict[str, dict[str, Any]] = {

@@ -15,6 +15,7 @@ from ssl_skel.data.audit.clips import KINDS
 from ssl_skel.data.audit.inspection import EXCLUDED, Audit
 from ssl_skel.data.exclusions import format_exclusions
 from ssl_skel.errors import UserError
+from ssl_skel.files.atomic import write_text
 
 FILES = ("audit.json", "audit.md", "exclude.txt")
 _SHOWN = 10  # clips of a kind in the markdown; JSON has them all
@@ -39,7 +40,7 @@ def check_folder(folder: Path, *, overwrite: bool) -> None:
 
 
 def write_audit(audit: Audit, folder: Path, *, overwrite: bool = False) -> None:
-    """Write ``audit.json``, ``audit.md`` and ``exclude.txt``, each beside and renamed.
+    """Write ``audit.json``, ``audit.md`` and ``exclude.txt``.
 
     Raises:
         UserError: as ``check_folder``, or the disk is full.
@@ -51,14 +52,7 @@ def write_audit(audit: Audit, folder: Path, *, overwrite: bool = False) -> None:
         exclude_list(audit),
     )
     for name, text in zip(FILES, texts, strict=True):
-        beside = folder / f".{name}.{os.getpid()}"
-        try:
-            beside.write_text(text, "utf-8")
-            os.replace(beside, folder / name)
-        except OSError as error:
-            raise UserError(f"{folder / name}: cannot be written: {error.strerror}; choose another folder") from error
-        finally:
-            beside.unlink(missing_ok=True)
+        write_text(folder / name, text)
 
 
 def exclude_list(audit: Audit) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from html import escape
 from importlib.resources import files
@@ -19,6 +18,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ssl_skel.errors import UserError
+from ssl_skel.files.atomic import write_bytes
 from ssl_skel.view.draw.clips import RenderableClip, pack
 
 _SCRIPTS = ("skeleton.js", "map.js", "player.js")  # the last one starts the page
@@ -204,29 +204,22 @@ def heat_table(
 
 
 def write_page(path: Path, html: str, overwrite: bool = False) -> None:
-    """Write a page beside its place and rename it there.
+    """Write a page.
 
     Raises:
-        UserError: something is there already, or the place cannot be written.
+        UserError: something is there already, or the system refuses to write.
     """
     write_file(path, html.encode(), overwrite)
 
 
 def write_file(path: Path, content: bytes, overwrite: bool = False) -> None:
-    """Write a file whole or not at all.
+    """Write a picture or page, unless something is there already.
 
     Raises:
         UserError: as ``write_page``.
     """
     refuse_taken(path, overwrite)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        beside.write_bytes(content)
-        os.replace(beside, path)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written: {error.strerror}; choose another path") from error
-    finally:
-        beside.unlink(missing_ok=True)
+    write_bytes(path, content, make_folder=False)
 
 
 def refuse_taken(path: Path, overwrite: bool) -> None:
