@@ -18,7 +18,7 @@ def command(
     print_config: Annotated[bool, typer.Option("--print-config", help="Show the resolved config and stop.")] = False,
 ) -> None:
     """Measure encoders by labels, beside raw coordinates and untrained weights."""
-    # Imported here so that asking for help does not wait for torch.
+    # Imported here so that --help is quick.
     import shlex
 
     from accelerate import PartialState

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
@@ -25,6 +24,7 @@ from ssl_skel.data.store import Store
 from ssl_skel.embedding.features import whole_clips
 from ssl_skel.encoders.card import EncoderCard, load_encoder
 from ssl_skel.errors import UserError
+from ssl_skel.evaluation.predictions import Predictions
 from ssl_skel.layouts import parse_layout
 
 
@@ -36,29 +36,9 @@ class SavedClassifier(NamedTuple):
     card: EncoderCard
 
 
-@dataclass(frozen=True, eq=False)
-class Answer:
-    """Classes of clips.
-
-    Attributes:
-        clips: names, N of them.
-        class_names: of the columns.
-        probability: (N, classes) float64; of several trainings the mean.
-        trainings: names of what was asked.
-    """
-
-    clips: tuple[str, ...]
-    class_names: tuple[str, ...]
-    probability: np.ndarray
-    trainings: tuple[str, ...]
-
-    def best(self, clip: int, top: int) -> list[tuple[str, float]]:
-        """The most probable classes of a clip, with their probabilities."""
-        order = np.argsort(-self.probability[clip], kind="stable")[:top]
-        return [(self.class_names[at], float(self.probability[clip, at])) for at in order]
-
-
-def predict(run: Path, source: Path, *, format: str = "", training: str = "", videos: Path | None = None) -> Answer:
+def predict(
+    run: Path, source: Path, *, format: str = "", training: str = "", videos: Path | None = None
+) -> Predictions:
     """Ask the classifiers of an evaluation about recordings.
 
     Each clip is normalised as the encoder's training clips were and taken whole, as test clips are. Classifiers that
@@ -89,7 +69,7 @@ def predict(run: Path, source: Path, *, format: str = "", training: str = "", vi
                 one.task.take_videos(videos, store.name.tolist(), Path(room))
         probability = np.mean([probabilities(one, store) for one in saved], axis=0)
     names = tuple(folder.name for folder in folders)
-    return Answer(tuple(store.name.tolist()), head.class_names, probability, names)
+    return Predictions(tuple(store.name.tolist()), head.class_names, probability, names)
 
 
 def load_classifier(path: Path) -> SavedClassifier:

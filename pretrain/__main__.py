@@ -19,9 +19,9 @@ def command(
     print_config: Annotated[bool, typer.Option("--print-config", help="Show the resolved config and stop.")] = False,
 ) -> None:
     """Train an encoder without labels."""
-    # Imported here so that asking for help does not wait for torch.
+    # Imported here so that --help is quick.
     from pretrain.config import PretrainConfig
-    from pretrain.run import run
+    from pretrain.verb import pretrain
     from ssl_skel.config import dump_config, load_config
 
     words = overrides or []
@@ -30,7 +30,7 @@ def command(
     if print_config:
         print(dump_config(resolved), end="")
     else:
-        run(resolved, resume[-1] if resume else "")
+        pretrain(resolved, resume=resume[-1] if resume else "")
 
 
 if __name__ == "__main__":

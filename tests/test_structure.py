@@ -36,6 +36,7 @@ ALLOWED = {
     "experiments": {"errors", "names", "config", "console", "encoders", "training", "evaluation"},
     "view": GROUND | {"data", "backbones", "encoders", "embedding", "pretexts", "training", "evaluation", "retrieval"},
     "__main__": {"cli"},
+    "verbs": {"config", "evaluation"},
     "cli": GROUND
     | {"console", "data", "backbones", "encoders", "embedding", "evaluation", "retrieval", "experiments", "view"},
     "pretrain": GROUND

@@ -17,9 +17,9 @@ def grouped(command: Callable[..., None]) -> Callable[..., None]:
     the parameters; the command gets each group as one object.
     """
     flat: list[Parameter] = []
-    groups: dict[str, tuple[Callable[..., Any], list[str]]] = {}
+    groups: dict[str, tuple[Any, list[str]]] = {}
     for parameter in inspect.signature(command, eval_str=True).parameters.values():
-        kind = parameter.annotation
+        kind: Any = parameter.annotation
         if not is_dataclass(kind):
             flat.append(parameter.replace(kind=Parameter.KEYWORD_ONLY))
             continue

@@ -1,0 +1,67 @@
+"""The verbs as functions: ``ssl_skel.pretrain``, ``finetune`` and ``predict``.
+
+``ssl_skel`` holds nouns and imports no verb. A verb is found here as the command line finds it, by an entry point of
+the package that brings it: group ``ssl_skel.verbs``.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ssl_skel.config import Section
+    from ssl_skel.evaluation.predictions import Predictions
+    from ssl_skel.evaluation.report import Report
+
+
+def pretrain(config: Path | str | Section, *overrides: str, resume: str = "") -> Path:
+    """Train an encoder without labels.
+
+    Args:
+        config: YAML file, or the config itself.
+        overrides: ``key.path=value`` words, as on the command line: ``"train.epochs=10"``.
+        resume: ``auto`` continues a stopped run; "" refuses a run directory that exists.
+
+    Returns:
+        The run directory.
+
+    Raises:
+        UserError: the config does not fit the store, itself, or the run being continued.
+    """
+    return _verb("pretrain")(config, *overrides, resume=resume)
+
+
+def finetune(config: Path | str | Section, *overrides: str) -> Report:
+    """Measure encoders by labels, beside raw coordinates and untrained weights.
+
+    Args:
+        config: YAML file, or the config itself.
+        overrides: ``key.path=value`` words, as on the command line: ``"encoders.xview=runs/mine"``.
+
+    Returns:
+        The report, which is also written to the evaluation's run directory.
+
+    Raises:
+        UserError: config, store, encoders or splits do not fit.
+    """
+    return _verb("finetune")(config, *overrides)
+
+
+def predict(run: Path | str, source: Path | str, **options: Any) -> Predictions:
+    """Classify recordings by the classifiers of an evaluation.
+
+    Args:
+        run: evaluation with ``save: true``; or the folder of one training.
+        source: raw recording, a folder of them, or a store.
+        options: those of ``finetune.predict.predict``: format, training, videos.
+
+    Raises:
+        UserError: no such training, no classifier kept, or a source that does not fit.
+    """
+    return _verb("predict")(Path(run), Path(source), **options)
+
+
+def _verb(name: str) -> Any:
+    return entry_points(group="ssl_skel.verbs")[name].load()
