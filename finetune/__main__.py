@@ -19,12 +19,8 @@ def command(
 ) -> None:
     """Measure encoders by labels, beside raw coordinates and untrained weights."""
     # Imported here so that --help is quick.
-    import shlex
-
-    from accelerate import PartialState
-
     from finetune.config import FinetuneConfig
-    from finetune.run import run
+    from finetune.verb import finetune
     from ssl_skel.config import dump_config, load_config
 
     words = overrides or []
@@ -32,7 +28,9 @@ def command(
     if print_config:
         print(dump_config(resolved), end="")
         return
-    report = run(resolved, shlex.join(["ssl-skel", "finetune", str(config), *words]))
+    report = finetune(config, *words)
+    from accelerate import PartialState  # with torch, which finetune has imported by now
+
     if not PartialState().is_main_process:  # one table, however many processes
         return
     report.show()

@@ -16,11 +16,14 @@ if TYPE_CHECKING:
 
 def finetune(config: Path | str | FinetuneConfig, *overrides: str) -> Report:
     """Evaluate encoders; see ``ssl_skel.verbs``."""
-    given = isinstance(config, FinetuneConfig)
-    resolved = config if given else load_config(FinetuneConfig, config, overrides)
+    if isinstance(config, FinetuneConfig):
+        resolved, command = config, ""
+    else:
+        resolved = load_config(FinetuneConfig, config, overrides)
+        command = shlex.join(["ssl-skel", "finetune", str(config), *overrides])
     from finetune.run import run  # needs torch
 
-    return run(resolved, "" if given else shlex.join(["ssl-skel", "finetune", str(config), *overrides]))
+    return run(resolved, command)
 
 
 def predict(
