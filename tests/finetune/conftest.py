@@ -7,14 +7,17 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import av
+import numpy as np
 import pytest
 import torch
 
 from finetune.config import FinetuneConfig
 from finetune.run import run
 from finetune.trainings import supervised
+from ssl_skel.backbones.heatmaps import heat_maps
 from ssl_skel.backbones.mpae_net import MPAENetConfig
-from ssl_skel.config import parse_config
+from ssl_skel.config import RowConfig, parse_config
 from ssl_skel.data.clip import RawClip
 from ssl_skel.data.splits import load_split
 from ssl_skel.data.store import Store, StoreWriter
@@ -24,15 +27,53 @@ from ssl_skel.training.loop import Interrupted
 
 SaveRun = Callable[..., Path]
 Rewrite = Callable[[Callable[[RawClip, int], Iterable[RawClip]]], Path]
+SIDE, FILMED = 16, 8
+"""Pixels of a film's side, and its frames."""
+
+
+def draw_film(path: Path, joints: np.ndarray) -> None:
+    """Draw joints (M, T, V, 3) white on black, FILMED frames of them, all persons in one picture."""
+    frames = np.linspace(0, joints.shape[1] - 1, FILMED).round().astype(int)
+    x = torch.from_numpy(joints[:, frames]).permute(3, 1, 0, 2).flatten(2)[None]
+    pictures = heat_maps(x, None, SIDE, mirrored=True, sigma=0.8).amax(1)[0].mul(255).byte()
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=25)
+        stream.height, stream.width, stream.pix_fmt = SIDE, SIDE, "yuv420p"
+        for picture in pictures.numpy():
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.stack([picture] * 3, -1), format="rgb24")))
+        container.mux(stream.encode())
+
+
+@pytest.fixture(scope="session")
+def film() -> Callable[[Path, np.ndarray], None]:
+    """Draws a film of joints."""
+    return draw_film
+
+
+@pytest.fixture(scope="session")
+def videos(motions: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A film of each clip of the store of motions; read-only."""
+    folder, store = tmp_path_factory.mktemp("films"), Store.open(motions)
+    for row, name in enumerate(store.name):
+        draw_film(folder / f"{name}_color.mp4", store.clip(row))
+    return folder
 
 
 @pytest.fixture(scope="session")
 def save_run() -> SaveRun:
     """Makes a run directory whose encoder claims to be pretrained on a split."""
 
-    def save(path: Path, store: Store, split: str = "xview", seed: int = 7, channels: int = 8, **changes: Any) -> Path:
+    def save(
+        path: Path,
+        store: Store,
+        split: str = "xview",
+        seed: int = 7,
+        channels: int = 8,
+        net: RowConfig | None = None,
+        **changes: Any,
+    ) -> Path:
         torch.manual_seed(seed)
-        config = MPAENetConfig(channels=(channels,), strides=(2,), heads=2)
+        config = net or MPAENetConfig(channels=(channels,), strides=(2,), heads=2)
         options = {"num_frames": 4, "stream": "joint"} | changes
         encoder = build_encoder(config, store.layout, channels=store.channels, **options)
         clips = len(load_split(store, split).train)

@@ -9,7 +9,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import av
 import numpy as np
 import pytest
 import safetensors.torch
@@ -23,7 +22,6 @@ from finetune.protocols.two_stream import TwoStreamClassifier
 from finetune.run import run
 from finetune.trainings import supervised
 from finetune.trainings.index import PREDICTIONS
-from ssl_skel.backbones.heatmaps import heat_maps
 from ssl_skel.backbones.xshift import XShiftConfig
 from ssl_skel.batch import Batch, Rng
 from ssl_skel.data.augment import Flip, FlipConfig
@@ -35,29 +33,7 @@ from ssl_skel.layouts import LAYOUTS
 
 MakeConfig = Callable[..., FinetuneConfig]
 NET = {"name": "xshift", "size": "tiny"}
-SIDE, FILMED = 16, 8
-
-
-def film(path: Path, joints: np.ndarray) -> None:
-    """Draw joints (M, T, V, 3) white on black, FILMED frames of them, all persons in one picture."""
-    frames = np.linspace(0, joints.shape[1] - 1, FILMED).round().astype(int)
-    x = torch.from_numpy(joints[:, frames]).permute(3, 1, 0, 2).flatten(2)[None]
-    pictures = heat_maps(x, None, SIDE, mirrored=True, sigma=0.8).amax(1)[0].mul(255).byte()
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("mpeg4", rate=25)
-        stream.height, stream.width, stream.pix_fmt = SIDE, SIDE, "yuv420p"
-        for picture in pictures.numpy():
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.stack([picture] * 3, -1), format="rgb24")))
-        container.mux(stream.encode())
-
-
-@pytest.fixture(scope="module")
-def videos(motions: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A film of each clip of the store of motions; read-only."""
-    folder, store = tmp_path_factory.mktemp("films"), Store.open(motions)
-    for row, name in enumerate(store.name):
-        film(folder / f"{name}_color.mp4", store.clip(row))
-    return folder
+SIDE = 16
 
 
 @pytest.fixture
@@ -269,7 +245,7 @@ def fits(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 
 def test_frames_are_decoded_once_and_other_films_are_another_training(
-    make: MakeConfig, row: dict[str, Any], videos: Path, motions: Path, tmp_path: Path, fits: list[Any]
+    make: MakeConfig, row: dict[str, Any], videos: Path, motions: Path, tmp_path: Path, fits: list[Any], film: Callable
 ) -> None:
     own = shutil.copytree(videos, tmp_path / "own")
     config = make(row | {"videos": str(own)})
