@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from finetune.protocols import PROTOCOLS
 from finetune.protocols.configs.base import ProtocolConfig
 from ssl_skel.backbones import BACKBONES
+from ssl_skel.backbones.configs.base import BackboneConfig
 from ssl_skel.config import RowConfig, RowOf, RunName, Section
 from ssl_skel.encoders.encoder import Readout
 from ssl_skel.encoders.streams import Stream
@@ -60,7 +61,7 @@ class ScratchConfig(Section):
     splits: tuple[str, ...] = Field(min_length=1)
     """Splits to measure on."""
 
-    backbone: Annotated[RowConfig, RowOf(BACKBONES)]
+    backbone: Annotated[BackboneConfig, RowOf(BACKBONES)]
     """Row of ``BACKBONES``."""
 
     stream: Stream = "joint"

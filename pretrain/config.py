@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from ssl_skel.backbones import BACKBONES
+from ssl_skel.backbones.configs.base import BackboneConfig
 from ssl_skel.config import RowConfig, RowOf, RunName, Section
 from ssl_skel.data.augment import AUGMENTATIONS
 from ssl_skel.data.loader import Crop
@@ -45,7 +46,7 @@ class PretrainConfig(Section):
     """Which clips."""
     augment: tuple[Annotated[RowConfig, RowOf(AUGMENTATIONS)], ...] = ()
     """Rows of ``AUGMENTATIONS``, in order."""
-    backbone: Annotated[RowConfig, RowOf(BACKBONES)]
+    backbone: Annotated[BackboneConfig, RowOf(BACKBONES)]
     """A row of ``BACKBONES``."""
     init: Path | None = None
     """A run directory, or a folder with an encoder, whose weights the encoder begins with, whatever pretext they are

@@ -56,12 +56,16 @@ RunName = Annotated[str, Field(pattern=r"^[\w+-][\w.+-]*$")]
 class RowOf:
     """Marks a field that holds the config of one row of a table.
 
-    ``backbone: Annotated[RowConfig, RowOf(BACKBONES)]`` admits the ``Config`` of each row and picks it by
-    ``name``; the JSON schema lists them all.
+    ``backbone: Annotated[RowConfig, RowOf(BACKBONES)]`` admits the options of each entry and picks them by ``name``;
+    the JSON schema lists them all.
+
+    Args:
+        table: a ``Registry``, or a mapping of classes with a ``Config``.
     """
 
     def __init__(self, table: Mapping[str, Any]) -> None:
-        self.configs: tuple[type[RowConfig], ...] = tuple(row.Config for row in table.values())
+        known = getattr(table, "configs", None) or {name: row.Config for name, row in table.items()}
+        self.configs: tuple[type[RowConfig], ...] = tuple(known.values())
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         if len(self.configs) == 1:
@@ -264,27 +268,27 @@ def _causes(mistakes: list[ErrorDetails]) -> list[ErrorDetails]:
 
 def _explain(model: type[BaseModel], data: Any, mistake: Any) -> str:
     """One line for one mistake: key path, what is wrong, what to write instead."""
-    path = list(mistake["loc"])
+    path, kind, text = list(mistake["loc"]), mistake["type"], mistake["msg"]
     keys, at = [], data
     for step in path:  # pydantic's path names union members too; the data does not
         here = step in (at if isinstance(at, dict) else range(len(at)) if isinstance(at, list) else ())
-        if not here and step != path[-1]:
+        if not here and (step != path[-1] or kind == "value_error"):
             continue
         keys.append(str(step))
         at = at[step] if here else None
-    where, kind, text = ".".join(keys), mistake["type"], mistake["msg"]
+    where = ".".join(keys)
     if kind == "extra_forbidden":
-        return f"{where}: unknown key{_near(keys[-1], _fields(model, path[:-1]))}"
+        return f"{where}: unknown key{near(keys[-1], _fields(model, path[:-1]))}"
     if kind == "missing":
         return f"{where}: missing; give it a value"
     if kind == "union_tag_invalid":
         known = re.findall(r"'([^']*)'", mistake["ctx"]["expected_tags"])
-        return f"{where}.name: unknown {mistake['ctx']['tag']!r}{_near(mistake['ctx']['tag'], known)}"
+        return f"{where}.name: unknown {mistake['ctx']['tag']!r}{near(mistake['ctx']['tag'], known)}"
     if kind == "union_tag_not_found":
         return f"{where}: needs a name, as in {{name: ...}}"
     if kind == "literal_error":
         known = re.findall(r"'([^']*)'", mistake["ctx"]["expected"])
-        return f"{where}: unknown {mistake['input']!r}{_near(str(mistake['input']), known)}"
+        return f"{where}: unknown {mistake['input']!r}{near(str(mistake['input']), known)}"
     if kind == "value_error":
         return f"{where}: {mistake['ctx']['error']}".lstrip(": ")
     return f"{where}: {text[0].lower()}{text[1:]}, got {mistake['input']!r}"
@@ -318,7 +322,8 @@ def _models(annotation: Any) -> list[type[BaseModel]]:
     return [model for inner in getattr(annotation, "__args__", ()) for model in _models(inner)]
 
 
-def _near(word: str, known: Iterable[str]) -> str:
+def near(word: str, known: Iterable[str]) -> str:
+    """The end of a message about an unknown word: the nearest known one, or all of them."""
     known = list(known)
     near = difflib.get_close_matches(word, known, 1)
     return f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(known)}" if known else ""

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 FILES = sorted(path for room in ("ssl_skel", "pretrain", "finetune") for path in (ROOT / room).rglob("*.py"))
 
 # Room -> rooms it may import (beside itself). A room is a module or package directly below ssl_skel, or a verb.
-GROUND = {"errors", "names", "files", "batch", "layouts", "config"}
+GROUND = {"errors", "names", "files", "batch", "layouts", "config", "registry"}
 ALLOWED = {
     "errors": set(),
     "names": {"errors"},
@@ -22,6 +22,7 @@ ALLOWED = {
     "distributed": set(),
     "task": {"batch"},
     "config": {"errors", "names"},
+    "registry": {"errors", "names", "config"},
     "layouts": {"errors", "names"},
     "files": {"errors"},
     "data": GROUND | {"console"},

@@ -19,7 +19,9 @@ def layer_groups(task: Classifier, weight_decay: float, decay: float) -> list[di
         decay: factor from a stage to the one before it.
     """
     inside = {id(parameter) for parameter in task.encoder.parameters()}
-    stages = [list(stage.parameters()) for stage in task.encoder.backbone.all_stages()]
+    net = task.encoder.backbone
+    stages = [list(stage.parameters()) for stage in net.stages()]
+    stages[0] = [*net.recalibration.parameters(), *stages[0]]  # it stands in front of the network
     stages.append([parameter for parameter in task.parameters() if id(parameter) not in inside])
     groups: list[dict[str, Any]] = []
     grouped = 0

@@ -1,31 +1,37 @@
-"""Networks behind one contract; a new one is one file and one row here."""
+"""Networks behind one contract; a new one is a file here, its options in ``configs`` and one entry below."""
 
-from ssl_skel.backbones.base import Backbone
-from ssl_skel.backbones.csta_cnn import CSTACNN
-from ssl_skel.backbones.ctr_gcn import CTRGCN
-from ssl_skel.backbones.freqmixformer import FreqMixFormer
-from ssl_skel.backbones.freqmixformer_v2 import FreqMixFormerV2
-from ssl_skel.backbones.infogcn import InfoGCN
-from ssl_skel.backbones.man import MAN
-from ssl_skel.backbones.mpae_net import MPAENet
-from ssl_skel.backbones.st_gcn import STGCN
-from ssl_skel.backbones.st_transformer import STTransformer
-from ssl_skel.backbones.sttformer import STTFormer
-from ssl_skel.backbones.xshift import PoseXShiftNet
+from __future__ import annotations
 
-BACKBONES: dict[str, type[Backbone]] = {
-    "mpae_net": MPAENet,
-    "st_transformer": STTransformer,
-    "xshift": PoseXShiftNet,
-    "st_gcn": STGCN,
-    "ctr_gcn": CTRGCN,
-    "infogcn": InfoGCN,
-    "man": MAN,
-    "csta_cnn": CSTACNN,
-    "sttformer": STTFormer,
-    "freqmixformer": FreqMixFormer,
-    "freqmixformer_v2": FreqMixFormerV2,
-}
+from typing import TYPE_CHECKING
 
+from ssl_skel.backbones.configs.base import BackboneConfig
+from ssl_skel.backbones.configs.csta_cnn import CSTACNNConfig
+from ssl_skel.backbones.configs.graph import CTRGCNConfig, InfoGCNConfig, STGCNConfig
+from ssl_skel.backbones.configs.man import MANConfig
+from ssl_skel.backbones.configs.mixformer import FreqMixFormerConfig, FreqMixFormerV2Config
+from ssl_skel.backbones.configs.mpae_net import MPAENetConfig
+from ssl_skel.backbones.configs.st_transformer import STTransformerConfig
+from ssl_skel.backbones.configs.sttformer import STTFormerConfig
+from ssl_skel.backbones.configs.xshift import XShiftConfig
+from ssl_skel.registry import Registry
 
-__all__ = ["BACKBONES", "Backbone"]
+if TYPE_CHECKING:
+    from ssl_skel.backbones.base import Backbone
+
+BACKBONES: Registry[Backbone, BackboneConfig] = Registry(
+    "backbone",
+    {
+        MPAENetConfig: "ssl_skel.backbones.mpae_net:MPAENet",
+        STTransformerConfig: "ssl_skel.backbones.st_transformer:STTransformer",
+        XShiftConfig: "ssl_skel.backbones.xshift:PoseXShiftNet",
+        STGCNConfig: "ssl_skel.backbones.st_gcn:STGCN",
+        CTRGCNConfig: "ssl_skel.backbones.ctr_gcn:CTRGCN",
+        InfoGCNConfig: "ssl_skel.backbones.infogcn:InfoGCN",
+        MANConfig: "ssl_skel.backbones.man:MAN",
+        CSTACNNConfig: "ssl_skel.backbones.csta_cnn:CSTACNN",
+        STTFormerConfig: "ssl_skel.backbones.sttformer:STTFormer",
+        FreqMixFormerConfig: "ssl_skel.backbones.freqmixformer:FreqMixFormer",
+        FreqMixFormerV2Config: "ssl_skel.backbones.freqmixformer_v2:FreqMixFormerV2",
+    },
+)
+"""Networks by name."""

@@ -6,29 +6,15 @@ small matrix product.
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
+from ssl_skel.backbones.configs.graph import CTRGCNConfig
 from ssl_skel.backbones.layers import MultiScaleTemporal
-from ssl_skel.backbones.st_gcn import ArchSpec, GraphNet, GraphNetConfig, Layer, residual
-from ssl_skel.config import RowConfig
+from ssl_skel.backbones.st_gcn import GraphNet, Layer, residual
 from ssl_skel.layouts import SkeletonLayout
-
-
-class CTRGCNConfig(GraphNetConfig):
-    """Options of ``CTRGCN``."""
-
-    sizes: ClassVar[dict[str, ArchSpec]] = {
-        "tiny": ArchSpec((16, 16), (2, 2)),
-        "small": ArchSpec((32, 32, 64, 64, 128, 128), (2, 1, 2, 1, 2, 1)),
-        "base": ArchSpec((64,) * 4 + (128,) * 3 + (256,) * 3, (1, 1, 1, 1, 2, 1, 1, 2, 1, 1)),
-    }
-    multiple: ClassVar[int] = 4
-    """Branches of the temporal convolution."""
-
-    name: Literal["ctr_gcn"] = "ctr_gcn"
 
 
 class CTRGC(nn.Module):
@@ -94,7 +80,7 @@ class Space(nn.Module):
         return (self.norm(self.convolve(x)) + self.around(x)).relu_()
 
 
-class CTRGCN(GraphNet):
+class CTRGCN(GraphNet[CTRGCNConfig]):
     """Channel-wise topology refinement, then several time scales.
 
     CTR-GCN (Chen et al., ICCV 2021); no residual around the first layer (model/ctrgcn.py). ``base`` has 1.45 M
@@ -107,7 +93,7 @@ class CTRGCN(GraphNet):
         layout, channels, num_frames: see ``GraphNet``.
     """
 
-    Config: ClassVar[type[RowConfig]] = CTRGCNConfig
+    Config: ClassVar = CTRGCNConfig
 
     def layer(self, dim_in: int, dim: int, stride: int, *, first: bool) -> Layer:
         space = Space(CTRGC(dim_in, dim, self.layout), dim_in, dim)

@@ -6,29 +6,20 @@ each class says which one it follows.
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ssl_skel.backbones.mixformer import MixFormer, MixFormerConfig, Mixing, gather, halves, relate
-from ssl_skel.config import RowConfig
+from ssl_skel.backbones.configs.mixformer import FreqMixFormerConfig
+from ssl_skel.backbones.mixformer import MixFormer, Mixing, gather, halves, relate
 from ssl_skel.layouts import SkeletonLayout
 
 GROUPS = 4
 """Channel groups with a map of their own (released code; paper: n)."""
 GRAPHS = 8
 """Channel groups with a learned graph of their own (released code)."""
-
-
-class FreqMixFormerConfig(MixFormerConfig):
-    """Options of ``FreqMixFormer``."""
-
-    name: Literal["freqmixformer"] = "freqmixformer"
-    phi: float = Field(0.5, gt=0.0, lt=1.0)
-    """The frequency operator: low frequencies are scaled by phi, high ones by 1 + phi (released code: 0.5)."""
 
 
 class FrequencyMixing(Mixing):
@@ -49,9 +40,8 @@ class FrequencyMixing(Mixing):
     The skeleton's directions are the fixed graph and the start of the learned ones.
     """
 
-    def __init__(self, config: MixFormerConfig, layout: SkeletonLayout, dim_in: int, dim: int, frames: int) -> None:
+    def __init__(self, config: FreqMixFormerConfig, layout: SkeletonLayout, dim_in: int, dim: int, frames: int) -> None:
         super().__init__(config, layout, dim_in, dim, frames)
-        assert isinstance(config, FreqMixFormerConfig)
         self.phi, joints = config.phi, layout.num_joints
         self.values = nn.Conv2d(dim_in, 3 * dim, 1)
         self.own, self.cross = nn.Linear(joints, joints), nn.Linear(joints, joints)
@@ -91,12 +81,12 @@ class FrequencyMixing(Mixing):
         return maps.repeat_interleave(GRAPHS // GROUPS, 2)
 
 
-class FreqMixFormer(MixFormer):
+class FreqMixFormer(MixFormer[FreqMixFormerConfig]):
     """Frequency-aware Mixed Transformer.
 
     FreqMixFormer (Wu et al., ACM MM 2024). ``base`` has 2.0 M parameters with 60 classes (released code: 2.07 M)
     and, for two persons, 64 frames and 25 joints, 3.1 G multiply-adds (2.6 G with ``dct_axis: joint``).
     """
 
-    Config: ClassVar[type[RowConfig]] = FreqMixFormerConfig
+    Config: ClassVar = FreqMixFormerConfig
     Spatial: ClassVar[type[Mixing]] = FrequencyMixing

@@ -6,23 +6,17 @@ what was chosen.
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from ssl_skel.backbones.mixformer import MixFormer, MixFormerConfig, Mixing, gather, halves, relate
-from ssl_skel.config import RowConfig
+from ssl_skel.backbones.configs.mixformer import FreqMixFormerV2Config
+from ssl_skel.backbones.mixformer import MixFormer, Mixing, gather, halves, relate
 from ssl_skel.layouts import SkeletonLayout
 
 GROUPS = 4
 """Channel groups: two spatial, one of high and one of low frequency."""
-
-
-class FreqMixFormerV2Config(MixFormerConfig):
-    """Options of ``FreqMixFormerV2``."""
-
-    name: Literal["freqmixformer_v2"] = "freqmixformer_v2"
 
 
 class BandMixing(Mixing):
@@ -38,7 +32,9 @@ class BandMixing(Mixing):
     The sum of the skeleton's directions is the fixed graph and the start of the learned ones.
     """
 
-    def __init__(self, config: MixFormerConfig, layout: SkeletonLayout, dim_in: int, dim: int, frames: int) -> None:
+    def __init__(
+        self, config: FreqMixFormerV2Config, layout: SkeletonLayout, dim_in: int, dim: int, frames: int
+    ) -> None:
         super().__init__(config, layout, dim_in, dim, frames)
         self.values = nn.Conv2d(dim_in, dim, 1)
         self.linear = nn.Linear(layout.num_joints, layout.num_joints)
@@ -75,12 +71,12 @@ class BandMixing(Mixing):
         return torch.cat([still, moving], 1)
 
 
-class FreqMixFormerV2(MixFormer):
+class FreqMixFormerV2(MixFormer[FreqMixFormerV2Config]):
     """Lightweight Frequency-aware Mixed Transformer.
 
     FreqMixFormerV2 (Wu et al., FG 2025). ``base`` has 1.2 M parameters with 60 classes, about 60 % of FreqMixFormer's,
     and, for two persons, 64 frames and 25 joints, 1.6 G multiply-adds.
     """
 
-    Config: ClassVar[type[RowConfig]] = FreqMixFormerV2Config
+    Config: ClassVar = FreqMixFormerV2Config
     Spatial: ClassVar[type[Mixing]] = BandMixing

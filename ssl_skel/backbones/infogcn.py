@@ -7,33 +7,16 @@ Chi et al., CVPR 2022. Its relative positions are the streams ``hop1`` and ``hop
 from __future__ import annotations
 
 import math
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
+from ssl_skel.backbones.configs.graph import InfoGCNConfig
 from ssl_skel.backbones.ctr_gcn import Space
 from ssl_skel.backbones.layers import MultiScaleTemporal
-from ssl_skel.backbones.st_gcn import ArchSpec, GraphNet, GraphNetConfig, Layer, residual
-from ssl_skel.config import RowConfig
+from ssl_skel.backbones.st_gcn import GraphNet, Layer, residual
 from ssl_skel.layouts import SkeletonLayout
-
-
-class InfoGCNConfig(GraphNetConfig):
-    """Options of ``InfoGCN``."""
-
-    sizes: ClassVar[dict[str, ArchSpec]] = {
-        "tiny": ArchSpec((16, 16), (2, 2)),
-        "small": ArchSpec((32, 32, 64, 64, 128, 128), (2, 1, 2, 1, 2, 1)),
-        "base": ArchSpec((64,) * 3 + (128,) * 3 + (256,) * 3, (1, 1, 1, 2, 1, 1, 2, 1, 1)),
-    }
-    multiple: ClassVar[int] = 4
-    """Branches of the temporal convolution."""
-
-    name: Literal["infogcn"] = "infogcn"
-    heads: int = Field(3, ge=1)
-    """Graphs a layer (released code: 3)."""
 
 
 class SAGC(nn.Module):
@@ -71,7 +54,7 @@ class SAGC(nn.Module):
         return torch.matmul(edges, values).permute(0, 3, 1, 2)
 
 
-class InfoGCN(GraphNet):
+class InfoGCN(GraphNet[InfoGCNConfig]):
     """Attention over learned graphs, behind a lift of the coordinates to features.
 
     InfoGCN (Chi et al., CVPR 2022), model/infogcn.py: nine layers, a residual around each. ``base`` has 1.55 M
@@ -86,12 +69,11 @@ class InfoGCN(GraphNet):
         layout, channels, num_frames: see ``GraphNet``.
     """
 
-    Config: ClassVar[type[RowConfig]] = InfoGCNConfig
+    Config: ClassVar = InfoGCNConfig
 
     lifts = True
 
     def layer(self, dim_in: int, dim: int, stride: int, *, first: bool) -> Layer:
-        assert isinstance(self.config, InfoGCNConfig)
         space = Space(SAGC(dim_in, dim, self.config.heads, self.layout), dim_in, dim)
         time = nn.Sequential(MultiScaleTemporal(dim, dim, stride), nn.ReLU(inplace=True))
         return Layer(space, time, residual(dim_in, dim, stride))

@@ -5,39 +5,17 @@ Xie et al., IJCAI 2018 (arXiv 1804.08254); code: memory-attention-networks/MANs,
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal, NamedTuple
+from typing import ClassVar
 
 from torch import Tensor, nn
 
-from ssl_skel.backbones.base import Backbone, BackboneConfig
+from ssl_skel.backbones.base import Backbone
+from ssl_skel.backbones.configs.man import SIZES, MANConfig
 from ssl_skel.backbones.layers import HiddenToken
-from ssl_skel.backbones.recalibration import TARM, Grid, TARMConfig
-from ssl_skel.config import RowConfig
+from ssl_skel.backbones.recalibration.config import TARMConfig
+from ssl_skel.backbones.recalibration.excitation import Grid
+from ssl_skel.backbones.recalibration.tarm import TARM
 from ssl_skel.layouts import SkeletonLayout
-
-
-class ArchSpec(NamedTuple):
-    """A size: units of the memory, and channels of each residual block."""
-
-    hidden: int
-    channels: tuple[int, ...]
-
-
-# Saved encoders name their size, so a row here must never change; add another instead.
-SIZES: dict[str, ArchSpec] = {
-    "tiny": ArchSpec(16, (8, 16)),
-    "small": ArchSpec(64, (64, 64, 128, 128)),
-    "base": ArchSpec(64, (64, 64, 128, 128)),
-}
-
-
-class MANConfig(BackboneConfig):
-    """Options of ``MAN``."""
-
-    name: Literal["man"] = "man"
-    size: Literal["tiny", "small", "base"] = "base"
-    """``base``: MANs-9, what the released script trains. ``small``: the same, as a laptop's CPU trains it well.
-    ``tiny``: two blocks, for tests and demos."""
 
 
 class Block(nn.Module):
@@ -68,7 +46,7 @@ class Block(nn.Module):
         return self.convs(self.enter(x)) + self.skip(x)
 
 
-class MAN(Backbone):
+class MAN(Backbone[MANConfig]):
     """Memory Attention Network: TARM, then STCM on the recalibrated coordinates, one image channel each.
 
     Xie et al., IJCAI 2018, Sec. 3. ``base`` is MANs-9 of the released code: stem 5x5 of stride 2, two blocks of 64
@@ -86,17 +64,16 @@ class MAN(Backbone):
         num_frames: T that the weights over frames are made for; at others they are interpolated.
     """
 
-    Config: ClassVar[type[RowConfig]] = MANConfig
+    Config: ClassVar = MANConfig
     keeps_joints = False
     t_stride = 4
 
-    def __init__(self, config: RowConfig, layout: SkeletonLayout, channels: int, num_frames: int) -> None:
+    def __init__(self, config: MANConfig, layout: SkeletonLayout, channels: int, num_frames: int) -> None:
         super().__init__(config, layout, channels, num_frames)
-        assert isinstance(config, MANConfig)
         hidden, widths = SIZES[config.size]
         self.dim = widths[-1]
         self.hidden_token = HiddenToken(channels, layout.num_joints)
-        grid = Grid(channels, num_frames, layout.num_joints, coordinates=True)
+        grid = Grid(channels, num_frames, layout.num_joints)
         self.tarm = TARM(TARMConfig(hidden=hidden), grid)
         self.stem = nn.Sequential(
             nn.Conv2d(channels, widths[0], 5, 2, 2, bias=False), nn.BatchNorm2d(widths[0]), nn.ReLU()
@@ -114,18 +91,9 @@ class MAN(Backbone):
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         self.check_input(x, mask)
         x = self.tarm(self.hidden_token(x, mask))
-        for at, stage in enumerate((self.stem, *self.blocks, self.leave), 1):
-            x = stage(self.recalibrated(at, x))
+        for stage in (self.stem, *self.blocks, self.leave):
+            x = stage(x)
         return x
 
     def stages(self) -> list[nn.Module]:
         return [nn.ModuleList([self.hidden_token, self.tarm]), self.stem, *self.blocks, self.leave]
-
-    def grids(self) -> list[Grid]:
-        assert isinstance(self.config, MANConfig)
-        widths, frames, joints = SIZES[self.config.size].channels, self.num_frames, self.layout.num_joints
-        found = [Grid(self.channels, frames, joints, coordinates=True)]
-        for at, width in enumerate((widths[0], *widths)):
-            stride = 2 if at == 0 else 4 if at > len(widths) // 2 else 2
-            found.append(Grid(width, frames // stride, -(-joints // stride)))
-        return found

@@ -8,54 +8,17 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from typing import ClassVar, Literal, NamedTuple
+from typing import ClassVar
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
+from typing_extensions import TypeVar
 
-from ssl_skel.backbones.base import Backbone, BackboneConfig
+from ssl_skel.backbones.base import Backbone
+from ssl_skel.backbones.configs.mixformer import MixFormerConfig
 from ssl_skel.backbones.layers import HiddenToken, temporal_scales
-from ssl_skel.backbones.recalibration import Grid
-from ssl_skel.config import RowConfig
 from ssl_skel.layouts import SkeletonLayout
-
-
-class ArchSpec(NamedTuple):
-    """A size, resolved."""
-
-    channels: tuple[int, ...]
-    strides: tuple[int, ...]
-    patch: int
-
-
-# Saved encoders name their size, so a row here must never change; add another instead.
-SIZES: dict[str, ArchSpec] = {
-    "tiny": ArchSpec((40, 40), (1, 2), 2),
-    "small": ArchSpec((80, 80, 160, 160), (1, 1, 2, 1), 4),
-    "base": ArchSpec((80,) * 4 + (160,) * 3 + (320,) * 3, (1, 1, 1, 1, 2, 1, 1, 2, 1, 1), 1),
-}
-
-
-class MixFormerConfig(BackboneConfig):
-    """Options of both networks. ``size`` is a preset; what is given beside it overrides that part of it."""
-
-    size: Literal["tiny", "small", "base"] = "base"
-    """``base``: the published ten blocks. ``small``: four, for training on a laptop's CPU. ``tiny``: two, for tests."""
-    patch: int | None = Field(None, ge=1)
-    """Frames a token. 1 is the paper; more make the network cheaper by about that factor; None: of the size."""
-    dct_axis: Literal["time", "joint"] = "time"
-    """Axis of the cosine transform. ``time``: each joint's path, as the paper says. ``joint``: across the joints of a
-    frame, in the order of the layout, as FreqMixFormer's released code does."""
-    cut: float = Field(0.5, ge=0.0, le=1.0)
-    """Share of the coefficients, from the slowest on, that counts as low frequency (released code: 13 of 25)."""
-
-    @property
-    def plan(self) -> ArchSpec:
-        """The preset with the overrides in place."""
-        plan = SIZES[self.size]
-        return plan if self.patch is None else plan._replace(patch=self.patch)
 
 
 class Spectrum(nn.Module):
@@ -295,7 +258,10 @@ class SidePath(nn.Module):
         return self.project(self.pool(x))
 
 
-class MixFormer(Backbone):
+ConfigT = TypeVar("ConfigT", bound=MixFormerConfig, covariant=True, default=MixFormerConfig)
+
+
+class MixFormer(Backbone[ConfigT]):
     """The frame of both networks: embedding, blocks, side paths.
 
     Attributes:
@@ -315,16 +281,17 @@ class MixFormer(Backbone):
 
     Spatial: ClassVar[type[Mixing]]
 
-    def __init__(self, config: RowConfig, layout: SkeletonLayout, channels: int, num_frames: int) -> None:
+    def __init__(self, config: ConfigT, layout: SkeletonLayout, channels: int, num_frames: int) -> None:
         super().__init__(config, layout, channels, num_frames)
-        assert isinstance(config, MixFormerConfig)
-        widths, strides, self.patch = config.plan
+        widths, strides, self.patch = config.arch
         self.dim, self.t_stride = widths[-1], self.patch * math.prod(strides)
         self.hidden_token = HiddenToken(channels, layout.num_joints)
         self.embed = nn.Conv2d(channels * self.patch, widths[0], 1, bias=False)
         self.norm = nn.BatchNorm1d(layout.num_joints * widths[0])
         self.blocks, self.sides = nn.ModuleList(), nn.ModuleDict()
-        for at, ((dim_in, frames, *_), width, stride) in enumerate(zip(self.grids(), widths, strides, strict=True)):
+        for at, (width, stride) in enumerate(zip(widths, strides, strict=True)):
+            dim_in = widths[max(at - 1, 0)]
+            frames = max(1, num_frames // self.patch // math.prod(strides[:at]))
             if stride > 1:
                 self.sides[str(at)] = SidePath(dim_in, self.dim, math.prod(strides[at:]))
             spatial = self.Spatial(config, layout, dim_in, width, frames)
@@ -341,7 +308,6 @@ class MixFormer(Backbone):
         x = normed.unflatten(2, (self.layout.num_joints, -1)).permute(0, 3, 1, 2)
         kept = []
         for at, block in enumerate(self.blocks):
-            x = self.recalibrated(at + 1, x)
             if str(at) in self.sides:
                 kept.append(self.sides[str(at)](x))
             x = block(x)
@@ -349,10 +315,3 @@ class MixFormer(Backbone):
 
     def stages(self) -> list[nn.Module]:
         return [nn.ModuleList([self.hidden_token, self.embed, self.norm]), *self.blocks, self.sides]
-
-    def grids(self) -> list[Grid]:
-        assert isinstance(self.config, MixFormerConfig)
-        widths, strides, patch = self.config.plan
-        frames = [max(1, self.num_frames // patch // math.prod(strides[:at])) for at in range(len(widths))]
-        entering = (widths[0], *widths[:-1])
-        return [Grid(width, times, self.layout.num_joints) for width, times in zip(entering, frames, strict=True)]

@@ -8,77 +8,17 @@ token: every 1x1 convolution of the paper is one matrix product.
 from __future__ import annotations
 
 import math
-from typing import ClassVar, Literal, NamedTuple
+from typing import ClassVar
 
 import torch
-from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from ssl_skel.backbones.base import Backbone, BackboneConfig
+from ssl_skel.backbones.base import Backbone
+from ssl_skel.backbones.configs.mpae_net import MPAENetConfig
 from ssl_skel.backbones.layers import Norm, hidden_frames
 from ssl_skel.backbones.position_attention import Weights, position_attention
-from ssl_skel.backbones.recalibration import MTE, Grid
-from ssl_skel.config import RowConfig
+from ssl_skel.backbones.recalibration.mte import MTE
 from ssl_skel.layouts import SkeletonLayout
-
-
-class ArchSpec(NamedTuple):
-    """A size, resolved."""
-
-    channels: tuple[int, ...]
-    strides: tuple[int, ...]
-    heads: int
-    patch: int
-
-
-# Saved encoders name their size, so a row here must never change; add another instead.
-SIZES: dict[str, ArchSpec] = {
-    "tiny": ArchSpec((32, 64), (1, 2), 2, 4),
-    "small": ArchSpec((64, 64, 64, 128, 128, 128), (1, 1, 1, 2, 1, 1), 4, 4),
-    "base": ArchSpec((64,) * 4 + (128,) * 3 + (256,) * 3, (1, 1, 1, 1, 2, 1, 1, 2, 1, 1), 8, 1),
-}
-
-
-class MPAENetConfig(BackboneConfig):
-    """Options of ``MPAENet``. ``size`` is a preset; what is given beside it overrides that part of it."""
-
-    name: Literal["mpae_net"] = "mpae_net"
-    size: Literal["tiny", "small", "base"] = "base"
-    """``base``: the paper's ten layers. ``small``: six layers, for training on a laptop's CPU.
-    ``tiny``: two layers, for tests and demos."""
-    channels: tuple[int, ...] | None = None
-    """Channels out of each layer (paper, Sec. 4.2: 64 four times, 128 and 256 three times); None: of the size."""
-    strides: tuple[int, ...] | None = None
-    """Temporal stride of each layer (paper silent; base: 2 at layers 5 and 8 as in CTR-GCN, whose
-    channel plan this is); None: of the size."""
-    heads: int | None = Field(None, ge=1)
-    """Attention heads (paper: 8); each width must be a multiple of it; None: of the size."""
-    patch: int | None = Field(None, ge=1)
-    """Frames a token. 1 is the paper; more make the network cheaper by about that factor; None: of the size."""
-    reduction: int = Field(8, ge=1)
-    """Squeeze ratio alpha of MTE (paper, Table 1: 8)."""
-    norm: Literal["batch", "layer"] = "batch"
-    """``batch``: BatchNorm, as the paper names it. ``layer``: LayerNorm over channels; no sample sees another,
-    and mask tokens do not colour the statistics that unmasked clips are later met with."""
-
-    @property
-    def plan(self) -> ArchSpec:
-        """The preset with the overrides in place."""
-        given = {field: getattr(self, field) for field in ArchSpec._fields}
-        return SIZES[self.size]._replace(**{field: value for field, value in given.items() if value is not None})
-
-    @model_validator(mode="after")
-    def _check(self) -> MPAENetConfig:
-        channels, strides, heads, _ = self.plan
-        if not channels or len(channels) != len(strides):
-            raise ValueError(
-                f"channels names {len(channels)} layers and strides {len(strides)}; give one number a layer"
-            )
-        if min(channels) < 4 or any(width % heads for width in channels):
-            raise ValueError(f"channels {list(channels)}: each must be at least 4 and a multiple of heads = {heads}")
-        if min(strides) < 1:
-            raise ValueError(f"strides {list(strides)}: each must be 1 or more")
-        return self
 
 
 class PPE(nn.Module):
@@ -240,7 +180,7 @@ class Layer(nn.Module):
     ) -> None:
         super().__init__()
         self.stride = stride
-        self.mpa = MPA(dim_in, dim, config.plan.heads, layout, config.norm)
+        self.mpa = MPA(dim_in, dim, config.arch.heads, layout, config.norm)
         self.mte = MTE(dim, config.reduction, config.norm)
         self.carry = None if last else Carry(dim_in, dim, config.norm)
         self.skip: nn.Module = nn.Identity()
@@ -256,7 +196,7 @@ class Layer(nn.Module):
         return (self.mte(fused) + self.skip(joints)).relu_(), parts
 
 
-class MPAENet(Backbone):
+class MPAENet(Backbone[MPAENetConfig]):
     """Multilevel Position-aware Attention and Excitation over joints, parts and time.
 
     MPAE-Net (Zhang, Zhan & Wang, ACML 2024). ``base`` has 3.0 M parameters and 2.2 G multiply-adds a
@@ -272,12 +212,11 @@ class MPAENet(Backbone):
         num_frames: frames of a clip; the network itself takes any multiple of ``t_stride``.
     """
 
-    Config: ClassVar[type[RowConfig]] = MPAENetConfig
+    Config: ClassVar = MPAENetConfig
 
-    def __init__(self, config: RowConfig, layout: SkeletonLayout, channels: int, num_frames: int) -> None:
+    def __init__(self, config: MPAENetConfig, layout: SkeletonLayout, channels: int, num_frames: int) -> None:
         super().__init__(config, layout, channels, num_frames)
-        assert isinstance(config, MPAENetConfig)
-        widths, strides, _, self.patch = config.plan
+        widths, strides, _, self.patch = config.arch
         self.dim, self.t_stride = widths[-1], self.patch * math.prod(strides)
         self.ppe = PPE(channels * self.patch, widths[0], layout, config.norm)
         self.layers = nn.ModuleList(
@@ -292,18 +231,9 @@ class MPAENet(Backbone):
             mask = frames.unflatten(1, (-1, self.patch)).any(2)
         tokens = x.unflatten(2, (-1, self.patch)).permute(0, 2, 4, 3, 1).flatten(3)
         joints, parts = self.ppe(tokens, mask)
-        for at, layer in enumerate(self.layers, 1):
-            joints = self.recalibrated(at, joints.permute(0, 3, 1, 2)).permute(0, 2, 3, 1).contiguous()
+        for layer in self.layers:
             joints, parts = layer(joints, parts)
         return joints.permute(0, 3, 1, 2)
 
     def stages(self) -> list[nn.Module]:
         return [self.ppe, *self.layers]
-
-    def grids(self) -> list[Grid]:
-        assert isinstance(self.config, MPAENetConfig)
-        widths, strides, _, patch = self.config.plan
-        return [
-            Grid(widths[max(at - 1, 0)], self.num_frames // (patch * math.prod(strides[:at])), self.layout.num_joints)
-            for at in range(len(widths))
-        ]

@@ -8,59 +8,16 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from typing import ClassVar, Literal, NamedTuple
+from typing import ClassVar
 
 import torch
-from pydantic import Field, model_validator
 from torch import Tensor, nn
+from typing_extensions import TypeVar
 
-from ssl_skel.backbones.base import Backbone, BackboneConfig
+from ssl_skel.backbones.base import Backbone
+from ssl_skel.backbones.configs.graph import GraphNetConfig, STGCNConfig
 from ssl_skel.backbones.layers import HiddenToken
-from ssl_skel.backbones.recalibration import Grid
-from ssl_skel.config import RowConfig
 from ssl_skel.layouts import SkeletonLayout
-
-
-class ArchSpec(NamedTuple):
-    """Channels out and temporal stride of each layer."""
-
-    channels: tuple[int, ...]
-    strides: tuple[int, ...]
-
-
-class GraphNetConfig(BackboneConfig):
-    """Options of ``GraphNet``. ``size`` is a preset; what is given beside it overrides that part of it."""
-
-    sizes: ClassVar[dict[str, ArchSpec]]
-    """Presets. Saved encoders name theirs, so one must never change; add another instead."""
-    multiple: ClassVar[int] = 1
-    """What each layer's channels must be a multiple of."""
-
-    size: Literal["tiny", "small", "base"] = "base"
-    """``base``: as published. ``small``: for training on a laptop's CPU. ``tiny``: for tests and demos."""
-    channels: tuple[int, ...] | None = None
-    """Channels out of each layer; None: of the size."""
-    strides: tuple[int, ...] | None = None
-    """Temporal stride of each layer; None: of the size."""
-
-    @property
-    def plan(self) -> ArchSpec:
-        """The preset with the overrides in place."""
-        given = {field: getattr(self, field) for field in ArchSpec._fields}
-        return self.sizes[self.size]._replace(**{field: value for field, value in given.items() if value is not None})
-
-    @model_validator(mode="after")
-    def _check(self) -> GraphNetConfig:
-        channels, strides = self.plan
-        if not channels or len(channels) != len(strides):
-            raise ValueError(
-                f"channels names {len(channels)} layers and strides {len(strides)}; give one number a layer"
-            )
-        if any(width < 1 or width % self.multiple for width in channels):
-            raise ValueError(f"channels {list(channels)}: each must be a multiple of {self.multiple}, at least 1")
-        if min(strides) < 1:
-            raise ValueError(f"strides {list(strides)}: each must be 1 or more")
-        return self
 
 
 class Stem(nn.Module):
@@ -116,7 +73,10 @@ def residual(dim_in: int, dim: int, stride: int = 1) -> nn.Module:
     return nn.Sequential(nn.Conv2d(dim_in, dim, 1, (stride, 1)), nn.BatchNorm2d(dim))
 
 
-class GraphNet(Backbone):
+ConfigT = TypeVar("ConfigT", bound=GraphNetConfig, covariant=True, default=GraphNetConfig)
+
+
+class GraphNet(Backbone[ConfigT]):
     """``Stem``, then the layers of a ``ArchSpec``.
 
     Attributes:
@@ -131,21 +91,16 @@ class GraphNet(Backbone):
 
     lifts: ClassVar[bool] = False
 
-    def __init__(self, config: RowConfig, layout: SkeletonLayout, channels: int, num_frames: int) -> None:
+    def __init__(self, config: ConfigT, layout: SkeletonLayout, channels: int, num_frames: int) -> None:
         super().__init__(config, layout, channels, num_frames)
-        widths, strides = self._plan
+        widths, strides = config.arch
         self.dim, self.t_stride = widths[-1], math.prod(strides)
         self.stem = Stem(channels, layout.num_joints, widths[0] if self.lifts else None)
-        entering = [grid.channels for grid in self.grids()]
+        entering = (widths[0] if self.lifts else channels, *widths[:-1])
         self.layers = nn.ModuleList(
             self.layer(dim_in, dim, stride, first=at == 0)
             for at, (dim_in, dim, stride) in enumerate(zip(entering, widths, strides, strict=True))
         )
-
-    @property
-    def _plan(self) -> ArchSpec:
-        assert isinstance(self.config, GraphNetConfig)
-        return self.config.plan
 
     @abstractmethod
     def layer(self, dim_in: int, dim: int, stride: int, *, first: bool) -> nn.Module:
@@ -154,40 +109,12 @@ class GraphNet(Backbone):
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         self.check_input(x, mask)
         x = self.stem(x, mask)
-        for at, layer in enumerate(self.layers, 1):
-            x = layer(self.recalibrated(at, x))
+        for layer in self.layers:
+            x = layer(x)
         return x
 
     def stages(self) -> list[nn.Module]:
         return [self.stem, *self.layers]
-
-    def grids(self) -> list[Grid]:
-        widths, strides = self._plan
-        before = [widths[0] if self.lifts else self.channels, *widths]
-        return [
-            Grid(before[at], self.num_frames // math.prod(strides[:at]), self.layout.num_joints)
-            for at in range(len(widths))
-        ]
-
-
-class STGCNConfig(GraphNetConfig):
-    """Options of ``STGCN``."""
-
-    sizes: ClassVar[dict[str, ArchSpec]] = {
-        "tiny": ArchSpec((16, 16), (2, 2)),
-        "small": ArchSpec((32, 32, 64, 64, 128, 128), (2, 1, 2, 1, 2, 1)),
-        "base": ArchSpec((64,) * 4 + (128,) * 3 + (256,) * 3, (1, 1, 1, 1, 2, 1, 1, 2, 1, 1)),
-    }
-
-    name: Literal["st_gcn"] = "st_gcn"
-    kernel: int = Field(9, ge=1)
-    """Frames of a temporal convolution, odd (paper: 9)."""
-
-    @model_validator(mode="after")
-    def _odd(self) -> STGCNConfig:
-        if self.kernel % 2 == 0:
-            raise ValueError(f"kernel {self.kernel}: must be odd, so that it has a middle frame")
-        return self
 
 
 class SpatialConv(nn.Module):
@@ -219,7 +146,7 @@ class SpatialConv(nn.Module):
         return torch.matmul(edges, y).permute(0, 3, 1, 2)
 
 
-class STGCN(GraphNet):
+class STGCN(GraphNet[STGCNConfig]):
     """Spatial-temporal graph convolution.
 
     ST-GCN (Yan et al., AAAI 2018). ``base`` has the 3.1 M parameters that later papers print for it, and 17.1 G
@@ -232,10 +159,9 @@ class STGCN(GraphNet):
         layout, channels, num_frames: see ``GraphNet``.
     """
 
-    Config: ClassVar[type[RowConfig]] = STGCNConfig
+    Config: ClassVar = STGCNConfig
 
     def layer(self, dim_in: int, dim: int, stride: int, *, first: bool) -> Layer:
-        assert isinstance(self.config, STGCNConfig)
         kernel = self.config.kernel
         time = nn.Sequential(
             *(nn.BatchNorm2d(dim), nn.ReLU(inplace=True)),

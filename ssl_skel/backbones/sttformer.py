@@ -8,61 +8,15 @@ in memory, so that what a map puts out is what the convolution reads.
 from __future__ import annotations
 
 import math
-from typing import ClassVar, Literal, NamedTuple
+from typing import ClassVar
 
 import torch
-from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from ssl_skel.backbones.base import Backbone, BackboneConfig
+from ssl_skel.backbones.base import Backbone
+from ssl_skel.backbones.configs.sttformer import STTFormerConfig
 from ssl_skel.backbones.layers import HiddenToken
-from ssl_skel.backbones.recalibration import Grid
-from ssl_skel.config import RowConfig
 from ssl_skel.layouts import SkeletonLayout
-
-
-class ArchSpec(NamedTuple):
-    """A size, resolved."""
-
-    channels: tuple[int, ...]
-    heads: int
-    tuple_frames: int
-    patch: int
-
-
-# Saved encoders name their size, so a row here must never change; add another instead.
-SIZES: dict[str, ArchSpec] = {
-    "tiny": ArchSpec((16, 32), 2, 4, 2),
-    "small": ArchSpec((64, 64, 64, 128, 128), 3, 8, 4),
-    "base": ArchSpec((64, 64, 128, 128, 256, 256, 256, 256), 3, 6, 1),
-}
-
-
-class STTFormerConfig(BackboneConfig):
-    """Options of ``STTFormer``. ``size`` is a preset; what is given beside it overrides that part of it."""
-
-    name: Literal["sttformer"] = "sttformer"
-    size: Literal["tiny", "small", "base"] = "base"
-    """``base``: the published eight blocks. ``small``: five, for training on a laptop's CPU.
-    ``tiny``: two, for tests."""
-    tuple_frames: int | None = Field(None, ge=1)
-    """Frames of a tuple (paper: 6, of 120); None: of the size. A clip must hold a whole number of tuples."""
-    patch: int | None = Field(None, ge=1)
-    """Frames a token; divides ``tuple_frames``. 1 is the paper; more make the network cheaper by about that
-    factor; None: of the size."""
-
-    @property
-    def plan(self) -> ArchSpec:
-        """The preset with the overrides in place."""
-        given = {field: getattr(self, field) for field in ("tuple_frames", "patch")}
-        return SIZES[self.size]._replace(**{field: value for field, value in given.items() if value is not None})
-
-    @model_validator(mode="after")
-    def _check(self) -> STTFormerConfig:
-        _, _, frames, patch = self.plan
-        if frames % patch:
-            raise ValueError(f"patch {patch} must divide tuple_frames {frames}")
-        return self
 
 
 def position_code(tokens: int, dim: int) -> Tensor:
@@ -151,7 +105,7 @@ class Block(nn.Module):
         return self.relu(self.between(x) + self.skip_between(x))
 
 
-class STTFormer(Backbone):
+class STTFormer(Backbone[STTFormerConfig]):
     """Spatio-Temporal Tuples Transformer.
 
     Qiu et al. (arXiv 2201.02849); facts of heleiqiu/STTFormer's code and its config for NTU-60. ``base`` is
@@ -167,18 +121,17 @@ class STTFormer(Backbone):
         num_frames: frames of a clip; the network itself takes any multiple of ``t_stride``.
     """
 
-    Config: ClassVar[type[RowConfig]] = STTFormerConfig
+    Config: ClassVar = STTFormerConfig
 
-    def __init__(self, config: RowConfig, layout: SkeletonLayout, channels: int, num_frames: int) -> None:
+    def __init__(self, config: STTFormerConfig, layout: SkeletonLayout, channels: int, num_frames: int) -> None:
         super().__init__(config, layout, channels, num_frames)
-        assert isinstance(config, STTFormerConfig)
-        widths, heads, self.t_stride, self.patch = config.plan
+        widths, heads, self.t_stride, self.patch = config.arch
         self.dim = widths[-1]
         tokens = self.t_stride // self.patch * layout.num_joints
         self.hidden_token = HiddenToken(channels, layout.num_joints)
         self.enter = nn.Sequential(_norm(nn.Conv2d(channels * self.patch, widths[0], 1, bias=False)), nn.LeakyReLU(0.1))
         self.blocks = nn.ModuleList(
-            Block(grid.channels, width, heads, tokens) for grid, width in zip(self.grids(), widths, strict=True)
+            Block(dim_in, width, heads, tokens) for dim_in, width in zip((widths[0], *widths[:-1]), widths, strict=True)
         )
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -187,19 +140,9 @@ class STTFormer(Backbone):
         tuples = x.unflatten(2, (-1, self.t_stride // self.patch, self.patch))  # (B, C, N, t, patch, V)
         x = tuples.permute(0, 2, 3, 5, 1, 4).flatten(4).flatten(2, 3).permute(0, 3, 1, 2)  # (B, C * patch, N, t * V)
         x = self.enter(x)
-        for at, block in enumerate(self.blocks, 1):
-            x = block(self._between(at, x))
+        for block in self.blocks:
+            x = block(x)
         return x.unflatten(3, (-1, self.layout.num_joints)).mean(3)
-
-    def _between(self, at: int, x: Tensor) -> Tensor:
-        """What enters a block, (B, D, N, t * V), with its tokens laid out as times and joints for a recalibration."""
-        grid = x.unflatten(3, (-1, self.layout.num_joints)).flatten(2, 3)
-        return self.recalibrated(at, grid).reshape(x.shape)
 
     def stages(self) -> list[nn.Module]:
         return [nn.ModuleList([self.hidden_token, self.enter]), *self.blocks]
-
-    def grids(self) -> list[Grid]:
-        assert isinstance(self.config, STTFormerConfig)
-        widths, _, _, patch = self.config.plan
-        return [Grid(width, self.num_frames // patch, self.layout.num_joints) for width in (widths[0], *widths[:-1])]

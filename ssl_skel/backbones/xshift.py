@@ -7,95 +7,21 @@ tensor is (B * T, D, H, W), channels last in memory: every convolution is one of
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
-from typing import ClassVar, Literal, NamedTuple
+from typing import ClassVar
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ssl_skel.backbones.base import Backbone, BackboneConfig
+from ssl_skel.backbones.base import Backbone
+from ssl_skel.backbones.configs.xshift import ArchSpec, XShiftConfig
 from ssl_skel.backbones.heatmaps import heat_maps
 from ssl_skel.backbones.layers import hidden_frames
-from ssl_skel.backbones.recalibration import Grid
-from ssl_skel.config import RowConfig
 from ssl_skel.layouts import SkeletonLayout
 
 NEARLY_ZERO = 1e-6
 """Scale of the last norm of a fresh block, which then hardly changes its input. The code has 0, which keeps the
 gradient of the first step from all other weights of the block; the output is the same to six digits."""
-
-
-class ArchSpec(NamedTuple):
-    """Widths of an X-ShiftNet.
-
-    Attributes:
-        stem_stride: spatial stride of the stem.
-        widths, depths: channels and blocks of each stage; each halves height and width.
-        share: one in so many channels is shifted back in time, and as many forward.
-        dim: channels out.
-    """
-
-    stem_stride: int
-    widths: tuple[int, ...]
-    depths: tuple[int, ...]
-    share: int
-    dim: int
-
-    def sides(self, side: int) -> list[int]:
-        """Sides h = w of what enters each stage and of what leaves the last, of square pictures.
-
-        Each stride rounds up.
-        """
-        found = [math.ceil(side / self.stem_stride)]
-        for _ in self.widths:
-            found.append(math.ceil(found[-1] / 2))
-        return found
-
-
-class Size(NamedTuple):
-    """A size of the pose network: pixels of a heat-map's side, frames between those drawn, widths."""
-
-    side: int
-    stride: int
-    plan: ArchSpec
-
-
-# Saved encoders name their size, so a row here must never change; add another instead.
-SIZES: dict[str, Size] = {
-    "tiny": Size(8, 2, ArchSpec(1, (8, 16), (1, 2), 4, 16)),
-    "small": Size(28, 2, ArchSpec(2, (24, 48, 96), (1, 2, 2), 4, 216)),
-    "base": Size(56, 1, ArchSpec(1, (24, 48, 96), (5, 11, 7), 4, 216)),
-}
-
-
-class XShiftConfig(BackboneConfig):
-    """Options of ``PoseXShiftNet``. ``size`` is a preset; what is given beside it overrides that part of it."""
-
-    name: Literal["xshift"] = "xshift"
-    size: Literal["tiny", "small", "base"] = "base"
-    """``base``: the paper's network, which sees 48 frames. ``small``: smaller heat-maps of every other frame and fewer
-    blocks, for training on a laptop's CPU. ``tiny``: for tests and demos."""
-    side: int | None = Field(None, ge=4)
-    """Pixels of a heat-map's side (paper: 56); None: of the size."""
-    stride: int | None = Field(None, ge=1)
-    """Every so many frames one is drawn (paper: all of 48 that are drawn evenly from a clip); None: of the size."""
-    sigma: float = Field(0.6, gt=0)
-    """Of the Gaussian, pixels (paper: 0.6)."""
-    padding: float = Field(0.25, ge=0)
-    """Share of its size by which a person's box is widened (paper: 0.25)."""
-    mirrored: bool | None = None
-    """Whether joints are drawn as a mirror shows them, as a Kinect's pictures do; null: three coordinates are, two are
-    not. Say false of joints in space that were found in ordinary videos, such as MediaPipe's, which a store turns by
-    half a turn. It matters beside videos, and to joints of both kinds."""
-
-    @property
-    def resolved(self) -> Size:
-        """The preset with the overrides in place."""
-        side, stride, plan = SIZES[self.size]
-        return Size(self.side or side, self.stride or stride, plan)
 
 
 def temporal_shift(x: Tensor, frames: int, share: int) -> Tensor:
@@ -204,41 +130,40 @@ class XShiftNet(nn.Module):
 
     Args:
         channels: of a picture.
-        plan: widths.
+        arch: widths.
     Shape:
         (B, C, T, H, W) -> (B, dim, T, h, w), as ``ArchSpec.sides`` tells
     """
 
-    def __init__(self, channels: int, plan: ArchSpec) -> None:
+    def __init__(self, channels: int, arch: ArchSpec) -> None:
         super().__init__()
-        self.plan = plan
+        self.arch = arch
         self.stem = nn.Sequential(
-            nn.Conv2d(channels, plan.widths[0], 3, plan.stem_stride, 1, bias=False),
-            *(nn.BatchNorm2d(plan.widths[0]), nn.ReLU(inplace=True)),
+            nn.Conv2d(channels, arch.widths[0], 3, arch.stem_stride, 1, bias=False),
+            *(nn.BatchNorm2d(arch.widths[0]), nn.ReLU(inplace=True)),
         )
-        before = (plan.widths[0], *plan.widths[:-1])
+        before = (arch.widths[0], *arch.widths[:-1])
         self.stages = nn.ModuleList(
-            Stage(dim_in, dim, depth, plan.share)
-            for dim_in, dim, depth in zip(before, plan.widths, plan.depths, strict=True)
+            Stage(dim_in, dim, depth, arch.share)
+            for dim_in, dim, depth in zip(before, arch.widths, arch.depths, strict=True)
         )
         self.last = nn.Sequential(
-            nn.Conv2d(plan.widths[-1], plan.dim, 1, bias=False), *(nn.BatchNorm2d(plan.dim), nn.ReLU(inplace=True))
+            nn.Conv2d(arch.widths[-1], arch.dim, 1, bias=False), *(nn.BatchNorm2d(arch.dim), nn.ReLU(inplace=True))
         )
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
-    def forward(self, x: Tensor, between: Callable[[int, Tensor, int], Tensor] = lambda at, y, frames: y) -> Tensor:
-        """``between(at, y, T)`` may change what enters a stage, y (B T, D, h, w), the stem being stage 0."""
+    def forward(self, x: Tensor) -> Tensor:
         frames = x.shape[2]
         y = x.transpose(1, 2).flatten(0, 1).contiguous(memory_format=torch.channels_last)
         y = self.stem(y)
-        for at, stage in enumerate(self.stages, 1):
-            y = stage(between(at, y, frames), frames)
-        return self.last(between(len(self.stages) + 1, y, frames)).unflatten(0, (-1, frames)).transpose(1, 2)
+        for stage in self.stages:
+            y = stage(y, frames)
+        return self.last(y).unflatten(0, (-1, frames)).transpose(1, 2)
 
 
-class PoseXShiftNet(Backbone):
+class PoseXShiftNet(Backbone[XShiftConfig]):
     """X-ShiftNet on heat-maps of the joints: one map a joint, as channels of a picture.
 
     EPAM-Net's pose stream. ``base`` has 0.53 M parameters and, on 48 frames of 17 joints, 3.4 G multiply-adds a person;
@@ -261,17 +186,16 @@ class PoseXShiftNet(Backbone):
         places: h = w of the grid; Vp is its square, row by row.
     """
 
-    Config: ClassVar[type[RowConfig]] = XShiftConfig
+    Config: ClassVar = XShiftConfig
     keeps_joints = False
 
-    def __init__(self, config: RowConfig, layout: SkeletonLayout, channels: int, num_frames: int) -> None:
+    def __init__(self, config: XShiftConfig, layout: SkeletonLayout, channels: int, num_frames: int) -> None:
         super().__init__(config, layout, channels, num_frames)
-        assert isinstance(config, XShiftConfig)
-        self.side, self.t_stride, plan = config.resolved
-        self.sigma, self.padding, self.dim = config.sigma, config.padding, plan.dim
+        self.side, self.t_stride, arch = config.resolved
+        self.sigma, self.padding, self.dim = config.sigma, config.padding, arch.dim
         self.mirrored = layout.coordinates(channels) == 3 if config.mirrored is None else config.mirrored
-        self.net = XShiftNet(layout.num_joints, plan)
-        self.places = plan.sides(self.side)[-1]
+        self.net = XShiftNet(layout.num_joints, arch)
+        self.places = arch.sides(self.side)[-1]
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         self.check_input(x, mask)
@@ -285,20 +209,7 @@ class PoseXShiftNet(Backbone):
             sigma=self.sigma,
             padding=self.padding,
         )
-        return self.net(maps, self._between).flatten(3)
-
-    def _between(self, at: int, y: Tensor, frames: int) -> Tensor:
-        """What enters a stage, with its places laid out as joints for a recalibration."""
-        if str(at) not in self.recalibration:
-            return y
-        grid = y.unflatten(0, (-1, frames)).transpose(1, 2).flatten(3)
-        return self.recalibrated(at, grid).transpose(1, 2).reshape(y.shape)
+        return self.net(maps).flatten(3)
 
     def stages(self) -> list[nn.Module]:
         return [self.net.stem, *self.net.stages, self.net.last]
-
-    def grids(self) -> list[Grid]:
-        assert isinstance(self.config, XShiftConfig)
-        side, stride, plan = self.config.resolved
-        widths, sides = (plan.widths[0], *plan.widths), plan.sides(side)
-        return [Grid(width, self.num_frames // stride, places**2) for width, places in zip(widths, sides, strict=True)]

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from ssl_skel.cli.options import JsonOption
-from ssl_skel.errors import UserError
 
 if TYPE_CHECKING:
     from ssl_skel.encoders.cost import Budget, Published
@@ -37,8 +36,7 @@ def backbones(
     from ssl_skel.backbones import BACKBONES
 
     for row in rows or ():
-        if row not in BACKBONES:
-            raise UserError(f"{row}: no such network; known: {', '.join(BACKBONES)}")
+        BACKBONES.config(row, "backbones")
     bar = tqdm(rows or BACKBONES, unit="network", leave=False)
     facts = [_facts(row, size, rate) for row in bar]
     if json_:

@@ -140,12 +140,10 @@ def load_encoder(path: Path) -> tuple[SkeletonEncoder, EncoderCard]:
     card = read_card(EncoderCard, folder / CARD, FORMAT_VERSION, missing=wanted, remedy="train or save again")
     source = str(folder / CARD)
     layout = parse_layout(card.layout, f"{source}: layout")
-    row = card.backbone.get("name")
-    if not isinstance(row, str) or row not in BACKBONES:
-        raise UserError(f"{source}: backbone.name: unknown {row!r}; this version knows {', '.join(BACKBONES)}")
     if card.stream not in STREAMS:
         raise UserError(f"{source}: stream: unknown {card.stream!r}; this version knows {', '.join(STREAMS)}")
-    config = parse_config(BACKBONES[row].Config, card.backbone, f"{source}: backbone")
+    options = BACKBONES.config(card.backbone.get("name"), f"{source}: backbone.name")
+    config = parse_config(options, card.backbone, f"{source}: backbone")
     encoder = build_encoder(config, layout, channels=card.channels, num_frames=card.num_frames, stream=card.stream)
     _read_weights(folder / WEIGHTS, encoder)
     return encoder, card

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from ssl_skel.backbones import BACKBONES, Backbone
+from ssl_skel.backbones import BACKBONES
+from ssl_skel.backbones.base import Backbone
 from ssl_skel.config import Section, parse_config, read_yaml
 from ssl_skel.layouts import LAYOUTS
 
@@ -79,7 +80,7 @@ class Whole(nn.Module):
 
 def build(row: str, size: str, frames: int = 64, persons: int = 2, layout: str = "ntu25") -> Whole:
     """A row at one of its sizes, for about so many frames: the nearest that its stride divides."""
-    config = parse_config(BACKBONES[row].Config, {"name": row, "size": size}, row)
+    config = parse_config(BACKBONES.configs[row], {"name": row, "size": size}, row)
     stride = BACKBONES[row](config, LAYOUTS[layout], 3, frames).t_stride
     frames = max(1, round(frames / stride)) * stride
     return Whole(BACKBONES[row](config, LAYOUTS[layout], 3, frames), persons)

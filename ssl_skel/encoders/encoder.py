@@ -7,8 +7,9 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from ssl_skel.backbones import BACKBONES, Backbone
-from ssl_skel.config import RowConfig
+from ssl_skel.backbones import BACKBONES
+from ssl_skel.backbones.base import Backbone
+from ssl_skel.backbones.configs.base import BackboneConfig
 from ssl_skel.encoders.streams import to_stream
 from ssl_skel.layouts import SkeletonLayout
 
@@ -100,9 +101,9 @@ class SkeletonEncoder(nn.Module):
 
 
 def build_encoder(
-    config: RowConfig, layout: SkeletonLayout, *, channels: int, num_frames: int, stream: str
+    config: BackboneConfig, layout: SkeletonLayout, *, channels: int, num_frames: int, stream: str
 ) -> SkeletonEncoder:
-    """An encoder with fresh weights from a row's config."""
+    """An encoder with fresh weights from the options of its network."""
     backbone = BACKBONES[config.name](config, layout, channels, num_frames)
     return SkeletonEncoder(backbone, stream)
 

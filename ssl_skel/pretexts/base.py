@@ -10,7 +10,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from ssl_skel.backbones import Backbone
+from ssl_skel.backbones.base import Backbone
 from ssl_skel.batch import Batch
 from ssl_skel.config import RowConfig
 from ssl_skel.encoders.encoder import SkeletonEncoder

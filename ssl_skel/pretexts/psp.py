@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ssl_skel.backbones import Backbone
+from ssl_skel.backbones.base import Backbone
 from ssl_skel.backbones.layers import Norm
 from ssl_skel.batch import Batch
 from ssl_skel.config import RowConfig

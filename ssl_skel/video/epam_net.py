@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ssl_skel.backbones.xshift import ArchSpec, XShiftNet
+from ssl_skel.backbones.configs.xshift import ArchSpec
+from ssl_skel.backbones.xshift import XShiftNet
 
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """ImageNet's, of red, green and blue in 0..1; the paper's."""

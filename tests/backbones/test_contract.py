@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ssl_skel.backbones import BACKBONES, Backbone
+from ssl_skel.backbones import BACKBONES
+from ssl_skel.backbones.base import Backbone
 from ssl_skel.layouts import LAYOUTS
 
 BESIDE_TINY: dict[str, dict[str, object]] = {"mpae_net": {"patch": 2}}

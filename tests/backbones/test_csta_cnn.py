@@ -8,7 +8,8 @@ from skeletons import DOT
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from ssl_skel.backbones.csta_cnn import CSTACNN, CSTACNNConfig, changes
+from ssl_skel.backbones.configs.csta_cnn import CSTACNNConfig
+from ssl_skel.backbones.csta_cnn import CSTACNN, changes
 from ssl_skel.layouts import LAYOUTS
 
 SBU = LAYOUTS["sbu15"]

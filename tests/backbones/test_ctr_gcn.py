@@ -6,7 +6,8 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from ssl_skel.backbones.ctr_gcn import CTRGC, CTRGCN, CTRGCNConfig, Space
+from ssl_skel.backbones.configs.graph import CTRGCNConfig
+from ssl_skel.backbones.ctr_gcn import CTRGC, CTRGCN, Space
 from ssl_skel.layouts import LAYOUTS
 
 SBU = LAYOUTS["sbu15"]

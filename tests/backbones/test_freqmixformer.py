@@ -11,7 +11,8 @@ from skeletons import HAND
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from ssl_skel.backbones.freqmixformer import FreqMixFormer, FreqMixFormerConfig, FrequencyMixing
+from ssl_skel.backbones.configs.mixformer import FreqMixFormerConfig
+from ssl_skel.backbones.freqmixformer import FreqMixFormer, FrequencyMixing
 from ssl_skel.layouts import LAYOUTS
 
 V, T, DIM_IN, DIM = 3, 4, 5, 16

@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ssl_skel.backbones.freqmixformer_v2 import BandMixing, FreqMixFormerV2, FreqMixFormerV2Config
+from ssl_skel.backbones.configs.mixformer import FreqMixFormerV2Config
+from ssl_skel.backbones.freqmixformer_v2 import BandMixing, FreqMixFormerV2
 from ssl_skel.backbones.mixformer import Spectrum
 from ssl_skel.layouts import LAYOUTS
 

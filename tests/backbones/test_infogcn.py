@@ -8,7 +8,8 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from ssl_skel.backbones.infogcn import SAGC, InfoGCN, InfoGCNConfig
+from ssl_skel.backbones.configs.graph import InfoGCNConfig
+from ssl_skel.backbones.infogcn import SAGC, InfoGCN
 from ssl_skel.layouts import LAYOUTS
 
 SBU = LAYOUTS["sbu15"]

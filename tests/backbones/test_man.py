@@ -8,7 +8,8 @@ from skeletons import DOT
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from ssl_skel.backbones.man import MAN, Block, MANConfig
+from ssl_skel.backbones.configs.man import MANConfig
+from ssl_skel.backbones.man import MAN, Block
 from ssl_skel.layouts import LAYOUTS
 
 SBU = LAYOUTS["sbu15"]

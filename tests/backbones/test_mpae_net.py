@@ -14,9 +14,10 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from ssl_skel.backbones import position_attention as module
-from ssl_skel.backbones.mpae_net import MPA, MTE, PPE, Layer, MPAENet, MPAENetConfig, PositionAttention
+from ssl_skel.backbones.configs.mpae_net import MPAENetConfig
+from ssl_skel.backbones.mpae_net import MPA, MTE, PPE, Layer, MPAENet, PositionAttention
 from ssl_skel.backbones.position_attention import Weights, position_attention
-from ssl_skel.config import RowConfig, parse_config
+from ssl_skel.config import parse_config
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import LAYOUTS, SkeletonLayout
 
@@ -245,11 +246,10 @@ def test_a_config_that_cannot_be_built_says_why(options: dict[str, object], mess
 
 
 def test_size_is_a_preset_and_fields_override_it() -> None:
-    tiny = MPAENetConfig(size="tiny").plan
-    plan = MPAENetConfig(size="tiny", strides=(1, 1)).plan
-    assert plan == tiny._replace(strides=(1, 1))
+    tiny = MPAENetConfig(size="tiny").arch
+    arch = MPAENetConfig(size="tiny", strides=(1, 1)).arch
+    assert arch == tiny._replace(strides=(1, 1))
     read = parse_config(MPAENetConfig, {"name": "mpae_net", "size": "tiny", "strides": [1, 1]}, "run.yaml")
-    assert isinstance(read, RowConfig)
-    assert read.plan == plan
+    assert read.arch == arch
     with pytest.raises(ValidationError):
         MPAENetConfig(size="tiny", heads=7)

@@ -1,4 +1,4 @@
-"""Recalibrations against loops, and in front of every network and between its stages."""
+"""Recalibrations against loops, and in front of every network."""
 
 from __future__ import annotations
 
@@ -9,21 +9,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ssl_skel.backbones import BACKBONES, Backbone
-from ssl_skel.backbones.base import BackboneConfig
-from ssl_skel.backbones.recalibration import (
-    CSTA,
-    MTE,
-    RECALIBRATIONS,
-    TARM,
-    CSTAConfig,
-    Excitation,
-    Grid,
-    MTEBranch,
-    MTEConfig,
-    RecalibrationConfig,
-    TARMConfig,
-)
+from ssl_skel.backbones import BACKBONES
+from ssl_skel.backbones.base import Backbone
+from ssl_skel.backbones.configs.base import BackboneConfig
+from ssl_skel.backbones.recalibration import RECALIBRATIONS
+from ssl_skel.backbones.recalibration.config import CSTAConfig, MTEConfig, RecalibrationConfig, TARMConfig
+from ssl_skel.backbones.recalibration.csta import CSTA
+from ssl_skel.backbones.recalibration.excitation import Excitation, Grid
+from ssl_skel.backbones.recalibration.mte import MTE, MTEBranch
+from ssl_skel.backbones.recalibration.tarm import TARM
 from ssl_skel.config import load_config, parse_config
 from ssl_skel.embedding.export import DenseEncoder
 from ssl_skel.encoders.card import EncoderCard, load_encoder, save_encoder
@@ -56,24 +50,22 @@ def gru(inputs: list[Tensor], cell: nn.GRU, suffix: str) -> list[Tensor]:
     return out
 
 
-@pytest.mark.parametrize("coordinates", [True, False])
-def test_tarm_is_the_equations(coordinates: bool) -> None:
+def test_tarm_is_the_equations() -> None:
     """Lift, sum of both directions of a GRU, frames weighed by the mean of what was lifted, back, residual."""
     torch.manual_seed(0)
-    tarm = TARM(TARMConfig(hidden=4, reduction=2), Grid(2, 5, 3, coordinates))
+    tarm = TARM(TARMConfig(hidden=4, reduction=2), Grid(2, 5, 3))
     x = torch.randn(1, 2, 5, 3)
     out = tarm(x)
-    for number, memory in enumerate(tarm.apart):
-        of = [number] if coordinates else [0, 1]
-        frames = [torch.cat([x[0, c, t] for c in of]) for t in range(5)]
+    for channel, memory in enumerate(tarm.apart):
+        frames = list(x[0, channel])
         seen = [memory.enter.weight @ frame + memory.enter.bias for frame in frames]
         ahead = gru(seen, memory.memory, "")
         back = gru(seen[::-1], memory.memory, "_reverse")[::-1]
         weights = excite(memory.weigh.weigh, torch.stack([frame.mean() for frame in seen]))
         for t in range(5):
             new = frames[t] + memory.leave.weight @ ((ahead[t] + back[t]) * weights[t]) + memory.leave.bias
-            torch.testing.assert_close(torch.cat([out[0, c, t] for c in of]), new)
-    assert len(tarm.apart) == (2 if coordinates else 1)
+            torch.testing.assert_close(out[0, channel, t], new)
+    assert len(tarm.apart) == 2
 
 
 def test_csta_is_each_frame_weight_times_each_joint_weight() -> None:
@@ -120,16 +112,16 @@ def test_excitation_begins_awake_and_takes_other_lengths() -> None:
 @pytest.mark.parametrize("name", RECALIBRATIONS)
 def test_a_clip_of_other_length_keeps_its_shape(name: str) -> None:
     kind = RECALIBRATIONS[name]
-    module = kind(kind.Config(name=name), Grid(3, 8, 5, coordinates=True))
+    module = kind(kind.Config(name=name), Grid(3, 8, 5))
     for frames in (1, 8, 12):
         out = module(torch.randn(2, 3, frames, 5))
         assert out.shape == (2, 3, frames, 5)
         assert out.isfinite().all()
 
 
-def encoder(row: str, name: str, at: tuple[int, ...] = (0,)) -> SkeletonEncoder:
+def encoder(row: str, name: str, **options: object) -> SkeletonEncoder:
     torch.manual_seed(0)
-    data = {"name": row, "size": "tiny", "recalibrate": {"name": name, "at": list(at)}}
+    data = {"name": row, "size": "tiny", "recalibrate": {"name": name, **options}}
     config = parse_config(BACKBONES[row].Config, data, "test")
     return build_encoder(config, SBU, channels=3, num_frames=16, stream="joint")
 
@@ -160,51 +152,31 @@ def test_in_front_of_every_network(row: str, name: str) -> None:
         seen = net(x.masked_fill(hidden, 0.0), mask)
         assert torch.equal(seen, net(x=x.masked_fill(hidden, float("nan")), mask=mask))
         whole = net(x)
-        net.recalibration["0"] = nn.Identity()
+        net.recalibration[0] = nn.Identity()
         assert not torch.equal(whole, net(x))
         assert not torch.equal(net(x, mask), seen)
 
 
 @pytest.mark.parametrize("row", BACKBONES)
 @pytest.mark.parametrize("name", RECALIBRATIONS)
-def test_between_stages(row: str, name: str) -> None:
-    """Each is given what enters its stage, at the size that the network says."""
-    plain = BACKBONES[row](BACKBONES[row].Config(size="tiny"), SBU, 3, 16)
-    places = tuple(range(len(plain.grids()) + 1))
-    net = encoder(row, name, places).backbone
-    assert 1 < len(places) <= len(net.stages())
-    given: dict[str, tuple[int, ...]] = {}
-    for at, module in net.recalibration.items():
-        module.register_forward_pre_hook(lambda _, args, at=at: given.update({at: tuple(args[0].shape)}))
+def test_every_weight_of_it_learns(row: str, name: str) -> None:
+    net = encoder(row, name).backbone
     x, _ = clips(net)
     learn(net, x)
     asleep = {name for name, weight in net.recalibration.named_parameters() if not weight.grad.any()}
     assert all(
         row == "xshift" and name.startswith("0.apart.2.") for name in asleep
     )  # it draws two of three coordinates
-    for at, grid in enumerate(net.grids(), 1):
-        assert given[str(at)] == (3, *grid[:3])
-    _, mask = clips(net)
-    hidden = mask.repeat_interleave(2, 1)[:, None].expand_as(x)
-    net.eval()
-    with torch.no_grad():
-        seen = net(x.masked_fill(hidden, 0.0), mask)
-        assert torch.equal(seen, net(x.masked_fill(hidden, float("nan")), mask))
-    held = [id(weight) for stage in net.all_stages() for weight in stage.parameters()]
-    assert len(held) == len(set(held))
-    assert set(held) == {id(weight) for weight in net.parameters()}
+    beside = {id(weight) for stage in net.stages() for weight in stage.parameters()}
+    assert beside | {id(weight) for weight in net.recalibration.parameters()} == {id(w) for w in net.parameters()}
+    assert not beside & {id(weight) for weight in net.recalibration.parameters()}
 
 
 @pytest.mark.parametrize("row", BACKBONES)
 def test_without_it_nothing_is_added(row: str) -> None:
-    net = BACKBONES[row](BACKBONES[row].Config(size="tiny"), SBU, 3, 16)
+    net = BACKBONES[row](BACKBONES.configs[row](size="tiny"), SBU, 3, 16)
     assert not [name for name in net.state_dict() if "recalibration" in name]
-    held, own = (
-        [[id(w) for w in stage.parameters()] for stage in stages] for stages in (net.all_stages(), net.stages())
-    )
-    assert held == own
-    x, _ = clips(net)
-    assert net.recalibrated(0, x) is x
+    assert not net._forward_pre_hooks
 
 
 @pytest.mark.parametrize("row", BACKBONES)
@@ -220,23 +192,15 @@ def test_a_network_leaves_its_recalibrations_their_own_start(
         begun.update({name: weight.detach().clone() for name, weight in net.recalibration.named_parameters()})
 
     monkeypatch.setattr(Backbone, "_add_recalibration", added)
-    net = encoder(row, name, (0, 1)).backbone
+    net = encoder(row, name).backbone
     now = dict(net.recalibration.named_parameters())
     assert now.keys() == begun.keys()
     assert all(torch.equal(now[name], begun[name]) for name in begun)
 
 
-def test_recalibration_is_part_of_its_stage() -> None:
-    net = encoder("mpae_net", "csta", (0, 2)).backbone
-    first, second, third = net.all_stages()
-    assert {id(w) for w in net.recalibration["0"].parameters()} < {id(w) for w in first.parameters()}
-    assert second is net.stages()[1]
-    assert {id(w) for w in net.recalibration["2"].parameters()} < {id(w) for w in third.parameters()}
-
-
 @pytest.mark.parametrize("name", RECALIBRATIONS)
 def test_an_encoder_comes_back_with_it(name: str, tmp_path: Path) -> None:
-    net = encoder("mpae_net", name, (0, 1)).eval()
+    net = encoder("mpae_net", name).eval()
     save_encoder(tmp_path, net, EncoderCard.of(net))
     other, _ = load_encoder(tmp_path)
     x, present = torch.randn(2, 3, 16, SBU.num_joints, 2), torch.ones(2, 2, dtype=torch.bool)
@@ -247,7 +211,7 @@ def test_an_encoder_comes_back_with_it(name: str, tmp_path: Path) -> None:
 def test_it_traces_and_computes_in_bf16(name: str) -> None:
     torch.manual_seed(0)
     module, x = (
-        RECALIBRATIONS[name](RECALIBRATIONS[name].Config(), Grid(3, 4, 5, coordinates=True)),
+        RECALIBRATIONS[name](RECALIBRATIONS[name].Config(), Grid(3, 4, 5)),
         torch.randn(2, 3, 4, 5),
     )
     with torch.no_grad():
@@ -271,11 +235,10 @@ def test_an_exported_encoder_is_recalibrated() -> None:
 @pytest.mark.parametrize(
     ("row", "recalibrate", "message"),
     [
-        ("mpae_net", {"name": "tarm", "at": [0, 7]}, "recalibrate.at: 7: mpae_net can be recalibrated at 0 to 2"),
+        ("mpae_net", {"name": "tarm", "at": [0, 1]}, r"recalibrate: at: \[0, 1\]: .* was removed.* leave at out"),
+        ("mpae_net", {"name": "csta", "at": []}, r"recalibrate: at: \[\]: .* was removed.* leave at out"),
         ("mpae_net", {"name": "tram"}, "recalibrate.name: unknown 'tram'; did you mean 'tarm'"),
         ("mpae_net", {"name": "mte", "hidden": 3}, "hidden: unknown key"),
-        ("mpae_net", {"name": "csta", "at": []}, "name at least one stage, each once"),
-        ("mpae_net", {"name": "csta", "at": [1, 1]}, "name at least one stage, each once"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_built_is_said_in_one_line(row: str, recalibrate: object, message: str) -> None:
@@ -287,6 +250,10 @@ def test_what_cannot_be_built_is_said_in_one_line(row: str, recalibrate: object,
     with pytest.raises(UserError, match=message) as error:
         build()
     assert "\n" not in str(error.value)
+
+
+def test_a_config_of_0_1_that_says_in_front_is_read() -> None:
+    assert encoder("man", "csta", at=[0]).backbone.config == encoder("man", "csta").backbone.config
 
 
 def test_yaml_and_overrides_reach_it(tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ from skeletons import DOT, HAND
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from ssl_skel.backbones.st_transformer import STTransformer, STTransformerConfig
+from ssl_skel.backbones.configs.st_transformer import STTransformerConfig
+from ssl_skel.backbones.st_transformer import STTransformer
 from ssl_skel.config import parse_config
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import LAYOUTS, SkeletonLayout

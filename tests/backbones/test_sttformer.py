@@ -10,7 +10,8 @@ from skeletons import DOT
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from ssl_skel.backbones.sttformer import Block, STTFormer, STTFormerConfig, TupleAttention, position_code
+from ssl_skel.backbones.configs.sttformer import STTFormerConfig
+from ssl_skel.backbones.sttformer import Block, STTFormer, TupleAttention, position_code
 from ssl_skel.config import parse_config
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import LAYOUTS, SkeletonLayout

@@ -8,19 +8,9 @@ from skeletons import DOT, HAND
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from ssl_skel.backbones.configs.xshift import SIZES, ArchSpec, XShiftConfig
 from ssl_skel.backbones.heatmaps import heat_maps
-from ssl_skel.backbones.xshift import (
-    NEARLY_ZERO,
-    SIZES,
-    ArchSpec,
-    Block,
-    Excitation,
-    PoseXShiftNet,
-    Stage,
-    XShiftConfig,
-    XShiftNet,
-    temporal_shift,
-)
+from ssl_skel.backbones.xshift import NEARLY_ZERO, Block, Excitation, PoseXShiftNet, Stage, XShiftNet, temporal_shift
 from ssl_skel.config import parse_config
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import LAYOUTS, SkeletonLayout
@@ -140,7 +130,7 @@ def test_a_network_is_its_parts_in_a_row() -> None:
             y = block(y, FRAMES)
     y = net.last(y)
     out = net(x)
-    assert out.shape == (2, 6, FRAMES, *[net.plan.sides(18)[-1]] * 2) == (2, 6, FRAMES, 3, 3)
+    assert out.shape == (2, 6, FRAMES, *[net.arch.sides(18)[-1]] * 2) == (2, 6, FRAMES, 3, 3)
     torch.testing.assert_close(out, y.view(2, FRAMES, 6, 3, 3).transpose(1, 2), rtol=1e-4, atol=1e-5)
 
 

@@ -14,7 +14,8 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from ssl_skel.backbones.mpae_net import MPAENet, MPAENetConfig
+from ssl_skel.backbones.configs.mpae_net import MPAENetConfig
+from ssl_skel.backbones.mpae_net import MPAENet
 from ssl_skel.layouts import LAYOUTS
 
 FRAMES, ROUNDS = 64, 7

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from ssl_skel.backbones.mpae_net import MPAENetConfig
+from ssl_skel.backbones.configs.mpae_net import MPAENetConfig
 from ssl_skel.data.recordings import store_of
 from ssl_skel.embedding.features import extract_features, whole_clips
 from ssl_skel.encoders.encoder import build_encoder

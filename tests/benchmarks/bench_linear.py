@@ -22,7 +22,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from finetune.config import FinetuneConfig
 from finetune.run import run
-from ssl_skel.backbones.mpae_net import MPAENetConfig
+from ssl_skel.backbones.configs.mpae_net import MPAENetConfig
 from ssl_skel.config import parse_config
 from ssl_skel.data.store import Store
 from ssl_skel.encoders.card import EncoderCard, save_encoder

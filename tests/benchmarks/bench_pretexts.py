@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 import torch
 
-from ssl_skel.backbones.mpae_net import MPAENetConfig
+from ssl_skel.backbones.configs.mpae_net import MPAENetConfig
 from ssl_skel.batch import Batch, Rng
 from ssl_skel.config import parse_config
 from ssl_skel.encoders.encoder import SkeletonEncoder, build_encoder

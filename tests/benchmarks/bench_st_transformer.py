@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from timm.layers import set_fused_attn
 
-from ssl_skel.backbones.st_transformer import STTransformerConfig
+from ssl_skel.backbones.configs.st_transformer import STTransformerConfig
 from ssl_skel.batch import Batch, Rng
 from ssl_skel.config import parse_config
 from ssl_skel.encoders.encoder import build_encoder

@@ -13,9 +13,10 @@ import typer
 from torch import Tensor, nn
 from typer.testing import CliRunner, Result
 
-from ssl_skel.backbones import BACKBONES, Backbone
+from ssl_skel.backbones import BACKBONES
+from ssl_skel.backbones.base import Backbone
+from ssl_skel.backbones.configs.base import BackboneConfig
 from ssl_skel.cli.backbones import backbones
-from ssl_skel.config import RowConfig
 from ssl_skel.encoders import cost as budget
 from ssl_skel.encoders.cost import Published, build, load_published, measure, training_rate
 from ssl_skel.errors import UserError
@@ -25,18 +26,18 @@ app = typer.Typer()
 app.command()(backbones)
 
 
-class PlainConfig(RowConfig):
+class PlainConfig(BackboneConfig):
     name: Literal["plain"] = "plain"
     size: Literal["tiny", "small", "base"] = "base"
 
 
-class Plain(Backbone):
+class Plain(Backbone[PlainConfig]):
     """Five features of every joint of each sixth frame."""
 
-    Config: ClassVar[type[RowConfig]] = PlainConfig
+    Config: ClassVar = PlainConfig
     dim, t_stride = 5, 6
 
-    def __init__(self, config: RowConfig, layout: SkeletonLayout, channels: int, num_frames: int) -> None:
+    def __init__(self, config: PlainConfig, layout: SkeletonLayout, channels: int, num_frames: int) -> None:
         super().__init__(config, layout, channels, num_frames)
         self.lift = nn.Linear(channels, 5)
 
@@ -50,7 +51,8 @@ class Plain(Backbone):
 
 @pytest.fixture
 def plain(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(BACKBONES, "plain", Plain)
+    monkeypatch.setitem(BACKBONES.configs, "plain", PlainConfig)
+    monkeypatch.setitem(BACKBONES._loaded, "plain", Plain)
 
 
 def call(*words: str) -> Result:
@@ -156,7 +158,7 @@ def test_other_sizes_and_the_rate() -> None:
 
 
 def test_an_unknown_network_is_named() -> None:
-    with pytest.raises(UserError, match=r"stgcn: no such network; known: .*st_gcn"):
+    with pytest.raises(UserError, match=r"^backbones: unknown backbone 'stgcn'; did you mean 'st_gcn'"):
         call("stgcn")
 
 

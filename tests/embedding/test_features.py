@@ -10,15 +10,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ssl_skel.backbones import Backbone
-from ssl_skel.config import RowConfig
+from ssl_skel.backbones.base import Backbone
+from ssl_skel.backbones.configs.base import BackboneConfig
 from ssl_skel.data.loader import ClipLoader
 from ssl_skel.data.store import Store
 from ssl_skel.embedding.features import extract_features, whole_clips
 from ssl_skel.encoders.encoder import SkeletonEncoder
 
 
-class PlainConfig(RowConfig):
+class PlainConfig(BackboneConfig):
     name: Literal["plain"] = "plain"
 
 

@@ -13,7 +13,7 @@ import torch
 from sklearn.base import clone
 from sklearn.utils import estimator_checks
 
-from ssl_skel.backbones.mpae_net import MPAENetConfig
+from ssl_skel.backbones.configs.mpae_net import MPAENetConfig
 from ssl_skel.data.clip import RawClip
 from ssl_skel.data.normalize import NormalizeConfig, normalize
 from ssl_skel.data.store import Store, StoreWriter

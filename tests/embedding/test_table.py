@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from ssl_skel.backbones.mpae_net import MPAENetConfig
+from ssl_skel.backbones.configs.mpae_net import MPAENetConfig
 from ssl_skel.data.store import Store
 from ssl_skel.data.synthetic import SyntheticConfig, write_synthetic
 from ssl_skel.embedding import table as module

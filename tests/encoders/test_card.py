@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from ssl_skel.backbones import BACKBONES
-from ssl_skel.backbones.mpae_net import MPAENetConfig
+from ssl_skel.backbones.configs.mpae_net import MPAENetConfig
 from ssl_skel.encoders.card import EncoderCard, load_encoder, save_encoder
 from ssl_skel.encoders.encoder import SkeletonEncoder, build_encoder
 from ssl_skel.errors import UserError
@@ -99,7 +99,7 @@ def edit(change: Callable[[dict[str, Any]], object]) -> Callable[[Path], None]:
         (edit(lambda card: card.update(stream="bones")), r"stream: unknown 'bones'"),
         (edit(lambda card: card.update(colour="red")), r"colour: unknown key"),
         (edit(lambda card: card["layout"].pop("bones")), r"layout: bones: missing"),
-        (edit(lambda card: card["backbone"].update(name="mpae")), r"backbone\.name: unknown 'mpae'"),
+        (edit(lambda card: card["backbone"].update(name="mpae")), r"backbone\.name: unknown backbone 'mpae'"),
         (edit(lambda card: card["backbone"].update(name=["a"])), r"backbone\.name: unknown"),
         (edit(lambda card: card["backbone"].update(haeds=2)), r"backbone: haeds: unknown key; did you mean 'heads'"),
         (edit(lambda card: card["backbone"].update(heads=1)), r"tensors do not fit card\.json"),

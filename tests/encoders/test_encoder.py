@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ssl_skel.backbones import BACKBONES
-from ssl_skel.backbones.xshift import XShiftConfig
+from ssl_skel.backbones.configs.xshift import XShiftConfig
 from ssl_skel.cli.embedding import ReadoutOption
 from ssl_skel.encoders.encoder import Readout, SkeletonEncoder, build_encoder, pool_persons
 from ssl_skel.encoders.streams import STREAMS, to_stream

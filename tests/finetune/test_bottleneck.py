@@ -26,7 +26,7 @@ from finetune.predict import predict
 from finetune.protocols.configs.trained import FullConfig, SemiConfig
 from finetune.protocols.trained import Full, Semi
 from finetune.run import run
-from ssl_skel.backbones.mpae_net import MPAENetConfig
+from ssl_skel.backbones.configs.mpae_net import MPAENetConfig
 from ssl_skel.batch import Batch, Rng
 from ssl_skel.data.store import Store
 from ssl_skel.encoders.encoder import build_encoder

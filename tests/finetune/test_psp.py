@@ -22,7 +22,7 @@ from finetune.protocols.psp import PairedLoader, PSPClassifier, PSPSemi
 from finetune.run import run
 from finetune.trainings.layer_decay import layer_groups
 from finetune.trainings.supervised import TrainingSpec
-from ssl_skel.backbones.mpae_net import MPAENetConfig
+from ssl_skel.backbones.configs.mpae_net import MPAENetConfig
 from ssl_skel.batch import Batch
 from ssl_skel.config import parse_config
 from ssl_skel.data.splits import load_split

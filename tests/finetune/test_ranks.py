@@ -25,7 +25,7 @@ from finetune.protocols.configs.trained import FullConfig
 from finetune.protocols.linear import Linear
 from finetune.protocols.trained import Full
 from finetune.run import run
-from ssl_skel.backbones.mpae_net import MPAENetConfig
+from ssl_skel.backbones.configs.mpae_net import MPAENetConfig
 from ssl_skel.config import parse_config
 from ssl_skel.data.splits import load_split
 from ssl_skel.data.store import Store

@@ -22,7 +22,7 @@ from finetune.protocols.two_stream import TwoStreamClassifier
 from finetune.run import run
 from finetune.trainings import supervised
 from finetune.trainings.index import PREDICTIONS
-from ssl_skel.backbones.xshift import XShiftConfig
+from ssl_skel.backbones.configs.xshift import XShiftConfig
 from ssl_skel.batch import Batch, Rng
 from ssl_skel.data.augment import Flip, FlipConfig
 from ssl_skel.data.splits import load_split

@@ -10,9 +10,11 @@ import torch
 from batches import FRAMES, LAYOUT, batch_for, train
 from torch import Tensor, nn
 
-from ssl_skel.backbones import BACKBONES, Backbone
+from ssl_skel.backbones import BACKBONES
+from ssl_skel.backbones.base import Backbone
+from ssl_skel.backbones.configs.base import BackboneConfig
 from ssl_skel.batch import Rng
-from ssl_skel.config import RowConfig, parse_config
+from ssl_skel.config import parse_config
 from ssl_skel.encoders.encoder import SkeletonEncoder, build_encoder
 from ssl_skel.pretexts.decoders import DECODERS, CrossBlock, CrossDecoder, Decoder
 from ssl_skel.pretexts.losses import normalize_patches, to_patches
@@ -238,11 +240,11 @@ def test_a_light_decoder_on_visible_cells_costs_less_the_less_it_predicts() -> N
 class Merging(Backbone):
     """A backbone that keeps no joint axis, as some networks do."""
 
-    Config = RowConfig
+    Config = BackboneConfig
     dim, t_stride, keeps_joints = 6, 4, False
 
     def __init__(self) -> None:
-        super().__init__(RowConfig(), LAYOUT, 3, FRAMES)
+        super().__init__(BackboneConfig(), LAYOUT, 3, FRAMES)
         self.net = nn.Linear(12, 6)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:

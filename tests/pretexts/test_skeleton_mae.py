@@ -8,9 +8,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ssl_skel.backbones import BACKBONES, Backbone
+from ssl_skel.backbones import BACKBONES
+from ssl_skel.backbones.base import Backbone
+from ssl_skel.backbones.configs.base import BackboneConfig
 from ssl_skel.batch import Batch, Rng
-from ssl_skel.config import RowConfig, parse_config
+from ssl_skel.config import parse_config
 from ssl_skel.encoders.encoder import SkeletonEncoder, build_encoder
 from ssl_skel.encoders.streams import STREAMS
 from ssl_skel.errors import UserError
@@ -49,11 +51,11 @@ def batch(x: Tensor, seed: int = 0) -> Batch:
 class Merging(Backbone):
     """A backbone that keeps no joint axis, as some networks do."""
 
-    Config = RowConfig
+    Config = BackboneConfig
     dim, t_stride = 6, 4
 
     def __init__(self) -> None:
-        super().__init__(RowConfig(), LAYOUT, 3, FRAMES)
+        super().__init__(BackboneConfig(), LAYOUT, 3, FRAMES)
         self.net = nn.Linear(3 * 4 * 20, 6)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:

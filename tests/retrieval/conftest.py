@@ -14,7 +14,7 @@ import torch
 import typer
 from typer.testing import CliRunner, Result
 
-from ssl_skel.backbones.mpae_net import MPAENetConfig
+from ssl_skel.backbones.configs.mpae_net import MPAENetConfig
 from ssl_skel.cli.index import evaluate_retrieval, merge_index
 from ssl_skel.cli.index import index as index_command
 from ssl_skel.cli.search import search

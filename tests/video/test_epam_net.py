@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from ssl_skel.backbones.xshift import ArchSpec
+from ssl_skel.backbones.configs.xshift import ArchSpec
 from ssl_skel.video.epam_net import RGB_PLANS, EPAMNet, PoseAttention, normalized
 
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from ssl_skel.backbones.mpae_net import MPAENet, MPAENetConfig
+from ssl_skel.backbones.configs.mpae_net import MPAENetConfig
+from ssl_skel.backbones.mpae_net import MPAENet
 from ssl_skel.backbones.position_attention import Weights, attention_maps, position_attention
 from ssl_skel.data.store import Store
 from ssl_skel.embedding.features import whole_clips

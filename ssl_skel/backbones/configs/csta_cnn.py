@@ -1,0 +1,38 @@
+"""Options of CSTA-CNN."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+from pydantic import Field
+
+from ssl_skel.backbones.configs.base import BackboneConfig
+
+
+class ArchSpec(NamedTuple):
+    """A size: channels of a joint's features, how many of them go on, of the four convolutions, and the pools."""
+
+    lift: int
+    points: int
+    channels: tuple[int, int, int, int]
+    pools: tuple[tuple[int, int], ...]
+
+
+# Saved encoders name their size, so a row here must never change; add another instead.
+SIZES: dict[str, ArchSpec] = {
+    "tiny": ArchSpec(16, 8, (8, 16, 16, 16), ((2, 2), (2, 2), (1, 1), (1, 1))),
+    "small": ArchSpec(64, 32, (32, 64, 128, 256), ((2, 2), (2, 2), (1, 2), (1, 2))),
+    "base": ArchSpec(64, 32, (32, 64, 128, 256), ((2, 2), (2, 2), (2, 2), (2, 2))),
+}
+
+
+class CSTACNNConfig(BackboneConfig):
+    """Options of ``CSTACNN``."""
+
+    name: Literal["csta_cnn"] = "csta_cnn"
+    size: Literal["tiny", "small", "base"] = "base"
+    """``base``: HCN's widths, 16 frames in per frame out. ``small``: the same with 4, which a pretext that asks for
+    single frames needs. ``tiny``: for tests and demos."""
+    dropout: float = Field(0.0, ge=0.0, lt=1.0)
+    """Share of channels dropped behind the last three convolutions (HCN-pytorch: 0.5). 0, so that a pretext meets
+    no noise but its own; give it where the network is trained with labels."""

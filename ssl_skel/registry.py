@@ -1,0 +1,69 @@
+"""Tables of interchangeable parts: a name, its options, and the class that is imported when it is used."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator, Mapping
+from typing import Generic, TypeVar
+
+from ssl_skel.config import RowConfig, near
+from ssl_skel.errors import UserError
+
+T = TypeVar("T")
+C = TypeVar("C", bound=RowConfig)
+
+
+class Registry(Mapping[str, type[T]], Generic[T, C]):
+    """Name -> class, each class imported on first use.
+
+    The options of every entry are known without importing any class, so that a config can be checked before torch is
+    loaded. An entry is called what its config's ``name`` says.
+
+    >>> from ssl_skel.backbones import BACKBONES
+    >>> BACKBONES.configs["man"]
+    <class 'ssl_skel.backbones.configs.man.MANConfig'>
+    >>> BACKBONES["man"].__name__
+    'MAN'
+
+    Args:
+        kind: what an entry is, for messages: ``backbone``, ``pretext``.
+        entries: config -> ``module:Class``; the class names that config as its ``Config``.
+
+    Attributes:
+        configs: name -> options.
+    """
+
+    def __init__(self, kind: str, entries: Mapping[type[C], str]) -> None:
+        self.kind = kind
+        self.configs: dict[str, type[C]] = {config.model_fields["name"].default: config for config in entries}
+        self._homes = dict(zip(self.configs, entries.values(), strict=True))
+        self._loaded: dict[str, type[T]] = {}
+
+    def __getitem__(self, name: str) -> type[T]:
+        if name not in self._loaded:
+            module, _, cls = self._homes[name].partition(":")
+            self._loaded[name] = getattr(importlib.import_module(module), cls)
+        return self._loaded[name]
+
+    def __contains__(self, name: object) -> bool:  # a mapping's own would import the class
+        return name in self.configs
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.configs)
+
+    def __len__(self) -> int:
+        return len(self.configs)
+
+    def config(self, name: object, source: str) -> type[C]:
+        """The options of an entry that a file or a user names.
+
+        Args:
+            name: as it stands there.
+            source: file and field, or whatever begins the message.
+
+        Raises:
+            UserError: no entry is called that, with the nearest that is.
+        """
+        if not isinstance(name, str) or name not in self.configs:
+            raise UserError(f"{source}: unknown {self.kind} {name!r}{near(str(name), self)}")
+        return self.configs[name]
