@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ssl_skel.backbones import BACKBONES
 from ssl_skel.backbones.configs.xshift import XShiftConfig
-from ssl_skel.cli.embedding import ReadoutOption
+from ssl_skel.cli.options import PoolingOption
 from ssl_skel.encoders.encoder import Readout, SkeletonEncoder, build_encoder, pool_persons
 from ssl_skel.encoders.streams import STREAMS, to_stream
 from ssl_skel.layouts import LAYOUTS
@@ -128,4 +128,4 @@ def test_quarters_keep_the_order_of_what_happens(steps: int) -> None:
 
 
 def test_commands_take_every_readout() -> None:
-    assert get_args(get_args(ReadoutOption)[0]) == get_args(Readout)
+    assert get_args(get_args(PoolingOption)[0]) == get_args(Readout)

@@ -15,8 +15,8 @@ import torch
 from finetune.config import FinetuneConfig
 from finetune.run import run
 from finetune.trainings import supervised
-from ssl_skel.backbones.heatmaps import heat_maps
 from ssl_skel.backbones.configs.mpae_net import MPAENetConfig
+from ssl_skel.backbones.heatmaps import heat_maps
 from ssl_skel.config import RowConfig, parse_config
 from ssl_skel.data.clip import RawClip
 from ssl_skel.data.splits import load_split
