@@ -1,7 +1,7 @@
 """Exact search in a fraction of the time: 8-bit codes of the vectors, and a bound on what the codes leave out.
 
 A vector approximation file (Weber, Schek & Blott, VLDB 1998, Sec. 4): the codes rule nearly all rows out, and only the
-rest are looked at. With a centre m, r = x - m and p = q - m,
+rest are read. With a centre m, r = x - m and p = q - m,
 
     <q, x> = <p, r> + <m, x> + <q - m, m>
 
@@ -80,7 +80,7 @@ class Codes:
             raise UserError(f"{path}: is damaged; build the index again with --overwrite") from error
         shapes = tuple(found.codes.shape), tuple(found.bounds.shape), tuple(found.centre.shape)
         if shapes != ((count, dim), (4, count), (dim,)) or found.codes.dtype != torch.int8:
-            raise UserError(f"{path}: is not what meta.json tells of; build the index again with --overwrite")
+            raise UserError(f"{path}: does not match meta.json; build the index again with --overwrite")
         return found
 
     def write(self, path: Path) -> None:
@@ -118,51 +118,105 @@ class Codes:
     def _propose(
         self, queries: np.ndarray, k: int, rows: np.ndarray | None
     ) -> list[tuple[np.ndarray, np.ndarray]] | None:
-        """Rows of which the nearest of each query are some, and the most that each row's similarity can be.
+        """For each query, rows that hold its k nearest, and an upper bound of each one's similarity.
 
         None where they are too many to hold, and queries can be parted.
         """
-        p = torch.from_numpy(queries) - self.centre
-        step = float(p.abs().max()) / _TOP or 1.0
-        code = (p / step).round_().to(torch.int8)
-        rounded = code * step
-        size, off = float(rounded.norm(dim=1).max()), float((p - rounded).norm(dim=1).max())
+        rounded = _Rounded.of(torch.from_numpy(queries) - self.centre)
         among = None if rows is None else torch.from_numpy(rows)
         total = len(self.codes) if among is None else len(among)
         width = max(_GROUP, _BLOCK // len(queries) // _GROUP * _GROUP)
-        whole = torch.empty(len(queries) * min(width, total), dtype=torch.int32)
-        buffer = torch.empty(len(whole))  # one for all blocks: fresh memory costs more than the arithmetic
-        each = torch.arange(len(queries))[:, None]
-        best, hits, count = torch.full((len(queries), k), -math.inf), [], 0
+        size = len(queries) * min(width, total)
+        buffers = torch.empty(size, dtype=torch.int32), torch.empty(size)  # fresh memory costs more than the arithmetic
+        candidates = _Candidates(len(queries), k)
         for at in range(0, total, width):
-            which = slice(at, at + width) if among is None else among[at : at + width]
-            codes, (steps, mean, length, error) = self.codes[which], self.bounds[:, which]
-            doubt = 1.0001 * (off * length + size * error) + _SLACK
-            product, most = (x[: len(queries) * len(codes)].view(len(queries), -1) for x in (whole, buffer))
-            most.copy_(_product(code, codes, product))
-            torch.addcmul(mean + doubt, most, steps * step, out=most)
-            group = math.gcd(len(codes), _GROUP) if len(codes) >= 4 * k * _GROUP else 1
-            grouped = most.view(len(queries), group, -1)  # neighbours fall into different groups
-            tops = grouped.amax(1)
-            first = tops.topk(min(k, tops.shape[1]), sorted=False).indices
-            least = grouped[each, :, first] - 2 * doubt.view(group, -1).T[first]  # (Q, k, group)
-            best = torch.cat([best, least.amax(2)], 1).topk(k, sorted=False).values
-            floor = best.amin(1, keepdim=True)
-            query, column = (tops >= floor).nonzero().T
-            inside = grouped[query, :, column]  # (H, group)
-            hit, line = (inside >= floor[query]).nonzero().T
-            query, column = query[hit], line * tops.shape[1] + column[hit]
-            hits.append((query, column + at if among is None else among[column + at], inside[hit, line]))
-            count += len(query)
-            if count > _HITS and len(queries) > 1:
+            block = slice(at, at + width) if among is None else among[at : at + width]
+            candidates.add(*self._upper_bounds(rounded, block, *buffers), at)
+            if candidates.count > _HITS and len(queries) > 1:
                 return None
-        owner, row, most = (torch.cat(parts) for parts in zip(*hits, strict=True))
-        order = owner.argsort(stable=True)
-        sizes = torch.bincount(owner, minlength=len(queries)).tolist()
-        return [
-            (some.numpy(), limit.numpy())
-            for some, limit in zip(row[order].split(sizes), most[order].split(sizes), strict=True)
-        ]
+        return candidates.by_query(among)
+
+    def _upper_bounds(
+        self, queries: _Rounded, block: slice | Tensor, whole: Tensor, real: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Upper bounds (Q, W) of <q, x> for a block of W rows, less what all rows share; and how far too high, (W,).
+
+        They overlay the buffers, int32 and float32.
+        """
+        codes, (step, mean, length, error) = self.codes[block], self.bounds[:, block]
+        doubt = 1.0001 * (queries.error * length + queries.length * error) + _SLACK
+        count = len(queries.codes) * len(codes)
+        product, upper = (buffer[:count].view(len(queries.codes), -1) for buffer in (whole, real))
+        upper.copy_(_product(queries.codes, codes, product))
+        return torch.addcmul(mean + doubt, upper, queries.step * step, out=upper), doubt
+
+
+@dataclass(frozen=True, eq=False)
+class _Rounded:
+    """Queries, less the centre, as codes of one common step.
+
+    Attributes:
+        codes: (Q, D) int8, of p.
+        step: of the codes.
+        length, error: the largest |p'| and |p - p'|.
+    """
+
+    codes: Tensor
+    step: float
+    length: float
+    error: float
+
+    @classmethod
+    def of(cls, p: Tensor) -> _Rounded:
+        step = float(p.abs().max()) / _TOP or 1.0
+        codes = (p / step).round_().to(torch.int8)
+        rounded = codes * step
+        return cls(codes, step, float(rounded.norm(dim=1).max()), float((p - rounded).norm(dim=1).max()))
+
+
+class _Candidates:
+    """Rows that may be among the k nearest of each query, while blocks of rows come by.
+
+    A row is out as soon as its upper bound lies below the k greatest lower bounds seen so far.
+    """
+
+    def __init__(self, queries: int, k: int) -> None:
+        self.k, self.count = k, 0
+        self._lower = torch.full((queries, k), -math.inf)  # greatest lower bounds
+        self._found: list[tuple[Tensor, Tensor, Tensor]] = []  # query, row, upper bound
+
+    def add(self, upper: Tensor, doubt: Tensor, at: int) -> None:
+        """Take a block of W rows, the first of which is ``at``, with bounds (Q, W) that are ``doubt`` (W,) too high.
+
+        Rows are put in groups, and only the best of each is compared at first.
+        """
+        queries, width = upper.shape
+        group = math.gcd(width, _GROUP) if width >= 4 * self.k * _GROUP else 1
+        grouped = upper.view(queries, group, -1)  # neighbours fall into different groups
+        best = grouped.amax(1)
+        self._raise_lower(grouped, best, doubt.view(group, -1))
+        floor = self._lower.amin(1, keepdim=True)
+        query, column = (best >= floor).nonzero().T
+        members = grouped[query, :, column]  # (groups left, group)
+        left, line = (members >= floor[query]).nonzero().T
+        self._found.append((query[left], at + line * best.shape[1] + column[left], members[left, line]))
+        self.count += len(left)
+
+    def _raise_lower(self, grouped: Tensor, best: Tensor, doubt: Tensor) -> None:
+        """Lower bounds of the most promising groups may be greater than those seen so far."""
+        first = best.topk(min(self.k, best.shape[1]), sorted=False).indices  # (Q, k)
+        each = torch.arange(len(grouped))[:, None]
+        lower = (grouped[each, :, first] - 2 * doubt.T[first]).amax(2)  # one a group
+        self._lower = torch.cat([self._lower, lower], 1).topk(self.k, sorted=False).values
+
+    def by_query(self, among: Tensor | None) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Rows and upper bounds, a pair for each query; rows numbered within ``among`` are looked up in it."""
+        query, row, upper = (torch.cat(parts) for parts in zip(*self._found, strict=True))
+        order = query.argsort(stable=True)
+        sizes = torch.bincount(query, minlength=len(self._lower)).tolist()
+        row = row if among is None else among[row]
+        parts = zip(row[order].split(sizes), upper[order].split(sizes), strict=True)
+        return [(rows.numpy(), bounds.numpy()) for rows, bounds in parts]
 
 
 def _round(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:

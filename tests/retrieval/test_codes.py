@@ -87,7 +87,7 @@ def test_a_written_file_is_read_or_refused(tmp_path: Path) -> None:
     made.write(file)
     read = Codes.read(file, 90, 7)
     assert all(torch.equal(getattr(made, name), getattr(read, name)) for name in ("codes", "bounds", "centre"))
-    with pytest.raises(UserError, match=r"is not what meta\.json tells of"):
+    with pytest.raises(UserError, match=r"does not match meta\.json"):
         Codes.read(file, 91, 7)
     file.write_bytes(b"x" * file.stat().st_size)
     with pytest.raises(UserError, match=r"codes\.safetensors: is damaged"):
