@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -33,21 +33,24 @@ def show_facts(facts: dict[str, Any], as_json: bool = False) -> None:
         show_table([], [[key.replace("_", " "), _line(value)] for key, value in facts.items()])
 
 
-def show_table(header: Sequence[str], rows: Sequence[Sequence[str]], title: str = "") -> None:
+def show_table(
+    header: Sequence[str], rows: Sequence[Sequence[str]], *, title: str = "", numbers: Collection[str] = ()
+) -> None:
     """Print a table without rules, its cells as they are.
 
     Args:
         header: names of the columns; empty for a table without a header.
         rows: cells, one list a row.
         title: printed above it.
+        numbers: columns of numbers, which are aligned to the right.
     """
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=bool(header), title_justify="left")
     table.title = Text(title) if title else None
     for name in header:
-        table.add_column(name, no_wrap=True)
+        table.add_column(name, justify="right" if name in numbers else "left")
     for row in rows:
         table.add_row(*row)
-    console().print(table, soft_wrap=True)
+    console().print(table)
 
 
 def _line(value: Any) -> str:

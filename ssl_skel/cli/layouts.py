@@ -13,6 +13,7 @@ import typer
 from ssl_skel.cli.options import JsonOption
 
 if TYPE_CHECKING:
+    from rich.text import Text
     from rich.tree import Tree
 
     from ssl_skel.layouts import SkeletonLayout
@@ -20,14 +21,15 @@ if TYPE_CHECKING:
 
 def draw(layout: SkeletonLayout) -> Tree:
     """A layout as a tree of its bones; each joint with its number and part, and what is special about it."""
+    from rich.text import Text
     from rich.tree import Tree
 
     part = {joint: name for name, group in zip(layout.part_names, layout.part, strict=True) for joint in group}
     special = {layout.centre: "centre", layout.across[0]: "across, left", layout.across[1]: "across, right"}
 
-    def label(joint: int) -> str:
+    def label(joint: int) -> Text:
         marks = [part[joint], *([special[joint]] if joint in special else [])]
-        return f"{layout.joints[joint]} {joint} [dim]({'; '.join(marks)})[/dim]"
+        return Text.assemble(f"{layout.joints[joint]} {joint} ", (f"({'; '.join(marks)})", "dim"))
 
     tree = Tree(label(layout.root))
     branches = {layout.root: tree}
@@ -50,19 +52,17 @@ def layouts(
     Raises:
         UserError: no such layout.
     """
-    from rich.console import Console
-    from rich.table import Table
-
+    from ssl_skel.console import console, show_table
     from ssl_skel.layouts import LAYOUTS, load_layout
 
     chosen = [load_layout(name)] if name else list(LAYOUTS.values())
     if json_:
         print(json.dumps(chosen[0].to_dict() if name else [layout.to_dict() for layout in chosen], indent=2))
     elif name:
-        Console(soft_wrap=True).print(draw(chosen[0]))
+        console().print(draw(chosen[0]))
     else:
-        table = Table("layout", "joints", "centre", "groups", "parts", box=None, padding=(0, 2, 0, 0))
-        for one in chosen:
-            joints, body, part = map(str, (one.num_joints, len(one.body), len(one.part)))
-            table.add_row(one.name, joints, one.joints[one.centre], body, part)
-        Console(soft_wrap=True).print(table)
+        rows = [
+            [one.name, str(one.num_joints), one.joints[one.centre], str(len(one.body)), str(len(one.part))]
+            for one in chosen
+        ]
+        show_table(["layout", "joints", "centre", "groups", "parts"], rows)

@@ -58,6 +58,11 @@ class Row:
         """The measure, as reports name it."""
         return self.measurement.measure
 
+    @property
+    def accuracy(self) -> Figure:
+        """Over all seeds that were pooled."""
+        return self.measurement.figures["accuracy"]
+
 
 def compare(paths: Sequence[Path]) -> list[Row]:
     """Rows over evaluations, in the order of their stores, splits, measures and runs.
@@ -85,22 +90,20 @@ def compare(paths: Sequence[Path]) -> list[Row]:
 
 def _rows(path: Path) -> Iterable[tuple[Any, Row]]:
     """Rows of one evaluation, each with what must be equal for rows to be pooled."""
-    report = Report.load(path)
-    config = _config(path)
-    dataset = dataset_of(report)
+    report, config = Report.load(path), _config(path)
+    dataset, here = dataset_of(report), str(path.resolve())
     facts = {split.name: split for split in report.splits}
     for row in headline(report):
         split = facts.get(row.split)
         encoders = split.encoders if split else tuple(path for one in report.splits for path in one.encoders)
-        label, encoder, recipe, seeds = _origin(row, encoders, config)
+        origin = _origin(row, encoders, config)
         clips = (split.train, split.test) if split else tuple((one.name, one.train, one.test) for one in report.splits)
-        evaluation = _recipe(config) if config else str(path.resolve())
-        key = (report.sha256, row.split, clips, row.features, row.measure, recipe or str(path.resolve()), evaluation)
+        recipes = origin.recipe or here, _recipe(config) if config else here
         yield (
-            key,
+            (report.sha256, row.split, clips, row.features, row.measure, *recipes),
             Row(
-                pretext=label,
-                encoder=encoder,
+                pretext=origin.pretext,
+                encoder=origin.encoder,
                 store=Path(report.store).name,
                 sha256=report.sha256,
                 split=row.split,
@@ -112,36 +115,54 @@ def _rows(path: Path) -> Iterable[tuple[Any, Row]]:
                 warnings=split.warnings if split else _warnings_of_folds(report, row),
                 runs=(str(path),),
                 commands=(report.command,),
-                seeds=seeds,
+                seeds=origin.seeds,
             ),
         )
 
 
-def _origin(
-    row: Measurement, encoders: tuple[str, ...], config: dict[str, Any]
-) -> tuple[str, str, str, frozenset[Any]]:
-    """Pretext, encoder, recipe ("" where it cannot be told) and seeds behind one measurement."""
+@dataclass(frozen=True)
+class _Origin:
+    """What is behind one measurement.
+
+    Attributes:
+        pretext, encoder, seeds: as in ``Row``.
+        recipe: equal for encoders that differ in nothing but seeds and names; "" where it is unknown.
+    """
+
+    pretext: str
+    encoder: str = ""
+    recipe: str = ""
+    seeds: frozenset[Any] = frozenset()
+
+
+def _origin(row: Measurement, encoders: tuple[str, ...], config: dict[str, Any]) -> _Origin:
+    """Of a measurement on these encoders, by an evaluation of this config."""
     if standing(row) == 2:  # a baseline that stands for itself, as nothing else was measured
-        return row.features, "", "", frozenset()
-    scratch = config.get("scratch")
-    if scratch:
-        return "scratch", _network(scratch["backbone"], scratch["stream"]), "scratch", frozenset(config["seeds"])
+        return _Origin(row.features)
+    if scratch := config.get("scratch"):
+        network = _network(scratch["backbone"], scratch["stream"])
+        return _Origin("scratch", network, "scratch", frozenset(config["seeds"]))
     if not encoders:
-        return row.features, "", "", frozenset()
+        return _Origin(row.features)
     cards = [read_card(path) for path in encoders]
-    configs = [_config(Path(path)) for path in encoders]
-    labels = dict.fromkeys(pretext_name(card.get("pretext")) for card in cards)
     network = _network(cards[0].get("backbone", {}), cards[0].get("stream", ""))
-    told = all(configs) and all(cards)
-    recipes = {
-        _recipe(one) + json.dumps([card.get("data"), card.get("init")], sort_keys=True)
-        for one, card in zip(configs, cards, strict=True)
-    }
-    seeds = frozenset(one.get("seed") for one in configs)
-    label = ", ".join(name or "?" for name in labels)
     if kind_of(row.features) == "scratch":  # trained from fresh weights, where a measure has no pretrained ones
-        return "scratch", network, "", frozenset()
-    return label, network, recipes.pop() if told and len(recipes) == 1 else "", seeds
+        return _Origin("scratch", network)
+    names = dict.fromkeys(pretext_name(card.get("pretext")) or "?" for card in cards)
+    configs = [_config(Path(path)) for path in encoders]
+    seeds = frozenset(one.get("seed") for one in configs)
+    return _Origin(", ".join(names), network, _pretraining_recipe(configs, cards), seeds)
+
+
+def _pretraining_recipe(configs: list[dict[str, Any]], cards: list[dict[str, Any]]) -> str:
+    """The recipe that all encoders share, by configs and cards of their runs; "" where one is unknown or differs."""
+    if not (all(configs) and all(cards)):
+        return ""
+    recipes = {
+        _recipe(config) + json.dumps([card.get("data"), card.get("init")], sort_keys=True)
+        for config, card in zip(configs, cards, strict=True)
+    }
+    return recipes.pop() if len(recipes) == 1 else ""
 
 
 def _network(backbone: dict[str, Any], stream: str) -> str:

@@ -6,16 +6,13 @@ import csv
 import io
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ssl_skel.experiments.comparison import Row
 
-_HEADER = (
-    "#", "pretext", "encoder", "store", "split", "clips", "protocol", "accuracy, %", "n", "macro F1, %", "baselines, %",
-    "published, %",
-)  # fmt: skip
 _TEXT = {
     "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$",
     "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}",
@@ -23,14 +20,64 @@ _TEXT = {
 
 
 @dataclass(frozen=True)
-class Page:
-    """The table in words.
+class _Marks:
+    """The short marks by which cells refer to what is written below the table.
 
     Attributes:
-        cells: one list a row, as the header names them.
+        numbers: of the evaluations that a row is from, (runs, commands) -> 1, 2, ...
+        letters: of warnings: a, b, ...
+        ambiguous: names that several stores share.
+    """
+
+    numbers: dict[tuple[tuple[str, ...], tuple[str, ...]], int]
+    letters: dict[str, str]
+    ambiguous: frozenset[str]
+
+    @classmethod
+    def of(cls, rows: Sequence[Row]) -> _Marks:
+        """Rows that rest on the same evaluations share a number."""
+        evaluations = dict.fromkeys((row.runs, row.commands) for row in rows)
+        warnings = dict.fromkeys(warning for row in rows for warning in row.warnings)
+        stores = Counter(name for name, _ in {(row.store, row.sha256) for row in rows})
+        return cls(
+            {key: number for number, key in enumerate(evaluations, 1)},
+            {warning: _letters(at) for at, warning in enumerate(warnings)},
+            frozenset(name for name, count in stores.items() if count > 1),
+        )
+
+    def store(self, row: Row) -> str:
+        return f"{row.store} ({row.sha256[:8]})" if row.store in self.ambiguous else row.store
+
+    def split(self, row: Row) -> str:
+        return f"{row.split} {''.join(f'[{self.letters[warning]}]' for warning in row.warnings)}".strip()
+
+
+_COLUMNS: dict[str, Callable[[Row, _Marks], str]] = {
+    "#": lambda row, marks: str(marks.numbers[row.runs, row.commands]),
+    "pretext": lambda row, _: row.pretext,
+    "encoder": lambda row, _: row.encoder or "-",
+    "store": lambda row, marks: marks.store(row),
+    "split": lambda row, marks: marks.split(row),
+    "clips": lambda row, _: "-" if row.train is None else f"{row.train} / {row.test}",
+    "protocol": lambda row, _: row.protocol,
+    "accuracy, %": lambda row, _: str(row.accuracy),
+    "n": lambda row, _: f"{row.accuracy.count} folds" if row.accuracy.over == "folds" else str(row.accuracy.count),
+    "macro F1, %": lambda row, _: row.measurement.cell("macro_f1") or "-",
+    "baselines, %": lambda row, _: "; ".join(f"{name} {figure}" for name, figure in row.baselines.items()) or "-",
+    "published, %": lambda row, _: "; ".join(map(str, row.published)) or "-",
+}
+"""Title of each column -> the text of its cell in a row."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """The table as text.
+
+    Attributes:
+        cells: one list a row, as ``_COLUMNS`` names them.
         warnings: footnotes ``[a]``, ``[b]``, ..., which cells refer to.
         sources: of published figures.
-        origins: of each row, what made it and how to make it again.
+        origins: of each row, the run it is from and the command that makes it again.
     """
 
     cells: list[list[str]]
@@ -40,40 +87,25 @@ class Page:
 
 
 def page(rows: Sequence[Row]) -> Page:
-    """Put rows into words; rows that rest on the same evaluations share a number."""
-    stores = {row.store: {other.sha256 for other in rows if other.store == row.store} for row in rows}
-    numbers = {key: at for at, key in enumerate(dict.fromkeys((row.runs, row.commands) for row in rows), 1)}
-    texts = list(dict.fromkeys(warning for row in rows for warning in row.warnings))
-    letters = {text: _letters(at) for at, text in enumerate(texts)}
-    cells = []
-    for row in rows:
-        accuracy, marks = row.measurement.figures["accuracy"], "".join(f"[{letters[text]}]" for text in row.warnings)
-        cells.append(
-            [
-                str(numbers[row.runs, row.commands]),
-                row.pretext,
-                row.encoder or "-",
-                row.store if len(stores[row.store]) == 1 else f"{row.store} ({row.sha256[:8]})",
-                f"{row.split} {marks}".strip(),
-                "-" if row.train is None else f"{row.train} / {row.test}",
-                row.protocol,
-                str(accuracy),
-                f"{accuracy.count} folds" if accuracy.over == "folds" else str(accuracy.count),
-                row.measurement.cell("macro_f1") or "-",
-                "; ".join(f"{name} {figure}" for name, figure in row.baselines.items()) or "-",
-                "; ".join(map(str, row.published)) or "-",
-            ]
-        )
-    sources = list(dict.fromkeys(anchor.cite() for row in rows for anchor in row.published))
-    origins = [(f"{at}. {run}", command) for key, at in numbers.items() for run, command in zip(*key, strict=True)]
-    return Page(cells, {letter: text for text, letter in letters.items()}, sources, origins)
+    """Rows as text, with the notes that their cells refer to."""
+    marks = _Marks.of(rows)
+    return Page(
+        cells=[[cell(row, marks) for cell in _COLUMNS.values()] for row in rows],
+        warnings={letter: warning for warning, letter in marks.letters.items()},
+        sources=list(dict.fromkeys(anchor.cite() for row in rows for anchor in row.published)),
+        origins=[
+            (f"{number}. {run}", command)
+            for (runs, commands), number in marks.numbers.items()
+            for run, command in zip(runs, commands, strict=True)
+        ],
+    )
 
 
 def to_markdown(rows: Sequence[Row]) -> str:
     """A page: the table, footnotes, sources, commands."""
     found = page(rows)
-    table = [[cell.replace("|", "\\|") for cell in row] for row in (list(_HEADER), *found.cells)]
-    width = [max(len(row[at]) for row in table) for at in range(len(_HEADER))]
+    table = [[cell.replace("|", "\\|") for cell in row] for row in (list(_COLUMNS), *found.cells)]
+    width = [max(len(row[at]) for row in table) for at in range(len(_COLUMNS))]
     lines = ["| " + " | ".join(cell.ljust(w) for cell, w in zip(row, width, strict=True)) + " |" for row in table]
     lines.insert(1, "|" + "|".join("-" * (w + 2) for w in width) + "|")
     parts = ["\n".join(lines), "± is the sample standard deviation over n values: seeds, draws, or folds where said."]
@@ -88,7 +120,7 @@ def to_latex(rows: Sequence[Row]) -> str:
     found = page(rows)
     body = [" & ".join(map(_latex, row)) + r" \\" for row in found.cells]
     lines = ["% " + " ".join(f"{run}: {command}".split()) for run, command in found.origins]
-    lines += [r"\begin{tabular}{" + "l" * len(_HEADER) + "}", r"\hline", " & ".join(map(_latex, _HEADER)) + r" \\"]
+    lines += [r"\begin{tabular}{" + "l" * len(_COLUMNS) + "}", r"\hline", " & ".join(map(_latex, _COLUMNS)) + r" \\"]
     lines += [r"\hline", *body, r"\hline", r"\end{tabular}"]
     notes = [f"[{letter}] {text}" for letter, text in found.warnings.items()] + found.sources
     lines += [rf"\par\footnotesize {_latex(note)}" for note in notes]
@@ -136,8 +168,7 @@ def _record(row: Row) -> dict[str, Any]:
     }
     for name, figure in row.measurement.figures.items():
         record |= {name: figure.mean, f"{name}_std": figure.std}
-    accuracy = row.measurement.figures["accuracy"]
-    record |= {"n": accuracy.count, "over": accuracy.over}
+    record |= {"n": row.accuracy.count, "over": row.accuracy.over}
     for name, figure in row.baselines.items():
         record |= {f"baseline {name}": figure.mean, f"baseline {name}_std": figure.std}
     return record | {

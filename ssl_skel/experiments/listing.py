@@ -7,10 +7,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from rich.table import Table
-
 from ssl_skel.config import read_yaml
-from ssl_skel.console import console
+from ssl_skel.console import show_table
 from ssl_skel.errors import UserError
 from ssl_skel.experiments.record import RunRecord, flat
 
@@ -67,22 +65,22 @@ def differences(runs: Sequence[RunRecord]) -> dict[str, list[Any]]:
 
 def show(runs: Sequence[RunRecord]) -> None:
     """Print runs as a table."""
-    columns = ("run", "kind", "pretext", "split", "state", "epochs", "minutes", "loss", "figures (accuracies in %)")
-    numbers = ("epochs", "minutes", "loss")
-    table = new_table(*((column, "right" if column in numbers else "left") for column in columns))
-    for run in runs:
-        table.add_row(
-            run.name,
-            run.kind,
-            run.pretext or "-",
-            ", ".join(run.splits) or "-",
-            _state(run),
-            _or_dash(run.epochs, "{}"),
-            _or_dash(run.seconds and run.seconds / 60, "{:.1f}"),
-            _or_dash(run.loss, "{:.4g}"),
-            _figures(run),
-        )
-    console().print(table)
+    rows = [
+        {
+            "run": run.name,
+            "kind": run.kind,
+            "pretext": run.pretext or "-",
+            "split": ", ".join(run.splits) or "-",
+            "state": _state(run),
+            "epochs": _or_dash(run.epochs, "{}"),
+            "minutes": _or_dash(run.seconds and run.seconds / 60, "{:.1f}"),
+            "loss": _or_dash(run.loss, "{:.4g}"),
+            "figures (accuracies in %)": _figures(run),
+        }
+        for run in runs
+    ]
+    header = [*rows[0]] if rows else []
+    show_table(header, [[*row.values()] for row in rows], numbers=("epochs", "minutes", "loss"))
 
 
 def show_differences(runs: Sequence[RunRecord]) -> None:
@@ -91,19 +89,11 @@ def show_differences(runs: Sequence[RunRecord]) -> None:
     if not found:
         print("the configs do not differ")
         return
-    table = new_table("key", *(run.name for run in runs))
-    for key, values in found.items():
-        table.add_row(key, *("-" if value is None else json.dumps(value, ensure_ascii=False) for value in values))
-    console().print(table)
-
-
-def new_table(*columns: str | tuple[str, str]) -> Table:
-    """An empty table; a column is its title, or title and justification."""
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    for column in columns:
-        title, justify = column if isinstance(column, tuple) else (column, "left")
-        table.add_column(title, justify=justify)  # type: ignore[arg-type]
-    return table
+    rows = [
+        [key, *("-" if value is None else json.dumps(value, ensure_ascii=False) for value in values)]
+        for key, values in found.items()
+    ]
+    show_table(["key", *(run.name for run in runs)], rows)
 
 
 def _check_key(key: str, runs: Sequence[RunRecord]) -> None:
