@@ -22,8 +22,9 @@ from finetune.trainings.index import PREDICTIONS, TRAININGS, load_trainings
 from ssl_skel.data.splits import load_split
 from ssl_skel.data.store import Store
 from ssl_skel.errors import UserError
-from ssl_skel.evaluation.metrics import Scores, score
+from ssl_skel.evaluation.metrics import score
 from ssl_skel.evaluation.report import Figure, Measurement, Report, SplitFacts, fold_means
+from ssl_skel.evaluation.scores import Scores
 from ssl_skel.files.atomic import write_text
 from ssl_skel.training.rundir import RunDir
 

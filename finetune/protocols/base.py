@@ -19,8 +19,9 @@ from ssl_skel.data.splits import Split
 from ssl_skel.data.store import Store
 from ssl_skel.encoders.card import Origin
 from ssl_skel.encoders.encoder import SkeletonEncoder
-from ssl_skel.evaluation.metrics import Scores, score
+from ssl_skel.evaluation.metrics import score
 from ssl_skel.evaluation.report import Measurement
+from ssl_skel.evaluation.scores import Scores
 from ssl_skel.layouts import SkeletonLayout
 
 Value = TypeVar("Value")

@@ -16,8 +16,6 @@ from typing import Any
 
 import numpy as np
 from pydantic import Field
-from scipy.interpolate import PchipInterpolator
-from scipy.optimize import linear_sum_assignment
 
 from ssl_skel.config import Section
 from ssl_skel.data.audit.clips import spikes
@@ -132,6 +130,8 @@ def _tracks(joints: np.ndarray, config: RepairConfig) -> Iterator[Change]:
     persons, frames = joints.shape[:2]
     tracked = tracked_joints(joints) & (joints != 0).any(-1)
     last: list[np.ndarray | None] = [None] * persons  # where each person's joints were seen last
+    from scipy.optimize import linear_sum_assignment  # slow to import
+
     orders: list[tuple[int, ...]] = []
     for t in range(frames):
         cost = np.full((persons, persons), 0.0)  # rows: who this might be; columns: ids in this frame
@@ -184,6 +184,8 @@ def _jumps(joints: np.ndarray, config: RepairConfig) -> Iterator[Change]:
 
 def _gaps(joints: np.ndarray, config: RepairConfig) -> Iterator[Change]:
     """Cross short gaps by a curve through all that was tracked; it never leaves the range of the gap's two ends."""
+    from scipy.interpolate import PchipInterpolator  # slow to import
+
     tracked = tracked_joints(joints)
     frames = joints.shape[1]
     for person, joint, first, stop in _stretches(~tracked):

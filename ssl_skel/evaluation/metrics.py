@@ -6,32 +6,7 @@ import numpy as np
 from scipy.special import softmax
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, top_k_accuracy_score
 
-from ssl_skel.config import Section
-
-
-class Scores(Section):
-    """Figures of one set of predictions; shares are between 0 and 1."""
-
-    accuracy: float
-    """Share of clips classified rightly (top-1)."""
-
-    macro_f1: float
-    """Mean F1 over the classes that have test clips."""
-
-    top5: float | None = None
-    """Share of clips whose class is among the five best scored; None without scores or with five classes or fewer."""
-
-    ece: float | None = None
-    """Expected calibration error: how far confidence and accuracy are apart; None without scores."""
-
-    interval: tuple[float, float] | None = None
-    """95 % bootstrap interval of the accuracy over test clips; None in reports of old."""
-
-    per_class: tuple[float | None, ...]
-    """Accuracy of each class; None where the class has no test clip."""
-
-    confusion: tuple[tuple[int, ...], ...]
-    """Clips of class (row) taken for class (column)."""
+from ssl_skel.evaluation.scores import Scores
 
 
 def score(truth: np.ndarray, predicted: np.ndarray, num_classes: int, scores: np.ndarray | None = None) -> Scores:

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from ssl_skel.config import Section
 from ssl_skel.errors import UserError
-from ssl_skel.evaluation.metrics import Scores
+from ssl_skel.evaluation.scores import Scores
 from ssl_skel.files.atomic import write_text
 
 FOLDS = "mean of folds"

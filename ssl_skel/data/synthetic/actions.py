@@ -11,7 +11,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.interpolate import PchipInterpolator
 
 from ssl_skel.data.synthetic.skeleton import REST_HAND, Pose, standing
 
@@ -41,6 +40,8 @@ Move = Callable[[np.ndarray, Style], Pose]
 
 def keys(phase: np.ndarray, *knots: Keys) -> np.ndarray:
     """A smooth curve through (phase, value) knots without overshoot; (T,) or (T, 3)."""
+    from scipy.interpolate import PchipInterpolator  # slow to import
+
     times, values = zip(*knots, strict=True)
     return PchipInterpolator(times, np.asarray(values, float))(phase)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d
 
 from ssl_skel.data.synthetic.actions import SEAT, Action, Style
 from ssl_skel.data.synthetic.skeleton import LAYOUT, REST_HAND, Body, Pose, articulate, make_body
@@ -59,6 +58,8 @@ def draw_person(rng: np.random.Generator) -> Person:
 
 def drift(rng: np.random.Generator, frames: int, *shape: int, width: float) -> np.ndarray:
     """Smooth noise of unit variance, (T, *shape); ``width`` in frames is how slowly it changes."""
+    from scipy.ndimage import gaussian_filter1d  # slow to import
+
     margin = int(4 * width)
     noise = gaussian_filter1d(rng.normal(size=(frames + 2 * margin, *shape)), width, axis=0)
     smooth: np.ndarray = noise[margin : margin + frames] * np.sqrt(2 * width * np.sqrt(np.pi))  # undo the filter's loss
@@ -68,6 +69,8 @@ def drift(rng: np.random.Generator, frames: int, *shape: int, width: float) -> n
 def draw_phase(rng: np.random.Generator, seconds: float) -> np.ndarray:
     """(T,) phase of an action: waits at 0, rises unevenly with a hesitation, waits at 1."""
     length = FRAMES_PER_SECOND * seconds
+    from scipy.ndimage import gaussian_filter1d  # slow to import
+
     before, after = rng.integers(3, 50, 2)
     pause = rng.choice([0, 0, 0, rng.uniform(3, 10)])
     at = rng.uniform(0.3, 0.7)
