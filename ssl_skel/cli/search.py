@@ -13,6 +13,7 @@ import typer
 from ssl_skel.cli.groups import grouped
 from ssl_skel.cli.options import DeviceOption, FormatOption, IndexArgument, JsonOption, OverwriteOption, StoresOption
 from ssl_skel.errors import UserError
+from ssl_skel.files.taken import refuse_taken_file
 
 if TYPE_CHECKING:
     from ssl_skel.retrieval.search import Answer
@@ -67,8 +68,8 @@ def search(
     The query itself is never found; exact copies of it under other names are, and are marked.
     """
     within = _within(filter.within)
-    if page is not None and page.exists() and not overwrite:
-        raise UserError(f"{page}: exists already; choose another path, or replace it with --overwrite")
+    if page is not None:
+        refuse_taken_file(page, overwrite)
     from ssl_skel.retrieval.filters import Filter
     from ssl_skel.retrieval.index import MotionIndex
     from ssl_skel.retrieval.search import search as run

@@ -11,6 +11,7 @@ import typer
 from ssl_skel.cli.groups import grouped
 from ssl_skel.cli.options import OverwriteOption
 from ssl_skel.errors import UserError
+from ssl_skel.files.taken import refuse_taken_file
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def view(
 
     With --png, --gif or --mp4, pictures for papers instead.
     """
-    from ssl_skel.view.draw.html import refuse_taken, write_file
+    from ssl_skel.view.draw.html import write_file
 
     own = content.reconstructions or content.attention
     if own and not _is_run(what):
@@ -65,7 +66,7 @@ def view(
         raise UserError("--png, --gif and --mp4 make pictures of clips and runs instead of pages; leave the others off")
     page = output or Path(f"{what.resolve().name}.html")
     for path in pictures.paths.values() or [page]:
-        refuse_taken(path, overwrite)
+        refuse_taken_file(path, overwrite)
     for kind, path in pictures.paths.items():
         write_file(path, _picture(what, content, kind), overwrite)
         print(path)

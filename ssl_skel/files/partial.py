@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ssl_skel.errors import UserError
 from ssl_skel.files import folders
+from ssl_skel.files.taken import refuse_taken_folder
 from ssl_skel.files.temporary import LOCKS, REMEDY, cannot_write, claim, left_behind, lock, sync, sync_path
 
 _JOURNAL = "journal.jsonl"
@@ -43,9 +43,7 @@ class PartialFolder:
         self.entries: list[dict[str, Any]] = []
         self._lock: int | None = None
         folders.restore(path)
-        self._refuse_taken()
-        if path.exists() and not (path / "meta.json").is_file():
-            raise UserError(f"{path}: exists and is no store, so it will not be replaced; choose another path")
+        refuse_taken_folder(path, overwrite)
 
     def open(self) -> None:
         """Make the folder, or take up one that was left behind."""
@@ -76,7 +74,7 @@ class PartialFolder:
         Raises:
             UserError: another was faster.
         """
-        self._refuse_taken()
+        refuse_taken_folder(self.path, self._overwrite)
         (self.folder / _JOURNAL).unlink(missing_ok=True)
         for path in (*self.folder.rglob("*"), self.folder):
             sync_path(path)
@@ -101,10 +99,6 @@ class PartialFolder:
         shutil.rmtree(left, ignore_errors=True)
         if handle is not None:
             os.close(handle)
-
-    def _refuse_taken(self) -> None:
-        if self.path.exists() and not self._overwrite:
-            raise UserError(f"{self.path}: exists already; choose another path, or replace it with --overwrite")
 
 
 @contextmanager

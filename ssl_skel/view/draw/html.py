@@ -17,8 +17,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ssl_skel.errors import UserError
 from ssl_skel.files.atomic import write_bytes
+from ssl_skel.files.taken import refuse_taken_file
 from ssl_skel.view.draw.clips import RenderableClip, pack
 
 _SCRIPTS = ("skeleton.js", "map.js", "player.js")  # the last one starts the page
@@ -218,20 +218,8 @@ def write_file(path: Path, content: bytes, overwrite: bool = False) -> None:
     Raises:
         UserError: as ``write_page``.
     """
-    refuse_taken(path, overwrite)
+    refuse_taken_file(path, overwrite)
     write_bytes(path, content, make_folder=False)
-
-
-def refuse_taken(path: Path, overwrite: bool) -> None:
-    """Refuse early what ``write_file`` would refuse late.
-
-    Raises:
-        UserError: a file is there and shall not be replaced, or a folder is.
-    """
-    if path.is_dir():
-        raise UserError(f"{path}: is a folder; give the path of a file")
-    if path.exists() and not overwrite:
-        raise UserError(f"{path}: exists already; choose another path, or replace it with --overwrite")
 
 
 def _hash(text: str) -> str:
