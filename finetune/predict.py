@@ -26,6 +26,7 @@ from ssl_skel.encoders.card import EncoderCard, load_encoder
 from ssl_skel.errors import UserError
 from ssl_skel.evaluation.predictions import Predictions
 from ssl_skel.layouts import parse_layout
+from ssl_skel.names import unknown
 
 
 class SavedClassifier(NamedTuple):
@@ -88,7 +89,7 @@ def load_classifier(path: Path) -> SavedClassifier:
     name = head.protocol.get("name")
     row = PROTOCOLS.get(str(name))
     if row is None:
-        raise UserError(f"{source}: protocol.name: unknown {name!r}; this version knows {', '.join(PROTOCOLS)}")
+        raise unknown("", name, PROTOCOLS, where=f"{source}: protocol.name")
     config = parse_config(row.Config, head.protocol, f"{source}: protocol")
     encoder, card = load_encoder(folder)
     encoder.readout = head.readout

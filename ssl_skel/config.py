@@ -6,7 +6,6 @@ among the rows of a table is written ``{name: <row>, ...its own fields}``.
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 import warnings
@@ -21,6 +20,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, ErrorDetails
 
 from ssl_skel.errors import UserError
+from ssl_skel.names import nearest
 
 
 class FormerName(FutureWarning):
@@ -278,17 +278,17 @@ def _explain(model: type[BaseModel], data: Any, mistake: Any) -> str:
         at = at[step] if here else None
     where = ".".join(keys)
     if kind == "extra_forbidden":
-        return f"{where}: unknown key{near(keys[-1], _fields(model, path[:-1]))}"
+        return f"{where}: unknown key{nearest(keys[-1], _fields(model, path[:-1]))}"
     if kind == "missing":
         return f"{where}: missing; give it a value"
     if kind == "union_tag_invalid":
         known = re.findall(r"'([^']*)'", mistake["ctx"]["expected_tags"])
-        return f"{where}.name: unknown {mistake['ctx']['tag']!r}{near(mistake['ctx']['tag'], known)}"
+        return f"{where}.name: unknown {mistake['ctx']['tag']!r}{nearest(mistake['ctx']['tag'], known)}"
     if kind == "union_tag_not_found":
         return f"{where}: needs a name, as in {{name: ...}}"
     if kind == "literal_error":
         known = re.findall(r"'([^']*)'", mistake["ctx"]["expected"])
-        return f"{where}: unknown {mistake['input']!r}{near(str(mistake['input']), known)}"
+        return f"{where}: unknown {mistake['input']!r}{nearest(mistake['input'], known)}"
     if kind == "value_error":
         return f"{where}: {mistake['ctx']['error']}".lstrip(": ")
     return f"{where}: {text[0].lower()}{text[1:]}, got {mistake['input']!r}"
@@ -320,10 +320,3 @@ def _models(annotation: Any) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     return [model for inner in getattr(annotation, "__args__", ()) for model in _models(inner)]
-
-
-def near(word: str, known: Iterable[str]) -> str:
-    """The end of a message about an unknown word: the nearest known one, or all of them."""
-    known = list(known)
-    near = difflib.get_close_matches(word, known, 1)
-    return f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(known)}" if known else ""

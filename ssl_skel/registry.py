@@ -6,8 +6,8 @@ import importlib
 from collections.abc import Iterator, Mapping
 from typing import Generic, TypeVar
 
-from ssl_skel.config import RowConfig, near
-from ssl_skel.errors import UserError
+from ssl_skel.config import RowConfig
+from ssl_skel.names import unknown
 
 T = TypeVar("T")
 C = TypeVar("C", bound=RowConfig)
@@ -65,5 +65,5 @@ class Registry(Mapping[str, type[T]], Generic[T, C]):
             UserError: no entry is called that, with the nearest that is.
         """
         if not isinstance(name, str) or name not in self.configs:
-            raise UserError(f"{source}: unknown {self.kind} {name!r}{near(str(name), self)}")
+            raise unknown(self.kind, name, self, where=source)
         return self.configs[name]

@@ -238,3 +238,9 @@ def test_a_write_of_its_own_is_seen(line: str) -> None:
 )
 def test_reading_and_atomic_writing_are_no_writes_of_their_own(line: str) -> None:
     assert not writes(ast.parse(line))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_only_one_room_looks_for_the_nearest_name(path: Path) -> None:
+    if path != ROOT / "ssl_skel" / "names.py":
+        assert not {"difflib", "rapidfuzz", "Levenshtein", "jellyfish"} & imports(path), "use ssl_skel.names"

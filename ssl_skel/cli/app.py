@@ -18,6 +18,7 @@ import typer
 import ssl_skel
 from ssl_skel.cli.former import current_words
 from ssl_skel.errors import UserError
+from ssl_skel.names import unknown
 
 
 @contextmanager
@@ -47,7 +48,7 @@ def schema(verb: Annotated[str, typer.Argument(help="pretrain or finetune.")]) -
     """Print the JSON schema of a verb's configs, for editors."""
     found = {entry.name: entry for entry in entry_points(group="ssl_skel.configs")}
     if verb not in found:
-        raise UserError(f"{verb}: has no config; known: {', '.join(sorted(found))}")
+        raise unknown("verb", verb, sorted(found))
     print(json.dumps(found[verb].load().model_json_schema(), indent=2))
 
 

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from ssl_skel.cli.options import JsonOption
-from ssl_skel.errors import UserError
+from ssl_skel.names import unknown
 
 
 def runs(
@@ -69,7 +69,7 @@ def report(
 
     chosen = format or (SUFFIXES.get(output.suffix, "") if output else "") or "markdown"
     if chosen not in FORMATS:
-        raise UserError(f"--format: unknown {chosen!r}; known: {', '.join(FORMATS)}")
+        raise unknown("", chosen, FORMATS, where="--format")
     text = FORMATS[chosen](compare(runs))
     if output is None:
         print(text, end="")

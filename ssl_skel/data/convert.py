@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 import time
@@ -26,6 +25,7 @@ from ssl_skel.data.repair import RepairConfig
 from ssl_skel.data.splits import check_splits, load_split
 from ssl_skel.data.store import Store, StoreWriter
 from ssl_skel.errors import UserError
+from ssl_skel.names import unknown
 
 _SECONDS_BETWEEN_CHECKPOINTS = 5.0
 _SUMMARY = (
@@ -103,9 +103,7 @@ def open_reader(format: str, source: Path, layout: str | None = None, options: S
         UserError: no such format or option, or what the reader finds amiss at once.
     """
     if format not in READERS:
-        near = difflib.get_close_matches(format, READERS, 1)
-        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(READERS)}"
-        raise UserError(f"format {format!r} is unknown; {hint}")
+        raise unknown("format", format, READERS)
     kind = READERS[format]
     return kind(Path(source), layout, config_from_words(kind.Options, options, format))
 

@@ -15,6 +15,7 @@ from ssl_skel.data.readers import READERS
 from ssl_skel.data.store import COLUMNS, Store, content_hash
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import SkeletonLayout
+from ssl_skel.names import unknown
 
 
 def read_recordings(
@@ -40,7 +41,7 @@ def read_recordings(
     if (source / "meta.json").is_file():
         return _fitting(Store.open(source), layout, normalization)
     if format and format not in READERS:
-        raise UserError(f"format {format!r} is unknown; known: {', '.join(READERS)}")
+        raise unknown("format", format, READERS)
     how = told(normalization, f"{source}: normalization")
     raw = list(_read(source, format, layout)) if format else _first_that_reads(source, layout)
     clips = []

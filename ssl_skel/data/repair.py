@@ -9,7 +9,6 @@ They are done in this order, whichever are asked for, and change the clip only; 
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -20,7 +19,7 @@ from pydantic import Field
 from ssl_skel.config import Section
 from ssl_skel.data.audit.clips import spikes
 from ssl_skel.data.clip import tracked_joints
-from ssl_skel.errors import UserError
+from ssl_skel.names import unknown
 
 STEPS = ("tracks", "jumps", "gaps")
 
@@ -88,9 +87,7 @@ def parse_steps(text: str) -> tuple[str, ...]:
     words = [word.strip() for word in text.split(",") if word.strip()]
     for word in words:
         if word not in STEPS:
-            near = difflib.get_close_matches(word, STEPS, 1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(STEPS)}"
-            raise UserError(f"--repair: {word!r} is no repair; {hint}")
+            raise unknown("repair", word, STEPS, where="--repair")
     return tuple(step for step in STEPS if step in words)
 
 

@@ -13,7 +13,6 @@ the test clips whose recording, coordinate for coordinate, is also a training cl
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +22,7 @@ import numpy as np
 from ssl_skel.data.exclusions import check_exclusions
 from ssl_skel.data.store import Store
 from ssl_skel.errors import UserError
+from ssl_skel.names import unknown
 
 COLUMNS = ("subject", "camera", "setup", "replication", "label", "name")
 _CLEAN = "_clean"
@@ -59,11 +59,7 @@ def load_split(store: Store, name: str) -> Split:
     base = name if name in splits else name.removesuffix(_CLEAN)
     if base not in splits:
         known = ["all", *splits, *(split + _CLEAN for split in splits)]
-        near = difflib.get_close_matches(name, known, 1)
-        raise UserError(
-            f"{store.path}: split {name!r} is unknown"
-            + (f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(known)}")
-        )
+        raise unknown("split", name, known, where=store.path)
     check_splits({base: splits[base]}, str(store.path))
     train, test = (rows[_where(store, splits[base][side])] for side in ("train", "test"))
     excluded = splits[base].get("exclude", [])
@@ -111,9 +107,7 @@ def _check_predicate(predicate: Any, where: str) -> None:
         raise UserError(f"{where}: give columns and their values, as in {{subject: [1, 3]}}")
     for column, values in predicate.items():
         if column not in COLUMNS:
-            near = difflib.get_close_matches(str(column), COLUMNS, 1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(COLUMNS)}"
-            raise UserError(f"{where}.{column}: unknown column; {hint}")
+            raise unknown("column", column, COLUMNS, where=where)
         kind = str if column == "name" else int
         if not isinstance(values, list) or not all(type(value) is kind for value in values):
             raise UserError(f"{where}.{column}: give a list of {'names' if kind is str else 'whole numbers'}")

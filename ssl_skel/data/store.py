@@ -30,6 +30,7 @@ from ssl_skel.errors import UserError
 from ssl_skel.files.partial import PartialFolder
 from ssl_skel.files.temporary import cannot_write, sync
 from ssl_skel.layouts import SkeletonLayout, parse_layout
+from ssl_skel.names import unknown
 
 FORMAT_VERSION = 1
 DTYPES = {"float32": "<f4", "float16": "<f2"}
@@ -181,7 +182,7 @@ class StoreWriter:
         self.provenance, self.normalization = dict(provenance or {}), dict(normalization or {})
         self._partial = PartialFolder(self.path, overwrite=overwrite, key=key)
         if dtype not in DTYPES:
-            raise UserError(f"dtype {dtype!r} is unknown; known: {', '.join(DTYPES)}")
+            raise unknown("dtype", dtype, DTYPES)
         self._dtype = dtype
         self._rows, self._channels = 0, 0
         self._columns: dict[str, list[int]] = {column: [] for column in (*COLUMNS, "content")}

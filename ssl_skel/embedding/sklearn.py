@@ -18,6 +18,7 @@ from ssl_skel.embedding.features import extract_features, find_device, whole_cli
 from ssl_skel.encoders.card import load_encoder
 from ssl_skel.encoders.encoder import Readout, SkeletonEncoder
 from ssl_skel.errors import UserError
+from ssl_skel.names import unknown
 
 
 class SkeletonEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -134,7 +135,7 @@ class SkeletonEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         if isinstance(self.batch_size, bool) or not isinstance(self.batch_size, Integral) or self.batch_size < 1:
             raise UserError(f"batch_size: must be a whole number from 1 on, got {self.batch_size!r}")
         if self.readout not in get_args(Readout):
-            raise UserError(f"readout: unknown {self.readout!r}; known: {', '.join(get_args(Readout))}")
+            raise unknown("", self.readout, get_args(Readout), where="readout")
         key = (str(self.run), self.device)
         if key not in (loaded := getattr(self, "_loaded", {})):
             encoder, card = load_encoder(Path(self.run))

@@ -23,6 +23,7 @@ from ssl_skel.encoders.streams import STREAMS
 from ssl_skel.errors import UserError
 from ssl_skel.files.atomic import write_bytes, write_json
 from ssl_skel.layouts import parse_layout
+from ssl_skel.names import unknown
 
 FORMAT_VERSION = 1
 WEIGHTS, CARD = "encoder.safetensors", "card.json"
@@ -141,7 +142,7 @@ def load_encoder(path: Path) -> tuple[SkeletonEncoder, EncoderCard]:
     source = str(folder / CARD)
     layout = parse_layout(card.layout, f"{source}: layout")
     if card.stream not in STREAMS:
-        raise UserError(f"{source}: stream: unknown {card.stream!r}; this version knows {', '.join(STREAMS)}")
+        raise unknown("", card.stream, STREAMS, where=f"{source}: stream")
     options = BACKBONES.config(card.backbone.get("name"), f"{source}: backbone.name")
     config = parse_config(options, card.backbone, f"{source}: backbone")
     encoder = build_encoder(config, layout, channels=card.channels, num_frames=card.num_frames, stream=card.stream)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -11,6 +10,7 @@ from ssl_skel.config import read_yaml
 from ssl_skel.console import show_table
 from ssl_skel.errors import UserError
 from ssl_skel.experiments.record import RunRecord, flat
+from ssl_skel.names import nearest
 
 
 def select(runs: Sequence[RunRecord], where: Sequence[str] = (), pretext: str = "", split: str = "") -> list[RunRecord]:
@@ -99,8 +99,7 @@ def show_differences(runs: Sequence[RunRecord]) -> None:
 def _check_key(key: str, runs: Sequence[RunRecord]) -> None:
     known = dict.fromkeys(name for run in runs for name in (*run.facts(), *run.figures, *flat(run.config)))
     if runs and key not in known:
-        near = difflib.get_close_matches(key, known, 1)
-        raise UserError(f"{key}: no run has that key" + (f"; did you mean {near[0]!r}?" if near else ""))
+        raise UserError(f"{key}: no run has that key{nearest(key, known)}")
 
 
 def _state(run: RunRecord) -> str:

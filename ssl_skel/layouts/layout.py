@@ -17,7 +17,6 @@ Mirror pairs follow from the names: ``left_x`` belongs to ``right_x``. Other pai
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -28,6 +27,7 @@ import numpy as np
 import yaml
 
 from ssl_skel.errors import UserError
+from ssl_skel.names import nearest, unknown
 
 Level = tuple[tuple[int, ...], ...]
 
@@ -187,7 +187,7 @@ def parse_layout(data: Any, source: str) -> SkeletonLayout:
             raise UserError(f"{source}: {key}: missing; a layout needs {', '.join(_FIELDS)}")
     for key, value in data.items():
         if key not in _FORMS:
-            raise UserError(f"{source}: {key}: unknown key{_nearest(key, tuple(_FORMS))}")
+            raise UserError(f"{source}: {key}: unknown key{nearest(key, _FORMS)}")
         form, words = _FORMS[key]
         if not form(value):
             raise UserError(f"{source}: {key}: is {value!r}; write {words}")
@@ -198,7 +198,7 @@ def parse_layout(data: Any, source: str) -> SkeletonLayout:
 
     def find(joint: Any, field: str) -> int:
         if joint not in number:
-            raise UserError(f"{source}: {field}: no joint is named {joint!r}{_nearest(joint, joints)}")
+            raise unknown("joint", joint, joints, where=f"{source}: {field}")
         return number[joint]
 
     parents = _parents(data["bones"], joints, find, source)
@@ -278,11 +278,6 @@ def _words(name: str) -> list[str]:
     return re.split(r"[_\W]+", name.lower())
 
 
-def _nearest(word: Any, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(str(word), known, 1)
-    return f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(known)}"
-
-
 _FASTEST = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the first reads fifteen layouts in 20 ms, the second in 200
 
 
@@ -308,7 +303,7 @@ def load_layout(name: str) -> SkeletonLayout:
         return LAYOUTS[name]
     path = Path(name)
     if path.suffix not in (".yaml", ".yml"):
-        raise UserError(f"layout {name!r} is unknown{_nearest(name, tuple(LAYOUTS))}, or give a .yaml file")
+        raise unknown("layout", name, LAYOUTS)
     try:
         data = yaml.safe_load(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError) as error:

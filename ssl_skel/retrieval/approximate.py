@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 from ssl_skel.errors import UserError
 from ssl_skel.evaluation.knn import compare, search_exactly
+from ssl_skel.names import unknown
 
 swig: Any = faiss  # its type hints do not know all of it
 
@@ -102,7 +103,7 @@ def check_kind(kind: str, count: int) -> None:
         UserError: an unknown kind, or too few vectors for it.
     """
     if kind not in KINDS:
-        raise UserError(f"--kind: unknown {kind!r}; known: flat, {', '.join(KINDS)}")
+        raise unknown("", kind, ("flat", *KINDS), where="--kind")
     if count < KINDS[kind].fewest:
         raise UserError(f"--kind {kind}: wants {KINDS[kind].fewest} vectors at least, got {count}; use flat")
 

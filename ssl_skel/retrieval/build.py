@@ -23,6 +23,7 @@ from ssl_skel.encoders.encoder import Readout, SkeletonEncoder
 from ssl_skel.errors import UserError
 from ssl_skel.evaluation.knn import unit
 from ssl_skel.files.partial import whole_folder
+from ssl_skel.names import unknown
 from ssl_skel.retrieval.approximate import Approximate, check_kind
 from ssl_skel.retrieval.codes import Codes
 from ssl_skel.retrieval.index import (
@@ -202,7 +203,7 @@ def _check(
     batch_size: int,
 ) -> None:
     if readout not in get_args(Readout):
-        raise UserError(f"--readout: unknown {readout!r}; known: {', '.join(get_args(Readout))}")
+        raise unknown("", readout, get_args(Readout), where="--readout")
     if readout != "mean" and not encoder.backbone.keeps_joints:
         raise UserError(f"--readout {readout}: needs joints, and this backbone merges them; use mean")
     if any(window < 1 for window in windows):

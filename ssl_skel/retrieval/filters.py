@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ssl_skel.errors import UserError
+from ssl_skel.names import unknown
 from ssl_skel.retrieval.index import MotionIndex
 
 
@@ -61,6 +61,4 @@ ALL_ROWS = Filter()
 def _label(index: MotionIndex, name: str) -> int:
     if name in index.class_names:
         return index.class_names.index(name)
-    near = difflib.get_close_matches(name, index.class_names, 1)
-    hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(index.class_names)}"
-    raise UserError(f"--label: unknown {name!r}; {hint}")
+    raise unknown("", name, index.class_names, where="--label")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import numpy as np
 from ssl_skel.data.recordings import read_recordings
 from ssl_skel.data.store import Store
 from ssl_skel.errors import UserError
+from ssl_skel.names import nearest, unknown
 from ssl_skel.retrieval.index import MotionIndex
 
 _HINTS = 20_000  # names that a mistyped one is compared with
@@ -57,8 +57,7 @@ def load_queries(
         return [_of_index(index, query, rows, at)]
     if not Path(query).exists():
         known = [index.name(row) for row in range(min(len(index), _HINTS))]
-        near = difflib.get_close_matches(query, dict.fromkeys(known), 1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
+        hint = nearest(query, known)
         raise UserError(f"{query}: is neither the name of a clip of {index.path} nor a file{hint}")
     if at is not None:
         raise UserError("--at: chooses among windows of a clip of the index; leave it out, or name such a clip")
@@ -82,8 +81,7 @@ def _numbered(store: Store, clip: str, source: str) -> np.ndarray:
     """Numbers of the clips of one name."""
     numbers = np.flatnonzero(store.name == clip)
     if not len(numbers):
-        near = difflib.get_close_matches(clip, store.name.tolist(), 1)
-        raise UserError(f"{source}: has no clip {clip!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+        raise unknown("clip", clip, store.name, where=source)
     return numbers
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from ssl_skel.data.readers import READERS
 from ssl_skel.data.recordings import store_of
 from ssl_skel.data.store import Store
 from ssl_skel.errors import UserError
+from ssl_skel.names import unknown
 from ssl_skel.view.draw.clips import RenderableClip
 from ssl_skel.view.draw.pages import store_page
 
@@ -43,9 +43,7 @@ def find_row(store: Store, name: str) -> int:
     """
     found = np.flatnonzero(store.name == name)
     if not found.size:
-        near = difflib.get_close_matches(name, store.name.tolist(), 1)
-        hint = f"did you mean {near[0]!r}?" if near else f"the first is {str(store.name[0])!r}"
-        raise UserError(f"{store.path}: no clip is named {name!r}; {hint}")
+        raise unknown("clip", name, store.name, where=store.path)
     return int(found[0])
 
 
@@ -98,7 +96,7 @@ def open_clips(path: Path, format: str = "", layout: str | None = None) -> Store
     if not path.is_file():
         raise UserError(f"{path}: holds no run, evaluation, index or store, and is no raw file; nothing to view")
     if format and format not in READERS:
-        raise UserError(f"format {format!r} is unknown; known: {', '.join(READERS)}")
+        raise unknown("format", format, READERS)
     if format:
         return _read(path, format, layout)
     for name in READERS:

@@ -18,6 +18,7 @@ from ssl_skel.embedding.features import whole_clips
 from ssl_skel.encoders.card import load_encoder
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import SkeletonLayout
+from ssl_skel.names import unknown
 from ssl_skel.pretexts import PRETEXTS, Pretext, build_pretext
 from ssl_skel.pretexts.combined import Combined
 from ssl_skel.pretexts.skeleton_mae import SkeletonMAE, face_camera
@@ -67,7 +68,7 @@ def load_autoencoder(path: Path) -> SkeletonMAE:
     told = run.config["pretext"]
     name = told.get("name")
     if name not in PRETEXTS:
-        raise UserError(f"{path / 'config.yaml'}: pretext.name: unknown {name!r}; known: {', '.join(PRETEXTS)}")
+        raise unknown("", name, PRETEXTS, where=f"{path / 'config.yaml'}: pretext.name")
     task = build_pretext(parse_config(PRETEXTS[name].Config, told, f"{path / 'config.yaml'}: pretext"), encoder)
     tasks: list[Pretext] = task.tasks if isinstance(task, Combined) else [task]
     mae = next((part for part in tasks if isinstance(part, SkeletonMAE)), None)

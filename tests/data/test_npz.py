@@ -21,7 +21,7 @@ NPZ_DAMAGE: dict[str, tuple[Callable[[Path], Path], str]] = {
     "no layout": (lambda f: npz(f, sidecar={}), "its layout is unknown; write 'layout: ...' into mine.yaml"),
     "sidecar": (lambda f: npz(f, sidecar={"layuot": "sbu15"}), "layuot: unknown key; did you mean 'layout'"),
     "other layout": (lambda f: npz(f, sidecar={"layout": "ntu25"}), "V = 25 joints of ntu25"),
-    "member": (lambda f: npz(f, labels=np.zeros(3, int)), "labels: unknown member; did you mean 'label'"),
+    "member": (lambda f: npz(f, labels=np.zeros(3, int)), "unknown member 'labels'; did you mean 'label'"),
     "objects": (lambda f: npz(f, name=np.array([{}, {}, {}])), "is damaged, or no .npz of plain arrays"),
     "object joints": (lambda f: npz(f, joints=np.array([[[{}]]])), "expected (N, T, V, C)"),
     "complex": (lambda f: npz(f, joints=points(3, 6, 15, 3) + 1j), "joints: holds complex64; expected numbers"),

@@ -74,7 +74,7 @@ def test_clips_of_several_lengths_and_persons_lie_where_the_columns_say() -> Non
     ("change", "message"),
     [
         ({"source": "gone.json"}, "gone.json: is not there"),
-        ({"format": "nw-ukla"}, "known: nw-ucla"),
+        ({"format": "nw-ukla"}, "unknown format 'nw-ukla'; did you mean 'nw-ucla'"),
         ({"normalization": {}}, "does not tell how"),
         ({"layout": LAYOUTS["sbu15"]}, "layout: has kinect20, the encoder takes sbu15"),
         ({"source": "note.txt"}, "no format reads it"),

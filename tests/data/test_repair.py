@@ -172,7 +172,7 @@ def test_records_are_short() -> None:
 def test_steps_are_read_from_words() -> None:
     assert parse_steps("gaps, tracks,gaps") == ("tracks", "gaps")
     assert parse_steps("") == ()
-    with pytest.raises(UserError, match="--repair: 'gap' is no repair; did you mean 'gaps'"):
+    with pytest.raises(UserError, match="--repair: unknown repair 'gap'; did you mean 'gaps'"):
         parse_steps("jumps,gap")
     with pytest.raises(UserError, match="known: tracks, jumps, gaps"):
         parse_steps("xyz")

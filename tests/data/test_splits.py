@@ -80,12 +80,12 @@ def test_clean_drops_copies_of_training_clips(store: Store) -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("xveiw", "split 'xveiw' is unknown; did you mean 'xview'"),
+        ("xveiw", "unknown split 'xveiw'; did you mean 'xview'"),
         ("zzz", "known: all, xview, xsub"),
         ("overlap", "split 'overlap': clip 'clip0' is in train and in test"),
         ("nobody", "split 'nobody': test has no clips"),
         ("copies_only_clean", "split 'copies_only_clean': test has no clips"),
-        ("all_clean", "split 'all_clean' is unknown"),
+        ("all_clean", "unknown split 'all_clean'"),
     ],
 )
 def test_mistakes_are_named(store: Store, name: str, message: str) -> None:
@@ -105,7 +105,10 @@ def test_mistakes_are_named(store: Store, name: str, message: str) -> None:
         ({"xsub": {"train": {"subject": [1]}}}, "xsub: needs the keys train and test"),
         ({"xsub": {**SPLITS["xsub"], "val": {"subject": [1]}}}, "xsub: needs the keys train and test"),
         ({"xsub": {"train": {}, "test": {"subject": [1]}}}, "xsub.train: give columns"),
-        ({"xsub": {"train": {"subjects": [1]}, "test": {}}}, "train.subjects: unknown column; did you mean 'subject'"),
+        (
+            {"xsub": {"train": {"subjects": [1]}, "test": {}}},
+            "xsub.train: unknown column 'subjects'; did you mean 'subject'",
+        ),
         ({"xsub": {"train": {"subject": 1}, "test": {}}}, "train.subject: give a list of whole numbers"),
         ({"xsub": {"train": {"subject": ["1"]}, "test": {}}}, "train.subject: give a list of whole numbers"),
         ({"xsub": {"train": {"subject": [True]}, "test": {}}}, "train.subject: give a list of whole numbers"),
@@ -136,6 +139,6 @@ def test_odd_even_parts_the_known_subjects(subjects: list[int]) -> None:
 
 def test_splits_of_a_damaged_meta_are_named(store: Store, tmp_path: Path) -> None:
     store.meta["splits"]["odd"] = {"train": {"file": [1]}, "test": {"file": [2]}}
-    with pytest.raises(UserError, match=r"splits\.odd\.train\.file: unknown column"):
+    with pytest.raises(UserError, match=r"splits\.odd\.train: unknown column 'file'"):
         load_split(store, "odd")
     del store.meta["splits"]["odd"]

@@ -195,7 +195,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], Path], str]] = {
     "empty": (lambda f: raw_files.table(f, text=""), "is damaged: Empty CSV file"),
     "not UTF-8": (lambda f: binary(f, b"one"), "invalid UTF8"),
     "header": (lambda f: binary(f, b"clip"), "is damaged: 'utf-8' codec"),
-    "no x": (lambda f: long(f, without("x")), "there is no column 'x'; there are clip, person"),
+    "no x": (lambda f: long(f, without("x")), "there is no column 'x'; known: clip, person"),
     "no frame": (lambda f: long(f, without("frame")), "there is no column 'frame'"),
     "no joint": (lambda f: long(f, without("joint")), "there is no column 'joint'"),
     "named": (lambda f: long(f, list, columns={"clip": "clib"}), "there is no column 'clib'; did you mean 'clip'"),

@@ -226,7 +226,7 @@ MISTAKES: dict[str, tuple[Any, str]] = {
     "bone of no joint": (changed(bones=HAND["bones"] | {"elbow": "wrist"}), "bones: no joint is named 'elbow'"),
     "bone to no joint": (
         changed(bones={"left_tip": "wirst", "right_tip": "wrist"}),
-        "bones.left_tip: no joint is named 'wirst'; did you mean 'wrist'",
+        "bones.left_tip: unknown joint 'wirst'; did you mean 'wrist'",
     ),
     "centre of no joint": (changed(centre="palm"), "centre: no joint is named 'palm'"),
     "across of no joint": (changed(across=["left_tip", "tip"]), "across: no joint is named 'tip'"),

@@ -103,7 +103,7 @@ def test_a_window_of_an_indexed_clip_asks_by_a_frame_in_it(windowed: MotionIndex
     [
         ("wave_s01_r0_c9", {}, "neither the name of a clip .* did you mean 'wave_s01_r0_c"),
         ("none/at/all", {}, "neither the name of a clip of .* nor a file$"),
-        ("STORE", {"clip": "wave_s01_r0_c9"}, "has no clip 'wave_s01_r0_c9'; did you mean"),
+        ("STORE", {"clip": "wave_s01_r0_c9"}, "unknown clip 'wave_s01_r0_c9'; did you mean"),
         ("STORE", {"at": 3}, "--at: chooses among windows"),
         ("STORE", {"format": "npy"}, ""),
     ],
@@ -286,5 +286,5 @@ def test_copies_count_only_when_told(run_dir: Path, store: Store, tmp_path: Path
     near[np.arange(4), np.arange(4)] = -np.inf
     right = (near.argmax(1) % 2 == np.arange(4) % 2).mean()
     assert without["searches"]["flat"]["figures"]["R@1"] == pytest.approx(right)
-    with pytest.raises(UserError, match="split 't' is unknown"):
+    with pytest.raises(UserError, match="unknown split 't'"):
         call("evaluate-retrieval", tmp_path / "index", "--split", "t")

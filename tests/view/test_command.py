@@ -113,8 +113,8 @@ def test_mistakes(motions: Path, tmp_path: Path) -> None:
         ((tmp_path / "none",), "none: holds no run, evaluation, index or store"),
         ((tmp_path,), "holds no run, evaluation, index or store"),
         ((tmp_path / "text.txt",), "text.txt: no format reads it"),
-        ((tmp_path / "text.txt", "--format", "ntv"), "format 'ntv' is unknown"),
-        ((motions, "--clip", "wave_s01_r0_c9"), "no clip is named 'wave_s01_r0_c9'; did you mean 'wave_s01_r0_c"),
+        ((tmp_path / "text.txt", "--format", "ntv"), "unknown format 'ntv'; did you mean 'ntu'"),
+        ((motions, "--clip", "wave_s01_r0_c9"), "unknown clip 'wave_s01_r0_c9'; did you mean 'wave_s01_r0_c"),
         ((motions, "--reconstructions"), "want a run"),
         ((motions, "-o", tmp_path / "taken.html"), "taken.html: exists already; .*--overwrite"),
         ((motions, "-o", tmp_path), "is a folder"),
@@ -123,5 +123,5 @@ def test_mistakes(motions: Path, tmp_path: Path) -> None:
             call(*words, *([] if "-o" in words else ["-o", tmp_path / "out.html"]))
     assert (tmp_path / "taken.html").read_text() == "mine"
     assert not (tmp_path / "out.html").exists()
-    with pytest.raises(UserError, match="the first is"):
+    with pytest.raises(UserError, match=r"known: .*, \.\.\. \(\d+ in all\)"):
         find_row(Store.open(motions), "zzzzzz")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -56,12 +55,6 @@ def read_columns(
             yield columns
     except (OSError, UnicodeDecodeError, pyarrow.ArrowException) as error:
         raise _damage(file, error, column_names(file, delimiter)) from error
-
-
-def near_name(name: str, known: Sequence[str]) -> str:
-    """The known name that a wrong one may stand for, as the end of a message."""
-    near = difflib.get_close_matches(name, known, 1)
-    return f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(known)}"
 
 
 def _batches(pyarrow: Any, file: Path, types: dict[str, Any], delimiter: str) -> Iterator[Any]:

@@ -17,7 +17,6 @@ beside ``recordings.npz``, see ``Description``); where there is none, the layout
 
 from __future__ import annotations
 
-import difflib
 import math
 import tokenize
 import zipfile
@@ -35,6 +34,7 @@ from ssl_skel.data.readers.base import Reader, odd_even
 from ssl_skel.data.readers.description import Description, find_layout, to_metres
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import SkeletonLayout, load_layout
+from ssl_skel.names import unknown
 
 _NUMBERS = ("frames", "persons", "label", "subject", "camera", "setup", "replication")
 _MEMBERS = ("joints", *_NUMBERS, "name", "split", "class_names")
@@ -159,9 +159,7 @@ def _check_columns(file: Path, content: _Contents) -> None:
     """Refuse unknown members, wrong lengths and kinds, and lengths that do not fit the joints."""
     for name, values in content.columns.items():
         if name not in _MEMBERS:
-            near = difflib.get_close_matches(name, _MEMBERS, 1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(_MEMBERS)}"
-            raise UserError(f"{file}: {name}: unknown member; {hint}")
+            raise unknown("member", name, _MEMBERS, where=file)
         kind, told = ("iu", "whole numbers") if name in _NUMBERS else ("U", "text")
         if values.ndim != 1 or values.dtype.kind not in kind:
             raise UserError(f"{file}: {name}: has shape {values.shape} of {values.dtype}; expected one row of {told}")

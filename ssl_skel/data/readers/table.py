@@ -12,10 +12,11 @@ import numpy as np
 from pydantic import Field, field_validator
 
 from ssl_skel.data.clip import RawClip
-from ssl_skel.data.readers.columns import column_names, near_name, read_columns
+from ssl_skel.data.readers.columns import column_names, read_columns
 from ssl_skel.data.readers.described import DescribedReader, name_of
 from ssl_skel.data.readers.description import NamedJoints
 from ssl_skel.errors import UserError
+from ssl_skel.names import nearest
 
 _MOST_PERSONS = 100
 Name = Literal["clip", "person", "frame", "joint", "x", "y", "z", "label", "subject", "camera", "setup", "replication"]
@@ -148,7 +149,7 @@ class TableReader(DescribedReader):
         """
         for theirs, ours in self.options.joints.items():
             if ours not in self.layout.joints:
-                hint = near_name(ours, self.layout.joints)
+                hint = nearest(ours, self.layout.joints)
                 raise UserError(f"{self._beside}: joints.{theirs}: {self.layout.name} has no joint {ours!r}{hint}")
         return self.options.joints
 
@@ -240,7 +241,7 @@ class TableReader(DescribedReader):
         for at, name in enumerate(names):
             if name not in number:
                 where = _row(file, run.first + int(np.flatnonzero(rows == at)[0]))
-                hint = near_name(name, self.layout.joints)
+                hint = nearest(name, self.layout.joints)
                 raise UserError(f"{where}, column {self._column('joint')!r}: {name!r} is no joint of the layout{hint}")
         return np.array([number[name] for name in names])[rows]
 
@@ -261,4 +262,4 @@ def _row(file: Path, row: int) -> str:
 
 
 def _no_column(file: Path, name: str, there: Sequence[str]) -> UserError:
-    return UserError(f"{file}: there is no column {name!r}{near_name(name, there)}")
+    return UserError(f"{file}: there is no column {name!r}{nearest(name, there)}")
