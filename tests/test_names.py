@@ -13,7 +13,7 @@ from ssl_skel.names import nearest, unknown
         ("xveiw", ["xsub", "xview"], "; did you mean 'xview'?"),
         ("test", ["xsub", "xview", "xsub"], "; known: xsub, xview"),
         ("test", [], ""),
-        (None, ["none"], "; known: none"),
+        (None, ["two"], "; known: two"),
         (12, range(40), "; did you mean '12'?"),
         ("x", range(40), f"; known: {', '.join(map(str, range(40)))}"),
         ("x", range(41), "; known: 0, 1, 2, 3, 4, ... (41 in all)"),

@@ -223,13 +223,13 @@ MISTAKES: dict[str, tuple[Any, str]] = {
     "cycle": (changed(bones=CYCLE), "bones: a cycle, left_tip -> right_tip -> left_tip"),
     "cycle without a root": (changed(bones=FULL_CYCLE), "bones: a cycle, wrist -> left_tip -> right_tip -> wrist"),
     "two roots": (changed(bones={"left_tip": "wrist"}), "bones: wrist, right_tip have no parent"),
-    "bone of no joint": (changed(bones=HAND["bones"] | {"elbow": "wrist"}), "bones: no joint is named 'elbow'"),
+    "bone of no joint": (changed(bones=HAND["bones"] | {"elbow": "wrist"}), "bones: unknown joint 'elbow'"),
     "bone to no joint": (
         changed(bones={"left_tip": "wirst", "right_tip": "wrist"}),
         "bones.left_tip: unknown joint 'wirst'; did you mean 'wrist'",
     ),
-    "centre of no joint": (changed(centre="palm"), "centre: no joint is named 'palm'"),
-    "across of no joint": (changed(across=["left_tip", "tip"]), "across: no joint is named 'tip'"),
+    "centre of no joint": (changed(centre="palm"), "centre: unknown joint 'palm'"),
+    "across of no joint": (changed(across=["left_tip", "tip"]), "across: unknown joint 'tip'"),
     "across of one joint": (changed(across=["left_tip", "left_tip"]), "across: give two joints"),
     "across of three joints": (changed(across=["left_tip", "right_tip", "wrist"]), "across: give two joints"),
     "joint in no group": (changed(body={"palm": ["wrist", "left_tip"]}), "body: joint 'right_tip' stands in no group"),
@@ -242,7 +242,7 @@ MISTAKES: dict[str, tuple[Any, str]] = {
         "part: joint 'wrist' stands in several groups",
     ),
     "empty group": (changed(part=HAND["part"] | {"none": []}), "part: a group is empty"),
-    "group of no joint": (changed(part=HAND["part"] | {"more": ["thumb"]}), "part.more: no joint is named 'thumb'"),
+    "group of no joint": (changed(part=HAND["part"] | {"more": ["thumb"]}), "part.more: unknown joint 'thumb'"),
     "part across bodies": (
         changed(part={"left": ["wrist", "left_tip"], "right": ["right_tip"]}),
         "part.left: its joints lie in several body groups",
@@ -258,7 +258,7 @@ MISTAKES: dict[str, tuple[Any, str]] = {
         "mirror: 'left_tip' has no counterpart",
     ),
     "pair of three": (changed(mirror=[["wrist", "left_tip", "right_tip"]]), "is not a pair"),
-    "pair of no joint": (changed(mirror=[["wrist", "thumb"]]), "mirror: no joint is named 'thumb'"),
+    "pair of no joint": (changed(mirror=[["wrist", "thumb"]]), "mirror: unknown joint 'thumb'"),
     "joint in two pairs": (changed(mirror=[["wrist", "left_tip"]]), "stands in two pairs"),
 }
 

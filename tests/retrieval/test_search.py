@@ -102,7 +102,7 @@ def test_a_window_of_an_indexed_clip_asks_by_a_frame_in_it(windowed: MotionIndex
     ("word", "options", "told"),
     [
         ("wave_s01_r0_c9", {}, "neither the name of a clip .* did you mean 'wave_s01_r0_c"),
-        ("none/at/all", {}, "neither the name of a clip of .* nor a file$"),
+        ("none/at/all", {}, "neither the name of a clip of .* nor a file; known: wave_s01"),
         ("STORE", {"clip": "wave_s01_r0_c9"}, "unknown clip 'wave_s01_r0_c9'; did you mean"),
         ("STORE", {"at": 3}, "--at: chooses among windows"),
         ("STORE", {"format": "npy"}, ""),
