@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -244,3 +245,16 @@ def test_reading_and_atomic_writing_are_no_writes_of_their_own(line: str) -> Non
 def test_only_one_room_looks_for_the_nearest_name(path: Path) -> None:
     if path != ROOT / "ssl_skel" / "names.py":
         assert not {"difflib", "rapidfuzz", "Levenshtein", "jellyfish"} & imports(path), "use ssl_skel.names"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*/*.yaml")), ids=lambda path: path.stem)
+def test_a_config_opens_with_a_short_header(path: Path) -> None:
+    """What, command, time and figure in six lines at most; notes are in docs, and other comments are short."""
+    lines = path.read_text("utf-8").splitlines()
+    header = list(itertools.takewhile(lambda line: line.startswith("# "), lines))
+    assert 1 < len(header) <= 6
+    verb = "finetune" if path.parent.name == "finetune" or path.stem == "linear" else "pretrain"
+    command = re.compile(rf"# ssl-skel ({verb}|sweep) configs/{path.parent.name}/{path.name}\b")
+    assert any(command.match(line) for line in header), "the header shows the command that runs this config"
+    comments = [re.split(r"(?:^|\s)#", line, maxsplit=1)[1] for line in lines[len(header) :] if "#" in line]
+    assert all(len(comment) <= 80 for comment in comments)
