@@ -22,7 +22,8 @@ from ssl_skel.config import parse_config, read_card
 from ssl_skel.data.recordings import read_recordings
 from ssl_skel.data.store import Store
 from ssl_skel.embedding.features import whole_clips
-from ssl_skel.encoders.card import EncoderCard, load_encoder
+from ssl_skel.encoders.card import EncoderCard
+from ssl_skel.encoders.files import load_encoder
 from ssl_skel.errors import UserError
 from ssl_skel.evaluation.predictions import Predictions
 from ssl_skel.layouts import parse_layout

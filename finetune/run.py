@@ -18,8 +18,9 @@ from finetune.trainings.index import save_trainings
 from finetune.transfer import transferred
 from ssl_skel.data.splits import load_split
 from ssl_skel.data.store import Store
-from ssl_skel.encoders.card import EncoderCard, load_encoder
+from ssl_skel.encoders.card import EncoderCard
 from ssl_skel.encoders.encoder import build_encoder
+from ssl_skel.encoders.files import load_encoder
 from ssl_skel.errors import UserError
 from ssl_skel.evaluation.report import Report, fold_means
 from ssl_skel.training.loop import TrainConfig, make_accelerator
@@ -103,7 +104,7 @@ def _load(config: FinetuneConfig, store: Store, paths: tuple[Path, ...]) -> Load
     stride = encoder.backbone.t_stride
     if frames % stride:
         raise UserError(f"scratch.num_frames: {frames} is no multiple of {stride}, the stride of {net.name}")
-    return ((encoder, EncoderCard.of(encoder, normalization=store.meta["normalization"])),)
+    return ((encoder, EncoderCard.of(encoder, normalization=store.normalization)),)
 
 
 def _selection(config: FinetuneConfig) -> str:

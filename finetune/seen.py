@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from finetune.checks import Labelled, Loaded
 from ssl_skel.data.splits import load_split
 from ssl_skel.data.store import Store
-from ssl_skel.encoders.card import EncoderCard, Origin
+from ssl_skel.encoders.card import EncoderCard, Origin, TrainingData
 from ssl_skel.errors import UserError
 from ssl_skel.evaluation.report import SplitFacts, leaks
 
@@ -19,7 +18,7 @@ def split_facts(store: Store, clips: Labelled, paths: tuple[Path, ...], loaded: 
     """What the figures of a split rest on, with a warning for each reason to doubt them, the remarks among them."""
     split, warnings = clips.split, [*([remark] if remark else []), *clips.remarks]
     for _, card in loaded:
-        if card.normalization != store.meta["normalization"]:
+        if card.normalization != store.normalization:
             warnings.append(f"the encoder was trained on clips normalised as {card.normalization}, the store's are not")
         seen, unknown = _seen(store, card)
         warnings += unknown
@@ -32,16 +31,14 @@ def split_facts(store: Store, clips: Labelled, paths: tuple[Path, ...], loaded: 
         train=len(split.train),
         test=len(split.test),
         encoders=tuple(str(path) for path in paths),
-        pretrained_on=f"{data['split']} of {data['store']}, {data['clips']} clips{_labels(data)}"
-        if data
-        else "nothing",
+        pretrained_on=f"{data.split} of {data.store}, {data.clips} clips{_labels(data)}" if data else "nothing",
         warnings=tuple(dict.fromkeys(warnings)),
     )
 
 
-def _labels(data: dict[str, Any]) -> str:
+def _labels(data: TrainingData) -> str:
     """What a card says of the labels that were used, if any were."""
-    return f", with labels ({data['labels']})" if "labels" in data else ""
+    return f", with labels ({data.labels})" if data.labels else ""
 
 
 _Seen = tuple[str, np.ndarray, np.ndarray]
@@ -55,17 +52,17 @@ def _seen(store: Store, card: EncoderCard) -> tuple[list[_Seen], list[str]]:
     origin: Origin | None = card.origin
     while origin:
         data, origin = origin.data, origin.init
-        if not data:
+        if data is None:
             continue
         try:
-            home = store if data["sha256"] == store.sha256 else Store.open(data["store"])
-            rows = load_split(home, data["split"]).train
-            if (home.sha256, len(rows)) != (data["sha256"], data["clips"]):
+            home = store if data.sha256 == store.sha256 else Store.open(data.store)
+            rows = load_split(home, data.split).train
+            if (home.sha256, len(rows)) != (data.sha256, data.clips):
                 raise UserError(f"{home.path}: has changed")
         except UserError as error:
             unknown.append(f"test clips may have been seen in pretraining, untold ({error})")
             continue
-        how = f"in training{_labels(data)}" if "labels" in data else "in pretraining, without labels"
+        how = f"in training{_labels(data)}" if data.labels else "in pretraining, without labels"
         seen.setdefault(how, [nothing]).append((home.name[rows], home.content[rows]))
     joined: list[_Seen] = []
     for how, parts in seen.items():

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ssl_skel.encoders.card import Origin, identity, load_encoder
+from ssl_skel.encoders.card import Origin, identity
 from ssl_skel.encoders.encoder import SkeletonEncoder
+from ssl_skel.encoders.files import load_encoder
 from ssl_skel.errors import UserError
 
 # What an encoder is -> where a config says so.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,8 +17,9 @@ from ssl_skel.data.augment import Augment
 from ssl_skel.data.loader import ClipLoader
 from ssl_skel.data.splits import Split, load_split
 from ssl_skel.data.store import Store
-from ssl_skel.encoders.card import EncoderCard, save_encoder
+from ssl_skel.encoders.card import EncoderCard, TrainingData
 from ssl_skel.encoders.encoder import SkeletonEncoder, build_encoder
+from ssl_skel.encoders.files import save_encoder
 from ssl_skel.errors import UserError
 from ssl_skel.pretexts import Pretext, build_pretext
 from ssl_skel.training.loop import fit, make_accelerator
@@ -73,9 +73,9 @@ def run(config: PretrainConfig, resume: str = "") -> Path:
     if accelerator.is_main_process:
         card = EncoderCard.of(
             encoder,
-            normalization=store.meta["normalization"],
+            normalization=store.normalization,
             pretext=config.pretext.model_dump(mode="json"),
-            data=_provenance(store, split),
+            data=_training_data(store, split),
             init=origin,
             seed=config.seed,
             seconds=sum(record.get("seconds", 0.0) for record in folder.records()),
@@ -119,14 +119,14 @@ def _training_loader(
     )
 
 
-def _provenance(store: Store, split: Split) -> dict[str, Any]:
+def _training_data(store: Store, split: Split) -> TrainingData:
     """What the encoder has seen, so that a later evaluation can tell where a test clip is among it."""
     names, content = store.name[split.train], np.sort(store.content[split.train])
-    return {
-        "store": str(store.path),
-        "sha256": store.sha256,
-        "split": split.name,
-        "clips": len(split.train),
-        "names": hashlib.sha256("\n".join(names).encode()).hexdigest(),
-        "content": hashlib.sha256(content.astype("<u8").tobytes()).hexdigest(),
-    }
+    return TrainingData(
+        store=str(store.path),
+        sha256=store.sha256,
+        split=split.name,
+        clips=len(split.train),
+        names=hashlib.sha256("\n".join(names).encode()).hexdigest(),
+        content=hashlib.sha256(content.astype("<u8").tobytes()).hexdigest(),
+    )

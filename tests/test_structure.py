@@ -28,7 +28,7 @@ ALLOWED = {
     "files": {"errors"},
     "data": GROUND | {"console"},
     "backbones": GROUND,
-    "encoders": GROUND | {"backbones"},
+    "encoders": GROUND | {"data", "backbones"},
     "embedding": GROUND | {"data", "encoders"},
     "pretexts": GROUND | {"data", "backbones", "encoders", "distributed", "task"},
     "training": {"errors", "batch", "config", "files", "task"},

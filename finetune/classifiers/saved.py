@@ -17,8 +17,9 @@ import safetensors.torch
 
 from finetune.classifiers.linear import Classifier
 from ssl_skel.config import RowConfig, Section
-from ssl_skel.encoders.card import EncoderCard, save_encoder
+from ssl_skel.encoders.card import EncoderCard
 from ssl_skel.encoders.encoder import Readout
+from ssl_skel.encoders.files import save_encoder
 from ssl_skel.files.atomic import write_bytes, write_json
 from ssl_skel.layouts import SkeletonLayout
 

@@ -113,7 +113,7 @@ class Linear(Protocol[LinearConfig]):
                 layer.weight.copy_(torch.from_numpy(probe.weight))
                 layer.bias.copy_(torch.from_numpy(probe.bias).clamp(min=NEVER))
             told = {} if origin is None else {"pretext": origin.pretext, "data": origin.data, "init": origin.init}
-            card = EncoderCard.of(task.encoder, normalization=store.meta["normalization"], **told)
+            card = EncoderCard.of(task.encoder, normalization=store.normalization, **told)
             save_classifier(folder / CLASSIFIER, task, self.config, store.class_names, card, context.mapped_from)
             save_predictions(folder, name=store.name[test], logits=probe.scores[test].clip(NEVER))
         return folder.name

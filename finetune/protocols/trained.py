@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from torch import nn
@@ -24,6 +24,7 @@ from finetune.trainings.supervised import (
 )
 from ssl_skel.data.splits import Split
 from ssl_skel.data.subsets import Budget, label_subset
+from ssl_skel.encoders.card import TrainingData
 from ssl_skel.encoders.encoder import SkeletonEncoder
 from ssl_skel.errors import UserError
 from ssl_skel.evaluation.report import Figure, Measurement
@@ -165,11 +166,10 @@ class Trained(Protocol[TrainingT]):
         )
         return train_classifier(self.config, self.context, spec, self.task, self.loader)
 
-    def _seen(self, split: Split, labels: str) -> dict[str, Any]:
+    def _seen(self, split: Split, labels: str) -> TrainingData:
         """For the card: the split's training clips, of which so many labels were used."""
-        store = self.context.store
-        facts = {"store": str(store.path), "sha256": store.sha256, "split": split.name, "clips": len(split.train)}
-        return facts | {"labels": labels}
+        store, clips = self.context.store, len(split.train)
+        return TrainingData(store=str(store.path), sha256=store.sha256, split=split.name, clips=clips, labels=labels)
 
     def _labelled(self, split: Split, budget: Budget | None, seed: int) -> tuple[np.ndarray, tuple[str, ...], str]:
         """Rows whose labels may be used, what to know of them, and the subset's hash."""

@@ -138,14 +138,14 @@ class TwoStream(Trained[TwoStreamConfig]):
         Raises:
             UserError: no positions, or seen from elsewhere.
         """
-        meta, where = self.context.store.meta, f"two_stream: {self.context.store.path}"
+        store, where = self.context.store, f"two_stream: {self.context.store.path}"
         if stream != "joint":
             raise UserError(f"two_stream: stream: {stream}: heat-maps show where joints are; use an encoder of joint")
-        if meta["normalization"].get("orient"):
+        if store.normalization and store.normalization.orient:
             raise UserError(
                 f"{where}: orient: bodies are turned from the camera's view; convert again without --orient"
             )
-        if meta["provenance"].get("format") == "mediapipe" and mirrored:
+        if store.provenance.format == "mediapipe" and mirrored:
             raise UserError(f"{where}: MediaPipe's joints would be drawn mirrored; build on backbone.mirrored: false")
 
     def measure(self, feature_set: FeatureSet, split: Split) -> list[Measurement]:

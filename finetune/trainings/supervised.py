@@ -35,7 +35,7 @@ from finetune.trainings.layer_decay import layer_groups
 from ssl_skel.data.augment import Augment
 from ssl_skel.data.loader import ClipLoader
 from ssl_skel.embedding.features import whole_clips
-from ssl_skel.encoders.card import EncoderCard, Origin
+from ssl_skel.encoders.card import EncoderCard, Origin, TrainingData
 from ssl_skel.encoders.encoder import SkeletonEncoder, fresh_like
 from ssl_skel.files import folders
 from ssl_skel.files.atomic import replacing
@@ -66,7 +66,7 @@ class TrainingSpec:
     seed: int
     pretrained: bool
     unlabelled: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
-    data: dict[str, Any] = field(default_factory=dict)
+    data: TrainingData | None = None
     origin: Origin | None = None
 
 
@@ -270,7 +270,7 @@ def _looker(
         if config.save and (config.select == "heldout" or epoch == config.epochs):
             card = EncoderCard.of(
                 task.encoder,
-                normalization=context.store.meta["normalization"],
+                normalization=context.store.normalization,
                 data=spec.data,
                 init=spec.origin,
                 seed=spec.seed,

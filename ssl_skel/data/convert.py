@@ -18,12 +18,14 @@ from tqdm import tqdm
 from ssl_skel import __version__
 from ssl_skel.config import config_from_words
 from ssl_skel.data.exclusions import read_exclusions
-from ssl_skel.data.normalize import NormalizeConfig
+from ssl_skel.data.meta import Provenance, RepairRecord
+from ssl_skel.data.normalize import NormalizeConfig, record
 from ssl_skel.data.readers import READERS, Reader
 from ssl_skel.data.reading import Done, Ready, Work, read_files
 from ssl_skel.data.repair import RepairConfig
 from ssl_skel.data.splits import check_splits, load_split
-from ssl_skel.data.store import Store, StoreWriter
+from ssl_skel.data.store import Store
+from ssl_skel.data.writer import StoreWriter
 from ssl_skel.errors import UserError
 from ssl_skel.names import unknown
 
@@ -117,11 +119,11 @@ def describe(store: Path) -> dict[str, Any]:
     opened = Store.open(store)
     frames = opened.frames
     labels = Counter(opened.label.tolist())
-    provenance = opened.meta["provenance"]
+    provenance = opened.provenance
     names = dict(enumerate(opened.class_names)) | ({-1: "(unknown)"} if -1 in labels else {})
     return {
         "store": str(store),
-        "format": provenance.get("format"),
+        "format": provenance.format,
         "layout": opened.layout.name,
         "joints": opened.layout.num_joints,
         "channels": opened.channels,
@@ -129,11 +131,11 @@ def describe(store: Path) -> dict[str, Any]:
         "frames": int(frames.sum()),
         "persons": opened.max_persons,
         "classes": opened.num_classes,
-        "skipped": provenance.get("skipped", []),
-        "excluded": len(provenance.get("excluded", [])),
-        "exclusions_without_a_clip": provenance.get("exclusions_without_a_clip", []),
-        "repairs": provenance.get("repairs", {}).get("changes", 0),
-        "filled": opened.meta["normalization"].get("filled", 0),
+        "skipped": list(provenance.skipped),
+        "excluded": len(provenance.excluded),
+        "exclusions_without_a_clip": list(provenance.exclusions_without_a_clip),
+        "repairs": provenance.repairs.changes if provenance.repairs else 0,
+        "filled": opened.filled,
         "copies": len(opened) - len(np.unique(opened.content)),
         "lengths": {
             "min": int(frames.min()),
@@ -142,9 +144,9 @@ def describe(store: Path) -> dict[str, Any]:
             "max": int(frames.max()),
         },
         "per_class": {name: labels[label] for label, name in names.items()},
-        "splits": {name: _sizes(opened, name) for name in opened.meta["splits"]},
-        "normalization": opened.meta["normalization"],
-        "provenance": provenance,
+        "splits": {name: _sizes(opened, name) for name in opened.splits},
+        "normalization": record(opened.normalization, opened.filled),
+        "provenance": provenance.to_dict(),
         "sha256": opened.sha256,
     }
 
@@ -205,25 +207,29 @@ def _add(writer: StoreWriter, item: Ready) -> None:
 
 def _record(writer: StoreWriter, work: Work, totals: _Totals) -> None:
     """Have the store tell what was done to the recordings, and which are not in it."""
-    writer.normalization = work.normalize.model_dump() | {"units": work.normalize.units, "filled": totals.filled}
-    writer.provenance |= {"skipped": totals.skipped, "excluded": totals.excluded}
-    writer.provenance["exclusions_without_a_clip"] = sorted(work.exclude - set(totals.excluded))
+    writer.normalization, writer.filled = work.normalize, totals.filled
+    found: dict[str, Any] = {
+        "skipped": tuple(totals.skipped),
+        "excluded": tuple(totals.excluded),
+        "exclusions_without_a_clip": tuple(sorted(work.exclude - set(totals.excluded))),
+    }
     if work.repairs.steps:
         changes = sum(map(len, totals.repaired.values()))
-        writer.provenance["repairs"] = work.repairs.model_dump() | {"changes": changes}
+        found["repairs"] = RepairRecord(changes=changes, **work.repairs.model_dump())
         writer.records["repairs"] = totals.repaired
+    writer.provenance = writer.provenance.model_copy(update=found)
 
 
-def _provenance(format: str, reader: Reader, files: int) -> dict[str, Any]:
+def _provenance(format: str, reader: Reader, files: int) -> Provenance:
     """Where a store comes from; no place on this machine."""
-    return {
-        "format": format,
-        "source": reader.source.resolve().name,
-        "files": files,
-        "options": reader.told_options(),
-        "tool": f"ssl-skel {__version__}",
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
+    return Provenance(
+        format=format,
+        source=reader.source.resolve().name,
+        files=files,
+        options=reader.told_options(),
+        tool=f"ssl-skel {__version__}",
+        date=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
 
 
 def _key(work: Work, format: str, files: Sequence[Path], dtype: str) -> str:

@@ -15,10 +15,11 @@ import numpy as np
 from tqdm import tqdm
 
 from ssl_skel import __version__
-from ssl_skel.config import parse_config
 from ssl_skel.data.clip import RawClip
-from ssl_skel.data.normalize import NormalizeConfig, normalize
-from ssl_skel.data.store import Store, StoreWriter
+from ssl_skel.data.meta import Provenance
+from ssl_skel.data.normalize import NormalizeConfig, normalize, require_normalization
+from ssl_skel.data.store import Store
+from ssl_skel.data.writer import StoreWriter
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import SkeletonLayout, load_layout
 from ssl_skel.layouts.mapping import joint_map
@@ -64,44 +65,43 @@ def merge(
     config = _most_done(opened)
     shifts, labels = _shifts(opened), _label_shifts(opened)
     class_names = [f"{name}: {label}" for name, store in opened.items() for label in store.class_names]
-    with StoreWriter(
-        output,
-        target,
-        class_names,
-        splits=_splits(opened, shifts, labels),
-        provenance={
-            "format": "merge",
-            "stores": [_told(name, store, target, config, shifts[name]) for name, store in opened.items()],
-            "tool": f"ssl-skel {__version__}",
-            "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        },
-        overwrite=overwrite,
-    ) as writer:
-        with tqdm(total=sum(map(len, opened.values())), desc="merge", unit="clip", disable=not progress) as bar:
-            filled = sum(
-                _add(writer, name, store, config, shifts[name], labels[name], bar) for name, store in opened.items()
-            )
-        writer.normalization = config.model_dump() | {"units": config.units, "filled": filled}
+    with (
+        StoreWriter(
+            output,
+            target,
+            class_names,
+            splits=_splits(opened, shifts, labels),
+            provenance=Provenance(
+                format="merge",
+                stores=tuple(_part(name, store, target, config, shifts[name]) for name, store in opened.items()),
+                tool=f"ssl-skel {__version__}",
+                date=datetime.now(UTC).isoformat(timespec="seconds"),
+            ),
+            normalization=config,
+            overwrite=overwrite,
+        ) as writer,
+        tqdm(total=sum(map(len, opened.values())), desc="merge", unit="clip", disable=not progress) as bar,
+    ):
+        for name, store in opened.items():
+            _add(writer, name, store, config, shifts[name], labels[name], bar)
     return Path(output)
 
 
 def _add(
     writer: StoreWriter, name: str, store: Store, config: NormalizeConfig, shift: int, label_shift: int, bar: tqdm
-) -> int:
-    """Write all clips of a store; returns how many joint positions were filled."""
+) -> None:
+    """Write all clips of a store."""
     take = joint_map(store.layout, writer.layout)
     ordered = _config(store).order_persons  # then that order stays: it was found on all joints
     how = config.model_copy(update={"order_persons": config.order_persons and not ordered})
     columns = {column: _moved(store, column, shift).tolist() for column in _APART}
     labels = np.where(store.label >= 0, store.label + label_shift, -1).tolist()
-    filled = 0
     for i in range(len(store)):
         joints, missing = normalize(take(store.clip(i)), writer.layout, how)
         own = {column: values[i] for column, values in columns.items()}
         writer.add(RawClip(f"{name}_{store.name[i]}", joints, labels[i], **own), int(store.content[i]))
-        filled += missing
+        writer.filled += missing
         bar.update()
-    return filled
 
 
 def _check(stores: Mapping[str, Store], target: SkeletonLayout) -> None:
@@ -116,10 +116,7 @@ def _check(stores: Mapping[str, Store], target: SkeletonLayout) -> None:
 
 def _config(store: Store) -> NormalizeConfig:
     """What a store's clips underwent."""
-    told = {key: value for key, value in store.meta["normalization"].items() if key in NormalizeConfig.model_fields}
-    if set(told) != set(NormalizeConfig.model_fields):
-        raise UserError(f"{store.path}: normalization: does not tell all that was done; convert again")
-    return parse_config(NormalizeConfig, told, f"{store.path}: normalization")
+    return require_normalization(store.normalization, str(store.path))
 
 
 def _most_done(stores: Mapping[str, Store]) -> NormalizeConfig:
@@ -167,7 +164,7 @@ def _splits(stores: Mapping[str, Store], shifts: Mapping[str, int], labels: Mapp
                 for column, values in predicate.items()
             }
 
-        for split, told in store.meta["splits"].items():
+        for split, told in store.splits.items():
             sides = {side: told[side] for side in ("train", "test")}
             if any(value == -1 for predicate in sides.values() for values in predicate.values() for value in values):
                 continue
@@ -181,7 +178,7 @@ def _splits(stores: Mapping[str, Store], shifts: Mapping[str, int], labels: Mapp
     return splits
 
 
-def _told(name: str, store: Store, target: SkeletonLayout, config: NormalizeConfig, shift: int) -> dict[str, Any]:
+def _part(name: str, store: Store, target: SkeletonLayout, config: NormalizeConfig, shift: int) -> dict[str, Any]:
     """What is recorded about one store."""
     before = _config(store).model_dump()
     return {
@@ -192,5 +189,5 @@ def _told(name: str, store: Store, target: SkeletonLayout, config: NormalizeConf
         "missing": list(joint_map(store.layout, target).missing),
         "numbers_moved_by": shift,
         "redone": {key: [before[key], value] for key, value in config.model_dump().items() if before[key] != value},
-        "provenance": store.meta["provenance"],
+        "provenance": store.provenance.to_dict(),
     }

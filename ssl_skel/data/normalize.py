@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 import numpy as np
+from pydantic import BeforeValidator
 
-from ssl_skel.config import Section
+from ssl_skel.config import Section, parse_config
 from ssl_skel.data.clip import tracked_joints, tracked_persons
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import SkeletonLayout
@@ -38,6 +40,55 @@ class NormalizeConfig(Section):
     def units(self) -> str:
         """What one unit of a stored coordinate is."""
         return "mean bone lengths" if self.scale else "metres"
+
+
+def record(config: NormalizeConfig | None, filled: int) -> dict[str, Any]:
+    """The form in which ``meta.json`` records a normalisation; empty where none is known.
+
+    Args:
+        config: what was done to each clip.
+        filled: how many joint positions of all clips were filled.
+    """
+    if config is None:
+        return {}
+    return config.model_dump(mode="json") | {"units": config.units, "filled": filled}
+
+
+def filled_positions(recorded: Mapping[str, Any]) -> int:
+    """How many joint positions were filled, of a record; 0 where it does not say."""
+    return int(recorded.get("filled", 0))
+
+
+def _options(recorded: Any) -> Any:
+    """A record without what follows from the options or came of them; None where nothing is left."""
+    if not isinstance(recorded, Mapping):
+        return recorded
+    return {key: value for key, value in recorded.items() if key not in ("units", "filled")} or None
+
+
+RecordedNormalization = Annotated[NormalizeConfig | None, BeforeValidator(_options)]
+"""A field that holds a record: its options, or None where it says nothing."""
+
+
+def parse_normalization(recorded: Mapping[str, Any], source: str) -> NormalizeConfig | None:
+    """The options of a record; None where it says nothing.
+
+    Raises:
+        UserError: they are no such options; begins with ``source``.
+    """
+    options = _options(recorded)
+    return None if options is None else parse_config(NormalizeConfig, options, source)
+
+
+def require_normalization(config: NormalizeConfig | None, source: str) -> NormalizeConfig:
+    """The options, where they are known.
+
+    Raises:
+        UserError: they are not; begins with ``source``.
+    """
+    if config is None:
+        raise UserError(f"{source}: normalization: nothing is recorded, so new clips cannot be normalised alike")
+    return config
 
 
 def normalize(joints: np.ndarray, layout: SkeletonLayout, config: NormalizeConfig) -> tuple[np.ndarray, int]:

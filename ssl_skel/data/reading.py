@@ -16,11 +16,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ssl_skel.data.clip import RawClip, check_clip
+from ssl_skel.data.clip import RawClip, check_clip, content_hash
 from ssl_skel.data.normalize import NormalizeConfig, normalize
 from ssl_skel.data.readers.base import Reader
 from ssl_skel.data.repair import Change, RepairConfig, repair
-from ssl_skel.data.store import content_hash
 from ssl_skel.errors import UserError
 
 _FILES_AT_ONCE = 8  # sent to a process together; the few clips they hold wait in memory

@@ -2,31 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from ssl_skel.config import config_from_words, parse_config
-from ssl_skel.data.clip import RawClip, check_clip
-from ssl_skel.data.normalize import NormalizeConfig, normalize
+from ssl_skel.config import config_from_words
+from ssl_skel.data.clip import RawClip, check_clip, content_hash
+from ssl_skel.data.meta import Provenance
+from ssl_skel.data.normalize import NormalizeConfig, normalize, require_normalization
 from ssl_skel.data.readers import READERS
-from ssl_skel.data.store import COLUMNS, Store, content_hash
+from ssl_skel.data.store import COLUMNS, Store
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import SkeletonLayout
 from ssl_skel.names import unknown
 
 
 def read_recordings(
-    source: Path | str, layout: SkeletonLayout, normalization: Mapping[str, Any], format: str = ""
+    source: Path | str, layout: SkeletonLayout, normalization: NormalizeConfig | None, format: str = ""
 ) -> Store:
     """Clips of a raw file, a folder of them, or a store, as an encoder wants them.
 
     Args:
         source: what to read.
         layout: joints of the encoder.
-        normalization: what its training clips underwent, as its card tells.
+        normalization: of its training clips, as its card records it.
         format: a row of ``READERS``; default: the first that reads the file as this layout.
 
     Returns:
@@ -42,17 +43,20 @@ def read_recordings(
         return _fitting(Store.open(source), layout, normalization)
     if format and format not in READERS:
         raise unknown("format", format, READERS)
-    how = told(normalization, f"{source}: normalization")
+    how = require_normalization(normalization, str(source))
     raw = list(_read(source, format, layout)) if format else _first_that_reads(source, layout)
-    clips = []
+    clips, filled = [], 0
     for clip in raw:
         try:
-            clips.append(normalize(clip.joints, layout, how)[0])
+            joints, gaps = normalize(clip.joints, layout, how)
+            clips.append(joints)
+            filled += gaps
         except UserError as error:
             raise UserError(f"{source}: clip {clip.name}: {error}") from error
     columns = {field: [getattr(clip, field) for clip in raw] for field in COLUMNS if hasattr(RawClip, field)}
     content = [content_hash(clip.joints) for clip in raw]
-    return store_of(clips, layout, names=[clip.name for clip in raw], content=content, **columns)
+    store = store_of(clips, layout, names=[clip.name for clip in raw], content=content, **columns)
+    return replace(store, path=source, normalization=how, filled=filled)
 
 
 def store_of(
@@ -80,7 +84,10 @@ def store_of(
         path=Path("recordings"),
         layout=layout,
         class_names=(),
-        meta={},
+        splits={},
+        normalization=None,
+        filled=0,
+        provenance=Provenance(),
         sha256="",
         joints=joints,
         name=np.array(names if names is not None else range(len(clips))).astype(np.str_),
@@ -89,24 +96,15 @@ def store_of(
     )
 
 
-def told(normalization: Mapping[str, Any], source: str) -> NormalizeConfig:
-    """What a card or a store says its clips underwent, as options to do the same again.
-
-    Raises:
-        UserError: it says nothing.
-    """
-    options = {name: value for name, value in normalization.items() if name in NormalizeConfig.model_fields}
-    if not options:
-        raise UserError(f"{source}: the encoder's card does not tell how its clips were normalised")
-    return parse_config(NormalizeConfig, options, source)
-
-
-def _fitting(store: Store, layout: SkeletonLayout, normalization: Mapping[str, Any]) -> Store:
+def _fitting(store: Store, layout: SkeletonLayout, normalization: NormalizeConfig | None) -> Store:
     if store.layout != layout:
         raise UserError(f"{store.path}: layout: has {store.layout.name}, the encoder takes {layout.name}")
-    where = f"{store.path}: normalization"
-    if (own := told(store.meta["normalization"], where)) != (want := told(normalization, where)):
-        raise UserError(f"{where}: is {own}, the encoder's clips had {want}; convert with the same options")
+    own = require_normalization(store.normalization, str(store.path))
+    want = require_normalization(normalization, f"{store.path}: the encoder's card")
+    if own != want:
+        raise UserError(
+            f"{store.path}: normalization: is {own}, the encoder's clips had {want}; convert with the same options"
+        )
     return store
 
 

@@ -55,7 +55,7 @@ def load_split(store: Store, name: str) -> Split:
     rows = np.arange(len(store))
     if name == "all":
         return Split(name, rows, rows[:0])
-    splits = store.meta["splits"]
+    splits = store.splits
     base = name if name in splits else name.removesuffix(_CLEAN)
     if base not in splits:
         known = ["all", *splits, *(split + _CLEAN for split in splits)]

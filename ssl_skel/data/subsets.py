@@ -147,7 +147,7 @@ def describe_subsets(
         raise UserError("split: no budget; give --fractions 0.01,0.1 or --per-class 1,5")
     store = Store.open(path)
     facts: dict[str, Any] = {"store": str(path)}
-    for name in [split] if split else list(store.meta["splits"]):
+    for name in [split] if split else list(store.splits):
         rows = load_split(store, name)
         for budget in budgets:
             for seed in seeds:

@@ -16,8 +16,8 @@ from typing import Any, BinaryIO, Literal
 import torch
 from torch import Tensor, nn
 
-from ssl_skel.encoders.card import load_encoder
 from ssl_skel.encoders.encoder import Readout, SkeletonEncoder
+from ssl_skel.encoders.files import load_encoder
 from ssl_skel.encoders.streams import to_stream
 from ssl_skel.errors import UserError
 from ssl_skel.files.atomic import replacing, write_json

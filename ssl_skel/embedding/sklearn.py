@@ -12,11 +12,11 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils import Tags
 
 from ssl_skel.data.clip import tracked_persons
-from ssl_skel.data.normalize import NormalizeConfig, normalize
-from ssl_skel.data.recordings import store_of, told
+from ssl_skel.data.normalize import NormalizeConfig, normalize, require_normalization
+from ssl_skel.data.recordings import store_of
 from ssl_skel.embedding.features import extract_features, find_device, whole_clips
-from ssl_skel.encoders.card import load_encoder
 from ssl_skel.encoders.encoder import Readout, SkeletonEncoder
+from ssl_skel.encoders.files import load_encoder
 from ssl_skel.errors import UserError
 from ssl_skel.names import unknown
 
@@ -139,7 +139,7 @@ class SkeletonEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         key = (str(self.run), self.device)
         if key not in (loaded := getattr(self, "_loaded", {})):
             encoder, card = load_encoder(Path(self.run))
-            how = told(card.normalization, f"{self.run}: normalization")
+            how = require_normalization(card.normalization, str(self.run))
             loaded = {key: (encoder.to(find_device(self.device)), how)}
             self._loaded = loaded
         encoder, how = loaded[key]

@@ -14,8 +14,8 @@ from ssl_skel.data.recordings import read_recordings
 from ssl_skel.data.splits import load_split
 from ssl_skel.data.store import Store
 from ssl_skel.embedding.features import extract_features, find_device, whole_clips
-from ssl_skel.encoders.card import load_encoder
 from ssl_skel.encoders.encoder import Readout
+from ssl_skel.encoders.files import load_encoder
 from ssl_skel.errors import UserError
 from ssl_skel.files.atomic import replacing
 

@@ -1,32 +1,27 @@
-"""An encoder on disk: weights beside a card that says what they are and how to feed them.
+"""The card of an encoder, ``card.json``: what it is, what it must be fed, and where it comes from.
 
-A folder with ``encoder.safetensors`` and ``card.json``. The encoder is rebuilt from its own card;
-nothing is unpickled, so a file from a stranger can do no harm.
+Reading a card needs no torch, so that a missing or an old one is reported at once.
 """
 
 from __future__ import annotations
 
 import platform
 import subprocess
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import safetensors
-import safetensors.torch
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
-from ssl_skel.backbones import BACKBONES
-from ssl_skel.config import Section, parse_config, read_card
-from ssl_skel.encoders.encoder import SkeletonEncoder, build_encoder
-from ssl_skel.encoders.streams import STREAMS
-from ssl_skel.errors import UserError
-from ssl_skel.files.atomic import write_bytes, write_json
-from ssl_skel.layouts import parse_layout
-from ssl_skel.names import unknown
+from ssl_skel.config import Section, read_card
+from ssl_skel.data.normalize import RecordedNormalization
+
+if TYPE_CHECKING:
+    from ssl_skel.encoders.encoder import SkeletonEncoder
 
 FORMAT_VERSION = 1
-WEIGHTS, CARD = "encoder.safetensors", "card.json"
+CARD = "card.json"
 
 
 def _revision() -> str:
@@ -45,13 +40,41 @@ def _versions() -> dict[str, str]:
     return {"python": platform.python_version()} | {name: version(name) for name in ("torch", "numpy", "ssl-skel")}
 
 
+class TrainingData(Section):
+    """The clips that an encoder was trained on; later evaluations look for test clips among them."""
+
+    store: str
+    """Path of the store, as it was named."""
+    sha256: str
+    """Of the store's coordinates."""
+    split: str
+    """Its training clips were trained on."""
+    clips: int
+    """How many they were."""
+    names: str = ""
+    """sha256 of their names."""
+    content: str = ""
+    """sha256 of the hashes of their recordings."""
+    labels: str = ""
+    """Which of their labels were used, such as ``all`` or ``1 %``; empty: none."""
+
+
+def _nothing(recorded: Any) -> Any:
+    """Cards of the first release write nothing as an empty mapping."""
+    return None if isinstance(recorded, Mapping) and not recorded else recorded
+
+
+RecordedData = Annotated[TrainingData | None, BeforeValidator(_nothing)]
+"""A field that holds training data, or None for weights that were never trained."""
+
+
 class Origin(Section):
     """How an encoder came by its weights."""
 
     pretext: dict[str, Any] | None = None
     """Config of the pretext."""
-    data: dict[str, Any] = Field(default_factory=dict)
-    """What it was trained on, as in ``EncoderCard``."""
+    data: RecordedData = None
+    """What it was trained on; None: nothing."""
     init: Origin | None = None
     """Of the weights it began with; None: they were fresh."""
 
@@ -69,12 +92,12 @@ class EncoderCard(Section):
     """C, coordinates a joint."""
     backbone: dict[str, Any]
     """Resolved config of its row in ``BACKBONES``."""
-    normalization: dict[str, Any] = Field(default_factory=dict)
-    """How the store normalised its clips; new clips need the same."""
+    normalization: RecordedNormalization = None
+    """How its clips were normalised; new clips need the same. None: not known."""
     pretext: dict[str, Any] | None = None
     """Config of the pretext that trained it; None: fresh or supervised weights."""
-    data: dict[str, Any] = Field(default_factory=dict)
-    """What it was trained on: hash of the store, split, hashes of rows and of contents."""
+    data: RecordedData = None
+    """What it was trained on; None: nothing."""
     init: Origin | None = None
     """Of the encoder whose weights it began with; None: they were fresh."""
     seed: int = 0
@@ -111,56 +134,21 @@ def identity(encoder: SkeletonEncoder) -> dict[str, Any]:
     }
 
 
-def save_encoder(folder: Path, encoder: SkeletonEncoder, card: EncoderCard) -> None:
-    """Write weights and card into ``folder``.
-
-    Raises:
-        ValueError: the card describes another encoder.
-        UserError: the system refuses to write.
-    """
-    for field, value in identity(encoder).items():
-        if getattr(card, field) != value:
-            raise ValueError(f"card.{field} is {getattr(card, field)!r}, the encoder's is {value!r}")
-    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in encoder.state_dict().items()}
-    write_bytes(folder / WEIGHTS, safetensors.torch.save(weights))
-    write_json(folder / CARD, card.model_dump(mode="json"))
+def find_encoder(path: Path) -> Path:
+    """The folder of an encoder: the path itself, or ``encoder`` below a run directory."""
+    return path if (path / CARD).exists() or not (path / "encoder").is_dir() else path / "encoder"
 
 
-def load_encoder(path: Path) -> tuple[SkeletonEncoder, EncoderCard]:
-    """Rebuild an encoder on the CPU.
+def load_card(path: Path) -> EncoderCard:
+    """Read the card of an encoder.
 
     Args:
         path: folder of an encoder, or a run directory that holds one as ``encoder``.
 
     Raises:
-        UserError: something is missing, damaged, of another version, or does not fit.
+        UserError: it is missing, damaged or of another version.
     """
-    folder = path if (path / CARD).exists() or not (path / "encoder").is_dir() else path / "encoder"
     begun = (path / "config.yaml").exists() and not (path / "encoder").is_dir()
     wanted = "the run has no encoder yet, finish it" if begun else f"give a run directory or a folder with {CARD}"
-    card = read_card(EncoderCard, folder / CARD, FORMAT_VERSION, missing=wanted, remedy="train or save again")
-    source = str(folder / CARD)
-    layout = parse_layout(card.layout, f"{source}: layout")
-    if card.stream not in STREAMS:
-        raise unknown("", card.stream, STREAMS, where=f"{source}: stream")
-    options = BACKBONES.config(card.backbone.get("name"), f"{source}: backbone.name")
-    config = parse_config(options, card.backbone, f"{source}: backbone")
-    encoder = build_encoder(config, layout, channels=card.channels, num_frames=card.num_frames, stream=card.stream)
-    _read_weights(folder / WEIGHTS, encoder)
-    return encoder, card
-
-
-def _read_weights(path: Path, encoder: SkeletonEncoder) -> None:
-    try:
-        weights = safetensors.torch.load_file(path)
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror or error}; the weights belong beside {CARD}") from error
-    except safetensors.SafetensorError as error:
-        raise UserError(f"{path}: is no safetensors file ({error}); it is damaged, save the encoder again") from error
-    own = encoder.state_dict()
-    wrong = sorted(own.keys() ^ weights.keys()) + [n for n in own if n in weights and own[n].shape != weights[n].shape]
-    if wrong:
-        raise UserError(
-            f"{path}: {len(wrong)} tensors do not fit {CARD}, first {wrong[0]!r}; the two are not of one run"
-        )
-    encoder.load_state_dict(weights)
+    file = find_encoder(path) / CARD
+    return read_card(EncoderCard, file, FORMAT_VERSION, missing=wanted, remedy="train or save again")

@@ -14,12 +14,13 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from ssl_skel.data.normalize import NormalizeConfig
-from ssl_skel.data.recordings import read_recordings, store_of, told
+from ssl_skel.data.normalize import NormalizeConfig, require_normalization
+from ssl_skel.data.recordings import read_recordings, store_of
 from ssl_skel.data.store import Store
 from ssl_skel.embedding.features import extract_features, find_device, whole_clips
-from ssl_skel.encoders.card import CARD, WEIGHTS, EncoderCard, load_encoder
+from ssl_skel.encoders.card import CARD, EncoderCard
 from ssl_skel.encoders.encoder import Readout, SkeletonEncoder
+from ssl_skel.encoders.files import WEIGHTS, load_encoder
 from ssl_skel.errors import UserError
 from ssl_skel.evaluation.knn import unit
 from ssl_skel.files.partial import whole_folder
@@ -108,7 +109,7 @@ def build_index(
         raise UserError(f"--shard {part}/{parts}: is empty; {clips.path} needs fewer parts")
     if kind != "flat":
         check_kind(kind, len(chosen))
-    how = told(card.normalization, f"{folder / CARD}: normalization")
+    how = require_normalization(card.normalization, str(folder / CARD))
     facts = _facts(encoder, clips, how)
     facts |= {"readout": readout, "windows": sorted(windows), "stride": stride, "encoder": encoder_hashes(folder)}
     facts["stores"] = [{"path": str(store), "sha256": clips.sha256}]

@@ -27,12 +27,13 @@ import numpy as np
 import torch
 
 from ssl_skel.data.clip import RawClip, check_clip
-from ssl_skel.data.normalize import NormalizeConfig, normalize
-from ssl_skel.data.recordings import store_of, told
+from ssl_skel.data.normalize import NormalizeConfig, normalize, parse_normalization, require_normalization
+from ssl_skel.data.recordings import store_of
 from ssl_skel.data.store import Store
 from ssl_skel.embedding.features import extract_features, find_device, whole_clips
-from ssl_skel.encoders.card import CARD, WEIGHTS, load_encoder
+from ssl_skel.encoders.card import CARD
 from ssl_skel.encoders.encoder import SkeletonEncoder
+from ssl_skel.encoders.files import WEIGHTS, load_encoder
 from ssl_skel.errors import UserError
 from ssl_skel.evaluation.knn import unit
 from ssl_skel.layouts import SkeletonLayout, parse_layout
@@ -91,7 +92,7 @@ class MotionIndex:
             sizes = {str(file): int(size) for file, size in meta["sizes"].items()}
             row = row_type(int(meta["name_bytes"]))
             known = meta["kind"] == "flat" or (meta["kind"] in KINDS and meta["search"]["effort"] > 0)
-            told(meta["normalization"], f"{path / META}: normalization")
+            _normalization(meta, path)
             whole = known and {WEIGHTS, CARD} == set(meta["encoder"]) and {VECTORS, ROWS, CODES} <= set(sizes)
             [(str(store["path"]), str(store["sha256"])) for store in meta["stores"]]
             str(meta["readout"])
@@ -111,7 +112,7 @@ class MotionIndex:
     @property
     def normalization(self) -> NormalizeConfig:
         """What each clip and each window underwent."""
-        return told(self.meta["normalization"], str(self.path / META))
+        return _normalization(self.meta, self.path)
 
     @property
     def windows(self) -> bool:
@@ -302,6 +303,11 @@ def _read_meta(file: Path) -> dict[str, Any]:
             f"{file}: format_version: the index has {version}, this release reads {FORMAT_VERSION}; build it again"
         )
     return dict(meta)
+
+
+def _normalization(meta: Mapping[str, Any], path: Path) -> NormalizeConfig:
+    where = str(path / META)
+    return require_normalization(parse_normalization(meta["normalization"], f"{where}: normalization"), where)
 
 
 def _check_size(file: Path, size: int) -> None:

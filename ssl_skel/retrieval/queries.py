@@ -61,7 +61,7 @@ def load_queries(
         raise UserError(f"{query}: is neither the name of a clip of {index.path} nor a file{hint}")
     if at is not None:
         raise UserError("--at: chooses among windows of a clip of the index; leave it out, or name such a clip")
-    store = read_recordings(Path(query), index.layout, index.meta["normalization"], format)
+    store = read_recordings(Path(query), index.layout, index.normalization, format)
     numbers = _numbered(store, clip, query) if clip else np.arange(len(store))
     hashes = [stored["sha256"] for stored in index.meta["stores"]]
     home = hashes.index(store.sha256) if store.sha256 in hashes else None

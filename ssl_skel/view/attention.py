@@ -13,8 +13,8 @@ from ssl_skel.backbones.mpae_net import Layer, MPAENet, PositionAttention
 from ssl_skel.backbones.position_attention import Weights, attention_maps
 from ssl_skel.batch import Batch
 from ssl_skel.embedding.features import whole_clips
-from ssl_skel.encoders.card import load_encoder
 from ssl_skel.encoders.encoder import SkeletonEncoder
+from ssl_skel.encoders.files import load_encoder
 from ssl_skel.errors import UserError
 from ssl_skel.view.clips import find_row, shown
 from ssl_skel.view.draw.attention_page import AttentionMaps, attention_page

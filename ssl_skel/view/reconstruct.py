@@ -15,7 +15,7 @@ from ssl_skel.config import parse_config
 from ssl_skel.data.splits import load_split
 from ssl_skel.data.store import Store
 from ssl_skel.embedding.features import whole_clips
-from ssl_skel.encoders.card import load_encoder
+from ssl_skel.encoders.files import load_encoder
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import SkeletonLayout
 from ssl_skel.names import unknown
@@ -26,7 +26,7 @@ from ssl_skel.training.checkpoint_folder import newest_checkpoint
 from ssl_skel.view.clips import find_row, shown
 from ssl_skel.view.draw.clips import RenderableClip
 from ssl_skel.view.draw.pages import Reconstruction, reconstruction_page
-from ssl_skel.view.runs import open_run, store_of_run
+from ssl_skel.view.runs import open_run, split_of, store_of_run
 
 
 def page_of_reconstructions(
@@ -50,10 +50,11 @@ def page_of_reconstructions(
     if names:
         rows = np.array([find_row(opened, name) for name in names])
     else:
-        split = load_split(opened, str(card.data.get("split", "all")))
+        split = load_split(opened, split_of(card))
         rows = split.test if split.test.size else split.train
         rows = rows[np.linspace(0, len(rows) - 1, min(count, len(rows))).round().astype(int)]
-    unit = "cm" if opened.meta["normalization"].get("units") == "metres" else "hundredths of a mean bone length"
+    metres = opened.normalization is not None and opened.normalization.units == "metres"
+    unit = "cm" if metres else "hundredths of a mean bone length"
     return reconstruction_page(path.resolve().name, reconstruct(mae, opened, rows, unit, fps), _told(mae))
 
 

@@ -13,8 +13,9 @@ from ssl_skel.data.recordings import read_recordings
 from ssl_skel.data.splits import load_split
 from ssl_skel.data.store import Store
 from ssl_skel.embedding.features import extract_features, whole_clips
-from ssl_skel.encoders.card import CARD, EncoderCard, load_encoder
+from ssl_skel.encoders.card import CARD, EncoderCard
 from ssl_skel.encoders.encoder import SkeletonEncoder
+from ssl_skel.encoders.files import load_encoder
 from ssl_skel.errors import UserError
 from ssl_skel.evaluation.knn import nearest
 from ssl_skel.evaluation.metrics import score
@@ -52,9 +53,9 @@ def page_of_run(path: Path, store: Path | None = None, fps: float = 30.0) -> str
             )
         else:
             opened = store_of_run(path, card, encoder, store)
-            if opened.sha256 != card.data.get("sha256"):
+            if card.data is None or opened.sha256 != card.data.sha256:
                 notes.append("certainty that these recordings are those of the training: their hash is another.")
-            compared = compare(encoder, opened, str(card.data.get("split", "all")), fps)
+            compared = compare(encoder, opened, split_of(card), fps)
     else:
         notes.append("what is taken for what, and the map, for the run has no encoder yet. It is written at its end.")
     records = run.records()
@@ -86,7 +87,7 @@ def figure_of_run(path: Path, store: Path | None = None) -> bytes:
 
     encoder, card = load_encoder(path)
     opened = store_of_run(path, card, encoder, store)
-    return compared_figure(compare(encoder, opened, str(card.data.get("split", "all"))))
+    return compared_figure(compare(encoder, opened, split_of(card)))
 
 
 def store_of_run(path: Path, card: EncoderCard, encoder: SkeletonEncoder, store: Path | None = None) -> Store:
@@ -202,8 +203,13 @@ def _examples(
         )
 
 
+def split_of(card: EncoderCard) -> str:
+    """Name of the split that an encoder was trained on; all clips where its card does not say."""
+    return card.data.split if card.data else "all"
+
+
 def _told_store(card: EncoderCard) -> Path:
-    return Path(str(card.data.get("store", "")))
+    return Path(card.data.store if card.data else "")
 
 
 def _facts(config: dict[str, Any], card: EncoderCard | None, records: list[dict[str, Any]]) -> dict[str, str]:

@@ -20,8 +20,9 @@ from ssl_skel.backbones.recalibration.mte import MTE, MTEBranch
 from ssl_skel.backbones.recalibration.tarm import TARM
 from ssl_skel.config import load_config, parse_config
 from ssl_skel.embedding.export import DenseEncoder
-from ssl_skel.encoders.card import EncoderCard, load_encoder, save_encoder
+from ssl_skel.encoders.card import EncoderCard
 from ssl_skel.encoders.encoder import SkeletonEncoder, build_encoder
+from ssl_skel.encoders.files import load_encoder, save_encoder
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import LAYOUTS
 

@@ -25,8 +25,9 @@ from finetune.run import run
 from ssl_skel.backbones.configs.mpae_net import MPAENetConfig
 from ssl_skel.config import parse_config
 from ssl_skel.data.store import Store
-from ssl_skel.encoders.card import EncoderCard, save_encoder
+from ssl_skel.encoders.card import EncoderCard
 from ssl_skel.encoders.encoder import build_encoder
+from ssl_skel.encoders.files import save_encoder
 
 SPLITS = ("xsub", "xview")
 PROBES: dict[str, dict[str, Any]] = {"cached": {}, "copies": {"copies": 4}, "live": {"mode": "live"}}
@@ -39,7 +40,7 @@ def folder(motions: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     net = MPAENetConfig(size="small")
     encoder = build_encoder(net, store.layout, channels=store.channels, num_frames=16, stream="joint")
-    save_encoder(folder / "encoder", encoder, EncoderCard.of(encoder, normalization=store.meta["normalization"]))
+    save_encoder(folder / "encoder", encoder, EncoderCard.of(encoder, normalization=store.normalization))
     return folder
 
 

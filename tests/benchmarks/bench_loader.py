@@ -19,7 +19,8 @@ from torch import Tensor
 from ssl_skel.data.augment import Augment, RotateConfig
 from ssl_skel.data.clip import RawClip
 from ssl_skel.data.loader import ClipLoader
-from ssl_skel.data.store import Store, StoreWriter
+from ssl_skel.data.store import Store
+from ssl_skel.data.writer import StoreWriter
 from ssl_skel.layouts import LAYOUTS
 
 LAYOUT = LAYOUTS["ntu25"]

@@ -28,7 +28,7 @@ from ssl_skel.data.convert import convert
 from ssl_skel.data.normalize import NormalizeConfig
 from ssl_skel.data.store import Store
 from ssl_skel.embedding.features import extract_features, whole_clips
-from ssl_skel.encoders.card import load_encoder
+from ssl_skel.encoders.files import load_encoder
 from ssl_skel.evaluation.baselines import raw_features
 from ssl_skel.evaluation.knn import search_exactly, unit
 from ssl_skel.retrieval.approximate import KINDS, Approximate

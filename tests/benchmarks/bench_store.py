@@ -13,7 +13,8 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from ssl_skel.data.clip import RawClip
-from ssl_skel.data.store import Store, StoreWriter
+from ssl_skel.data.store import Store
+from ssl_skel.data.writer import StoreWriter
 from ssl_skel.layouts import LAYOUTS
 
 LAYOUT = LAYOUTS["ntu25"]

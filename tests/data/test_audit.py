@@ -25,11 +25,12 @@ from ssl_skel.data.audit.limits import Limits
 from ssl_skel.data.audit.report import exclude_list, markdown
 from ssl_skel.data.clip import RawClip
 from ssl_skel.data.exclusions import read_exclusions
+from ssl_skel.data.meta import Provenance
 from ssl_skel.data.normalize import NormalizeConfig, normalize
 from ssl_skel.data.readers.base import odd_even
-from ssl_skel.data.store import StoreWriter
 from ssl_skel.data.synthetic import SyntheticConfig, generate
 from ssl_skel.data.synthetic.skeleton import LAYOUT
+from ssl_skel.data.writer import StoreWriter
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import LAYOUTS
 
@@ -172,7 +173,7 @@ def test_counts_are_compared_with_published_ones(tmp_path: Path) -> None:
         LAYOUTS["sbu15"],
         PUBLISHED["SBU"].source.split()[:8],
         splits={"fold1": {"train": {"setup": [1]}, "test": {"setup": [2]}}},
-        provenance={"format": "sbu"},
+        provenance=Provenance(format="sbu"),
     ) as writer:
         for number in range(4):
             writer.add(RawClip(f"c{number}", rng.normal(size=(2, 6, 15, 3)), setup=1 + number % 2))
@@ -186,7 +187,7 @@ def test_counts_are_compared_with_published_ones(tmp_path: Path) -> None:
 
 def test_units_that_are_not_metres(clips: list[RawClip], tmp_path: Path) -> None:
     scaled = [replace(clip, joints=clip.joints * 5) for clip in clips[:20]]
-    meta = {"normalization": {"units": "mean bone lengths", "centre": "first"}}
+    meta = {"normalization": NormalizeConfig(scale=True)}
     found = run(write(tmp_path / "scaled", scaled, **meta))
     assert found.findings == {}
     assert 0.15 < found.store["metres_in_a_unit"] < 0.25

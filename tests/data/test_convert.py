@@ -85,7 +85,7 @@ def test_normalisation_does_not_hide_copies(source: Path) -> None:
     plain, turned = (Store.open(source.parent / name) for name in ("store", "turned"))
     np.testing.assert_array_equal(plain.content, turned.content)
     assert plain.sha256 != turned.sha256
-    assert turned.meta["normalization"]["units"] == "mean bone lengths"
+    assert turned.normalization.units == "mean bone lengths"
 
 
 def test_damage_stops_everything_and_leaves_nothing(source: Path) -> None:
@@ -103,7 +103,7 @@ def test_damage_is_skipped_counted_and_listed_when_asked(source: Path) -> None:
     assert [entry["file"] for entry in summary["skipped"]] == ["a02_s02_e00_v02.json", "a03_s03_e00_v03.json"]
     assert summary["skipped"][0]["why"].startswith("is damaged")
     assert "no tracked joint" in summary["skipped"][1]["why"]
-    assert Store.open(source.parent / "store").meta["provenance"]["skipped"] == summary["skipped"]
+    assert list(Store.open(source.parent / "store").provenance.skipped) == summary["skipped"]
     assert str(source.parent) not in json.dumps(summary["skipped"])
 
 

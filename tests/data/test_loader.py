@@ -16,7 +16,8 @@ from ssl_skel.batch import Batch, Rng
 from ssl_skel.data.augment import AUGMENTATIONS, Augment
 from ssl_skel.data.clip import RawClip
 from ssl_skel.data.loader import ClipLoader
-from ssl_skel.data.store import Store, StoreWriter
+from ssl_skel.data.store import Store
+from ssl_skel.data.writer import StoreWriter
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import LAYOUTS
 

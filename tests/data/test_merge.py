@@ -13,11 +13,13 @@ import typer
 from typer.testing import CliRunner, Result
 
 from ssl_skel.cli.merge import merge as command
-from ssl_skel.data.clip import RawClip
+from ssl_skel.data.clip import RawClip, content_hash
 from ssl_skel.data.merge import merge
+from ssl_skel.data.meta import Provenance
 from ssl_skel.data.normalize import NormalizeConfig, normalize
 from ssl_skel.data.splits import check_splits, load_split
-from ssl_skel.data.store import Store, StoreWriter, content_hash
+from ssl_skel.data.store import Store
+from ssl_skel.data.writer import StoreWriter
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import LAYOUTS
 from ssl_skel.layouts.mapping import joint_map
@@ -47,8 +49,8 @@ def make(tmp_path: Path) -> Make:
             where,
             ("wave", "bow"),
             splits=SPLITS,
-            normalization=config.model_dump() | {"units": config.units},
-            provenance={"format": "test"},
+            normalization=config,
+            provenance=Provenance(format="test"),
         ) as writer:
             for i in range(4):
                 raw = rng.normal(size=(1 + (i == 3), 3 + i, where.num_joints, channels)).astype(np.float32)
@@ -95,7 +97,7 @@ def test_names_numbers_and_classes_stay_apart(make: Make, tmp_path: Path) -> Non
 def test_each_store_keeps_its_splits(make: Make, tmp_path: Path) -> None:
     one, two = make("one", "kinect20"), make("two", "sbu15", seed=1)
     merged = Store.open(merge([one, two], tmp_path / "both", "common15", progress=False))
-    check_splits(merged.meta["splits"], "merged")
+    check_splits(merged.splits, "merged")
     for path in (one, two):
         own = Store.open(path)
         for split in set(SPLITS) - {"unknown"}:
@@ -106,7 +108,7 @@ def test_each_store_keeps_its_splits(make: Make, tmp_path: Path) -> None:
             assert test == rows(merged, f"{path.name}_{split}")[1]
             left_out = {f"{path.name}_{name}" for name in SPLITS[split].get("exclude", ())}
             assert set(train + test) == set(merged.name.tolist()) - left_out
-    assert not {"one_unknown", "one_odd_with_others"} & set(merged.meta["splits"])
+    assert not {"one_unknown", "one_odd_with_others"} & set(merged.splits)
     assert len(load_split(merged, "all").train) == 8
 
 
@@ -125,9 +127,9 @@ def test_stores_normalised_otherwise_are_made_alike(make: Make, tmp_path: Path) 
         make("three", "sbu15", orient=True),
     ]
     merged = Store.open(merge(paths, tmp_path / "all", "sbu15", progress=False))
-    told = merged.meta["normalization"]
-    assert (told["centre"], told["orient"], told["scale"], told["units"]) == ("frame", True, True, "mean bone lengths")
-    redone = {one["name"]: set(one["redone"]) for one in merged.meta["provenance"]["stores"]}
+    assert merged.normalization == NormalizeConfig(centre="frame", orient=True, scale=True)
+    assert merged.normalization.units == "mean bone lengths"
+    redone = {one["name"]: set(one["redone"]) for one in merged.provenance.stores}
     assert redone == {"one": {"centre", "orient", "scale"}, "two": {"orient"}, "three": {"centre", "scale"}}
     for i in range(4, 8):  # the recordings are the same, so what is done to them ends the same
         np.testing.assert_allclose(merged.clip(i), merged.clip(i - 4), atol=1e-4)
@@ -150,7 +152,7 @@ def test_what_does_not_go_together_is_refused(make: Make, tmp_path: Path) -> Non
         merge([one], tmp_path / "both", "common")
     meta = json.loads((one / "meta.json").read_text())
     (one / "meta.json").write_text(json.dumps(meta | {"normalization": {}}))
-    with pytest.raises(UserError, match="normalization: does not tell all that was done"):
+    with pytest.raises(UserError, match="normalization: nothing is recorded"):
         merge([one], tmp_path / "both", "common15")
     assert not (tmp_path / "both").exists()
 

@@ -258,7 +258,7 @@ def test_a_store_tells_how_it_was_described(tmp_path: Path) -> None:
         convert(
             "npy", tmp_path / "mine", tmp_path / label, normalize=NormalizeConfig(), options=["up=z"], progress=False
         )
-    wave, nod = (Store.open(tmp_path / label).meta["provenance"]["options"] for label in ("wave", "nod"))
+    wave, nod = (Store.open(tmp_path / label).provenance.options for label in ("wave", "nod"))
     assert (wave["up"], wave["units"], wave["layout"]) == ("z", "cm", "sbu15")
     assert wave["labels_sha256"] != nod["labels_sha256"]
     assert str(tmp_path) not in json.dumps(wave)

@@ -301,5 +301,5 @@ def test_a_store_tells_of_a_missing_list_but_not_where_it_lies(tmp_path: Path) -
     (tmp_path / "list.txt").write_text("S001C002P005R002A008")
     options = [f"missing={tmp_path / 'list.txt'}"]
     convert("ntu", tmp_path, tmp_path / "store", normalize=NormalizeConfig(), options=options, progress=False)
-    assert Store.open(tmp_path / "store").meta["provenance"]["options"] == {"denoise": True, "missing": "list.txt"}
+    assert Store.open(tmp_path / "store").provenance.options == {"denoise": True, "missing": "list.txt"}
     assert str(tmp_path) not in (tmp_path / "store" / "meta.json").read_text("utf-8")

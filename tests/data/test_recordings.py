@@ -16,7 +16,6 @@ from ssl_skel.errors import UserError
 from ssl_skel.layouts import LAYOUTS
 
 HOW = NormalizeConfig(orient=True)
-TOLD = HOW.model_dump() | {"units": "metres", "filled": 0}
 KINECT = LAYOUTS["kinect20"]
 
 
@@ -40,7 +39,7 @@ def test_a_raw_file_is_read_as_its_store_holds_it(tmp_path: Path) -> None:
     ucla_file(tmp_path / "raw", "a03_s01_e01_v01", 9).unlink()
     convert("nw-ucla", tmp_path / "raw", tmp_path / "store", normalize=HOW, progress=False)
     stored = Store.open(tmp_path / "store")
-    read = read_recordings(file, KINECT, TOLD)
+    read = read_recordings(file, KINECT, HOW)
     assert read.name.tolist() == stored.name.tolist() == ["a02_s03_e00_v02"]
     assert np.array_equal(read.clip(0), stored.clip(0))
     for column in ("label", "subject", "camera", "replication", "frames", "persons", "content"):
@@ -53,13 +52,13 @@ def test_a_folder_and_a_store_are_read_whole(tmp_path: Path) -> None:
         ucla_file(tmp_path / "raw", name)
     convert("nw-ucla", tmp_path / "raw", tmp_path / "store", normalize=HOW, progress=False)
     for source in (tmp_path / "raw", tmp_path / "store"):
-        assert read_recordings(source, KINECT, TOLD).name.tolist() == ["a02_s03_e00_v02", "a02_s04_e00_v02"]
+        assert read_recordings(source, KINECT, HOW).name.tolist() == ["a02_s03_e00_v02", "a02_s04_e00_v02"]
 
 
 def test_the_format_is_found_or_told(tmp_path: Path) -> None:
     file = npz_file(tmp_path)
     for format in ("", "npz"):
-        assert read_recordings(file, KINECT, TOLD, format).name.tolist() == ["one", "two"]
+        assert read_recordings(file, KINECT, HOW, format).name.tolist() == ["one", "two"]
 
 
 def test_clips_of_several_lengths_and_persons_lie_where_the_columns_say() -> None:
@@ -75,12 +74,12 @@ def test_clips_of_several_lengths_and_persons_lie_where_the_columns_say() -> Non
     [
         ({"source": "gone.json"}, "gone.json: is not there"),
         ({"format": "nw-ukla"}, "unknown format 'nw-ukla'; did you mean 'nw-ucla'"),
-        ({"normalization": {}}, "does not tell how"),
+        ({"normalization": None}, "nothing is recorded"),
         ({"layout": LAYOUTS["sbu15"]}, "layout: has kinect20, the encoder takes sbu15"),
         ({"source": "note.txt"}, "no format reads it"),
         ({"source": "note.txt", "format": "nw-ucla"}, "note.txt: the name tells no action"),
         ({"source": "store", "layout": LAYOUTS["sbu15"]}, "has kinect20, the encoder takes sbu15"),
-        ({"source": "store", "normalization": TOLD | {"scale": True}}, "convert with the same options"),
+        ({"source": "store", "normalization": NormalizeConfig(scale=True)}, "convert with the same options"),
     ],
 )
 def test_what_does_not_fit_is_refused_in_one_line(tmp_path: Path, change: dict, message: str) -> None:
@@ -89,7 +88,7 @@ def test_what_does_not_fit_is_refused_in_one_line(tmp_path: Path, change: dict, 
     convert("nw-ucla", tmp_path / "raw", tmp_path / "store", normalize=HOW, progress=False)
     file = ucla_file(tmp_path)
     (tmp_path / "note.txt").write_text("hello")
-    asked = {"source": file, "layout": KINECT, "normalization": TOLD, "format": ""} | change
+    asked = {"source": file, "layout": KINECT, "normalization": HOW, "format": ""} | change
     asked["source"] = tmp_path / asked["source"]
     with pytest.raises(UserError, match=message) as caught:
         read_recordings(**asked)

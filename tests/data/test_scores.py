@@ -176,10 +176,10 @@ def test_a_store_of_scores(store: Path) -> None:
     assert (kept.layout, kept.channels, dropped.layout, dropped.channels) == (SCORED, 3, FLAT, 2)
     np.testing.assert_array_equal(kept.joints[..., :2], dropped.joints)
     assert (kept.joints[..., 2] > 0.09).all()
-    again = read_recordings(store.parent / "raw", SCORED, kept.meta["normalization"], "pyskl")
+    again = read_recordings(store.parent / "raw", SCORED, kept.normalization, "pyskl")
     np.testing.assert_array_equal(again.joints, kept.joints)
     with pytest.raises(UserError, match="layout: has coco17, the encoder takes coco17_score"):
-        read_recordings(store.parent / "dropped", SCORED, kept.meta["normalization"])
+        read_recordings(store.parent / "dropped", SCORED, kept.normalization)
 
 
 def test_on_the_command_line(store: Path) -> None:

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from ssl_skel.data.clip import RawClip
 from ssl_skel.data.readers.base import odd_even
 from ssl_skel.data.splits import check_splits, load_split
-from ssl_skel.data.store import Store, StoreWriter
+from ssl_skel.data.store import Store
+from ssl_skel.data.writer import StoreWriter
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import LAYOUTS
 
@@ -138,7 +139,7 @@ def test_odd_even_parts_the_known_subjects(subjects: list[int]) -> None:
 
 
 def test_splits_of_a_damaged_meta_are_named(store: Store, tmp_path: Path) -> None:
-    store.meta["splits"]["odd"] = {"train": {"file": [1]}, "test": {"file": [2]}}
+    store.splits["odd"] = {"train": {"file": [1]}, "test": {"file": [2]}}
     with pytest.raises(UserError, match=r"splits\.odd\.train: unknown column 'file'"):
         load_split(store, "odd")
-    del store.meta["splits"]["odd"]
+    del store.splits["odd"]

@@ -13,8 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ssl_skel.data.clip import RawClip
-from ssl_skel.data.store import COLUMNS, Store, StoreWriter, content_hash
+from ssl_skel.data.clip import RawClip, content_hash
+from ssl_skel.data.meta import Provenance
+from ssl_skel.data.store import COLUMNS, Store
+from ssl_skel.data.writer import StoreWriter
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import LAYOUTS
 
@@ -27,7 +29,7 @@ def clip(number: int, persons: int = 1, frames: int = 4, channels: int = 3, labe
 
 
 def write(path: Path, clips: list[RawClip], **options: bool) -> Path:
-    with StoreWriter(path, LAYOUT, ["a", "b"], provenance={"format": "test"}, **options) as writer:
+    with StoreWriter(path, LAYOUT, ["a", "b"], provenance=Provenance(format="test"), **options) as writer:
         for one in clips:
             writer.add(one)
     return path
@@ -79,7 +81,7 @@ def test_facts_of_an_open_store(path: Path) -> None:
     assert all(getattr(store, column).dtype == np.int64 for column in COLUMNS)
     assert store.content.dtype == np.uint64
     assert store.sha256 == hashlib.sha256((path / "joints.npy").read_bytes()).hexdigest()
-    assert store.meta["provenance"] == {"format": "test"}
+    assert store.provenance == Provenance(format="test")
     assert sorted(file.name for file in path.iterdir()) == ["clips.npz", "joints.npy", "meta.json"]
     np.testing.assert_array_equal(np.load(path / "joints.npy"), store.joints)
 

@@ -18,8 +18,9 @@ from typer.testing import CliRunner
 from ssl_skel.cli import app as cli
 from ssl_skel.data.clip import RawClip
 from ssl_skel.data.splits import Split, load_split
-from ssl_skel.data.store import Store, StoreWriter
+from ssl_skel.data.store import Store
 from ssl_skel.data.subsets import Budget, label_subset
+from ssl_skel.data.writer import StoreWriter
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import LAYOUTS
 

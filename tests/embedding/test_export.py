@@ -19,8 +19,9 @@ from ssl_skel.data.normalize import NormalizeConfig
 from ssl_skel.embedding import export
 from ssl_skel.embedding.export import DenseEncoder, export_encoder
 from ssl_skel.embedding.sklearn import SkeletonEmbedder
-from ssl_skel.encoders.card import EncoderCard, save_encoder
+from ssl_skel.encoders.card import EncoderCard
 from ssl_skel.encoders.encoder import Readout, SkeletonEncoder, build_encoder
+from ssl_skel.encoders.files import save_encoder
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import LAYOUTS
 
@@ -145,7 +146,7 @@ def test_merged_joints_have_no_groups_to_read_even_where_they_are_as_many(
     encoder: SkeletonEncoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(MPAENet, "keeps_joints", False)
-    save_encoder(tmp_path / "run", encoder, EncoderCard.of(encoder, normalization=NormalizeConfig().model_dump()))
+    save_encoder(tmp_path / "run", encoder, EncoderCard.of(encoder, normalization=NormalizeConfig()))
     line = "readout part: this backbone merges joints; use mean"
     with pytest.raises(UserError, match=f"^{line}$"):
         SkeletonEmbedder(tmp_path / "run", readout="part").transform([np.random.default_rng(0).normal(size=(9, 15, 3))])

@@ -16,12 +16,14 @@ from sklearn.utils import estimator_checks
 from ssl_skel.backbones.configs.mpae_net import MPAENetConfig
 from ssl_skel.data.clip import RawClip
 from ssl_skel.data.normalize import NormalizeConfig, normalize
-from ssl_skel.data.store import Store, StoreWriter
+from ssl_skel.data.store import Store
 from ssl_skel.data.synthetic import SyntheticConfig, generate
+from ssl_skel.data.writer import StoreWriter
 from ssl_skel.embedding.features import extract_features, whole_clips
 from ssl_skel.embedding.sklearn import SkeletonEmbedder
-from ssl_skel.encoders.card import EncoderCard, load_encoder, save_encoder
+from ssl_skel.encoders.card import EncoderCard
 from ssl_skel.encoders.encoder import build_encoder
+from ssl_skel.encoders.files import load_encoder, save_encoder
 from ssl_skel.errors import UserError
 
 
@@ -30,7 +32,7 @@ def save_run(folder: Path, store: Store, **normalization: Any) -> Path:
     config = MPAENetConfig(channels=(8,), strides=(2,), heads=2)
     encoder = build_encoder(config, store.layout, channels=store.channels, num_frames=16, stream="bone")
     save_encoder(
-        folder / "encoder", encoder, EncoderCard.of(encoder, normalization=normalization or store.meta["normalization"])
+        folder / "encoder", encoder, EncoderCard.of(encoder, normalization=normalization or store.normalization)
     )
     return folder
 
@@ -65,9 +67,7 @@ def test_vectors_are_those_of_the_store(motions: Path, run: Path, recordings: li
 
 def test_the_cards_normalisation_is_applied(motions: Path, recordings: list[RawClip], tmp_path: Path) -> None:
     how, told = NormalizeConfig(centre="frame", orient=True, scale=True), Store.open(motions)
-    with StoreWriter(
-        tmp_path / "store", told.layout, told.class_names, normalization={**how.model_dump(), "units": how.units}
-    ) as writer:
+    with StoreWriter(tmp_path / "store", told.layout, told.class_names, normalization=how) as writer:
         for clip in recordings[:20]:
             writer.add(RawClip(clip.name, normalize(clip.joints, told.layout, how)[0]))
     store = Store.open(tmp_path / "store")
@@ -122,7 +122,7 @@ def test_parameters_may_change_between_calls(motions: Path, run: Path, recording
     torch.manual_seed(9)
     config = MPAENetConfig(channels=(12,), strides=(2,), heads=2)
     wide = build_encoder(config, store.layout, channels=3, num_frames=16, stream="joint")
-    save_encoder(tmp_path, wide, EncoderCard.of(wide, normalization=store.meta["normalization"]))
+    save_encoder(tmp_path, wide, EncoderCard.of(wide, normalization=store.normalization))
     assert embedder.set_params(run=tmp_path, readout="mean").transform(clips).shape == (3, 12)
 
 
@@ -188,5 +188,5 @@ def test_no_clips_and_a_card_without_normalisation(motions: Path, run: Path, rec
     with pytest.raises(UserError, match="no clips"):
         SkeletonEmbedder(run, device="cpu").transform([])
     silent = save_run(tmp_path, Store.open(motions), units="metres")
-    with pytest.raises(UserError, match="does not tell how"):
+    with pytest.raises(UserError, match="nothing is recorded"):
         SkeletonEmbedder(silent).fit([recordings[0].joints])

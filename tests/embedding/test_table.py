@@ -15,8 +15,9 @@ from ssl_skel.data.synthetic import SyntheticConfig, write_synthetic
 from ssl_skel.embedding import table as module
 from ssl_skel.embedding.features import extract_features, whole_clips
 from ssl_skel.embedding.table import embed
-from ssl_skel.encoders.card import EncoderCard, save_encoder
+from ssl_skel.encoders.card import EncoderCard
 from ssl_skel.encoders.encoder import SkeletonEncoder, build_encoder
+from ssl_skel.encoders.files import save_encoder
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import LAYOUTS
 
@@ -30,14 +31,14 @@ def store(tmp_path: Path) -> Store:
 @pytest.fixture
 def encoder(store: Store, tmp_path: Path) -> SkeletonEncoder:
     made = build_encoder(MPAENetConfig(size="tiny"), store.layout, channels=3, num_frames=16, stream="joint")
-    save_encoder(tmp_path / "run", made, EncoderCard.of(made, normalization=store.meta["normalization"]))
+    save_encoder(tmp_path / "run", made, EncoderCard.of(made, normalization=store.normalization))
     return made
 
 
 def test_the_table_holds_the_features_that_evaluation_sees(
     store: Store, encoder: SkeletonEncoder, tmp_path: Path
 ) -> None:
-    split = next(iter(store.meta["splits"]))
+    split = next(iter(store.splits))
     facts = embed(tmp_path / "run", store.path, tmp_path / "f.npz", readout="part", split=split, batch_size=7)
     encoder.readout = "part"
     want = extract_features(encoder, whole_clips(store, num_frames=16))
@@ -94,7 +95,7 @@ def test_what_does_not_fit_is_refused(
 def test_another_layout_is_refused(store: Store, tmp_path: Path) -> None:
     other = next(layout for layout in LAYOUTS.values() if layout != store.layout)
     made = build_encoder(MPAENetConfig(size="tiny"), other, channels=3, num_frames=16, stream="joint")
-    save_encoder(tmp_path / "other", made, EncoderCard.of(made, normalization=store.meta["normalization"]))
+    save_encoder(tmp_path / "other", made, EncoderCard.of(made, normalization=store.normalization))
     with pytest.raises(UserError, match=f"has {store.layout.name}, the encoder takes {other.name}"):
         embed(tmp_path / "other", store.path, tmp_path / "f.npz")
 

@@ -13,8 +13,9 @@ import torch
 
 from ssl_skel.backbones import BACKBONES
 from ssl_skel.backbones.configs.mpae_net import MPAENetConfig
-from ssl_skel.encoders.card import EncoderCard, load_encoder, save_encoder
+from ssl_skel.encoders.card import EncoderCard
 from ssl_skel.encoders.encoder import SkeletonEncoder, build_encoder
+from ssl_skel.encoders.files import load_encoder, save_encoder
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import LAYOUTS, parse_layout
 

@@ -9,7 +9,8 @@ import pytest
 
 from ssl_skel.data.clip import RawClip
 from ssl_skel.data.splits import load_split
-from ssl_skel.data.store import Store, StoreWriter
+from ssl_skel.data.store import Store
+from ssl_skel.data.writer import StoreWriter
 from ssl_skel.evaluation.baselines import FRAMES, raw_features
 from ssl_skel.evaluation.knn import knn_predict
 from ssl_skel.layouts import LAYOUTS

@@ -20,9 +20,11 @@ from ssl_skel.backbones.heatmaps import heat_maps
 from ssl_skel.config import RowConfig, parse_config
 from ssl_skel.data.clip import RawClip
 from ssl_skel.data.splits import load_split
-from ssl_skel.data.store import Store, StoreWriter
-from ssl_skel.encoders.card import EncoderCard, save_encoder
+from ssl_skel.data.store import Store
+from ssl_skel.data.writer import StoreWriter
+from ssl_skel.encoders.card import EncoderCard, TrainingData
 from ssl_skel.encoders.encoder import build_encoder
+from ssl_skel.encoders.files import save_encoder
 from ssl_skel.training.loop import Interrupted
 
 SaveRun = Callable[..., Path]
@@ -77,8 +79,8 @@ def save_run() -> SaveRun:
         options = {"num_frames": 4, "stream": "joint"} | changes
         encoder = build_encoder(config, store.layout, channels=store.channels, **options)
         clips = len(load_split(store, split).train)
-        data = {"store": str(store.path), "sha256": store.sha256, "split": split, "clips": clips}
-        card = EncoderCard.of(encoder, normalization=store.meta["normalization"], data=data)
+        data = TrainingData(store=str(store.path), sha256=store.sha256, split=split, clips=clips)
+        card = EncoderCard.of(encoder, normalization=store.normalization, data=data)
         save_encoder(path / "encoder", encoder, card)
         return path
 
@@ -118,7 +120,7 @@ def rewrite(motions: Path, tmp_path: Path) -> Rewrite:
 
     def write(change: Callable[[RawClip, int], Iterable[RawClip]]) -> Path:
         store = Store.open(motions)
-        splits, normalization = store.meta["splits"], store.meta["normalization"]
+        splits, normalization = store.splits, store.normalization
         path = tmp_path / "rewritten"
         with StoreWriter(
             path, store.layout, store.class_names, splits=splits, normalization=normalization, overwrite=True

@@ -12,8 +12,8 @@ from finetune.classifiers.linear import Classifier
 from ssl_skel.batch import Batch
 from ssl_skel.data.loader import ClipLoader
 from ssl_skel.data.store import Store
-from ssl_skel.encoders.card import load_encoder
 from ssl_skel.encoders.encoder import SkeletonEncoder
+from ssl_skel.encoders.files import load_encoder
 
 
 @pytest.fixture

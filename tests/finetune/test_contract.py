@@ -22,7 +22,7 @@ from ssl_skel.backbones.xshift import XShiftConfig
 from ssl_skel.config import parse_config
 from ssl_skel.data.splits import load_split
 from ssl_skel.data.store import Store
-from ssl_skel.encoders.card import load_encoder
+from ssl_skel.encoders.files import load_encoder
 from ssl_skel.errors import UserError
 from ssl_skel.evaluation.report import Report, kind_of
 

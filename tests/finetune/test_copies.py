@@ -18,7 +18,7 @@ from ssl_skel.data.augment import Augment, RotateConfig
 from ssl_skel.data.loader import ClipLoader
 from ssl_skel.data.splits import load_split
 from ssl_skel.data.store import Store
-from ssl_skel.encoders.card import load_encoder
+from ssl_skel.encoders.files import load_encoder
 from ssl_skel.evaluation.baselines import FRAMES, raw_draws, raw_features
 from ssl_skel.evaluation.linear import linear_probe
 

@@ -29,8 +29,9 @@ from ssl_skel.backbones.configs.mpae_net import MPAENetConfig
 from ssl_skel.config import parse_config
 from ssl_skel.data.splits import load_split
 from ssl_skel.data.store import Store
-from ssl_skel.encoders.card import EncoderCard, save_encoder
+from ssl_skel.encoders.card import EncoderCard
 from ssl_skel.encoders.encoder import build_encoder
+from ssl_skel.encoders.files import save_encoder
 from ssl_skel.errors import UserError
 from ssl_skel.evaluation.report import Report
 from ssl_skel.training.config import TrainConfig
@@ -77,7 +78,7 @@ def logs(folder: Path) -> dict[str, list[dict[str, Any]]]:
 def test_two_processes_measure_what_one_measures(motions: Path, tmp_path: Path) -> None:
     """Also: no clip counts twice, subsets are the same on each, the learning rate does not follow their number."""
     store, encoder = Store.open(motions), made("layer", Store.open(motions))
-    save_encoder(tmp_path / "encoder", encoder, EncoderCard.of(encoder, normalization=store.meta["normalization"]))
+    save_encoder(tmp_path / "encoder", encoder, EncoderCard.of(encoder, normalization=store.normalization))
     config = {
         "data": {"store": str(motions)},
         "encoders": {"xsub": str(tmp_path / "encoder")},

@@ -16,7 +16,8 @@ from finetune.run import run
 from ssl_skel.config import dump_config, load_config
 from ssl_skel.data.splits import load_split
 from ssl_skel.data.store import Store
-from ssl_skel.encoders.card import CARD, WEIGHTS
+from ssl_skel.encoders.card import CARD
+from ssl_skel.encoders.files import WEIGHTS
 from ssl_skel.errors import UserError
 from ssl_skel.evaluation.baselines import raw_features
 from ssl_skel.evaluation.knn import knn_predict
@@ -241,7 +242,7 @@ def test_an_evaluation_that_came_to_nothing_locks_no_name(make_config: MakeConfi
 
 def test_an_encoder_for_another_layout_is_refused(make_config: MakeConfig, save_run, tmp_path: Path) -> None:
     from ssl_skel.data.clip import RawClip
-    from ssl_skel.data.store import StoreWriter
+    from ssl_skel.data.writer import StoreWriter
     from ssl_skel.layouts import LAYOUTS
 
     other = LAYOUTS["sbu15"]

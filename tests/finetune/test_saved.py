@@ -27,7 +27,7 @@ from ssl_skel.data.convert import convert
 from ssl_skel.data.normalize import NormalizeConfig
 from ssl_skel.data.splits import load_split
 from ssl_skel.data.store import Store
-from ssl_skel.encoders.card import load_encoder
+from ssl_skel.encoders.files import load_encoder
 from ssl_skel.errors import UserError
 from ssl_skel.evaluation.linear import linear_probe
 from ssl_skel.evaluation.report import Report
@@ -95,9 +95,9 @@ def test_a_saved_classifier_says_what_the_evaluation_says(
     assert saved.head.readout == readout
     assert not saved.task.training
     if row is not PROBE:  # the probe's encoder is the pretrained one
-        assert saved.card.init.data["split"] == "xview"
-    assert (saved.card.data["split"], saved.card.data["clips"]) == ("xview", 52)
-    assert saved.card.normalization == Store.open(motions).meta["normalization"]
+        assert saved.card.init.data.split == "xview"
+    assert (saved.card.data.split, saved.card.data.clips) == ("xview", 52)
+    assert saved.card.normalization == Store.open(motions).normalization
 
 
 def test_a_probe_s_layer_is_the_probe() -> None:
@@ -196,7 +196,7 @@ def test_a_fine_tuned_encoder_is_an_encoder_and_its_past_is_known(make_config: M
     config = make_config(protocols=[FULL], encoders={"xview": str(run_dir)}, baselines=[])
     run(config)
     path = folders(config)[0] / CLASSIFIER
-    assert load_encoder(path)[1].init.data["split"] == "xview"
+    assert load_encoder(path)[1].init.data.split == "xview"
     knn = {"protocols": [{"name": "knn", "ks": [1]}], "baselines": []}
     fine = run(make_config(name="fine", encoders={"xview": str(path)}, **knn))
     assert fine.splits[0].warnings == ()

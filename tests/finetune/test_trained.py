@@ -23,7 +23,7 @@ from finetune.trainings.layer_decay import layer_groups
 from ssl_skel.data.splits import load_split
 from ssl_skel.data.store import Store
 from ssl_skel.data.subsets import Budget, label_subset
-from ssl_skel.encoders.card import load_encoder
+from ssl_skel.encoders.files import load_encoder
 from ssl_skel.errors import UserError
 from ssl_skel.evaluation.report import Report
 from ssl_skel.training.loop import fit

@@ -16,9 +16,11 @@ from finetune.predict import predict
 from finetune.run import run
 from finetune.transfer import mapped_store
 from ssl_skel.data.clip import RawClip
+from ssl_skel.data.normalize import NormalizeConfig
 from ssl_skel.data.splits import load_split
-from ssl_skel.data.store import Store, StoreWriter
-from ssl_skel.encoders.card import load_encoder
+from ssl_skel.data.store import Store
+from ssl_skel.data.writer import StoreWriter
+from ssl_skel.encoders.files import load_encoder
 from ssl_skel.errors import UserError
 from ssl_skel.evaluation.baselines import raw_features
 from ssl_skel.evaluation.knn import knn_predict
@@ -33,7 +35,7 @@ FULL: dict[str, Any] = {"name": "full", "epochs": 1, "batch_size": 8, "crop": [1
 def write(path: Path, layout: str) -> Store:
     """2 classes x 3 subjects x 3 clips of random joints, of one person or two."""
     rng = np.random.default_rng(5)
-    normalization = {"centre": "first", "orient": False, "scale": False, "order_persons": True}
+    normalization = NormalizeConfig()
     with StoreWriter(path, LAYOUTS[layout], ("a", "b"), splits=SPLITS, normalization=normalization) as writer:
         for number in range(18):
             shape = (1 + number % 2, 9 + number, LAYOUTS[layout].num_joints, 3)

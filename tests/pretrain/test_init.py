@@ -17,8 +17,9 @@ from pretrain.run import run
 from ssl_skel.config import parse_config
 from ssl_skel.data.splits import load_split
 from ssl_skel.data.store import Store
-from ssl_skel.encoders.card import CARD, load_encoder
+from ssl_skel.encoders.card import CARD
 from ssl_skel.encoders.encoder import build_encoder
+from ssl_skel.encoders.files import load_encoder
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import LAYOUTS
 from ssl_skel.pretexts import TemporalOrder
@@ -99,7 +100,8 @@ def test_the_card_tells_the_whole_line(later, earlier, motions, tmp_path):
     assert card.init.pretext["name"] == "temporal_order"
     assert card.init.init == load_encoder(earlier)[1].origin
     assert card.init.init is not None
-    assert (card.init.init.data["split"], card.init.init.init) == ("all", None)
+    assert card.init.init.data is not None
+    assert (card.init.init.data.split, card.init.init.init) == ("all", None)
 
 
 def test_cards_of_old_are_read(earlier):

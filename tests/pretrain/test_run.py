@@ -17,7 +17,7 @@ from ssl_skel.config import load_config, parse_config
 from ssl_skel.data.splits import load_split
 from ssl_skel.data.store import Store
 from ssl_skel.embedding.features import extract_features, whole_clips
-from ssl_skel.encoders.card import load_encoder
+from ssl_skel.encoders.files import load_encoder
 from ssl_skel.errors import UserError
 from ssl_skel.pretexts import SkeletonMAE
 
@@ -91,12 +91,13 @@ def test_the_card_says_what_the_encoder_is_and_has_seen(done, motions):
     encoder, card = load_encoder(done)
     assert (card.stream, card.num_frames, card.channels, card.seed) == ("joint", 16, 3, 0)
     assert card.layout == store.layout.to_dict()
-    assert card.normalization == store.meta["normalization"]
+    assert card.normalization == store.normalization
     assert card.backbone["channels"] == [16]
     assert card.pretext is not None
     assert card.pretext["mask"]["name"] == "union"
-    assert card.data["sha256"] == store.sha256
-    assert (card.data["split"], card.data["clips"]) == ("unseen", len(load_split(store, "unseen").train))
+    assert card.data is not None
+    assert card.data.sha256 == store.sha256
+    assert (card.data.split, card.data.clips) == ("unseen", len(load_split(store, "unseen").train))
     assert card.seconds == pytest.approx(sum(record["seconds"] for record in records(done)))
     features = extract_features(encoder, whole_clips(store, np.arange(4), num_frames=16))
     assert np.isfinite(features).all()

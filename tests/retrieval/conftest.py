@@ -19,8 +19,9 @@ from ssl_skel.cli.index import evaluate_retrieval, merge_index
 from ssl_skel.cli.index import index as index_command
 from ssl_skel.cli.search import search
 from ssl_skel.data.store import Store
-from ssl_skel.encoders.card import EncoderCard, save_encoder
+from ssl_skel.encoders.card import EncoderCard
 from ssl_skel.encoders.encoder import build_encoder
+from ssl_skel.encoders.files import save_encoder
 from ssl_skel.retrieval.build import build_index
 from ssl_skel.retrieval.index import MotionIndex
 
@@ -34,7 +35,7 @@ def save_run(path: Path, store: Store, seed: int = 3) -> Path:
     torch.manual_seed(seed)
     config = MPAENetConfig(channels=(8,), strides=(2,), heads=2, norm="layer")
     encoder = build_encoder(config, store.layout, channels=3, num_frames=16, stream="pose")
-    save_encoder(path / "encoder", encoder, EncoderCard.of(encoder, normalization=store.meta["normalization"]))
+    save_encoder(path / "encoder", encoder, EncoderCard.of(encoder, normalization=store.normalization))
     return path
 
 

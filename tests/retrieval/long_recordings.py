@@ -9,11 +9,11 @@ import numpy as np
 
 from ssl_skel.data.clip import RawClip
 from ssl_skel.data.normalize import NormalizeConfig, normalize
-from ssl_skel.data.store import StoreWriter
 from ssl_skel.data.synthetic import ACTIONS
 from ssl_skel.data.synthetic.performance import FRAMES_PER_SECOND, Person, draw_person, perform
 from ssl_skel.data.synthetic.sensor import Camera, add_noise
 from ssl_skel.data.synthetic.skeleton import LAYOUT
+from ssl_skel.data.writer import StoreWriter
 
 _TRANSITION = 12  # frames from one movement to the next
 
@@ -56,8 +56,7 @@ def long_recording(planted: str, times: int, minutes: float, seed: int) -> tuple
 def write_recording(path: Path, joints: np.ndarray) -> None:
     """A store of one clip, ``recording``."""
     how = NormalizeConfig()
-    told = {**how.model_dump(mode="json"), "units": how.units}
-    with StoreWriter(path, LAYOUT, (), normalization=told) as writer:
+    with StoreWriter(path, LAYOUT, (), normalization=how) as writer:
         writer.add(RawClip("recording", normalize(joints, LAYOUT, how)[0]))
 
 

@@ -14,11 +14,12 @@ import numpy as np
 import pytest
 
 from ssl_skel.data.clip import RawClip
-from ssl_skel.data.normalize import normalize
-from ssl_skel.data.store import Store, StoreWriter
+from ssl_skel.data.normalize import NormalizeConfig, normalize
+from ssl_skel.data.store import Store
 from ssl_skel.data.synthetic import SyntheticConfig, generate
+from ssl_skel.data.writer import StoreWriter
 from ssl_skel.embedding.features import extract_features, whole_clips
-from ssl_skel.encoders.card import load_encoder
+from ssl_skel.encoders.files import load_encoder
 from ssl_skel.errors import UserError
 from ssl_skel.evaluation.knn import search_exactly, unit
 from ssl_skel.retrieval.build import build_index, merge_indexes, spans
@@ -165,9 +166,7 @@ def test_shards_join_to_what_one_machine_builds(
 
 
 def test_indexes_of_several_stores_join(run_dir: Path, store: Store, index: MotionIndex, tmp_path: Path) -> None:
-    with StoreWriter(
-        tmp_path / "more", store.layout, store.class_names, normalization=store.meta["normalization"]
-    ) as writer:
+    with StoreWriter(tmp_path / "more", store.layout, store.class_names, normalization=store.normalization) as writer:
         writer.add(RawClip("a much longer name than any of the others has, with ü", store.clip(4), label=2))
     more = build_index(run_dir, tmp_path / "more", tmp_path / "more_index", readout="part")
     both = merge_indexes([index.path, more.path], tmp_path / "both")
@@ -316,7 +315,7 @@ def test_an_index_is_replaced_only_when_told(run_dir: Path, store: Store, tmp_pa
 
 
 def test_stores_that_do_not_fit_the_encoder(run_dir: Path, store: Store, tmp_path: Path) -> None:
-    with StoreWriter(tmp_path / "turned", store.layout, ("a",), normalization={"orient": True}) as writer:
+    with StoreWriter(tmp_path / "turned", store.layout, ("a",), normalization=NormalizeConfig(orient=True)) as writer:
         writer.add(RawClip("clip", store.clip(0)))
     with pytest.raises(UserError, match="normalization"):
         build_index(run_dir, tmp_path / "turned", tmp_path / "made")

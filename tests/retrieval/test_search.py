@@ -12,8 +12,9 @@ import pytest
 from typer.testing import Result
 
 from ssl_skel.data.clip import RawClip
-from ssl_skel.data.store import Store, StoreWriter
+from ssl_skel.data.store import Store
 from ssl_skel.data.synthetic import SyntheticConfig, generate
+from ssl_skel.data.writer import StoreWriter
 from ssl_skel.errors import UserError
 from ssl_skel.retrieval.build import build_index
 from ssl_skel.retrieval.filters import Filter
@@ -75,7 +76,7 @@ def test_a_raw_file_is_read_and_its_copy_in_the_index_is_marked(
 
 
 def test_copies_inside_an_index_are_marked(run_dir: Path, store: Store, tmp_path: Path) -> None:
-    with StoreWriter(tmp_path / "twins", store.layout, (), normalization=store.meta["normalization"]) as writer:
+    with StoreWriter(tmp_path / "twins", store.layout, (), normalization=store.normalization) as writer:
         for number in range(6):
             writer.add(RawClip(f"clip{number}", store.clip(number % 5)))
     twins = build_index(run_dir, tmp_path / "twins", tmp_path / "index")
@@ -270,7 +271,7 @@ def test_evaluation(call: Call, index: MotionIndex, store: Store) -> None:
 def test_copies_count_only_when_told(run_dir: Path, store: Store, tmp_path: Path, call: Call) -> None:
     splits = {"s": {"train": {"camera": [1]}, "test": {"camera": [2]}}}
     with StoreWriter(
-        tmp_path / "twins", store.layout, ("a", "b"), splits=splits, normalization=store.meta["normalization"]
+        tmp_path / "twins", store.layout, ("a", "b"), splits=splits, normalization=store.normalization
     ) as writer:
         for number in range(8):
             writer.add(RawClip(f"train{number}", store.clip(number), label=number % 2, camera=1))

@@ -13,8 +13,8 @@ from ssl_skel.backbones.mpae_net import MPAENet
 from ssl_skel.backbones.position_attention import Weights, attention_maps, position_attention
 from ssl_skel.data.store import Store
 from ssl_skel.embedding.features import whole_clips
-from ssl_skel.encoders.card import load_encoder
 from ssl_skel.encoders.encoder import build_encoder
+from ssl_skel.encoders.files import load_encoder
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import LAYOUTS
 from ssl_skel.view import attention as module

@@ -17,6 +17,7 @@ from ssl_skel.data.audit.duplicates import FRAMES, equal_groups, joints_hash, ke
 from ssl_skel.data.audit.limits import Limits
 from ssl_skel.data.audit.overlaps import overlaps, pose_hashes
 from ssl_skel.data.audit.straddling import straddling
+from ssl_skel.data.normalize import NormalizeConfig, record
 from ssl_skel.data.splits import load_split
 from ssl_skel.data.store import Store
 from ssl_skel.errors import UserError
@@ -86,7 +87,7 @@ def audit(path: Path | str, protocol: str = "", limits: Limits | None = None, *,
     """
     limits = limits or Limits()
     store = Store.open(path)
-    names = [protocol] if protocol else list(store.meta["splits"])
+    names = [protocol] if protocol else list(store.splits)
     order = np.arange(len(store))
     if protocol:
         rows = load_split(store, protocol)
@@ -144,12 +145,12 @@ class _Traces:
 
 
 def _anatomy(store: Store) -> Anatomy:
-    normalization = store.meta["normalization"]
+    normalization = store.normalization or NormalizeConfig()
     metres, coordinates = 1.0, store.layout.coordinates(store.channels)
-    if normalization.get("units", "metres") != "metres" or coordinates != 3:
+    if normalization.units != "metres" or coordinates != 3:
         rows = range(0, len(store), max(1, len(store) // _TELL_UNIT))
         metres = unit_length(np.array([mean_bone(store.clip(row)[..., :coordinates], store.layout) for row in rows]))
-    frame_centred, half = normalization.get("centre") == "frame", store.joints.dtype == np.float16
+    frame_centred, half = normalization.centre == "frame", store.joints.dtype == np.float16
     return Anatomy(store.layout, coordinates, metres, frame_centred=frame_centred, half=half)
 
 
@@ -255,15 +256,14 @@ def _split(
 
 
 def _facts(store: Store, anatomy: Anatomy) -> dict[str, Any]:
-    normalization = store.meta["normalization"]
     return {
         "name": store.path.resolve().name,
-        "format": store.meta["provenance"].get("format"),
+        "format": store.provenance.format,
         "layout": store.layout.name,
         "sha256": store.sha256,
-        "normalization": normalization,
+        "normalization": record(store.normalization, store.filled),
         "metres_in_a_unit": anatomy.metres,
-        "filled": normalization.get("filled", 0),
+        "filled": store.filled,
         "joint_positions": int((store.persons * store.frames).sum()) * store.layout.num_joints,
-        "skipped": len(store.meta["provenance"].get("skipped", [])),
+        "skipped": len(store.provenance.skipped),
     }

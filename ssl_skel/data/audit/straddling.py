@@ -42,7 +42,7 @@ def straddling(store: Store, split: Split, copies: np.ndarray, near: np.ndarray,
         if rows.any():
             share = 100 * rows.sum() / len(split.test)
             notes.append(f"{int(rows.sum()):,} of {len(split.test):,} test clips ({share:.1f} %) {what}")
-    sides = store.meta["splits"].get(split.name.removesuffix("_clean"), {})
+    sides = store.splits.get(split.name.removesuffix("_clean"), {})
     by_subject = any("subject" in sides.get(side, {}) for side in ("train", "test"))
     if by_subject and subjects:
         notes.append(f"subjects on both sides of a split by subject: {', '.join(map(str, subjects))}")

@@ -15,14 +15,15 @@ import numpy as np
 from pydantic import Field
 
 from ssl_skel.config import Section
-from ssl_skel.data.clip import RawClip
+from ssl_skel.data.clip import RawClip, content_hash
+from ssl_skel.data.meta import Provenance
 from ssl_skel.data.normalize import NormalizeConfig, normalize
 from ssl_skel.data.readers.base import odd_even
-from ssl_skel.data.store import StoreWriter, content_hash
 from ssl_skel.data.synthetic.actions import ACTIONS
 from ssl_skel.data.synthetic.performance import draw_person, perform
 from ssl_skel.data.synthetic.sensor import add_noise, drop_out, place_cameras
 from ssl_skel.data.synthetic.skeleton import LAYOUT
+from ssl_skel.data.writer import StoreWriter
 
 __all__ = ["ACTIONS", "SyntheticConfig", "generate", "synthetic_splits", "write_synthetic"]
 
@@ -70,17 +71,15 @@ def write_synthetic(path: Path, config: SyntheticConfig, *, overwrite: bool = Fa
         LAYOUT,
         tuple(ACTIONS),
         splits=synthetic_splits(config),
-        provenance={"format": "synthetic", "config": config.model_dump(mode="json")},
-        normalization={**how.model_dump(mode="json"), "units": how.units},
+        provenance=Provenance(format="synthetic", config=config.model_dump(mode="json")),
+        normalization=how,
         overwrite=overwrite,
     )
     with writer as store:
-        filled = 0
         for clip in generate(config):
             joints, gaps = normalize(clip.joints, LAYOUT, how)
-            filled += gaps
+            store.filled += gaps
             store.add(replace(clip, joints=joints), content_hash(clip.joints))
-        store.normalization["filled"] = filled
 
 
 def synthetic_splits(config: SyntheticConfig) -> dict[str, dict[str, Any]]:

@@ -1,0 +1,215 @@
+"""Writes a store: clip by clip, whole or not at all, and on from where a killed one stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, Self, cast
+
+import numpy as np
+
+from ssl_skel.data.clip import RawClip, content_hash
+from ssl_skel.data.meta import DTYPES, FORMAT_VERSION, Dtype, Meta, Provenance
+from ssl_skel.data.normalize import NormalizeConfig, record
+from ssl_skel.data.store import COLUMNS, hash_file
+from ssl_skel.errors import UserError
+from ssl_skel.files.partial import PartialFolder
+from ssl_skel.files.temporary import cannot_write, sync
+from ssl_skel.layouts import SkeletonLayout
+from ssl_skel.names import unknown
+
+
+class StoreWriter:
+    """Writes a store; it appears under its name only when whole.
+
+    Work goes on in a hidden folder beside it (``PartialFolder``), which is renamed on a clean exit of the ``with``
+    block and removed on an error. What a killed writer left behind is removed by the next one for the same path; with
+    the same ``key`` it is gone on with, from the last ``checkpoint``. Ctrl-C leaves it like a kill.
+
+    Args:
+        path: folder to make.
+        layout, class_names, splits: as in ``Store`` and ``ssl_skel.data.splits``.
+        provenance, normalization: as in ``Store``.
+        overwrite: replace a store of that name, after success.
+        dtype: of the coordinates, a row of ``DTYPES``.
+        key: tells the work, so that what was left behind can be gone on with; empty: never.
+
+    Attributes:
+        provenance, normalization, filled: as in ``Store``; recorded as they stand on exit.
+        records: name -> content of further JSON files beside ``meta.json``.
+        resumed: the notes of the checkpoints that were found, oldest first.
+
+    Raises:
+        UserError: the path is taken, or is no place for a store.
+    """
+
+    def __init__(
+        self,
+        path: Path | str,
+        layout: SkeletonLayout,
+        class_names: Sequence[str],
+        *,
+        splits: Mapping[str, Any] | None = None,
+        provenance: Provenance | None = None,
+        normalization: NormalizeConfig | None = None,
+        overwrite: bool = False,
+        dtype: str = "float32",
+        key: str = "",
+    ) -> None:
+        self.path = Path(path).resolve()
+        self.layout, self.class_names, self.splits = layout, tuple(class_names), dict(splits or {})
+        self.provenance, self.normalization, self.filled = provenance or Provenance(), normalization, 0
+        self._partial = PartialFolder(self.path, overwrite=overwrite, key=key)
+        if dtype not in DTYPES:
+            raise unknown("dtype", dtype, DTYPES)
+        self._dtype = cast("Dtype", dtype)
+        self._rows, self._channels = 0, 0
+        self._columns: dict[str, list[int]] = {column: [] for column in (*COLUMNS, "content")}
+        self._names: dict[str, None] = {}
+        self._noted = 0
+        self.resumed: list[Any] = []
+        self.records: dict[str, Any] = {}
+
+    def __enter__(self) -> Self:
+        try:
+            self._partial.open()
+            file = self._partial.folder / "joints.npy"
+            self._file: BinaryIO = file.open("r+b" if self._partial.entries else "w+b")
+        except OSError as error:
+            raise cannot_write(self.path, error) from error
+        self._resume()
+        return self
+
+    def checkpoint(self, note: Any) -> None:
+        """Have all clips so far on the disk, with a note (ready for JSON) of what they stand for."""
+        sync(self._file)
+        names = list(self._names)[self._noted :]
+        columns = {column: values[self._noted :] for column, values in self._columns.items()}
+        entry = {"rows": self._rows, "channels": self._channels, "names": names, "columns": columns, "note": note}
+        self._partial.note(entry)
+        self._noted = len(self._names)
+
+    def _resume(self) -> None:
+        """Go back to the last checkpoint, if the coordinates are there."""
+        if not self._partial.entries:
+            return
+        last = self._partial.entries[-1]
+        self._rows, self._channels = last["rows"], last["channels"]
+        self._write_header()
+        width = self.layout.num_joints * self._channels * np.dtype(DTYPES[self._dtype]).itemsize
+        end = self._file.tell() + self._rows * width
+        if self._file.seek(0, os.SEEK_END) < end:  # a disk that lied when it was asked to keep them
+            self._partial.restart()
+            self._rows = self._channels = end = 0
+        self._file.truncate(end)
+        self._file.seek(end)
+        for entry in self._partial.entries:
+            self._names.update(dict.fromkeys(entry["names"]))
+            for column, values in self._columns.items():
+                values.extend(entry["columns"][column])
+            self.resumed.append(entry["note"])
+        self._noted = len(self._names)
+
+    def add(self, clip: RawClip, content: int | None = None) -> None:
+        """Append a clip.
+
+        Args:
+            clip: joints (M, T, V, C) with nothing missing, normalised as all others.
+            content: ``content_hash`` of the recording before normalisation; default: of this one.
+
+        Raises:
+            UserError: a name that was there before, a label without a class, a wrong shape, missing values, or
+                values that the dtype cannot hold.
+        """
+        joints = np.ascontiguousarray(clip.joints, np.float32)
+        channels = self._channels or (joints.shape[-1] if joints.ndim == 4 else 3)
+        if joints.ndim != 4 or 0 in joints.shape or joints.shape[2:] != (self.layout.num_joints, channels):
+            wanted = f"(persons, frames, {self.layout.num_joints}, {channels})"
+            raise UserError(f"clip {clip.name!r}: joints have shape {joints.shape}; expected {wanted}")
+        if not np.isfinite(joints).all():
+            raise UserError(f"clip {clip.name!r}: holds NaN or infinity; fill missing joints first")
+        if clip.name in self._names:
+            raise UserError(f"clip {clip.name!r}: the name was there before; give each clip its own")
+        if not -1 <= clip.label < len(self.class_names):
+            raise UserError(
+                f"clip {clip.name!r}: label {clip.label} has no class; there are {len(self.class_names)}, from 0"
+            )
+        if not self._channels:
+            self._channels = channels
+            self._write_header()
+        with np.errstate(over="ignore"):
+            stored = joints.astype(DTYPES[self._dtype])
+        if not np.isfinite(stored).all():
+            raise UserError(f"clip {clip.name!r}: has coordinates beyond float16's 65504; keep dtype float32")
+        self._file.write(stored.tobytes())
+        row = {
+            "offset": self._rows,
+            "frames": joints.shape[1],
+            "persons": joints.shape[0],
+            "content": content_hash(clip.joints) if content is None else content,
+        }
+        for column, values in self._columns.items():
+            values.append(int(row[column] if column in row else getattr(clip, column)))
+        self._names[clip.name] = None
+        self._rows += joints.shape[0] * joints.shape[1]
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if error is None:
+                self._finish()
+            elif isinstance(error, OSError):
+                raise error
+        except OSError as problem:
+            raise cannot_write(self.path, problem) from problem
+        finally:
+            with contextlib.suppress(OSError):  # a full disk refuses the last bytes again
+                self._file.close()
+            stopped = kind is not None and not issubclass(kind, Exception)  # Ctrl-C; nothing was amiss
+            self._partial.close(keep=stopped and self._noted > 0)
+
+    def _finish(self) -> None:
+        if not self._names:
+            raise UserError(f"{self.path}: no clip was written; look at the source")
+        self._write_header()
+        self._file.close()
+        folder = self._partial.folder
+        columns = {column: np.array(values, np.int64) for column, values in self._columns.items() if column in COLUMNS}
+        with (folder / "clips.npz").open("wb") as file:
+            np.savez(
+                file,
+                allow_pickle=False,
+                name=np.array(list(self._names)),
+                content=np.array(self._columns["content"], np.uint64),
+                **columns,
+            )
+        meta = Meta(
+            layout=self.layout.to_dict(),
+            class_names=self.class_names,
+            channels=self._channels,
+            dtype=self._dtype,
+            num_clips=len(self._names),
+            num_rows=self._rows,
+            splits=self.splits,
+            normalization=record(self.normalization, self.filled),
+            provenance=self.provenance,
+            sha256=hash_file(folder / "joints.npy"),
+        )
+        written = {"format_version": FORMAT_VERSION} | meta.model_dump(mode="json", exclude={"provenance"})
+        written["provenance"] = self.provenance.to_dict()
+        for name, content in {**self.records, "meta": written}.items():
+            (folder / f"{name}.json").write_text(json.dumps(content, indent=1, ensure_ascii=False), "utf-8")
+        self._partial.publish()
+
+    def _write_header(self) -> None:
+        """The header of joints.npy; NumPy leaves room in it for the first axis to grow."""
+        self._file.seek(0)
+        shape = (self._rows, self.layout.num_joints, self._channels)
+        np.lib.format.write_array_header_1_0(
+            self._file, {"descr": DTYPES[self._dtype], "fortran_order": False, "shape": shape}
+        )

@@ -1,0 +1,76 @@
+"""An encoder on disk: weights beside a card that says what they are and how to feed them.
+
+A folder with ``encoder.safetensors`` and ``card.json``. The encoder is rebuilt from its own card;
+nothing is unpickled, so a file from a stranger can do no harm.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import safetensors
+import safetensors.torch
+
+from ssl_skel.backbones import BACKBONES
+from ssl_skel.config import parse_config
+from ssl_skel.encoders.card import CARD, EncoderCard, find_encoder, identity, load_card
+from ssl_skel.encoders.encoder import SkeletonEncoder, build_encoder
+from ssl_skel.encoders.streams import STREAMS
+from ssl_skel.errors import UserError
+from ssl_skel.files.atomic import write_bytes, write_json
+from ssl_skel.layouts import parse_layout
+from ssl_skel.names import unknown
+
+WEIGHTS = "encoder.safetensors"
+
+
+def save_encoder(folder: Path, encoder: SkeletonEncoder, card: EncoderCard) -> None:
+    """Write weights and card into ``folder``.
+
+    Raises:
+        ValueError: the card describes another encoder.
+        UserError: the system refuses to write.
+    """
+    for field, value in identity(encoder).items():
+        if getattr(card, field) != value:
+            raise ValueError(f"card.{field} is {getattr(card, field)!r}, the encoder's is {value!r}")
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in encoder.state_dict().items()}
+    write_bytes(folder / WEIGHTS, safetensors.torch.save(weights))
+    write_json(folder / CARD, card.model_dump(mode="json"))
+
+
+def load_encoder(path: Path) -> tuple[SkeletonEncoder, EncoderCard]:
+    """Rebuild an encoder on the CPU.
+
+    Args:
+        path: folder of an encoder, or a run directory that holds one as ``encoder``.
+
+    Raises:
+        UserError: something is missing, damaged, of another version, or does not fit.
+    """
+    folder, card = find_encoder(path), load_card(path)
+    source = str(folder / CARD)
+    layout = parse_layout(card.layout, f"{source}: layout")
+    if card.stream not in STREAMS:
+        raise unknown("", card.stream, STREAMS, where=f"{source}: stream")
+    options = BACKBONES.config(card.backbone.get("name"), f"{source}: backbone.name")
+    config = parse_config(options, card.backbone, f"{source}: backbone")
+    encoder = build_encoder(config, layout, channels=card.channels, num_frames=card.num_frames, stream=card.stream)
+    _read_weights(folder / WEIGHTS, encoder)
+    return encoder, card
+
+
+def _read_weights(path: Path, encoder: SkeletonEncoder) -> None:
+    try:
+        weights = safetensors.torch.load_file(path)
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror or error}; the weights belong beside {CARD}") from error
+    except safetensors.SafetensorError as error:
+        raise UserError(f"{path}: is no safetensors file ({error}); it is damaged, save the encoder again") from error
+    own = encoder.state_dict()
+    wrong = sorted(own.keys() ^ weights.keys()) + [n for n in own if n in weights and own[n].shape != weights[n].shape]
+    if wrong:
+        raise UserError(
+            f"{path}: {len(wrong)} tensors do not fit {CARD}, first {wrong[0]!r}; the two are not of one run"
+        )
+    encoder.load_state_dict(weights)
