@@ -86,9 +86,9 @@ def test_label_subsets_are_found_again_not_drawn_anew(folder: Path, ask: Ask) ->
 @pytest.mark.parametrize("readout", ["mean", "body", "part", "joint", "part_quarters"])
 def test_the_encoder_gives_the_same_vectors(folder: Path, ask: Ask, readout: str) -> None:
     ask("embed", "done", "store", "-o", "again.npz", "--readout", readout, "--split", "xsub", "--device", "cpu")
-    now, then = np.load("again.npz"), np.load("features/vectors.npz")
-    assert now["name"].tolist() == then["name"].tolist()
-    np.testing.assert_allclose(now["features"], then[readout], rtol=1e-4, atol=1e-5)
+    with np.load("again.npz") as now, np.load("features/vectors.npz") as then:
+        assert now["name"].tolist() == then["name"].tolist()
+        np.testing.assert_allclose(now["features"], then[readout], rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize(
