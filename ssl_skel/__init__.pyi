@@ -4,7 +4,7 @@ from .data.convert import convert as convert
 from .data.readers import READERS as READERS
 from .data.store import Store as Store
 from .embedding.sklearn import SkeletonEmbedder as SkeletonEmbedder
-from .encoders.card import load_encoder as load_encoder
+from .encoders.files import load_encoder as load_encoder
 from .errors import UserError as UserError
 from .layouts import LAYOUTS as LAYOUTS
 from .layouts import SkeletonLayout as SkeletonLayout
