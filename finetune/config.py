@@ -14,7 +14,7 @@ from ssl_skel.backbones import BACKBONES
 from ssl_skel.backbones.configs.base import BackboneConfig
 from ssl_skel.config import RowConfig, RowOf, RunName, Section
 from ssl_skel.encoders.encoder import Readout
-from ssl_skel.encoders.streams import Stream
+from ssl_skel.encoders.stream_names import Stream
 
 
 def _once_each(values: Sequence[Any]) -> Any:

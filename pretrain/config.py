@@ -11,11 +11,10 @@ from ssl_skel.backbones import BACKBONES
 from ssl_skel.backbones.configs.base import BackboneConfig
 from ssl_skel.config import RowConfig, RowOf, RunName, Section
 from ssl_skel.data.augment import AUGMENTATIONS
-from ssl_skel.data.loader import Crop
-from ssl_skel.encoders.streams import Stream
+from ssl_skel.data.crop import Crop
+from ssl_skel.encoders.stream_names import Stream
 from ssl_skel.pretexts import PRETEXTS
-from ssl_skel.training.config import TrainConfig
-from ssl_skel.training.optim import OptimConfig
+from ssl_skel.training.config import OptimConfig, TrainConfig
 
 
 class DataConfig(Section):

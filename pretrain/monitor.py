@@ -11,7 +11,7 @@ import torch
 from tqdm import tqdm
 
 from pretrain.config import PretrainConfig
-from ssl_skel.data.augment import Augment
+from ssl_skel.data.augment.pipeline import Augment
 from ssl_skel.data.loader import ClipLoader
 from ssl_skel.data.splits import Split
 from ssl_skel.data.store import Store

@@ -13,7 +13,7 @@ from pretrain.config import PretrainConfig
 from pretrain.init import begin_with
 from pretrain.monitor import watcher
 from ssl_skel.config import dump_config, parse_config
-from ssl_skel.data.augment import Augment
+from ssl_skel.data.augment.pipeline import Augment
 from ssl_skel.data.loader import ClipLoader
 from ssl_skel.data.splits import Split, load_split
 from ssl_skel.data.store import Store
@@ -21,7 +21,8 @@ from ssl_skel.encoders.card import EncoderCard, TrainingData
 from ssl_skel.encoders.encoder import SkeletonEncoder, build_encoder
 from ssl_skel.encoders.files import save_encoder
 from ssl_skel.errors import UserError
-from ssl_skel.pretexts import Pretext, build_pretext
+from ssl_skel.pretexts import build_pretext
+from ssl_skel.pretexts.base import Pretext
 from ssl_skel.training.loop import fit, make_accelerator
 from ssl_skel.training.rundir import RunDir
 

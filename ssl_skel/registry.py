@@ -31,17 +31,18 @@ class Registry(Mapping[str, type[T]], Generic[T, C]):
 
     Attributes:
         configs: name -> options.
+        entries: as given; another registry may be built of them and more.
     """
 
     def __init__(self, kind: str, entries: Mapping[type[C], str]) -> None:
         self.kind = kind
         self.configs: dict[str, type[C]] = {config.model_fields["name"].default: config for config in entries}
-        self._homes = dict(zip(self.configs, entries.values(), strict=True))
+        self.entries = dict(entries)
         self._loaded: dict[str, type[T]] = {}
 
     def __getitem__(self, name: str) -> type[T]:
         if name not in self._loaded:
-            module, _, cls = self._homes[name].partition(":")
+            module, _, cls = self.entries[self.configs[name]].partition(":")
             self._loaded[name] = getattr(importlib.import_module(module), cls)
         return self._loaded[name]
 

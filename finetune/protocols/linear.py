@@ -18,7 +18,7 @@ from finetune.protocols.base import FeatureSet, Protocol
 from finetune.protocols.configs.linear import LinearConfig
 from finetune.trainings.index import TRAININGS, Training, save_predictions
 from ssl_skel.config import dump_config
-from ssl_skel.data.augment import Augment
+from ssl_skel.data.augment.pipeline import Augment
 from ssl_skel.data.loader import ClipLoader
 from ssl_skel.data.splits import Split
 from ssl_skel.embedding.features import extract_features
@@ -27,8 +27,8 @@ from ssl_skel.encoders.encoder import SkeletonEncoder
 from ssl_skel.evaluation.baselines import FRAMES, raw_draws
 from ssl_skel.evaluation.linear import LinearProbe, linear_probe
 from ssl_skel.evaluation.report import Figure, Measurement
+from ssl_skel.training.config import OptimConfig
 from ssl_skel.training.loop import TrainConfig, fit
-from ssl_skel.training.optim import OptimConfig
 from ssl_skel.training.rundir import RunDir
 
 NEVER = -1e4

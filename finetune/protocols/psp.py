@@ -20,7 +20,7 @@ from ssl_skel.data.loader import ClipLoader
 from ssl_skel.data.splits import Split
 from ssl_skel.encoders.encoder import SkeletonEncoder, pool_persons
 from ssl_skel.errors import UserError
-from ssl_skel.pretexts.base import look
+from ssl_skel.pretexts.base import encode_views
 from ssl_skel.pretexts.psp import PSP
 from ssl_skel.training.loop import Loader
 
@@ -61,7 +61,7 @@ class PSPClassifier(Classifier):
         known = batch.label >= 0
         labelled, others = _part(batch, known), _part(batch, ~known)
         mine, theirs = self.pretext.views(labelled), self.pretext.views(others)
-        features = look(self.encoder.backbone, [*mine, *theirs])
+        features = encode_views(self.encoder.backbone, [*mine, *theirs])
         logits = torch.stack([self._classify(features[view], labelled.present) for view in mine]).sum(0)
         loss = F.cross_entropy(logits, labelled.label, label_smoothing=self.label_smoothing)
         right = (logits.argmax(1) == labelled.label).float().mean()

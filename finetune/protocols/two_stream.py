@@ -20,7 +20,8 @@ from finetune.protocols.configs.two_stream import TwoStreamConfig
 from finetune.protocols.trained import Trained
 from ssl_skel.backbones.xshift import PoseXShiftNet
 from ssl_skel.batch import Batch
-from ssl_skel.data.augment import Flip, FlipConfig
+from ssl_skel.data.augment.config import FlipConfig
+from ssl_skel.data.augment.space import Flip
 from ssl_skel.data.splits import Split
 from ssl_skel.data.subsets import Budget
 from ssl_skel.encoders.encoder import SkeletonEncoder, pool_persons

@@ -32,7 +32,7 @@ from finetune.protocols.base import EvalContext
 from finetune.protocols.configs.training import TrainingConfig
 from finetune.trainings.index import PREDICTIONS, TRAININGS, save_predictions
 from finetune.trainings.layer_decay import layer_groups
-from ssl_skel.data.augment import Augment
+from ssl_skel.data.augment.pipeline import Augment
 from ssl_skel.data.loader import ClipLoader
 from ssl_skel.embedding.features import whole_clips
 from ssl_skel.encoders.card import EncoderCard, Origin, TrainingData

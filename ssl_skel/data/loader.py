@@ -9,29 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from enum import IntEnum
-from typing import Annotated
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from pydantic import AfterValidator
 from torch import Tensor
 
 from ssl_skel.batch import Batch, Rng
-from ssl_skel.data.augment import Augment
+from ssl_skel.data.augment.pipeline import Augment
+from ssl_skel.data.crop import check_crop
 from ssl_skel.data.store import Store
 from ssl_skel.errors import UserError
-
-
-def _crop(shares: tuple[float, float]) -> tuple[float, float]:
-    low, high = shares
-    if not 0 < low <= high <= 1:
-        raise ValueError(f"needs 0 < low <= high <= 1, got [{low}, {high}]")
-    return shares
-
-
-Crop = Annotated[tuple[float, float], AfterValidator(_crop)]
-"""Smallest and largest share of a clip that is cropped, as an option of a config."""
 
 
 class Draw(IntEnum):
@@ -203,7 +191,7 @@ class ClipLoader:
         if self.drop_last and len(self.rows) < self.world_size:
             raise UserError(f"{where}: {len(self.rows)} clips for {self.world_size} ranks; use fewer ranks")
         try:
-            _crop(self.crop)
+            check_crop(self.crop)
         except ValueError as error:
             raise UserError(f"crop: {error}") from error
         if self.seed < 0:

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal
 
 import torch
 from torch import Tensor
 
 from ssl_skel.layouts import SkeletonLayout
-
-Stream = Literal["joint", "bone", "pose", "hop1", "hop2", "joint_motion", "bone_motion", "hop1_motion", "hop2_motion"]
-"""Rows of ``STREAMS``."""
 
 
 def bone(x: Tensor, layout: SkeletonLayout) -> Tensor:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Generic
 
 import torch
 from torch import Tensor
+from typing_extensions import TypeVar
 
 from ssl_skel.backbones.base import Backbone
 from ssl_skel.batch import Batch
@@ -16,6 +17,8 @@ from ssl_skel.config import RowConfig
 from ssl_skel.encoders.encoder import SkeletonEncoder
 from ssl_skel.layouts import SkeletonLayout
 from ssl_skel.task import Task
+
+ConfigT = TypeVar("ConfigT", bound=RowConfig, covariant=True, default=RowConfig)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,14 +37,14 @@ class View:
     source: tuple[int, str] | None = None
 
 
-class Pretext(Task):
+class Pretext(Task, Generic[ConfigT]):
     """A task that needs no labels and trains ``self.encoder``: views of a batch, and a loss on their features.
 
     Construction is the same for all: ``Method(config, encoder, layout)``. Labels in the batch must
     not be read, and ``batch.rng`` is the only source of randomness.
 
     Attributes:
-        Config: frozen options; its ``name`` is the row in ``PRETEXTS``.
+        Config: frozen options; its ``name`` is the entry in ``PRETEXTS``.
         num_views: K, independent draws of each clip that the loader gives.
         num_inputs: how many views ``views`` returns.
         couples_clips: the loss compares clips with each other. Ranks then share their features, and
@@ -49,11 +52,12 @@ class Pretext(Task):
     """
 
     Config: ClassVar[type[RowConfig]]
+    config: ConfigT
     num_views: int = 1
     num_inputs: int = 1
     couples_clips: bool = False
 
-    def __init__(self, config: RowConfig, encoder: SkeletonEncoder, layout: SkeletonLayout) -> None:
+    def __init__(self, config: ConfigT, encoder: SkeletonEncoder, layout: SkeletonLayout) -> None:
         super().__init__()
         self.config, self.encoder, self.layout = config, encoder, layout
 
@@ -68,11 +72,11 @@ class Pretext(Task):
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Scalars of one batch; ``loss`` is minimised."""
         views = self.views(batch)
-        features = look(self.encoder.backbone, views)
+        features = encode_views(self.encoder.backbone, views)
         return self.loss(batch, views, [features[view] for view in views])
 
 
-def look(backbone: Backbone, views: Sequence[View]) -> dict[View, Tensor]:
+def encode_views(backbone: Backbone, views: Sequence[View]) -> dict[View, Tensor]:
     """Features of each view, once where it stands twice. Views with nothing hidden go through together.
 
     BatchNorm then has one mean over all of them in training as it has afterwards; in passes of their own a joint and a

@@ -4,47 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import islice
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar
 
-from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from ssl_skel.batch import Batch
-from ssl_skel.config import RowConfig, RowOf, Section
 from ssl_skel.encoders.encoder import SkeletonEncoder
 from ssl_skel.layouts import SkeletonLayout
 from ssl_skel.pretexts.base import Pretext, View
+from ssl_skel.pretexts.configs.combined import CombinedConfig
 from ssl_skel.pretexts.table import SINGLE
 
 
-class Part(Section):
-    """One pretext of a combination."""
-
-    pretext: Annotated[RowConfig, RowOf(SINGLE)]
-    """A row of ``PRETEXTS``, but no combination."""
-    weight: Annotated[float, Field(gt=0.0)] = 1.0
-    """Of its loss in the sum."""
-
-
-class CombinedConfig(RowConfig):
-    """Options of ``Combined``."""
-
-    name: Literal["combined"] = "combined"
-    parts: tuple[Part, ...] = Field(min_length=2)
-    """What is combined; each kind once."""
-    share: bool = True
-    """Where one part wants a draw with something hidden and another the same draw whole, both use the hidden
-    one: one pass through the backbone less, and a harder view for the other."""
-
-    @model_validator(mode="after")
-    def _check(self) -> CombinedConfig:
-        names = [part.pretext.name for part in self.parts]
-        if len(set(names)) != len(names):
-            raise ValueError(f"parts {names}: each kind once")
-        return self
-
-
-class Combined(Pretext):
+class Combined(Pretext[CombinedConfig]):
     """Weighted sum of pretexts over one pass of the backbone for each distinct view.
 
     Ours. What parts log is logged under their names, as in ``psp.positive``.
@@ -53,8 +25,7 @@ class Combined(Pretext):
         UserError: what the parts raise.
     """
 
-    Config: ClassVar[type[RowConfig]] = CombinedConfig
-    config: CombinedConfig
+    Config: ClassVar = CombinedConfig
 
     def __init__(self, config: CombinedConfig, encoder: SkeletonEncoder, layout: SkeletonLayout) -> None:
         super().__init__(config, encoder, layout)

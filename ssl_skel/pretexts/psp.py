@@ -5,69 +5,25 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Sequence
 from itertools import combinations
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar
 
 import torch
-from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional
 
 from ssl_skel.backbones.base import Backbone
 from ssl_skel.backbones.layers import Norm
 from ssl_skel.batch import Batch
-from ssl_skel.config import RowConfig
 from ssl_skel.distributed import gather
 from ssl_skel.encoders.encoder import SkeletonEncoder, pool_persons
-from ssl_skel.encoders.streams import Stream, motion, on_places, to_stream
+from ssl_skel.encoders.streams import motion, on_places, to_stream
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import SkeletonLayout
-from ssl_skel.pretexts.base import Pretext, View, look
+from ssl_skel.pretexts.base import Pretext, View, encode_views
+from ssl_skel.pretexts.configs.psp import PSPConfig
 from ssl_skel.pretexts.contrast import info_nce
 
-Level = Literal["clip", "body", "part", "joint"]
-Source = Literal["own", "own_motion", Stream]
-Positive = Annotated[int, Field(ge=1)]
 _ALONE = "train.batch_size: psp compares clips, and a micro-batch holds a single one; raise it, lower train.accumulate"
-
-
-class PSPConfig(RowConfig):
-    """Options of ``PSP``."""
-
-    name: Literal["psp"] = "psp"
-    views: tuple[Source, ...] = Field(("own", "own_motion"), min_length=2)
-    """What the encoder sees, each from a draw of its own. ``own`` is the encoder's stream, ``own_motion`` its change
-    from frame to frame; with the joint stream these are PSP's, but see ``PSP``. A third may be added (bone), one may
-    stand twice."""
-    levels: tuple[Level, ...] = Field(("body", "part", "joint"), min_length=1)
-    """Where views are compared. ``clip``, ours: the mean of the features without attention, which probes read."""
-    heads: Positive = 4
-    """Heads of PPA; must divide the backbone's width (PSP: 4)."""
-    hand_down: tuple[float, float, float] = (0.2, 0.12, 0.24)
-    """Weights of coarser maps: body into part, part into joint, body into joint (PSP: 2/10, 3/25, 6/25)."""
-    norm: Literal["batch", "layer"] = "batch"
-    """Norm in PPA (PSP: batch)."""
-    projection: Positive = 256
-    """Width of the shared MLP, within and out (PSP: 256)."""
-    projection_norm: Literal["none", "batch"] = "none"
-    """Norm within the shared MLP (PSP: none; SimCLR: batch). Fresh features of MPAE-Net are alike to the fourth digit;
-    batch draws their points apart from the first step, where otherwise epochs go by. Of all ranks on GPUs; on several
-    CPU processes each takes its own clips."""
-    temperature: Annotated[float, Field(gt=0.0)] = 0.07
-    """Of InfoNCE (PSP: 0.07)."""
-    momentum: Annotated[float, Field(ge=0.0, lt=1.0)] | None = None
-    """Keys come from an average of the networks that moves by 1 - momentum a step (MoCo: 0.999); null: from
-    the networks themselves, as in PSP."""
-    queue: Annotated[int, Field(ge=0)] = 0
-    """Keys of earlier clips kept as negatives, so that small batches work (MoCo); needs ``momentum``. Each clip leaves
-    one a view; with more than the clips of an epoch leave, a clip would meet its own key as a negative."""
-
-    @model_validator(mode="after")
-    def _check(self) -> PSPConfig:
-        if len(set(self.levels)) != len(self.levels):
-            raise ValueError(f"levels {list(self.levels)}: name each once")
-        if self.queue and self.momentum is None:
-            raise ValueError("queue: needs momentum, for keys of moving weights grow stale; give momentum 0.99")
-        return self
 
 
 class PPA(nn.Module):
@@ -150,7 +106,7 @@ class Contrast(nn.Module):
         return torch.stack([functional.normalize(self.mlp(pool_persons(vector, present)), dim=1) for vector in vectors])
 
 
-class PSP(Pretext):
+class PSP(Pretext[PSPConfig]):
     """Coarse-to-fine contrast (CCL) between a joint view and a motion view through one encoder.
 
     PSP Learning (Xu & Shu, arXiv 2302.02327): InfoNCE at body, part and joint level, in both directions,
@@ -169,8 +125,7 @@ class PSP(Pretext):
             single clip with nothing to compare it to.
     """
 
-    Config: ClassVar[type[RowConfig]] = PSPConfig
-    config: PSPConfig
+    Config: ClassVar = PSPConfig
     couples_clips = True
 
     def __init__(self, config: PSPConfig, encoder: SkeletonEncoder, layout: SkeletonLayout) -> None:
@@ -247,7 +202,7 @@ class PSP(Pretext):
         assert self.keys is not None
         backbone, head = self.keys.values()
         assert isinstance(backbone, Backbone)
-        features = look(backbone, views)
+        features = encode_views(backbone, views)
         return torch.stack([head(features[view], batch.present) for view in views])
 
     @torch.no_grad()

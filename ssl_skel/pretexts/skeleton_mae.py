@@ -4,76 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar
 
 import torch
-from pydantic import Field, model_validator
 from torch import Tensor
 from torch.nn import functional
 
 from ssl_skel.batch import Batch
-from ssl_skel.config import RowConfig, RowOf
 from ssl_skel.encoders.encoder import SkeletonEncoder
 from ssl_skel.encoders.streams import motion, on_places
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import SkeletonLayout
 from ssl_skel.pretexts.base import Pretext, View
+from ssl_skel.pretexts.configs.skeleton_mae import SkeletonMAEConfig
 from ssl_skel.pretexts.decoders import DECODERS
 from ssl_skel.pretexts.losses import masked_mse, normalize_patches, to_patches
-from ssl_skel.pretexts.masking import MASKS, MaskConfig, UnionMaskConfig, hide_highest
-
-Positive = Annotated[int, Field(ge=1)]
-
-
-class SkeletonMAEConfig(RowConfig):
-    """Options of ``SkeletonMAE``."""
-
-    name: Literal["skeleton_mae"] = "skeleton_mae"
-    mask: Annotated[MaskConfig, RowOf(MASKS)] = UnionMaskConfig()
-    """Which units are hidden; default as in SkeletonMAE (Wu et al., ICMEW 2023)."""
-    unit: Positive = 4
-    """u, frames of a unit, which is hidden or seen as a whole (MAMP: 4)."""
-    target: Literal["coordinate", "motion"] = "coordinate"
-    """What is predicted of the encoder's stream: its values (SkeletonMAE), or their change (MAMP). Where joints have a
-    score, that is predicted as it is."""
-    motion_stride: Positive = 1
-    """Frames that a change spans, for target motion (MAMP: 1)."""
-    target_frame: Literal["input", "body"] = "input"
-    """Axes of the target. input: those of what the encoder sees. body: turned about the upright axis so that the first
-    person faces the camera as the clip begins; with rotation among the augmentations the same target is then asked
-    of every viewpoint, and the features learn to disregard it. Ours; needs three coordinates, y up."""
-    loss_on: Literal["hidden", "all"] = "hidden"
-    """Which units count: those hidden (SkeletonMAE), or all: in the body's axes none is a copy of the input."""
-    normalize: bool = True
-    """Scale each target unit by its own mean and deviation (MAMP, after MAE)."""
-    normalize_eps: Annotated[float, Field(gt=0.0)] = 1e-6
-    """Added to the variance of a unit (MAMP: 1e-6); larger, and sensor noise of still joints counts less."""
-    decoder: Literal["axial", "joint", "cross"] = "axial"
-    """Row of ``DECODERS``. axial: attention in turn over joints and over frames; ours, cheap. joint: over all at once
-    (MAMP). cross: of mask tokens over what is visible, each for itself (CrossMAE); the lightest."""
-    decoder_input: Literal["all", "visible", "pooled"] = "all"
-    """What the decoder gets of the features: all; those of cells with a frame in sight, a learned
-    token for the others (MAE, MAMP); or their mean alone, the vector that probes read. Paper silent. A network that
-    computes on visible cells only has nothing but zeros for the others: visible is for it, and for decoder cross."""
-    decoder_dim: Positive = 64
-    """Width of the decoder. Departs from print (MAMP: 256), which would cost more than the encoder."""
-    decoder_depth: Annotated[int, Field(ge=0)] = 2
-    """Blocks of the decoder (MAMP: 3 on NTU-60, 5 on NTU-120); 0 is a linear head, which decoder cross cannot be."""
-    decoder_heads: Positive = 4
-    """Heads of a block; must divide ``decoder_dim``. Paper silent."""
-    decoder_sample: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
-    """Share of the units that count which each step predicts, drawn anew; below 1 for decoder cross only, whose cost
-    falls with it (CrossMAE, Fu et al., TMLR 2025, predicts a third of what is hidden)."""
-
-    @model_validator(mode="after")
-    def _check(self) -> SkeletonMAEConfig:
-        if self.decoder == "cross" and self.decoder_input == "all":
-            raise ValueError("decoder_input: cross looks at what is visible; write visible, or pooled")
-        if self.decoder == "cross" and not self.decoder_depth:
-            raise ValueError("decoder_depth: cross sees the features in its blocks; write 1 or more")
-        if self.decoder != "cross" and self.decoder_sample < 1:
-            raise ValueError(f"decoder_sample: {self.decoder} predicts every unit at one cost; use decoder cross, or 1")
-        return self
+from ssl_skel.pretexts.masking import MASKS
+from ssl_skel.pretexts.masking.draw import hide_highest
 
 
 def face_camera(x: Tensor, layout: SkeletonLayout) -> Tensor:
@@ -95,7 +42,7 @@ def face_camera(x: Tensor, layout: SkeletonLayout) -> Tensor:
     return torch.stack([cos * across + sin * depth, up, cos * depth - sin * across], 1)
 
 
-class SkeletonMAE(Pretext):
+class SkeletonMAE(Pretext[SkeletonMAEConfig]):
     """Masked autoencoding of a skeleton sequence, on any backbone.
 
     SkeletonMAE (Wu et al., ICMEW 2023); targets and motion-aware masks of MAMP (Mao et al., ICCV 2023).
@@ -115,8 +62,7 @@ class SkeletonMAE(Pretext):
             decoder width that its heads do not divide.
     """
 
-    Config: ClassVar[type[RowConfig]] = SkeletonMAEConfig
-    config: SkeletonMAEConfig
+    Config: ClassVar = SkeletonMAEConfig
 
     def __init__(self, config: SkeletonMAEConfig, encoder: SkeletonEncoder, layout: SkeletonLayout) -> None:
         super().__init__(config, encoder, layout)

@@ -1,8 +1,24 @@
-"""The pretexts that stand alone; a new one is one file and one row here."""
+"""The pretexts that stand alone; a new one is a file here, its options in ``configs`` and one entry below."""
 
-from ssl_skel.pretexts.base import Pretext
-from ssl_skel.pretexts.psp import PSP
-from ssl_skel.pretexts.skeleton_mae import SkeletonMAE
-from ssl_skel.pretexts.temporal_order import TemporalOrder
+from __future__ import annotations
 
-SINGLE: dict[str, type[Pretext]] = {"skeleton_mae": SkeletonMAE, "psp": PSP, "temporal_order": TemporalOrder}
+from typing import TYPE_CHECKING
+
+from ssl_skel.config import RowConfig
+from ssl_skel.pretexts.configs.psp import PSPConfig
+from ssl_skel.pretexts.configs.skeleton_mae import SkeletonMAEConfig
+from ssl_skel.pretexts.configs.temporal_order import TemporalOrderConfig
+from ssl_skel.registry import Registry
+
+if TYPE_CHECKING:
+    from ssl_skel.pretexts.base import Pretext
+
+SINGLE: Registry[Pretext, RowConfig] = Registry(
+    "pretext",
+    {
+        SkeletonMAEConfig: "ssl_skel.pretexts.skeleton_mae:SkeletonMAE",
+        PSPConfig: "ssl_skel.pretexts.psp:PSP",
+        TemporalOrderConfig: "ssl_skel.pretexts.temporal_order:TemporalOrder",
+    },
+)
+"""Pretexts by name, each of which may be part of a combination."""

@@ -6,43 +6,19 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations, permutations
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
 from ssl_skel.batch import Batch, Rng
-from ssl_skel.config import RowConfig
 from ssl_skel.encoders.encoder import SkeletonEncoder, pool_persons
 from ssl_skel.encoders.streams import on_places
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import SkeletonLayout
 from ssl_skel.pretexts.base import Pretext, View
-
-Positive = Annotated[int, Field(ge=1)]
-
-
-class TemporalOrderConfig(RowConfig):
-    """Options of ``TemporalOrder``."""
-
-    name: Literal["temporal_order"] = "temporal_order"
-    clips: Annotated[int, Field(ge=2, le=5)] = 3
-    """n, segments of a clip; there are n! orders to tell apart (VCOP: 3). Paper silent."""
-    frames: Positive | None = None
-    """Length of a segment, a multiple of the backbone's temporal stride; None: the longest that leaves room
-    for the gaps. Paper silent (VCOP: 16 frames of video)."""
-    gap: Annotated[int, Field(ge=0)] = 2
-    """Fewest frames between two segments, so that the last frame of one is not the first of the next.
-    Paper silent (VCOP: always 8)."""
-    recentre: bool = True
-    """Move each segment so that the first person's centre joint begins at the origin, all persons alike. Else
-    someone who walks gives the order away by being elsewhere. Ours."""
-    head: Literal["pairwise", "lstm"] = "pairwise"
-    """How the order is read from the segments' features: from all pairs (VCOP), or by an LSTM (Wang et al.)."""
-    head_dim: Positive = 512
-    """Width of the head (VCOP: 512). Paper silent."""
+from ssl_skel.pretexts.configs.temporal_order import TemporalOrderConfig
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -95,7 +71,7 @@ class LSTMHead(nn.Module):
         return self.leave(self.lstm(features)[0][:, -1])
 
 
-class TemporalOrder(Pretext):
+class TemporalOrder(Pretext[TemporalOrderConfig]):
     """Order prediction: segments of a clip are shown shuffled, and their order in time is asked for.
 
     Wang, Yang, Rong, Feng & Tian (WACV 2021), on point clouds; segments and the pairwise head of VCOP (Xu
@@ -113,8 +89,7 @@ class TemporalOrder(Pretext):
         UserError: segments that the backbone's stride does not divide, or for which a clip is too short.
     """
 
-    Config: ClassVar[type[RowConfig]] = TemporalOrderConfig
-    config: TemporalOrderConfig
+    Config: ClassVar = TemporalOrderConfig
 
     def __init__(self, config: TemporalOrderConfig, encoder: SkeletonEncoder, layout: SkeletonLayout) -> None:
         super().__init__(config, encoder, layout)

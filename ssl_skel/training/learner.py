@@ -15,8 +15,9 @@ from ssl_skel.batch import Batch
 from ssl_skel.errors import UserError
 from ssl_skel.task import Task
 from ssl_skel.training.checkpoint import load_checkpoint, save_checkpoint
+from ssl_skel.training.config import OptimConfig
 from ssl_skel.training.meter import Meter
-from ssl_skel.training.optim import OptimConfig, make_optimizer, set_learning_rate
+from ssl_skel.training.optim import make_optimizer, set_learning_rate
 
 
 class Learner:

@@ -33,10 +33,10 @@ from ssl_skel.batch import Batch
 from ssl_skel.errors import UserError
 from ssl_skel.task import Task
 from ssl_skel.training.checkpoint_folder import newest_checkpoint
-from ssl_skel.training.config import TrainConfig
+from ssl_skel.training.config import OptimConfig, TrainConfig
 from ssl_skel.training.learner import Learner
 from ssl_skel.training.meter import Meter
-from ssl_skel.training.optim import OptimConfig, learning_rate
+from ssl_skel.training.optim import learning_rate
 from ssl_skel.training.rundir import RunDir
 from ssl_skel.training.watch import Interrupted, Watch
 

@@ -4,51 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from pydantic import Field, model_validator
 from torch import nn
 from torch.optim import Optimizer
 
-from ssl_skel.config import Section
 from ssl_skel.errors import UserError
-
-Share = Annotated[float, Field(ge=0, lt=1)]
-
-
-class OptimConfig(Section):
-    """How weights are updated. Rates are absolute: they are never scaled by batch size or ranks."""
-
-    name: Literal["adamw", "sgd"] = "adamw"
-    """adamw (Loshchilov & Hutter, ICLR 2019), or sgd with Nesterov momentum (ST-GCN and CTR-GCN train with it)."""
-    lr: float = Field(1e-3, gt=0)
-    """Peak learning rate. 1e-3 is the default of torch's AdamW; sgd wants about 0.1."""
-    weight_decay: float = Field(0.05, ge=0)
-    """For matrices and kernels; biases and other 1-D parameters have none. 0.05: MAE (He et al., CVPR 2022,
-    Table 8)."""
-    betas: tuple[Share, Share] = (0.9, 0.999)
-    """Of adamw; torch's default. MAE pretraining uses (0.9, 0.95) (He et al., Table 8)."""
-    momentum: float = Field(0.9, gt=0, lt=1)
-    """Of sgd; ST-GCN and CTR-GCN use 0.9."""
-    schedule: Literal["cosine", "step", "constant"] = "cosine"
-    """What follows the warm-up: half a cosine down to ``min_lr`` (Loshchilov & Hutter, ICLR 2017), steps, or the
-    peak rate to the end."""
-    warmup_epochs: float = Field(0.0, ge=0)
-    """Linear rise from 0 to ``lr``; parts of an epoch are allowed. Goyal et al. (2017) use 5."""
-    min_lr: float = Field(0.0, ge=0)
-    """Where the cosine ends."""
-    milestones: tuple[float, ...] = ()
-    """Epochs after which the step schedule multiplies the rate by ``gamma``; CTR-GCN: [35, 55] of 65."""
-    gamma: float = Field(0.1, gt=0, le=1)
-    """Factor at each milestone; CTR-GCN: 0.1."""
-    clip_grad: float = Field(0.0, ge=0)
-    """Largest norm of the whole gradient; 0 leaves it alone."""
-
-    @model_validator(mode="after")
-    def _steps(self) -> OptimConfig:
-        if (self.schedule == "step") != bool(self.milestones):
-            raise ValueError("milestones: belong to schedule step, which needs at least one; give both or neither")
-        return self
+from ssl_skel.training.config import OptimConfig
 
 
 def learning_rate(step: int, steps_per_epoch: int, epochs: int, optim: OptimConfig) -> float:

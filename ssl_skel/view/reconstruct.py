@@ -18,8 +18,8 @@ from ssl_skel.embedding.features import whole_clips
 from ssl_skel.encoders.files import load_encoder
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import SkeletonLayout
-from ssl_skel.names import unknown
-from ssl_skel.pretexts import PRETEXTS, Pretext, build_pretext
+from ssl_skel.pretexts import PRETEXTS, build_pretext
+from ssl_skel.pretexts.base import Pretext
 from ssl_skel.pretexts.combined import Combined
 from ssl_skel.pretexts.skeleton_mae import SkeletonMAE, face_camera
 from ssl_skel.training.checkpoint_folder import newest_checkpoint
@@ -66,11 +66,10 @@ def load_autoencoder(path: Path) -> SkeletonMAE:
     """
     run = open_run(path)
     encoder, _ = load_encoder(path)
-    told = run.config["pretext"]
-    name = told.get("name")
-    if name not in PRETEXTS:
-        raise unknown("", name, PRETEXTS, where=f"{path / 'config.yaml'}: pretext.name")
-    task = build_pretext(parse_config(PRETEXTS[name].Config, told, f"{path / 'config.yaml'}: pretext"), encoder)
+    options, source = run.config["pretext"], f"{path / 'config.yaml'}: pretext"
+    name = options.get("name")
+    config = parse_config(PRETEXTS.config(name, f"{source}.name"), options, source, written=True)
+    task = build_pretext(config, encoder)
     tasks: list[Pretext] = task.tasks if isinstance(task, Combined) else [task]
     mae = next((part for part in tasks if isinstance(part, SkeletonMAE)), None)
     if mae is None:

@@ -16,7 +16,8 @@ import torch.nn.functional as F
 from pytest_benchmark.fixture import BenchmarkFixture
 from torch import Tensor
 
-from ssl_skel.data.augment import Augment, RotateConfig
+from ssl_skel.data.augment.config import RotateConfig
+from ssl_skel.data.augment.pipeline import Augment
 from ssl_skel.data.clip import RawClip
 from ssl_skel.data.loader import ClipLoader
 from ssl_skel.data.store import Store

@@ -11,7 +11,9 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from ssl_skel.batch import Rng
-from ssl_skel.data.augment import AUGMENTATIONS, Augment, Augmentation
+from ssl_skel.data.augment import AUGMENTATIONS
+from ssl_skel.data.augment.base import Augmentation
+from ssl_skel.data.augment.pipeline import Augment
 from ssl_skel.layouts import LAYOUTS
 
 LAYOUT = LAYOUTS["kinect20"]

@@ -13,7 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ssl_skel.batch import Batch, Rng
-from ssl_skel.data.augment import AUGMENTATIONS, Augment
+from ssl_skel.data.augment import AUGMENTATIONS
+from ssl_skel.data.augment.pipeline import Augment
 from ssl_skel.data.clip import RawClip
 from ssl_skel.data.loader import ClipLoader
 from ssl_skel.data.store import Store

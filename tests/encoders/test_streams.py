@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from ssl_skel.encoders.streams import STREAMS, Stream, bone, hop, motion, pose, to_stream
+from ssl_skel.encoders.stream_names import Stream
+from ssl_skel.encoders.streams import STREAMS, bone, hop, motion, pose, to_stream
 from ssl_skel.layouts import LAYOUTS, SkeletonLayout
 
 

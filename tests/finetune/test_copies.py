@@ -14,7 +14,8 @@ from sklearn.preprocessing import StandardScaler
 from finetune.config import FinetuneConfig
 from finetune.protocols import linear as module
 from finetune.run import run
-from ssl_skel.data.augment import Augment, RotateConfig
+from ssl_skel.data.augment.config import RotateConfig
+from ssl_skel.data.augment.pipeline import Augment
 from ssl_skel.data.loader import ClipLoader
 from ssl_skel.data.splits import load_split
 from ssl_skel.data.store import Store

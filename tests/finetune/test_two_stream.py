@@ -24,7 +24,8 @@ from finetune.trainings import supervised
 from finetune.trainings.index import PREDICTIONS
 from ssl_skel.backbones.configs.xshift import XShiftConfig
 from ssl_skel.batch import Batch, Rng
-from ssl_skel.data.augment import Flip, FlipConfig
+from ssl_skel.data.augment.config import FlipConfig
+from ssl_skel.data.augment.space import Flip
 from ssl_skel.data.splits import load_split
 from ssl_skel.data.store import Store
 from ssl_skel.encoders.encoder import build_encoder

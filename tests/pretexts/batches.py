@@ -9,7 +9,7 @@ import torch
 
 from ssl_skel.batch import Batch, Rng
 from ssl_skel.layouts import LAYOUTS
-from ssl_skel.pretexts import Pretext
+from ssl_skel.pretexts.base import Pretext
 
 CLIPS, FRAMES = 4, 16
 LAYOUT = LAYOUTS["sbu15"]

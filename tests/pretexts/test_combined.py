@@ -15,8 +15,9 @@ from ssl_skel.batch import Batch, Rng
 from ssl_skel.config import parse_config
 from ssl_skel.encoders.encoder import build_encoder
 from ssl_skel.errors import UserError
-from ssl_skel.pretexts import Combined, build_pretext
-from ssl_skel.pretexts.combined import CombinedConfig
+from ssl_skel.pretexts import build_pretext
+from ssl_skel.pretexts.combined import Combined
+from ssl_skel.pretexts.configs.combined import CombinedConfig
 
 MAE = {"name": "skeleton_mae", "decoder_dim": 16}
 PSP = {"name": "psp", "projection": 8, "norm": "layer"}

@@ -12,7 +12,8 @@ from batches import FRAMES, LAYOUT, batch_for, change, train
 from ssl_skel.backbones import BACKBONES
 from ssl_skel.config import parse_config
 from ssl_skel.encoders.encoder import build_encoder
-from ssl_skel.pretexts import PRETEXTS, Pretext, build_pretext
+from ssl_skel.pretexts import PRETEXTS, build_pretext
+from ssl_skel.pretexts.base import Pretext
 
 # Small sizes of rows whose defaults are large; a row that is small by default needs no entry.
 TINY: dict[str, dict[str, Any]] = {

@@ -16,9 +16,10 @@ from ssl_skel.backbones.configs.base import BackboneConfig
 from ssl_skel.batch import Rng
 from ssl_skel.config import parse_config
 from ssl_skel.encoders.encoder import SkeletonEncoder, build_encoder
+from ssl_skel.pretexts.configs.skeleton_mae import SkeletonMAEConfig
 from ssl_skel.pretexts.decoders import DECODERS, CrossBlock, CrossDecoder, Decoder
 from ssl_skel.pretexts.losses import normalize_patches, to_patches
-from ssl_skel.pretexts.skeleton_mae import SkeletonMAE, SkeletonMAEConfig
+from ssl_skel.pretexts.skeleton_mae import SkeletonMAE
 
 JOINTS = LAYOUT.num_joints
 KINDS: dict[str, dict[str, Any]] = {

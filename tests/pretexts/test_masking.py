@@ -13,17 +13,10 @@ from ssl_skel.batch import Rng
 from ssl_skel.config import RowConfig, parse_config
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import LAYOUTS
-from ssl_skel.pretexts.masking import (
-    MASKS,
-    MaskConfig,
-    Masking,
-    frame_mask,
-    hide_highest,
-    joint_mask,
-    motion_per_unit,
-    segments,
-    token_mask,
-)
+from ssl_skel.pretexts.masking import MASKS
+from ssl_skel.pretexts.masking.config import MaskConfig
+from ssl_skel.pretexts.masking.draw import frame_mask, hide_highest, joint_mask, motion_per_unit, segments, token_mask
+from ssl_skel.pretexts.masking.masks import Masking
 
 LAYOUT = LAYOUTS["kinect20"]
 EACH = torch.arange(20)

@@ -21,7 +21,8 @@ from ssl_skel.encoders.encoder import build_encoder
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import LAYOUTS, SkeletonLayout
 from ssl_skel.pretexts import build_pretext
-from ssl_skel.pretexts.psp import PPA, PSP, PSPConfig
+from ssl_skel.pretexts.configs.psp import PSPConfig
+from ssl_skel.pretexts.psp import PPA, PSP
 
 NET = {"name": "mpae_net", "channels": [16, 16], "strides": [2, 2], "norm": "layer"}
 

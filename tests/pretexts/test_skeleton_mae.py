@@ -17,8 +17,9 @@ from ssl_skel.encoders.encoder import SkeletonEncoder, build_encoder
 from ssl_skel.encoders.streams import STREAMS
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import LAYOUTS
+from ssl_skel.pretexts.configs.skeleton_mae import SkeletonMAEConfig
 from ssl_skel.pretexts.masking import MASKS
-from ssl_skel.pretexts.skeleton_mae import SkeletonMAE, SkeletonMAEConfig, face_camera
+from ssl_skel.pretexts.skeleton_mae import SkeletonMAE, face_camera
 
 LAYOUT = LAYOUTS["kinect20"]
 TINY: dict[str, dict[str, Any]] = {

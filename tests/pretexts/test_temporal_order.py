@@ -16,7 +16,8 @@ from ssl_skel.config import parse_config
 from ssl_skel.encoders.encoder import build_encoder
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import LAYOUTS
-from ssl_skel.pretexts.temporal_order import Shuffled, TemporalOrder, TemporalOrderConfig
+from ssl_skel.pretexts.configs.temporal_order import TemporalOrderConfig
+from ssl_skel.pretexts.temporal_order import Shuffled, TemporalOrder
 
 LAYOUT = LAYOUTS["kinect20"]
 FRAMES, STRIDE = 32, 4

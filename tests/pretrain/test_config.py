@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -64,3 +66,26 @@ def test_mistakes_are_one_line_with_key_and_remedy(change, message):
     assert message in str(caught.value)
     assert str(caught.value).startswith("run.yaml: ")
     assert "\n" not in str(caught.value)
+
+
+def test_a_config_is_checked_before_anything_heavy_is_imported() -> None:
+    """Every shipped config, and a mistake that lies deep."""
+    words = """
+import sys
+from pretrain.config import PretrainConfig
+from ssl_skel.config import load_config
+from ssl_skel.errors import UserError
+for path in sys.argv[1:]:
+    load_config(PretrainConfig, path)
+try:
+    load_config(PretrainConfig, sys.argv[1], ["pretext.nonsense=1"])
+except UserError as error:
+    assert "pretext.nonsense: unknown key" in str(error), error
+else:
+    raise AssertionError("the mistake was not found")
+print(sorted({"torch", "timm", "sklearn", "faiss", "scipy"} & set(sys.modules)))
+"""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", words, *map(str, CONFIGS)], check=True, capture_output=True, text=True
+    )
+    assert done.stdout == "[]\n"

@@ -22,7 +22,7 @@ from ssl_skel.encoders.encoder import build_encoder
 from ssl_skel.encoders.files import load_encoder
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import LAYOUTS
-from ssl_skel.pretexts import TemporalOrder
+from ssl_skel.pretexts.temporal_order import TemporalOrder
 
 ORDER = {"name": "temporal_order", "head_dim": 16}
 

@@ -19,7 +19,7 @@ from ssl_skel.data.store import Store
 from ssl_skel.embedding.features import extract_features, whole_clips
 from ssl_skel.encoders.files import load_encoder
 from ssl_skel.errors import UserError
-from ssl_skel.pretexts import SkeletonMAE
+from ssl_skel.pretexts.skeleton_mae import SkeletonMAE
 
 
 def config(store: Path, runs: Path, **changes: Any) -> PretrainConfig:

@@ -10,7 +10,8 @@ from pydantic import ValidationError
 from torch import nn
 
 from ssl_skel.errors import UserError
-from ssl_skel.training.optim import OptimConfig, learning_rate, make_optimizer, set_learning_rate
+from ssl_skel.training.config import OptimConfig
+from ssl_skel.training.optim import learning_rate, make_optimizer, set_learning_rate
 
 
 def test_cosine_against_its_closed_form() -> None:

@@ -17,9 +17,8 @@ from torch import Tensor, nn
 
 from ssl_skel.batch import Batch, Rng
 from ssl_skel.task import Task
-from ssl_skel.training.config import TrainConfig
+from ssl_skel.training.config import OptimConfig, TrainConfig
 from ssl_skel.training.loop import Interrupted, fit, make_accelerator
-from ssl_skel.training.optim import OptimConfig
 from ssl_skel.training.rundir import RunDir
 
 DIM = 6

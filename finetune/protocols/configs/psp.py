@@ -9,8 +9,8 @@ from pydantic import Field, model_validator
 from finetune.protocols.configs.trained import FewLabelsConfig
 from ssl_skel.config import RowConfig, RowOf
 from ssl_skel.data.augment import AUGMENTATIONS
-from ssl_skel.pretexts.psp import PSPConfig
-from ssl_skel.training.optim import OptimConfig
+from ssl_skel.pretexts.configs.psp import PSPConfig
+from ssl_skel.training.config import OptimConfig
 
 
 class PSPSemiConfig(FewLabelsConfig):

@@ -8,9 +8,10 @@ from pydantic import Field, model_validator
 
 from finetune.protocols.configs.base import ProtocolConfig
 from ssl_skel.config import RowConfig, RowOf
-from ssl_skel.data.augment import AUGMENTATIONS, RotateConfig
-from ssl_skel.data.loader import Crop
-from ssl_skel.training.optim import OptimConfig
+from ssl_skel.data.augment import AUGMENTATIONS
+from ssl_skel.data.augment.config import RotateConfig
+from ssl_skel.data.crop import Crop
+from ssl_skel.training.config import OptimConfig
 
 
 class TrainingConfig(ProtocolConfig):

@@ -10,8 +10,8 @@ from pydantic import Field, model_validator
 from finetune.protocols.configs.training import TrainingConfig
 from ssl_skel.config import RowConfig, RowOf
 from ssl_skel.data.augment import AUGMENTATIONS
-from ssl_skel.data.loader import Crop
-from ssl_skel.training.optim import OptimConfig
+from ssl_skel.data.crop import Crop
+from ssl_skel.training.config import OptimConfig
 from ssl_skel.video.epam_net import RGBSize
 
 Share = Annotated[float, Field(ge=0, le=1)]

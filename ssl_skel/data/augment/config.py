@@ -1,0 +1,92 @@
+"""Options of the augmentations."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from ssl_skel.config import RowConfig
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+Degrees = Annotated[float, Field(ge=0, le=180)]
+
+NotNegative = Annotated[float, Field(ge=0)]
+
+Positive = Annotated[float, Field(gt=0)]
+
+
+class RotateConfig(RowConfig):
+    """Options of ``Rotate``."""
+
+    name: Literal["rotate"] = "rotate"
+    max_degrees: Degrees | tuple[Degrees, Degrees, Degrees] = 17.2
+    """Largest angle, for all axes or one each for x, y, z; [0, 180, 0] turns about the upright axis only.
+    Default 0.3 rad (CTR-GCN, feeders/tools.py)."""
+
+
+class ShearConfig(RowConfig):
+    """Options of ``Shear``."""
+
+    name: Literal["shear"] = "shear"
+    amount: NotNegative = 0.5
+    """Largest factor (AimCLR, Guo et al., AAAI 2022: 0.5)."""
+
+
+class ScaleConfig(RowConfig):
+    """Options of ``Scale``."""
+
+    name: Literal["scale"] = "scale"
+    low: Positive = 0.8
+    """Smallest factor (PYSKL's RandomScale: 1 - 0.2)."""
+    high: Positive = 1.2
+    """Largest factor (PYSKL's RandomScale: 1 + 0.2)."""
+    per_axis: bool = False
+    """Draw a factor for each coordinate, as PYSKL does; changes the proportions of the body."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> ScaleConfig:
+        if self.low > self.high:
+            raise ValueError(f"low {self.low} is above high {self.high}; swap them")
+        return self
+
+
+class FlipConfig(RowConfig):
+    """Options of ``Flip``."""
+
+    name: Literal["flip"] = "flip"
+    probability: Share = 0.5
+    """Of a clip being mirrored (AimCLR: 0.5)."""
+
+
+class JitterConfig(RowConfig):
+    """Options of ``Jitter``."""
+
+    name: Literal["jitter"] = "jitter"
+    sigma: NotNegative = 0.01
+    """Standard deviation, metres (AimCLR: 0.01)."""
+
+
+class JointDropoutConfig(RowConfig):
+    """Options of ``JointDropout``."""
+
+    name: Literal["joint_dropout"] = "joint_dropout"
+    probability: Share = 0.1
+    """Of each joint being dropped; chosen here, the papers drop up to 0.6."""
+
+
+class FrameDropoutConfig(RowConfig):
+    """Options of ``FrameDropout``."""
+
+    name: Literal["frame_dropout"] = "frame_dropout"
+    probability: Share = 0.1
+    """Of each frame being dropped; chosen here."""
+
+
+class ReverseConfig(RowConfig):
+    """Options of ``Reverse``."""
+
+    name: Literal["reverse"] = "reverse"
+    probability: Share = 0.5
+    """Of a clip running backwards (AimCLR: 0.5)."""

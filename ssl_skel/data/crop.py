@@ -1,0 +1,23 @@
+"""How much of a clip a crop takes, as an option of configs."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AfterValidator
+
+
+def check_crop(shares: tuple[float, float]) -> tuple[float, float]:
+    """The shares, if they are a range within (0, 1].
+
+    Raises:
+        ValueError: they are not.
+    """
+    low, high = shares
+    if not 0 < low <= high <= 1:
+        raise ValueError(f"needs 0 < low <= high <= 1, got [{low}, {high}]")
+    return shares
+
+
+Crop = Annotated[tuple[float, float], AfterValidator(check_crop)]
+"""Smallest and largest share of a clip that is cropped."""

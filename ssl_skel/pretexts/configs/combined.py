@@ -1,0 +1,37 @@
+"""Options of Combined."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from ssl_skel.config import RowConfig, RowOf, Section
+from ssl_skel.pretexts.table import SINGLE
+
+
+class Part(Section):
+    """One pretext of a combination."""
+
+    pretext: Annotated[RowConfig, RowOf(SINGLE)]
+    """A row of ``PRETEXTS``, but no combination."""
+    weight: Annotated[float, Field(gt=0.0)] = 1.0
+    """Of its loss in the sum."""
+
+
+class CombinedConfig(RowConfig):
+    """Options of ``Combined``."""
+
+    name: Literal["combined"] = "combined"
+    parts: tuple[Part, ...] = Field(min_length=2)
+    """What is combined; each kind once."""
+    share: bool = True
+    """Where one part wants a draw with something hidden and another the same draw whole, both use the hidden
+    one: one pass through the backbone less, and a harder view for the other."""
+
+    @model_validator(mode="after")
+    def _check(self) -> CombinedConfig:
+        names = [part.pretext.name for part in self.parts]
+        if len(set(names)) != len(names):
+            raise ValueError(f"parts {names}: each kind once")
+        return self

@@ -1,0 +1,55 @@
+"""Options of PSP."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from ssl_skel.config import RowConfig
+from ssl_skel.encoders.stream_names import Stream
+from ssl_skel.pretexts.configs import Positive
+
+Level = Literal["clip", "body", "part", "joint"]
+
+Source = Literal["own", "own_motion", Stream]
+
+
+class PSPConfig(RowConfig):
+    """Options of ``PSP``."""
+
+    name: Literal["psp"] = "psp"
+    views: tuple[Source, ...] = Field(("own", "own_motion"), min_length=2)
+    """What the encoder sees, each from a draw of its own. ``own`` is the encoder's stream, ``own_motion`` its change
+    from frame to frame; with the joint stream these are PSP's, but see ``PSP``. A third may be added (bone), one may
+    stand twice."""
+    levels: tuple[Level, ...] = Field(("body", "part", "joint"), min_length=1)
+    """Where views are compared. ``clip``, ours: the mean of the features without attention, which probes read."""
+    heads: Positive = 4
+    """Heads of PPA; must divide the backbone's width (PSP: 4)."""
+    hand_down: tuple[float, float, float] = (0.2, 0.12, 0.24)
+    """Weights of coarser maps: body into part, part into joint, body into joint (PSP: 2/10, 3/25, 6/25)."""
+    norm: Literal["batch", "layer"] = "batch"
+    """Norm in PPA (PSP: batch)."""
+    projection: Positive = 256
+    """Width of the shared MLP, within and out (PSP: 256)."""
+    projection_norm: Literal["none", "batch"] = "none"
+    """Norm within the shared MLP (PSP: none; SimCLR: batch). Fresh features of MPAE-Net are alike to the fourth digit;
+    batch draws their points apart from the first step, where otherwise epochs go by. Of all ranks on GPUs; on several
+    CPU processes each takes its own clips."""
+    temperature: Annotated[float, Field(gt=0.0)] = 0.07
+    """Of InfoNCE (PSP: 0.07)."""
+    momentum: Annotated[float, Field(ge=0.0, lt=1.0)] | None = None
+    """Keys come from an average of the networks that moves by 1 - momentum a step (MoCo: 0.999); null: from
+    the networks themselves, as in PSP."""
+    queue: Annotated[int, Field(ge=0)] = 0
+    """Keys of earlier clips kept as negatives, so that small batches work (MoCo); needs ``momentum``. Each clip leaves
+    one a view; with more than the clips of an epoch leave, a clip would meet its own key as a negative."""
+
+    @model_validator(mode="after")
+    def _check(self) -> PSPConfig:
+        if len(set(self.levels)) != len(self.levels):
+            raise ValueError(f"levels {list(self.levels)}: name each once")
+        if self.queue and self.momentum is None:
+            raise ValueError("queue: needs momentum, for keys of moving weights grow stale; give momentum 0.99")
+        return self

@@ -1,0 +1,63 @@
+"""Options of SkeletonMAE."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from ssl_skel.config import RowConfig, RowOf
+from ssl_skel.pretexts.configs import Positive
+from ssl_skel.pretexts.masking import MASKS
+from ssl_skel.pretexts.masking.config import MaskConfig, UnionMaskConfig
+
+
+class SkeletonMAEConfig(RowConfig):
+    """Options of ``SkeletonMAE``."""
+
+    name: Literal["skeleton_mae"] = "skeleton_mae"
+    mask: Annotated[MaskConfig, RowOf(MASKS)] = UnionMaskConfig()
+    """Which units are hidden; default as in SkeletonMAE (Wu et al., ICMEW 2023)."""
+    unit: Positive = 4
+    """u, frames of a unit, which is hidden or seen as a whole (MAMP: 4)."""
+    target: Literal["coordinate", "motion"] = "coordinate"
+    """What is predicted of the encoder's stream: its values (SkeletonMAE), or their change (MAMP). Where joints have a
+    score, that is predicted as it is."""
+    motion_stride: Positive = 1
+    """Frames that a change spans, for target motion (MAMP: 1)."""
+    target_frame: Literal["input", "body"] = "input"
+    """Axes of the target. input: those of what the encoder sees. body: turned about the upright axis so that the first
+    person faces the camera as the clip begins; with rotation among the augmentations the same target is then asked
+    of every viewpoint, and the features learn to disregard it. Ours; needs three coordinates, y up."""
+    loss_on: Literal["hidden", "all"] = "hidden"
+    """Which units count: those hidden (SkeletonMAE), or all: in the body's axes none is a copy of the input."""
+    normalize: bool = True
+    """Scale each target unit by its own mean and deviation (MAMP, after MAE)."""
+    normalize_eps: Annotated[float, Field(gt=0.0)] = 1e-6
+    """Added to the variance of a unit (MAMP: 1e-6); larger, and sensor noise of still joints counts less."""
+    decoder: Literal["axial", "joint", "cross"] = "axial"
+    """Row of ``DECODERS``. axial: attention in turn over joints and over frames; ours, cheap. joint: over all at once
+    (MAMP). cross: of mask tokens over what is visible, each for itself (CrossMAE); the lightest."""
+    decoder_input: Literal["all", "visible", "pooled"] = "all"
+    """What the decoder gets of the features: all; those of cells with a frame in sight, a learned
+    token for the others (MAE, MAMP); or their mean alone, the vector that probes read. Paper silent. A network that
+    computes on visible cells only has nothing but zeros for the others: visible is for it, and for decoder cross."""
+    decoder_dim: Positive = 64
+    """Width of the decoder. Departs from print (MAMP: 256), which would cost more than the encoder."""
+    decoder_depth: Annotated[int, Field(ge=0)] = 2
+    """Blocks of the decoder (MAMP: 3 on NTU-60, 5 on NTU-120); 0 is a linear head, which decoder cross cannot be."""
+    decoder_heads: Positive = 4
+    """Heads of a block; must divide ``decoder_dim``. Paper silent."""
+    decoder_sample: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
+    """Share of the units that count which each step predicts, drawn anew; below 1 for decoder cross only, whose cost
+    falls with it (CrossMAE, Fu et al., TMLR 2025, predicts a third of what is hidden)."""
+
+    @model_validator(mode="after")
+    def _check(self) -> SkeletonMAEConfig:
+        if self.decoder == "cross" and self.decoder_input == "all":
+            raise ValueError("decoder_input: cross looks at what is visible; write visible, or pooled")
+        if self.decoder == "cross" and not self.decoder_depth:
+            raise ValueError("decoder_depth: cross sees the features in its blocks; write 1 or more")
+        if self.decoder != "cross" and self.decoder_sample < 1:
+            raise ValueError(f"decoder_sample: {self.decoder} predicts every unit at one cost; use decoder cross, or 1")
+        return self
