@@ -131,5 +131,5 @@ def test_what_cannot_be_drawn_is_refused(done: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"its pretext, temporal_order, predicts no coordinates"):
         load_autoencoder(cut)
     (cut / "config.yaml").write_text(text[:start] + "pretext: {name: unknown}\n" + text[stop:])
-    with pytest.raises(UserError, match=r"pretext.name: unknown 'unknown'"):
+    with pytest.raises(UserError, match=r"pretext.name: unknown pretext 'unknown'"):
         load_autoencoder(cut)
