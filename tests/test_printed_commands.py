@@ -1,4 +1,5 @@
-"""Every ``ssl-skel`` command that README.md and the shipped configs print is one that the command line takes."""
+"""What README.md, docs and the headers of shipped configs print: commands that the command line accepts, links to files
+and headings that exist."""
 
 from __future__ import annotations
 
@@ -16,6 +17,7 @@ from ssl_skel.config import load_config
 from ssl_skel.experiments.sweep import plan, verb_for
 
 ROOT = Path(__file__).parents[1]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/*.md"))]
 MODELS = {"pretrain": PretrainConfig, "finetune": FinetuneConfig}
 
 
@@ -38,8 +40,24 @@ def test_the_command_line_takes_it(line: str, monkeypatch: pytest.MonkeyPatch) -
     _, verb, *words = shlex.split(line)
     known = command(verb)
     known.make_context(verb, list(words))  # parses; a mistake is raised
-    path, *overrides = (word for word in words if not word.startswith("-"))
+    plain = [word for word in words if not word.startswith("-")]
     if verb in MODELS:
-        load_config(MODELS[verb], path, [word for word in overrides if not word.startswith("resume=")])
+        load_config(MODELS[verb], plain[0], [word for word in plain[1:] if not word.startswith("resume=")])
     elif verb == "sweep":
-        assert plan(MODELS[verb_for(Path(path), MODELS)], Path(path), overrides)
+        path, *values = plain
+        assert plan(MODELS[verb_for(Path(path), MODELS)], Path(path), values)
+
+
+def anchors(page: Path) -> set[str]:
+    """The headings of a page, as links name them."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text("utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for link in re.findall(r"\]\((?!https?:)([^)\s]+)\)", page.read_text("utf-8")):
+        name, _, anchor = link.partition("#")
+        target = (page.parent / name).resolve() if name else page
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link

@@ -19,7 +19,7 @@ from ssl_skel.data.synthetic.skeleton import LAYOUT
 from ssl_skel.layouts import LAYOUTS
 
 ROOT = Path(__file__).parents[1]
-HEADING = "### From a folder of recordings to a search\n"
+HEADING = "## From a folder of recordings to a search\n"
 ACTS = [name for name, action in ACTIONS.items() if len(action.moves) == 1][:3]
 NEAR = {"pinky": "hand", "index": "hand", "thumb": "hand", "heel": "foot", "foot_index": "foot"}
 
