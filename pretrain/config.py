@@ -1,9 +1,10 @@
-"""What a pretraining run can be told."""
+"""The options of a pretraining run."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -39,19 +40,21 @@ class DataConfig(Section):
 class PretrainConfig(Section):
     """One pretraining run."""
 
+    former: ClassVar[Mapping[str, str]] = {"init": "init_from"}
+
     name: RunName
     """Of the run; its folder is ``<runs>/<name>``."""
     data: DataConfig
     """Which clips."""
     augment: tuple[Annotated[RowConfig, RowOf(AUGMENTATIONS)], ...] = ()
-    """Rows of ``AUGMENTATIONS``, in order."""
+    """Entries of ``AUGMENTATIONS``, applied in order."""
     backbone: Annotated[BackboneConfig, RowOf(BACKBONES)]
-    """A row of ``BACKBONES``."""
-    init: Path | None = None
-    """A run directory, or a folder with an encoder, whose weights the encoder begins with, whatever pretext they are
-    from; it must be built as this run's. It is read again when the run is resumed."""
+    """Entry of ``BACKBONES``."""
+    init_from: Path | None = None
+    """A run directory, or a folder with an encoder, whose weights the encoder starts from, whatever pretext trained
+    them; it must be built as this run's. It is read again when the run is resumed."""
     pretext: Annotated[RowConfig, RowOf(PRETEXTS)]
-    """A row of ``PRETEXTS``."""
+    """Entry of ``PRETEXTS``."""
     optim: OptimConfig = OptimConfig()
     """Optimiser and learning rate."""
     train: TrainConfig

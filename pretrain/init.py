@@ -1,4 +1,4 @@
-"""Weights to begin with: any pretext may continue from any encoder."""
+"""Initial weights: any pretext may continue from any encoder."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PLACES = {
 }
 
 
-def begin_with(path: Path, encoder: SkeletonEncoder) -> Origin:
+def load_initial_weights(path: Path, encoder: SkeletonEncoder) -> Origin:
     """Give an encoder the weights of an earlier one.
 
     Args:
@@ -40,8 +40,8 @@ def begin_with(path: Path, encoder: SkeletonEncoder) -> Origin:
             if old.get(key) != new.get(key):
                 at = f"{field}.{key}".rstrip(".")
                 raise UserError(
-                    f"init: {path}: {at} is {old.get(key)!r}, here it is {new.get(key)!r}; "
-                    f"change {PLACES[field]} or init"
+                    f"init_from: {path}: {at} is {old.get(key)!r}, here it is {new.get(key)!r}; "
+                    f"change {PLACES[field]} or init_from"
                 )
     encoder.load_state_dict(earlier.state_dict())
     return card.origin

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from accelerate import Accelerator
 
+from pretrain.check import check
 from pretrain.config import PretrainConfig
-from pretrain.init import begin_with
+from pretrain.init import load_initial_weights
 from pretrain.monitor import watcher
 from ssl_skel.config import dump_config, parse_config
 from ssl_skel.data.augment.pipeline import Augment
@@ -41,14 +43,15 @@ def run(config: PretrainConfig, resume: str = "") -> Path:
         The run directory.
 
     Raises:
-        UserError: the config does not fit the store, itself, ``init``, or the run being continued.
+        UserError: the config does not fit the store, itself, ``init_from``, or the run being continued.
     """
+    check(config, resume)
     store = Store.open(config.data.store)
     split = load_split(store, config.data.split)
 
     torch.manual_seed(config.seed)
     encoder = _new_encoder(config, store)
-    origin = begin_with(config.init, encoder) if config.init else None
+    origin = load_initial_weights(config.init_from, encoder) if config.init_from else None
     pretext = build_pretext(config.pretext, encoder)
 
     accelerator = make_accelerator(config.train)
@@ -58,7 +61,7 @@ def run(config: PretrainConfig, resume: str = "") -> Path:
         dump_config(config),
         resume=resume,
         rank=accelerator.process_index,
-        complete=lambda began: parse_config(PretrainConfig, began, f"{config.name} began with").model_dump(mode="json"),
+        complete=lambda began: _complete(config.name, began),
     )
     fit(
         pretext,
@@ -84,6 +87,11 @@ def run(config: PretrainConfig, resume: str = "") -> Path:
         save_encoder(folder.encoder, encoder, card)
     accelerator.end_training()
     return folder.path
+
+
+def _complete(name: str, began: Any) -> Any:
+    """The config that a run began with, maybe under an earlier release, with today's keys and defaults."""
+    return parse_config(PretrainConfig, began, f"{name} began with", written=True).model_dump(mode="json")
 
 
 def _new_encoder(config: PretrainConfig, store: Store) -> SkeletonEncoder:

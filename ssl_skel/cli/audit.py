@@ -1,4 +1,4 @@
-"""``ssl-skel audit``. Nothing heavy is imported before the command is called."""
+"""``ssl-skel audit``. Nothing heavy is imported before its arguments are checked."""
 
 from __future__ import annotations
 
@@ -9,39 +9,45 @@ from typing import Annotated
 
 import typer
 
-from ssl_skel.cli.options import JsonOption
+from ssl_skel.cli.options import JsonOption, OverwriteOption, StoreArgument
 
 
 def audit(
-    store: Annotated[Path, typer.Argument(help="Folder of the store.")],
+    store: StoreArgument,
     overrides: Annotated[
         list[str] | None, typer.Argument(metavar="[LIMIT=VALUE]...", help="Such as jump=0.7 near=0.02.")
     ] = None,
     protocol: Annotated[
-        str, typer.Option(help="Split to look at; of duplicates its training clip stays. Default: all splits.")
+        str, typer.Option(help="Split to check; of duplicates its training clip is kept. Default: all splits.")
     ] = "",
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Folder for the three files; default: audit in the store.")
     ] = None,
-    overwrite: Annotated[bool, typer.Option(help="Replace an audit that is there.")] = False,
+    overwrite: OverwriteOption = False,
     json_: JsonOption = False,
 ) -> None:
-    """Look for what is wrong with a store: damage, duplicates, and what straddles its splits.
+    """Check a store for damage, duplicates and leakage between the sides of its splits.
 
     Writes audit.json, audit.md and exclude.txt, a list of clips that convert --exclude leaves out. The store stays as
     it is.
     """
     from ssl_skel.config import config_from_words
-    from ssl_skel.console import console
-    from ssl_skel.data.audit import inspection
+    from ssl_skel.data.audit.folder import check_folder
     from ssl_skel.data.audit.limits import Limits
-    from ssl_skel.data.audit.report import check_folder, show, write_audit
+    from ssl_skel.data.splits import load_split
     from ssl_skel.data.store import Store
 
     limits = config_from_words(Limits, overrides or [], "audit")
-    Store.open(store)  # before a folder is made in what is no store
+    opened = Store.open(store)  # before a folder is made in what is no store
+    if protocol:
+        load_split(opened, protocol)
     folder = output or store / "audit"
     check_folder(folder, overwrite=overwrite)
+
+    from ssl_skel.console import console
+    from ssl_skel.data.audit import inspection
+    from ssl_skel.data.audit.report import show, write_audit
+
     found = inspection.audit(store, protocol, limits, progress=sys.stderr.isatty())
     write_audit(found, folder, overwrite=overwrite)
     if json_:

@@ -89,12 +89,9 @@ class RunDir:
             UserError: the run exists, began with another config, or cannot be written.
         """
         run = cls(Path(path), read_yaml(config_yaml, "config"), rank, **options)
-        if resume not in ("", "auto"):
-            raise UserError(f"resume: unknown {resume!r}; the only value is auto")
+        cls.check(run.path, resume, rank)
         if not run.writes:
             return run
-        if not resume and run.path.exists() and (not run.path.is_dir() or any(run.path.iterdir())):
-            raise UserError(f"{run.path}: exists already; resume=auto continues it, another name starts a new run")
         checkpoint = newest_checkpoint(run.checkpoints)
         if checkpoint is None:
             write_text(run.path / "config.yaml", config_yaml, remedy="choose another folder for runs")
@@ -103,6 +100,18 @@ class RunDir:
             if (change := _difference(began, run.config)) is not None:
                 raise UserError(f"{run.path}: began with {change}; set it back, or give this run another name")
         return run
+
+    @staticmethod
+    def check(path: Path, resume: str = "", rank: int = 0) -> None:
+        """Refuse early what ``create`` would refuse without looking at the config; arguments as there.
+
+        Raises:
+            UserError: the run exists and ``resume`` is "", or is neither "" nor ``auto``.
+        """
+        if resume not in ("", "auto"):
+            raise UserError(f"resume: unknown {resume!r}; the only value is auto")
+        if rank == 0 and not resume and path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise UserError(f"{path}: exists already; resume=auto continues it, another name starts a new run")
 
     @classmethod
     def open(cls, path: Path | str) -> RunDir:

@@ -108,19 +108,21 @@ def test_brackets_and_quotes_hold_a_value_together(config: Path) -> None:
     assert [job.config["data"]["crop"] for job in crops] == [[0.5, 1.0], [1.0, 1.0]]
     assert [job.name for job in crops] == ["tiny-data.crop_0.5_1.0", "tiny-data.crop_1.0_1.0"]
     assert plan(PretrainConfig, config, ["data.crop=[0.5, 1.0]"])[0].name == "tiny"
-    rows = plan(PretrainConfig, config, ["augment=[],[{name: rotate}]", "data.split='unseen',xsub", "init=~,runs/a"])
+    rows = plan(
+        PretrainConfig, config, ["augment=[],[{name: rotate}]", "data.split='unseen',xsub", "init_from=~,runs/a"]
+    )
     assert len(rows) == 8
     assert rows[4].config["augment"][0]["name"] == "rotate"
-    assert rows[0].config["init"] is None
+    assert rows[0].config["init_from"] is None
     assert all("/" not in job.name for job in rows)
     assert plan(PretrainConfig, config, ['data.store="a,b"'])[0].config["data"]["store"] == "a,b"
 
 
 def test_names_that_would_fall_together_or_grow_too_long(config: Path) -> None:
-    found = names(config, "init=runs/a,runs:a,RUNS/A")
+    found = names(config, "init_from=runs/a,runs:a,RUNS/A")
     assert len({name.casefold() for name in found}) == 3
-    assert all(name.casefold().startswith("tiny-init_runs_a-") for name in found)
-    long = names(config, "init=" + "a" * 300 + "," + "a" * 301)
+    assert all(name.casefold().startswith("tiny-init_from_runs_a-") for name in found)
+    long = names(config, "init_from=" + "a" * 300 + "," + "a" * 301)
     assert len(set(long)) == 2
     assert max(map(len, long)) < 150
     assert names(config, "name=other", "seed=1,2") == ["other-seed_1", "other-seed_2"]

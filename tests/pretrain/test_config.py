@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pretrain.config import DataConfig, PretrainConfig
-from ssl_skel.config import dump_config, load_config, parse_config
+from ssl_skel.config import FormerName, dump_config, load_config, parse_config
 from ssl_skel.encoders.streams import STREAMS
 from ssl_skel.errors import UserError
 
@@ -89,3 +89,8 @@ print(sorted({"torch", "timm", "sklearn", "faiss", "scipy"} & set(sys.modules)))
         [sys.executable, "-W", "ignore", "-c", words, *map(str, CONFIGS)], check=True, capture_output=True, text=True
     )
     assert done.stdout == "[]\n"
+
+
+def test_init_is_the_former_name_of_init_from():
+    with pytest.warns(FormerName, match="init is now called init_from"):
+        assert parse_config(PretrainConfig, LEAST | {"init": "runs/a"}, "test").init_from == Path("runs/a")

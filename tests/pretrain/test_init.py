@@ -12,7 +12,7 @@ import torch
 from finetune.config import FinetuneConfig
 from finetune.run import run as evaluate
 from pretrain.config import PretrainConfig
-from pretrain.init import begin_with
+from pretrain.init import load_initial_weights
 from pretrain.run import run
 from ssl_skel.config import parse_config
 from ssl_skel.data.splits import load_split
@@ -50,7 +50,7 @@ def earlier(motions: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def later(earlier: Path, motions: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The next pretext, from there."""
-    return run(config(motions, tmp_path_factory.mktemp("runs"), init=str(earlier), pretext=ORDER))
+    return run(config(motions, tmp_path_factory.mktemp("runs"), init_from=str(earlier), pretext=ORDER))
 
 
 def weights(path: Path) -> dict[str, torch.Tensor]:
@@ -66,7 +66,7 @@ def test_the_first_step_sees_the_earlier_weights(earlier, motions, tmp_path, mon
         return views(task, batch)
 
     monkeypatch.setattr(TemporalOrder, "views", watched)
-    ended = run(config(motions, tmp_path, init=str(earlier), pretext=ORDER))
+    ended = run(config(motions, tmp_path, init_from=str(earlier), pretext=ORDER))
     begun = weights(earlier)
     assert all(torch.equal(value, begun[name]) for name, value in at_start[0].items())
     assert at_start[0].keys() == begun.keys()
@@ -74,7 +74,7 @@ def test_the_first_step_sees_the_earlier_weights(earlier, motions, tmp_path, mon
 
 
 def test_a_folder_with_an_encoder_will_do(earlier, later, motions, tmp_path):
-    again = run(config(motions, tmp_path, init=str(earlier / "encoder"), pretext=ORDER))
+    again = run(config(motions, tmp_path, init_from=str(earlier / "encoder"), pretext=ORDER))
     assert all(torch.equal(value, weights(again)[name]) for name, value in weights(later).items())
     fresh = run(config(motions, tmp_path, name="fresh", pretext=ORDER))
     assert load_encoder(fresh)[1].init is None
@@ -83,14 +83,14 @@ def test_a_folder_with_an_encoder_will_do(earlier, later, motions, tmp_path):
 
 def test_resuming_continues_from_the_checkpoint(later, earlier, motions):
     before = weights(later)
-    run(config(motions, later.parent, init=str(earlier), pretext=ORDER), "auto")
+    run(config(motions, later.parent, init_from=str(earlier), pretext=ORDER), "auto")
     assert all(torch.equal(value, before[name]) for name, value in weights(later).items())
     with pytest.raises(UserError, match="began with init"):
         run(config(motions, later.parent, pretext=ORDER), "auto")
 
 
 def test_the_card_tells_the_whole_line(later, earlier, motions, tmp_path):
-    third = run(config(motions, tmp_path, init=str(later)))
+    third = run(config(motions, tmp_path, init_from=str(later)))
     card = load_encoder(third)[1]
     assert card.pretext is not None
     assert card.pretext["name"] == "skeleton_mae"
@@ -119,31 +119,33 @@ def test_cards_of_old_are_read(earlier):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"data": {"stream": "bone"}}, "stream is 'joint', here it is 'bone'; change data.stream or init"),
-        ({"data": {"num_frames": 32}}, "num_frames is 16, here it is 32; change data.num_frames or init"),
+        ({"data": {"stream": "bone"}}, "stream is 'joint', here it is 'bone'; change data.stream or init_from"),
+        ({"data": {"num_frames": 32}}, "num_frames is 16, here it is 32; change data.num_frames or init_from"),
         (
             {"backbone": {"name": "mpae_net", "channels": [32], "strides": [1], "patch": 4, "norm": "layer"}},
-            "backbone.channels is [16], here it is [32]; change backbone or init",
+            "backbone.channels is [16], here it is [32]; change backbone or init_from",
         ),
     ],
 )
 def test_an_encoder_that_is_built_otherwise_is_refused(earlier, motions, tmp_path, changes, message):
     with pytest.raises(UserError) as caught:
-        run(config(motions, tmp_path / "runs", init=str(earlier), **changes))
-    assert str(caught.value) == f"init: {earlier}: {message}"
+        run(config(motions, tmp_path / "runs", init_from=str(earlier), **changes))
+    assert str(caught.value) == f"init_from: {earlier}: {message}"
     assert not (tmp_path / "runs").exists()
 
 
 def test_another_layout_is_refused(earlier):
     net = load_encoder(earlier)[0].backbone
     other = build_encoder(net.config, LAYOUTS["sbu15"], channels=3, num_frames=16, stream="joint")
-    with pytest.raises(UserError, match=r"init: .*: layout.name is .*, here it is 'sbu15'; change data.store or init"):
-        begin_with(earlier, other)
+    with pytest.raises(
+        UserError, match=r"init_from: .*: layout.name is .*, here it is 'sbu15'; change data.store or init_from"
+    ):
+        load_initial_weights(earlier, other)
 
 
 def test_init_must_be_there(motions, tmp_path):
     with pytest.raises(UserError, match=r"nowhere.*give a run directory"):
-        run(config(motions, tmp_path / "runs", init=str(tmp_path / "nowhere")))
+        run(config(motions, tmp_path / "runs", init_from=str(tmp_path / "nowhere")))
 
 
 def warnings(store: Path, encoder: Path, runs: Path) -> str:
@@ -176,5 +178,5 @@ def test_test_clips_that_only_an_ancestor_saw_are_reported(later, motions, tmp_p
 
 def test_a_line_that_saw_no_test_clip_has_no_warning(motions, tmp_path):
     first = run(config(motions, tmp_path / "first"))
-    second = run(config(motions, tmp_path / "second", init=str(first), pretext=ORDER))
+    second = run(config(motions, tmp_path / "second", init_from=str(first), pretext=ORDER))
     assert warnings(motions, second, tmp_path / "clean") == ""

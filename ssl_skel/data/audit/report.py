@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,31 +11,12 @@ from rich.console import Console
 from rich.table import Table
 
 from ssl_skel.data.audit.clips import KINDS
+from ssl_skel.data.audit.folder import FILES, check_folder
 from ssl_skel.data.audit.inspection import EXCLUDED, Audit
 from ssl_skel.data.exclusions import format_exclusions
-from ssl_skel.errors import UserError
 from ssl_skel.files.atomic import write_text
 
-FILES = ("audit.json", "audit.md", "exclude.txt")
 _SHOWN = 10  # clips of a kind in the markdown; JSON has them all
-
-
-def check_folder(folder: Path, *, overwrite: bool) -> None:
-    """Refuse a folder that an audit cannot be written to, before the work is done.
-
-    Raises:
-        UserError: an audit is there already, or the folder cannot be made or written to.
-    """
-    taken = [name for name in FILES if (folder / name).exists()]
-    if taken and not overwrite:
-        raise UserError(f"{folder / taken[0]}: exists already; choose another folder with -o, or give --overwrite")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        writable = os.access(folder, os.W_OK)
-    except OSError as error:
-        raise UserError(f"{folder}: cannot be made: {error.strerror}; choose another folder with -o") from error
-    if not writable:
-        raise UserError(f"{folder}: cannot be written to; choose another folder with -o")
 
 
 def write_audit(audit: Audit, folder: Path, *, overwrite: bool = False) -> None:

@@ -1,0 +1,28 @@
+"""What is wrong with a run before anything is computed. It needs no torch, so the answer comes at once."""
+
+from __future__ import annotations
+
+import os
+
+from pretrain.config import PretrainConfig
+from ssl_skel.data.splits import load_split
+from ssl_skel.data.store import Store
+from ssl_skel.encoders.card import load_card
+from ssl_skel.training.rundir import RunDir
+
+
+def check(config: PretrainConfig, resume: str = "") -> None:
+    """Refuse a config whose store, split or initial weights are missing, or whose run directory is taken.
+
+    Args:
+        config: everything about the run.
+        resume: as for ``pretrain.run.run``.
+
+    Raises:
+        UserError: the first mistake.
+    """
+    load_split(Store.open(config.data.store), config.data.split)
+    if config.init_from:
+        load_card(config.init_from)
+    # Under torchrun the first rank may have made the folder already when another looks.
+    RunDir.check(config.runs / config.name, resume, rank=int(os.environ.get("RANK", 0)))
