@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import warnings
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -21,26 +22,29 @@ def fuse(
     output: Annotated[str, typer.Option("--output", "-o", metavar="NAME", help="Of the fused run, beside the first.")],
     weights: Annotated[str, typer.Option(help="One a run, with commas: 0.6,0.6,0.4,0.4; default: by stream.")] = "",
     fit: Annotated[
-        Literal["heldout"] | None,
-        typer.Option(help="heldout: fit the weights on the held-out training subjects of select: heldout."),
+        Literal["validation", "heldout"] | None,
+        typer.Option(help="validation: fit the weights on the validation subjects of select: validation."),
     ] = None,
 ) -> None:
     """Fuse the streams of several evaluations into one report, by a weighted sum of their stored logits.
 
-    Weights are fixed beforehand (joint, bone and hops 0.6, motions 0.4) or fitted on held-out training subjects; test
-    clips have no say in them.
+    Weights are fixed beforehand (joint, bone and hops 0.6, motions 0.4) or fitted on validation subjects, never on
+    test clips.
     """
     import shlex
 
     from finetune.fusion import fuse as run
+    from ssl_skel.config import FormerName
 
     if not re.fullmatch(r"[\w.+-]+", output) or output in (".", ".."):
-        raise UserError(f"--output: {output!r} is no name; the run's folder is made beside the first run")
+        raise UserError(f"--output: {output!r} is not a valid name; the fused run is made beside the first run")
     try:
         given = [float(word) for word in weights.split(",")] if weights else []
     except ValueError as error:
         raise UserError(f"--weights: {weights!r}; give numbers with commas between, such as 0.6,0.6,0.4") from error
-    options = (["--weights", weights] if weights else []) + (["--fit", fit] if fit else [])
+    if fit == "heldout":
+        warnings.warn("--fit heldout is now called --fit validation", FormerName, stacklevel=2)
+    options = (["--weights", weights] if weights else []) + (["--fit", "validation"] if fit else [])
     command = shlex.join(["ssl-skel", "fuse", *map(str, runs), *options, "-o", output])
     report = run(runs, output, given, fit=bool(fit), command=command)
     report.show()
@@ -58,9 +62,9 @@ def predict(
     top: Annotated[int, typer.Option("-k", "--top", min=1, help="How many classes to show.")] = 3,
     json_: JsonOption = False,
 ) -> None:
-    """Tell the action in a recording, with probabilities, by a trained classifier.
+    """Recognise the action in a recording, with probabilities, by a trained classifier.
 
-    Of a training repeated with several seeds or encoders, the mean of their probabilities is told.
+    Where a training was repeated with several seeds or encoders, their probabilities are averaged.
     """
     from finetune.predict import predict as answer
 

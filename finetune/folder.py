@@ -6,7 +6,8 @@ import shutil
 from pathlib import Path
 
 from finetune.config import FinetuneConfig
-from finetune.trainings.index import PREDICTIONS, TRAININGS
+from finetune.trainings.index import TRAININGS
+from finetune.trainings.predictions import PREDICTIONS
 from ssl_skel.config import dump_config, load_config
 from ssl_skel.errors import UserError
 from ssl_skel.files.atomic import write_text

@@ -6,7 +6,6 @@ What is fused is what trainings said of the test clips, encoder by encoder and s
 from __future__ import annotations
 
 import time
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,8 @@ from scipy.optimize import minimize
 from scipy.special import logsumexp
 
 from finetune.run import versions
-from finetune.trainings.index import PREDICTIONS, TRAININGS, load_trainings
+from finetune.trainings.index import TRAININGS, load_trainings
+from finetune.trainings.predictions import load_array
 from ssl_skel.data.splits import load_split
 from ssl_skel.data.store import Store
 from ssl_skel.errors import UserError
@@ -66,7 +66,7 @@ def fuse(paths: Sequence[Path], name: str, weights: Sequence[float] = (), *, fit
         paths: run directories of evaluations, two or more, on one store and with the same seeds.
         name: of the fused run. One that holds the same fusion is replaced, any other refused.
         weights: one a path; default: ``WEIGHTS`` by stream.
-        fit: fit the weights instead, on the held-out training subjects of ``select: heldout``; see ``fit_weights``.
+        fit: fit the weights instead, on the validation subjects of ``select: validation``; see ``fit_weights``.
         command: what the report says it was made by.
 
     Raises:
@@ -234,10 +234,10 @@ def _fused(
         for values, one in zip(alone, logits, strict=True):
             values.append(float((one.argmax(1) == truth).mean()))
         if given is None:
-            weights, clips = _fit_on_held_out(folders, store)
+            weights, clips = _fit_on_validation(folders, store)
             told = " + ".join(f"{stream} {weight:.3g}" for stream, weight in zip(streams, weights, strict=True))
             of = f"encoder {encoder}, " if several else ""
-            notes.append(f"{of}seed {seed}: weights {told}, fitted on {clips} clips of held-out training subjects")
+            notes.append(f"{of}seed {seed}: weights {told}, fitted on {clips} clips of validation subjects")
         else:
             weights = given / given.sum()
         total = np.tensordot(weights, logits, 1)
@@ -248,43 +248,31 @@ def _fused(
     return Measurement.of(row[0], row[1], f"{row[2]}, fused {' + '.join(streams)}{how}", runs, notes=tuple(notes))
 
 
-def _fit_on_held_out(folders: Sequence[Path], store: Store) -> tuple[np.ndarray, int]:
+def _fit_on_validation(folders: Sequence[Path], store: Store) -> tuple[np.ndarray, int]:
     """Weights fitted on the clips that all trainings kept aside, and how many these are."""
-    names = _read(folders[0], "held_name")
+    names = load_array(folders[0], "validation_name")
     for folder in folders:
-        if not len(_read(folder, "held_name")):
+        if not len(load_array(folder, "validation_name")):
             raise UserError(
-                f"{folder}: kept no subjects aside; evaluate with select: heldout, or fuse by fixed weights"
+                f"{folder}: kept no subjects aside; evaluate with select: validation, or fuse by fixed weights"
             )
-        if set(_read(folder, "held_name")) != set(names):
-            raise UserError(f"{folder}: kept other clips aside than {folders[0]}; evaluate both with one heldout")
+        if set(load_array(folder, "validation_name")) != set(names):
+            raise UserError(
+                f"{folder}: kept other clips aside than {folders[0]}; evaluate both with one validation_share"
+            )
     row = {name: at for at, name in enumerate(store.name.tolist())}
     label = store.label[[row[name] for name in names.tolist()]]
-    logits = np.stack([_logits(folder, "held_", names) for folder in folders])
+    logits = np.stack([_logits(folder, "validation_", names) for folder in folders])
     return fit_weights(logits, label), len(names)
 
 
 def _logits(folder: Path, kind: str, names: np.ndarray) -> np.ndarray:
-    """(len(names), classes) of a training, in the order of the names; kind is "" for test clips or ``held_``."""
-    known = {name: at for at, name in enumerate(_read(folder, f"{kind}name").tolist())}
+    """(len(names), classes) of a training, in the order of the names; kind is "" for test clips or ``validation_``."""
+    known = {name: at for at, name in enumerate(load_array(folder, f"{kind}name").tolist())}
     lacking = [name for name in names.tolist() if name not in known]
     if lacking:
         raise UserError(f"{folder}: does not tell of clip {lacking[0]!r}; repeat the evaluation")
-    return _read(folder, f"{kind}logits")[[known[name] for name in names.tolist()]]
-
-
-def _read(folder: Path, key: str) -> np.ndarray:
-    file = folder / PREDICTIONS
-    try:
-        with np.load(file, allow_pickle=False) as data:
-            values: np.ndarray = data[key]
-            return values
-    except OSError as error:
-        raise UserError(f"{file}: {error.strerror or 'is damaged'}; repeat the evaluation by its command") from error
-    except KeyError as error:
-        raise UserError(f"{file}: is older than {key}; remove {folder} and repeat the evaluation") from error
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise UserError(f"{file}: is damaged; remove {folder} and repeat the evaluation") from error
+    return load_array(folder, f"{kind}logits")[[known[name] for name in names.tolist()]]
 
 
 def _facts(members: Sequence[Member], split: str) -> SplitFacts:

@@ -16,7 +16,8 @@ from tqdm import tqdm
 from finetune.classifiers.linear import Classifier
 from finetune.classifiers.saved import CLASSIFIER, FORMAT_VERSION, HEAD, HEAD_CARD, HeadCard
 from finetune.protocols import PROTOCOLS
-from finetune.trainings.index import PREDICTIONS, TRAININGS, load_trainings
+from finetune.trainings.index import TRAININGS, load_trainings
+from finetune.trainings.predictions import PREDICTIONS
 from finetune.transfer import mapped_store
 from ssl_skel.config import parse_config, read_card
 from ssl_skel.data.recordings import read_recordings

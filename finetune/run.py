@@ -109,6 +109,6 @@ def _load(config: FinetuneConfig, store: Store, paths: tuple[Path, ...]) -> Load
 
 def _selection(config: FinetuneConfig) -> str:
     """Which epoch is reported, in words."""
-    if any(getattr(row, "select", "last") == "heldout" for row in config.protocols):
+    if any(getattr(row, "select", "last") == "validation" for row in config.protocols):
         return "last epoch; where noted, the best one on the validation subjects"
     return "last epoch"

@@ -21,7 +21,7 @@ class FewShot(Protocol[FewShotConfig]):
 
     @property
     def measures(self) -> tuple[str, ...]:
-        return tuple(f"exemplars, {shots} a class" for shots in self.config.shots)
+        return tuple(f"exemplars, {shots}-shot" for shots in self.config.shots)
 
     def measure(self, feature_set: FeatureSet, split: Split) -> list[Measurement]:
         store, found = self.context.store, []

@@ -1,9 +1,8 @@
-"""Linear probes of frozen features, closed and live."""
+"""Linear probes of frozen features: logistic regression on cached features, or a layer that is trained."""
 
 from __future__ import annotations
 
 import copy
-import hashlib
 import shutil
 from functools import partial
 from typing import NamedTuple
@@ -16,7 +15,9 @@ from finetune.classifiers.linear import Classifier
 from finetune.classifiers.saved import CLASSIFIER, save_classifier
 from finetune.protocols.base import FeatureSet, Protocol
 from finetune.protocols.configs.linear import LinearConfig
-from finetune.trainings.index import TRAININGS, Training, save_predictions
+from finetune.trainings.fingerprint import options_hash
+from finetune.trainings.index import TRAININGS, Training
+from finetune.trainings.predictions import save_predictions
 from ssl_skel.config import dump_config
 from ssl_skel.data.augment.pipeline import Augment
 from ssl_skel.data.loader import ClipLoader
@@ -35,11 +36,11 @@ NEVER = -1e4
 """Log-odds, as kept, of a class that the training clips do not have."""
 
 
-class _Live(NamedTuple):
+class _TrainedHead(NamedTuple):
     """What a trained head says of all clips of the store."""
 
     logits: np.ndarray  # (N, classes) after the last epoch
-    watched: np.ndarray  # (epochs, N), the class after each
+    by_epoch: np.ndarray  # (epochs, N), the class after each
 
 
 class Linear(Protocol[LinearConfig]):
@@ -52,37 +53,36 @@ class Linear(Protocol[LinearConfig]):
     Config = LinearConfig
 
     def check(self, split: Split, encoder: SkeletonEncoder) -> None:
-        if self.config.mode != "closed":
+        if self.config.mode != "cached":
             self._train_config().loader_batch(self.context.accelerator.num_processes)
 
     @property
     def measures(self) -> tuple[str, ...]:
-        closed, live = self._closed_name, "linear, live"
-        # Raw coordinates pass no encoder: where others are probed live, they are probed closed.
-        return (closed,) if self.config.mode == "closed" else (closed, live)
+        # Raw coordinates pass no encoder: where others get the trained probe, they get the cached one.
+        return (self._cached_name,) if self.config.mode == "cached" else (self._cached_name, "linear, trained")
 
     @property
-    def _closed_name(self) -> str:
-        copies = self.config.copies
-        return f"linear, closed, {copies} cop{'y' if copies == 1 else 'ies'}" if copies else "linear, closed"
+    def _cached_name(self) -> str:
+        views = self.config.augmented_views
+        return f"linear, cached, {views} augmented view{'s' * (views > 1)}" if views else "linear, cached"
 
     def measure(self, feature_set: FeatureSet, split: Split) -> list[Measurement]:
         found = []
-        if self.config.mode != "live" or not feature_set.encoders:
-            found.append(self._closed(feature_set, split))
-        if self.config.mode != "closed" and feature_set.encoders:
-            found.append(self._live(feature_set, split))
+        if self.config.mode != "trained" or not feature_set.encoders:
+            found.append(self._cached(feature_set, split))
+        if self.config.mode != "cached" and feature_set.encoders:
+            found.append(self._trained(feature_set, split))
         return found
 
-    def _closed(self, feature_set: FeatureSet, split: Split) -> Measurement:
+    def _cached(self, feature_set: FeatureSet, split: Split) -> Measurement:
         train = split.train.tobytes()
         probes = [
-            self.once(("closed", feature_set, at, train), partial(self._fit, feature_set, at, split.train))
+            self.once(("cached", feature_set, at, train), partial(self._fit, feature_set, at, split.train))
             for at in range(len(feature_set.features))
         ]
         runs = [self.score(split, probe.predicted[split.test], probe.scores[split.test]) for probe in probes]
         notes = tuple(dict.fromkeys(note for probe in probes for note in probe.notes))
-        name = self._closed_name
+        name = self._cached_name
         if self.config.save and feature_set.name == "pretrained":
             self.trainings += [self._kept(feature_set, at, split, name, probe) for at, probe in enumerate(probes)]
         return Measurement.of(split.name, feature_set.name, name, runs, notes=notes)
@@ -103,7 +103,7 @@ class Linear(Protocol[LinearConfig]):
         """Write a probe as a classifier, and its log-odds of the test clips; returns the name of its folder."""
         context, encoder, origin = self.context, feature_set.encoders[at], feature_set.origins[at]
         store, test = context.store, context.tested(split.train)
-        mark = hashlib.sha256(dump_config(self.config).encode()).hexdigest()[:12]
+        mark = options_hash(self.config)[:12]
         folder = context.folder / TRAININGS / f"{split.name}_{feature_set.name}{at}_linear_{mark}"
         if context.accelerator.is_main_process:
             task = self.classifier(self.config, copy.deepcopy(encoder), store.num_classes)
@@ -112,8 +112,8 @@ class Linear(Protocol[LinearConfig]):
             with torch.no_grad():
                 layer.weight.copy_(torch.from_numpy(probe.weight))
                 layer.bias.copy_(torch.from_numpy(probe.bias).clamp(min=NEVER))
-            told = {} if origin is None else {"pretext": origin.pretext, "data": origin.data, "init": origin.init}
-            card = EncoderCard.of(task.encoder, normalization=store.normalization, **told)
+            made = {} if origin is None else {"pretext": origin.pretext, "data": origin.data, "init": origin.init}
+            card = EncoderCard.of(task.encoder, normalization=store.normalization, **made)
             save_classifier(folder / CLASSIFIER, task, self.config, store.class_names, card, context.mapped_from)
             save_predictions(folder, name=store.name[test], logits=probe.scores[test].clip(NEVER))
         return folder.name
@@ -132,16 +132,16 @@ class Linear(Protocol[LinearConfig]):
             features,
             num_classes=store.num_classes,
             groups=subject if (subject >= 0).all() else None,
-            copies=self._copies(feature_set, at, train) if self.config.copies else None,
+            augmented_views=self._augmented_views(feature_set, at, train) if self.config.augmented_views else None,
             c=self.config.c,
         )
 
-    def _copies(self, feature_set: FeatureSet, at: int, train: np.ndarray) -> np.ndarray:
-        """(copies, training clips, D); every feature set sees the same draws."""
+    def _augmented_views(self, feature_set: FeatureSet, at: int, train: np.ndarray) -> np.ndarray:
+        """(views, training clips, D); every feature set sees the same draws."""
         context = self.context
         frames = feature_set.num_frames if feature_set.encoders else FRAMES
         loader = self._loader(train, frames, context.seeds[0], shuffle=False)
-        numbers = range(self.config.copies)
+        numbers = range(self.config.augmented_views)
         if not feature_set.encoders:
             return np.stack([raw_draws(loader, number) for number in numbers])
         encoder = feature_set.encoders[at]
@@ -176,15 +176,15 @@ class Linear(Protocol[LinearConfig]):
             checkpoint_minutes=60.0,
         )
 
-    def _live(self, feature_set: FeatureSet, split: Split) -> Measurement:
+    def _trained(self, feature_set: FeatureSet, split: Split) -> Measurement:
         train = split.train.tobytes()
         probes = [
-            self.once(("live", feature_set, at, seed, train), partial(self._train, feature_set, at, seed, split))
+            self.once(("trained", feature_set, at, seed, train), partial(self._train, feature_set, at, seed, split))
             for at, seed in feature_set.pairs(self.context.seeds)
         ]
         logits = [probe.logits[split.test] for probe in probes]
         truth = self.context.store.label[split.test]
-        best = [float((probe.watched[:, split.test] == truth).mean(1).max()) for probe in probes]
+        best = [float((probe.by_epoch[:, split.test] == truth).mean(1).max()) for probe in probes]
         return Measurement.of(
             split.name,
             feature_set.name,
@@ -193,8 +193,8 @@ class Linear(Protocol[LinearConfig]):
             figures={"best_on_test": Figure.of(best)},
         )
 
-    def _train(self, feature_set: FeatureSet, at: int, seed: int, split: Split) -> _Live:
-        """Train a head, asking it about all clips of the store after each epoch: their features are at hand."""
+    def _train(self, feature_set: FeatureSet, at: int, seed: int, split: Split) -> _TrainedHead:
+        """Train a head, and apply it to all clips of the store after each epoch: their features are at hand."""
         config, context, accelerator = self.config, self.context, self.context.accelerator
         optim = OptimConfig(name="sgd", lr=config.lr, momentum=config.momentum, weight_decay=0.0)
         loader = self._loader(split.train, feature_set.num_frames, seed, shuffle=True)
@@ -203,15 +203,15 @@ class Linear(Protocol[LinearConfig]):
             task = self.classifier(config, copy.deepcopy(feature_set.encoders[at]), context.store.num_classes)
         task.to(accelerator.device)
         features = torch.from_numpy(feature_set.features[at]).to(accelerator.device)
-        watched: list[np.ndarray] = []
+        by_epoch: list[np.ndarray] = []
 
         def logits() -> np.ndarray:
             with torch.inference_mode():
                 return task.eval().head(features).double().cpu().numpy()
 
-        def watch(_: int) -> dict[str, float]:
-            watched.append(logits().argmax(1))
-            return {"test_accuracy": self.score(split, watched[-1][split.test]).accuracy}
+        def evaluate(_: int) -> dict[str, float]:
+            by_epoch.append(logits().argmax(1))
+            return {"test_accuracy": self.score(split, by_epoch[-1][split.test]).accuracy}
 
         run = RunDir.create(
             context.folder / "probes" / f"{split.name}_{feature_set.name}{at}_seed{seed}",
@@ -227,9 +227,9 @@ class Linear(Protocol[LinearConfig]):
             accelerator=accelerator,
             run=run,
             seed=seed,
-            on_epoch=watch,
+            on_epoch=evaluate,
         )
         if accelerator.is_main_process:
             shutil.rmtree(run.checkpoints)  # a probe is measured, not kept
         last = logits()
-        return _Live(last, np.stack(watched or [last.argmax(1)]))  # ranks other than 0 do not watch
+        return _TrainedHead(last, np.stack(by_epoch or [last.argmax(1)]))  # rank 0 alone evaluates

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from finetune.classifiers.linear import Classifier
 from finetune.protocols.configs.psp import PSPSemiConfig
 from finetune.protocols.trained import FewLabels
-from finetune.trainings.supervised import TrainingSpec, training_clips
+from finetune.trainings.spec import TrainingSpec
+from finetune.trainings.supervised import training_clips
 from ssl_skel.batch import Batch, Rng
 from ssl_skel.data.loader import ClipLoader
 from ssl_skel.data.splits import Split
@@ -130,7 +131,7 @@ class PSPSemi(FewLabels[PSPSemiConfig]):
     """PSP Learning's semi-supervised training: few labels, and the other training clips without theirs.
 
     The unlabelled clips are all training clips, the labelled ones among them and those that never had a label; with
-    ``select: heldout`` those of the subjects kept aside are left out. Test clips are never among them.
+    ``select: validation`` those of the subjects kept aside are left out. Test clips are never among them.
 
     Departs from print: a random crop of a clip, resampled, where the paper draws 50 frames; labels are a share of each
     class, where it counts (33 of each are 5 % of NTU 60 X-Sub; ``per_class`` does that).

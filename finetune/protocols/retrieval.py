@@ -1,4 +1,4 @@
-"""Retrieval: test clips ask, training clips are found."""
+"""Retrieval: test clips are the queries, training clips the gallery."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ssl_skel.evaluation.report import Figure, Measurement
 
 
 class Retrieval(Protocol[RetrievalConfig]):
-    """Ranks of the training clips by cosine; ``ssl_skel.evaluation.ranking`` tells the rules.
+    """Ranks of the training clips by cosine; see ``ssl_skel.evaluation.ranking`` for the rules.
 
     The accuracy of the table is R@1: whether the first answer is of the query's class. Beside it stand R@5, R@10, mAP
     and nDCG@10.
@@ -24,7 +24,7 @@ class Retrieval(Protocol[RetrievalConfig]):
 
     @property
     def measures(self) -> tuple[str, ...]:
-        return ("retrieval, copies among the answers" if self.config.copies else "retrieval",)
+        return ("retrieval, duplicates among the answers" if self.config.duplicates else "retrieval",)
 
     def measure(self, feature_set: FeatureSet, split: Split) -> list[Measurement]:
         store = self.context.store
@@ -38,8 +38,8 @@ class Retrieval(Protocol[RetrievalConfig]):
                 label[split.train],
                 truth,
                 store.num_classes,
-                gallery_source=None if self.config.copies else content[split.train],
-                query_source=None if self.config.copies else content[split.test],
+                gallery_source=None if self.config.duplicates else content[split.train],
+                query_source=None if self.config.duplicates else content[split.test],
             )
             if not ranked.queries:
                 raise UserError(f"{store.path}: split {split.name!r}: no query has a clip of its class left to find")
@@ -48,7 +48,7 @@ class Retrieval(Protocol[RetrievalConfig]):
             for name, values in others.items():
                 values.append(ranked.figures[name])
             if ranked.excluded:
-                notes.append(f"{ranked.excluded} answers left out, copies of their query")
+                notes.append(f"{ranked.excluded} answers left out, duplicates of their query")
             if ranked.without:
                 notes.append(f"{ranked.without} queries left out, with nothing to find")
         figures = {name: Figure.of(values) for name, values in others.items()}

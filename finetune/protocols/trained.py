@@ -15,13 +15,9 @@ from finetune.protocols.base import FeatureSet, Protocol
 from finetune.protocols.configs.trained import FewLabelsConfig, FullConfig, SemiConfig
 from finetune.protocols.configs.training import TrainingConfig
 from finetune.trainings.index import Training
-from finetune.trainings.supervised import (
-    Predictions,
-    TrainingSpec,
-    train_classifier,
-    train_config,
-    training_clips,
-)
+from finetune.trainings.predictions import Outcome
+from finetune.trainings.spec import TrainingSpec
+from finetune.trainings.supervised import train_classifier, train_config, training_clips
 from ssl_skel.data.splits import Split
 from ssl_skel.data.subsets import Budget, label_subset
 from ssl_skel.encoders.card import TrainingData
@@ -119,13 +115,13 @@ class Trained(Protocol[TrainingT]):
                 (feature_set, at, seed, split.train.tobytes(), rows.tobytes()),
                 partial(self._train, feature_set, at, seed, split, budget, rows),
             )
-            logits, watched = found.of(split.test)
+            logits, by_epoch = found.of(split.test)
             runs.append(self.score(split, logits.argmax(1), logits))
-            best.append(float((watched == truth).mean(1).max()))
+            best.append(float((by_epoch == truth).mean(1).max()))
             folders.append((at, seed, found.folder))
             notes += told
             hashes += [digest[:12]] if digest else []
-            if self.config.select == "heldout":
+            if self.config.select == "validation":
                 notes.append(f"seed {seed}: epoch {found.epoch}, the best one on the validation subjects")
         if hashes:
             notes.append(f"label subsets {', '.join(dict.fromkeys(hashes))} (sha256), kept in the store")
@@ -149,7 +145,7 @@ class Trained(Protocol[TrainingT]):
 
     def _train(
         self, feature_set: FeatureSet, at: int, seed: int, split: Split, budget: Budget | None, rows: np.ndarray
-    ) -> Predictions:
+    ) -> Outcome:
         train, validation = self._parted(rows, seed)
         size = "all" if budget is None else budget.slug
         spec = TrainingSpec(
@@ -186,18 +182,18 @@ class Trained(Protocol[TrainingT]):
         """
         if self.config.select == "last":
             return rows, rows[:0]
-        store, where = self.context.store, f"{self.config.name}: select: heldout"
+        store, where = self.context.store, f"{self.config.name}: select: validation"
         subjects = np.unique(store.subject[rows])
         if subjects[0] < 0 or len(subjects) < 2:
             raise UserError(f"{where}: needs training clips of two known subjects or more; use select: last")
-        count = min(max(1, round(self.config.heldout * len(subjects))), len(subjects) - 1)
+        count = min(max(1, round(self.config.validation_share * len(subjects))), len(subjects) - 1)
         aside = np.random.default_rng((seed, count)).permutation(subjects)[:count]
         validation = np.isin(store.subject[rows], aside)
         missing = np.setdiff1d(store.label[rows], store.label[rows[~validation]])
         if len(missing):
             raise UserError(
                 f"{where}: without the subjects kept aside, class {store.class_names[missing[0]]} has no clip left "
-                f"among {len(rows)}; lower heldout, or use select: last"
+                f"among {len(rows)}; lower validation_share, or use select: last"
             )
         return rows[~validation], rows[validation]
 

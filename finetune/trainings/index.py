@@ -8,16 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pydantic
 
 from ssl_skel.config import Section
 from ssl_skel.errors import UserError
-from ssl_skel.files.atomic import replacing, write_text
+from ssl_skel.evaluation.measures import MeasureName
+from ssl_skel.files.atomic import write_text
 
-INDEX, TRAININGS, PREDICTIONS = "trainings.json", "trainings", "predictions.npz"
+INDEX, TRAININGS = "trainings.json", "trainings"
 
 
 class Training(Section):
@@ -29,7 +28,7 @@ class Training(Section):
     features: str
     """As in the report: ``scratch`` or ``pretrained``."""
 
-    measure: str
+    measure: MeasureName
     """As in the report."""
 
     stream: str
@@ -48,12 +47,6 @@ class Training(Section):
     def figure(self) -> tuple[str, str, str]:
         """Split, features and measure: the report's row."""
         return self.split, self.features, self.measure
-
-
-def save_predictions(folder: Path, **arrays: Any) -> None:
-    """Write what a training says of clips: their ``name`` and (Q, classes) ``logits``, and what else there is."""
-    with replacing(folder / PREDICTIONS) as file:
-        np.savez(file, **arrays)
 
 
 class _Index(Section):

@@ -3,7 +3,7 @@
 ::
 
     <evaluation>/trainings/<name>_<fingerprint>/   a run directory; its checkpoints go when it is done
-        looks/epoch_00010.npy                      (clips, classes) logits, float32
+        evaluations/epoch_00010.npy                (clips, classes) logits, float32; see ``evaluations``
         predictions.npz                            written at the end: done
         classifier/                                with ``save``: see ``finetune.classifiers.saved``; part of done
 
@@ -14,84 +14,31 @@ what is done, continues what was interrupted, and begins anew what would come ou
 from __future__ import annotations
 
 import copy
-import hashlib
-import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-import yaml
 from accelerate.utils import broadcast_object_list
 
 from finetune.classifiers.linear import Classifier
-from finetune.classifiers.saved import CLASSIFIER, save_classifier
+from finetune.classifiers.saved import CLASSIFIER
 from finetune.protocols.base import EvalContext
 from finetune.protocols.configs.training import TrainingConfig
-from finetune.trainings.index import PREDICTIONS, TRAININGS, save_predictions
+from finetune.trainings.evaluations import EpochEvaluations, adopt_evaluations, conclude
+from finetune.trainings.fingerprint import fingerprint
+from finetune.trainings.index import TRAININGS
 from finetune.trainings.layer_decay import layer_groups
+from finetune.trainings.predictions import PREDICTIONS, Outcome, load_outcome
+from finetune.trainings.spec import TrainingSpec
+from ssl_skel.config import dump_config, read_yaml
 from ssl_skel.data.augment.pipeline import Augment
 from ssl_skel.data.loader import ClipLoader
-from ssl_skel.embedding.features import whole_clips
-from ssl_skel.encoders.card import EncoderCard, Origin, TrainingData
 from ssl_skel.encoders.encoder import SkeletonEncoder, fresh_like
-from ssl_skel.files import folders
-from ssl_skel.files.atomic import replacing
 from ssl_skel.training.loop import Loader, TrainConfig, fit
 from ssl_skel.training.rundir import RunDir
-
-
-@dataclass(frozen=True, eq=False)
-class TrainingSpec:
-    """What one training is given.
-
-    Attributes:
-        name: of its folder, ahead of the fingerprint.
-        encoder: its weights are copied, not changed.
-        train, validation, test: rows of the store: trained on, the epoch chosen by, predicted.
-        seed: of the head's weights, the order of clips, crops and augmentation.
-        pretrained: whether layer decay applies.
-        unlabelled: rows that are trained on without their labels.
-        data: of the card of a saved classifier, as in ``EncoderCard``.
-        origin: of the encoder's weights.
-    """
-
-    name: str
-    encoder: SkeletonEncoder
-    train: np.ndarray
-    validation: np.ndarray
-    test: np.ndarray
-    seed: int
-    pretrained: bool
-    unlabelled: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
-    data: TrainingData | None = None
-    origin: Origin | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class Predictions:
-    """What a trained classifier says of the clips it was asked about.
-
-    Attributes:
-        folder: name of the training's folder.
-        rows: (Q,) int64 rows of the store, ascending.
-        logits: (Q, classes) float32, of the epoch reported.
-        epoch: that epoch, counted from 1.
-        watched: (looks, Q) int64 classes, of each epoch that was looked at.
-    """
-
-    folder: str
-    rows: np.ndarray
-    logits: np.ndarray
-    epoch: int
-    watched: np.ndarray
-
-    def of(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Logits and watched classes of some of the rows, in their order."""
-        at = np.searchsorted(self.rows, rows)
-        return self.logits[at], self.watched[:, at]
 
 
 def train_config(config: TrainingConfig) -> TrainConfig:
@@ -112,7 +59,7 @@ def train_classifier(
     spec: TrainingSpec,
     make_task: Callable[[SkeletonEncoder], Classifier],
     make_loader: Callable[[TrainingSpec], Loader],
-) -> Predictions:
+) -> Outcome:
     """Train, or continue, or only read what was done before.
 
     Labels of ``spec.test`` are logged as accuracy and decide nothing.
@@ -128,19 +75,14 @@ def train_classifier(
         UserError: as ``fit``.
         Interrupted: as ``fit``; repeating the evaluation continues.
     """
-    accelerator = context.accelerator
-    mark = fingerprint(config, context, spec)
-    folder = context.folder / TRAININGS / f"{spec.name}_{mark[:12]}"
-    done = folder / PREDICTIONS
-    finished = done.exists() and (not config.save or (folder / CLASSIFIER).is_dir())
-    if not broadcast_object_list([finished])[0]:
-        text = _recipe(config) + f"fingerprint: {mark}\n"
-        if accelerator.is_main_process and config.save and config.select == "heldout":
-            _forget_unsaved(folder)
+    accelerator, mark = context.accelerator, fingerprint(config, context, spec)
+    folder = _find(context.folder / TRAININGS, spec.name, mark)
+    done = (folder / PREDICTIONS).exists() and (not config.save or (folder / CLASSIFIER).is_dir())
+    if not broadcast_object_list([done])[0]:
+        if accelerator.is_main_process:
+            adopt_evaluations(folder, config)
         accelerator.wait_for_everyone()
-        run = RunDir.create(
-            folder, text, resume="auto", rank=accelerator.process_index, again="the same command continues"
-        )
+        run = _run_dir(folder, config, mark, accelerator.process_index)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(spec.seed)
             task = make_task(_trainable(config, spec.encoder))
@@ -154,41 +96,13 @@ def train_classifier(
             run=run,
             seed=spec.seed,
             resume=True,
-            on_epoch=_looker(config, task, context, spec, folder / "looks"),
+            on_epoch=EpochEvaluations(config, context, spec, task, folder),
             groups=layer_groups(task, config.optim.weight_decay, config.layer_decay) if decayed else None,
         )
         if accelerator.is_main_process:
-            _conclude(config, context, spec, folder)
+            conclude(config, context, spec, folder)
     accelerator.wait_for_everyone()
-    with np.load(done, allow_pickle=False) as data:
-        return Predictions(folder.name, spec.test, data["logits"], int(data["epoch"]), data["watched"].astype(np.int64))
-
-
-def _trainable(config: TrainingConfig, encoder: SkeletonEncoder) -> SkeletonEncoder:
-    """A copy, with the drop path that the training asks for: an option of its network that holds no weights."""
-    if config.drop_path is None:
-        return copy.deepcopy(encoder)
-    made = fresh_like(encoder, drop_path=config.drop_path)
-    made.load_state_dict(encoder.state_dict())
-    made.readout = encoder.readout
-    return made.to(next(encoder.parameters()).device)
-
-
-def fingerprint(config: TrainingConfig, context: EvalContext, spec: TrainingSpec) -> str:
-    """sha256 of all that decides the outcome: recipe, store, clips and labels, weights, seed, precision."""
-    store, digest = context.store, hashlib.sha256()
-    parts = [_recipe(config), store.sha256, store.num_classes, spec.seed, spec.pretrained]
-    parts += [context.accelerator.mixed_precision, spec.encoder.readout, spec.encoder.stream]
-    for rows in (spec.train, spec.validation, spec.test):
-        parts += [store.name[rows].tolist(), store.label[rows].tolist() if rows is not spec.test else ""]
-    if context.mapped_from:
-        parts.append(context.store.layout.to_dict())
-    if len(spec.unlabelled):
-        parts.append(store.name[spec.unlabelled].tolist())
-    digest.update(repr(parts).encode())
-    for name, tensor in sorted(spec.encoder.state_dict().items()):
-        digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
+    return load_outcome(folder, spec.test)
 
 
 def training_clips(
@@ -231,77 +145,30 @@ def training_clips(
     )
 
 
-def _recipe(config: TrainingConfig) -> str:
-    """The options that decide what comes out; whether weights are kept does not."""
-    told = config.model_dump(mode="json", exclude={"save"})
-    for option, usual in (("head", {"name": "linear"}), ("drop_path", None)):
-        if told.get(option, ()) == usual:
-            del told[option]  # trainings that are older than the choice are found again
-    return yaml.safe_dump(told, sort_keys=False, allow_unicode=True)
+def _find(trainings: Path, name: str, mark: str) -> Path:
+    """The folder of a training: whatever it was called when it was begun, or a new one."""
+    return next(trainings.glob(f"*_{mark[:12]}"), trainings / f"{name}_{mark[:12]}")
 
 
-def _forget_unsaved(folder: Path) -> None:
-    """Begin anew what was begun without keeping weights: an epoch whose weights are gone might be chosen."""
-    if any(not look.with_suffix("").is_dir() for look in (folder / "looks").glob("epoch_*.npy")):
-        shutil.rmtree(folder)
-
-
-def _looker(
-    config: TrainingConfig, task: Classifier, context: EvalContext, spec: TrainingSpec, folder: Path
-) -> Callable[[int], dict[str, float]]:
-    """Keeps the logits of an epoch on disk, and the weights where asked, so that a continued training has them."""
-    rows = np.concatenate([spec.test, spec.validation])
-    loader = whole_clips(
-        context.store,
-        rows,
-        num_frames=spec.encoder.backbone.num_frames,
-        device=context.accelerator.device,
-        resident=context.resident,
+def _run_dir(folder: Path, config: TrainingConfig, mark: str, rank: int) -> RunDir:
+    """Its run directory; whether what is there is the same training, the fingerprint tells."""
+    text = dump_config(config.model_copy(update={"save": False})) + f"fingerprint: {mark}\n"
+    return RunDir.create(
+        folder, text, resume="auto", rank=rank, again="the same command continues", complete=partial(_same, text, mark)
     )
-    label = context.store.label[rows]
-
-    def look(epoch: int) -> dict[str, float]:
-        task.eval()
-        with torch.inference_mode(), context.accelerator.autocast():
-            parts = [task.logits(batch).float().cpu().numpy() for batch in loader.epoch()]
-        logits = np.concatenate(parts)
-        with replacing(folder / f"epoch_{epoch:05d}.npy") as file:
-            np.save(file, logits)
-        if config.save and (config.select == "heldout" or epoch == config.epochs):
-            card = EncoderCard.of(
-                task.encoder,
-                normalization=context.store.normalization,
-                data=spec.data,
-                init=spec.origin,
-                seed=spec.seed,
-            )
-            names, layout = context.store.class_names, context.mapped_from
-            save_classifier(folder / f"epoch_{epoch:05d}", task, config, names, card, layout)
-        right = logits.argmax(1) == label
-        found = {"test_accuracy": float(right[: len(spec.test)].mean())}
-        return found | ({"heldout_accuracy": float(right[len(spec.test) :].mean())} if len(spec.validation) else {})
-
-    return look
 
 
-def _conclude(config: TrainingConfig, context: EvalContext, spec: TrainingSpec, folder: Path) -> None:
-    """Choose the epoch, write what it says (with its weights where asked), and drop checkpoints and looks."""
-    files = sorted((folder / "looks").glob("epoch_*.npy"))
-    looks = np.stack([np.load(file, allow_pickle=False) for file in files])  # (looks, test + validation, classes)
-    watched = looks.argmax(2)
-    at = len(files) - 1
-    if config.select == "heldout":
-        at = int((watched[:, len(spec.test) :] == context.store.label[spec.validation]).mean(1).argmax())
-    save_predictions(
-        folder,
-        name=context.store.name[spec.test],
-        logits=looks[at, : len(spec.test)],
-        epoch=int(files[at].stem.removeprefix("epoch_")),
-        watched=watched[:, : len(spec.test)].astype(np.int32),
-        held_name=context.store.name[spec.validation],
-        held_logits=looks[at, len(spec.test) :],
-    )
-    if config.save:  # last, for it cannot be done twice
-        folders.move(files[at].with_suffix(""), folder / CLASSIFIER)
-    shutil.rmtree(folder / "checkpoints")
-    shutil.rmtree(folder / "looks")
+def _same(text: str, mark: str, began: dict[str, Any]) -> dict[str, Any]:
+    """The config in present words where the fingerprint is this one."""
+    present: dict[str, Any] = read_yaml(text, "config")
+    return present if began.get("fingerprint") == mark else began
+
+
+def _trainable(config: TrainingConfig, encoder: SkeletonEncoder) -> SkeletonEncoder:
+    """A copy, with the drop path that the training asks for: an option of its network that holds no weights."""
+    if config.drop_path is None:
+        return copy.deepcopy(encoder)
+    made = fresh_like(encoder, drop_path=config.drop_path)
+    made.load_state_dict(encoder.state_dict())
+    made.readout = encoder.readout
+    return made.to(next(encoder.parameters()).device)

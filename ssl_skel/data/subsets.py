@@ -51,9 +51,9 @@ class Budget:
             raise UserError(f"per_class: must be at least 1, got {self.per_class}")
 
     def __str__(self) -> str:
-        """Such as ``1 %`` or ``5 a class``."""
+        """Such as ``1 %`` or ``5-shot``."""
         if self.fraction is None:
-            return f"{self.per_class} a class"
+            return f"{self.per_class}-shot"
         return f"{(100 * Decimal(str(self.fraction))).normalize():f} %"
 
     @property

@@ -1,4 +1,4 @@
-"""The closed linear probe: logistic regression on cached features."""
+"""The cached linear probe: logistic regression on cached features."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def linear_probe(
     *,
     num_classes: int,
     groups: np.ndarray | None = None,
-    copies: np.ndarray | None = None,
+    augmented_views: np.ndarray | None = None,
     c: float | None = None,
     grid: Sequence[float] = GRID,
 ) -> LinearProbe:
@@ -57,9 +57,9 @@ def linear_probe(
     cross-validation within the training clips, whole subjects held out, and the smallest of equally good
     values wins. Solved by L-BFGS; deterministic.
 
-    Augmented copies are fitted and standardised along with their clips, a clip and its copies together weighing
-    as much as a clip alone, so that ``c`` keeps its meaning. In cross-validation they stand on the side of their
-    clip where it is fitted, and nowhere where it is held out: what is held out is judged as test clips are, plain.
+    Augmented views are fitted and standardised along with their clips. A clip and its views together weigh as much
+    as a clip alone, so that ``c`` keeps its meaning. In cross-validation they are fitted with their clip, and left
+    out where it is held out: held-out clips are judged as test clips are, without augmentation.
 
     Args:
         train_x: (N, D).
@@ -67,7 +67,7 @@ def linear_probe(
         test_x: (Q, D), at least one.
         num_classes: columns of the scores.
         groups: (N,) training subject of each clip; None, or a single subject, holds out plain folds of clips.
-        copies: (K, N, D), further views of the training clips in their order; None for none.
+        augmented_views: (K, N, D), of the training clips in their order; None for none.
         c: fixes C.
         grid: values tried.
 
@@ -78,7 +78,9 @@ def linear_probe(
         raise ValueError("a linear probe needs labelled training clips of at least two classes")
     notes: list[str] = []
     held_out: dict[float, float] = {}
-    views = train_x[None] if copies is None else np.concatenate([train_x[None], copies])  # (1 + K, N, D)
+    views = (
+        train_x[None] if augmented_views is None else np.concatenate([train_x[None], augmented_views])
+    )  # (1 + K, N, D)
     shape, train = views.shape, views.reshape(-1, views.shape[2]).astype(np.float64)
     scaler = StandardScaler().fit(train)
     train = scaler.transform(train)

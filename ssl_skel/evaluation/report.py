@@ -13,6 +13,7 @@ from pydantic import Field
 
 from ssl_skel.config import Section
 from ssl_skel.errors import UserError
+from ssl_skel.evaluation.measures import MeasureName
 from ssl_skel.evaluation.scores import Scores
 from ssl_skel.files.atomic import write_text
 
@@ -76,12 +77,12 @@ class Measurement(Section):
     """``raw``, ``untrained``, ``scratch`` (untrained, then trained with labels) or ``pretrained``, with a remark in
     brackets where there are several."""
 
-    measure: str
+    measure: MeasureName
     """Such as ``kNN, k = 1``."""
 
     figures: dict[str, Figure]
     """accuracy and macro_f1; top5 and ece where scores exist; R@5, R@10, mAP and nDCG@10 of retrieval; best_on_test
-    where epochs were watched (never the headline)."""
+    where epochs were evaluated (never the headline)."""
 
     runs: tuple[Scores, ...] = ()
     """Everything of each seed; empty for a mean of folds."""

@@ -62,7 +62,7 @@ class Desk:
         test: int = 20,
         warnings: tuple[str, ...] = (),
         readout: str = "mean",
-        measure: str = "linear, closed",
+        measure: str = "linear, cached",
         store: str = "stores/none",
     ) -> Path:
         path = self.folder / name
@@ -108,7 +108,7 @@ def test_seeds_of_one_recipe_are_pooled(desk: Desk) -> None:
         "psp",
         "mpae_net tiny bone",
         "xview",
-        "linear, closed",
+        "linear, cached",
     )
     assert row.seeds == {0, 1, 2}
     assert len(row.commands) == len(row.runs) == 3
@@ -150,7 +150,7 @@ def test_baselines_alone_and_folds(desk: Desk) -> None:
     path = desk.evaluation("e", desk.encoder("p"), 14)
     told = Report.load(path)
     rows = [Measurement.of(f"fold{at}", "pretrained", "kNN, k = 1", [scores(10 + at)]) for at in (1, 2)]
-    rows += [Measurement.of("fold1", "raw", "linear, closed", [scores(9)])]
+    rows += [Measurement.of("fold1", "raw", "linear, cached", [scores(9)])]
     facts = tuple(
         SplitFacts(name=f"fold{at}", train=4, test=2, encoders=(str(desk.folder / "p"),), warnings=("a leak",))
         for at in (1, 2)
@@ -158,7 +158,7 @@ def test_baselines_alone_and_folds(desk: Desk) -> None:
     told.model_copy(update={"splits": facts, "measurements": (*rows, *fold_means(rows))}).save(path)
     found = {(row.split, row.protocol): row for row in compare([path])}
     assert len(found) == 4
-    assert found["fold1", "linear, closed"].pretext == "raw"
+    assert found["fold1", "linear, cached"].pretext == "raw"
     mean = found["mean of folds", "kNN, k = 1"]
     assert (mean.pretext, mean.train, mean.warnings) == ("psp", None, ("fold1: a leak", "fold2: a leak"))
     assert "2 folds" in call(path).stdout

@@ -201,7 +201,7 @@ def test_budgets_out_of_range_are_named(options: dict, message: str) -> None:
 
 def test_budgets_in_words() -> None:
     assert [str(Budget(fraction=share)) for share in (0.01, 0.1, 1.0, 0.005)] == ["1 %", "10 %", "100 %", "0.5 %"]
-    assert str(Budget(per_class=5)) == "5 a class"
+    assert str(Budget(per_class=5)) == "5-shot"
 
 
 def test_no_labels_is_an_error(store: Store, split: Split) -> None:

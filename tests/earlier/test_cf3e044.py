@@ -126,7 +126,9 @@ def test_the_stopped_run_goes_on_to_the_weights_of_the_one_that_was_not(folder: 
 
 def test_the_evaluation_can_be_repeated_from_its_config(folder: Path, ask: Ask) -> None:
     then = json.loads((folder / "evaluation/report.json").read_text())
+    before = sorted(path.name for path in (folder / "evaluation/trainings").iterdir())
     ask("finetune", "evaluation/config.yaml")
+    assert sorted(path.name for path in (folder / "evaluation/trainings").iterdir()) == before  # none is done again
     now = json.loads((folder / "evaluation/report.json").read_text())
     assert len(now["measurements"]) == len(then["measurements"])
     for left, right in zip(now["measurements"], then["measurements"], strict=True):

@@ -74,7 +74,7 @@ def write_evaluation(folder: Path, encoder: Path, kinds: Sequence[str] = ("raw",
         class_names=("a", "b"),
         splits=(SplitFacts(name="xview", train=10, test=5),),
         measurements=tuple(
-            Measurement(split="xview", features=kind, measure="linear, closed", figures={"accuracy": figures[kind]})
+            Measurement(split="xview", features=kind, measure="linear, cached", figures={"accuracy": figures[kind]})
             for kind in kinds
         ),
         seconds=90.0,
@@ -102,8 +102,8 @@ def test_what_is_told_of_each(folder: Path) -> None:
     assert (half.step, half.steps, half.epochs, half.seconds, half.loss) == (6, 12, 2, 20.0, 0.5)
     assert (new.step, new.epochs, new.loss, new.figures) == (None, 0, None, {})
     assert done.figures == {"knn_1": 0.25, "rankme": 3.14159}  # of the epoch that looked; nothing where it failed
-    assert probe.figures == {"xview, linear, closed": 0.75}  # not the baseline
-    assert probe.shown == {"xview, linear, closed": "75.0 ± 1.0"}
+    assert probe.figures == {"xview, linear, cached": 0.75}  # not the baseline
+    assert probe.shown == {"xview, linear, cached": "75.0 ± 1.0"}
     assert (probe.pretext, probe.splits, probe.seconds) == ("skeleton_mae", ("xview",), 90.0)
     assert [run.name for run in find_runs(folder / "half")[0]] == ["half"]
 
@@ -121,7 +121,7 @@ def test_the_figure_of_a_measure_is_the_encoders_where_there_is_one(
     tmp_path: Path, kinds: tuple[str, ...], told: float
 ) -> None:
     probe = write_evaluation(tmp_path / "probe", tmp_path / "gone", kinds)
-    assert read_run(probe).figures == {"xview, linear, closed": told}
+    assert read_run(probe).figures == {"xview, linear, cached": told}
 
 
 def test_the_table_and_json(folder: Path) -> None:
@@ -129,7 +129,7 @@ def test_the_table_and_json(folder: Path) -> None:
     lines = {line.split()[0]: line for line in text.splitlines()}
     assert "stopped at step 6 of 12" in lines["half"]
     assert "no checkpoint" in lines["new"]
-    assert "xview, linear, closed 75.0 ± 1.0" in lines["probe"]
+    assert "xview, linear, cached 75.0 ± 1.0" in lines["probe"]
     assert "knn_1 25.0; rankme 3.14" in lines["done"]
     facts = json.loads(call(folder, "--json").stdout)
     assert facts["runs"][1]["step"] == 6
@@ -153,7 +153,7 @@ def test_order(folder: Path) -> None:
     assert listed(folder, "--sort", "loss") == ["done", "half", "new", "probe"]
     assert listed(folder, "--sort", "loss", "--reverse") == ["half", "done", "new", "probe"]
     assert listed(folder, "--sort", "seconds", "--reverse") == ["probe", "done", "half", "new"]
-    assert listed(folder, "--sort", "xview, linear, closed")[0] == "probe"
+    assert listed(folder, "--sort", "xview, linear, cached")[0] == "probe"
     with pytest.raises(UserError, match="did you mean 'loss'"):
         call(folder, "--sort", "los")
 

@@ -217,16 +217,6 @@ def test_the_head_is_the_configs(make_config: MakeConfig) -> None:
     assert make_config(protocols=[{"name": "full", "head": told}]).protocols[0].head == BottleneckConfig(dim=4)
 
 
-def test_trainings_older_than_the_choice_are_found_again(make_config: MakeConfig) -> None:
-    """With the head as it always was, a training's recipe does not mention it; with another it does."""
-    for head in ("linear", "bottleneck"):
-        row = {"name": "full"} | QUICK | {"head": {"name": head}, "save": False}
-        config = make_config(name=head, protocols=[row], baselines=[])
-        run(config)
-        (training,) = (config.runs / head / "trainings").iterdir()
-        assert ("head:" in (training / "config.yaml").read_text()) == (head == "bottleneck")
-
-
 @pytest.mark.parametrize(
     ("row", "message"),
     [

@@ -34,8 +34,8 @@ def test_the_nearest_exemplar_wins(make_config: Callable[..., FinetuneConfig], m
                 near = max(rows, key=lambda row: x[row] @ x[clip])
                 right += store.label[near] == store.label[clip]
             accuracy.append(right / len(split.test))
-        figure = report.figure("xview", "raw", f"exemplars, {shots} a class")
+        figure = report.figure("xview", "raw", f"exemplars, {shots}-shot")
         assert np.isclose(figure.mean, np.mean(accuracy))
         assert np.isclose(figure.std, np.std(accuracy, ddof=1))
         assert figure.count == 3
-    assert report.figure("xview", "pretrained", "exemplars, 1 a class").count == 3
+    assert report.figure("xview", "pretrained", "exemplars, 1-shot").count == 3

@@ -31,7 +31,7 @@ from ssl_skel.experiments.record import find_runs
 
 NET = {"name": "mpae_net", "channels": [8], "strides": [4], "heads": 2, "norm": "layer"}
 FULL = {"name": "full", "epochs": 2, "batch_size": 13, "eval_every": 1, "crop": [1.0, 1.0], "augment": []}
-FULL |= {"optim": {"lr": 1e-2, "warmup_epochs": 1}, "select": "heldout", "heldout": 0.3}
+FULL |= {"optim": {"lr": 1e-2, "warmup_epochs": 1}, "select": "validation", "validation_share": 0.3}
 SPLITS = ["xview", "xview_clean"]
 
 app = typer.Typer()
@@ -40,7 +40,7 @@ app.command()(fuse)
 
 @pytest.fixture(scope="module")
 def made(motions: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Evaluations ``joint`` and ``bone`` from fresh weights, two seeds, subjects held out."""
+    """Evaluations ``joint`` and ``bone`` from fresh weights, two seeds, with validation subjects."""
     runs = tmp_path_factory.mktemp("fusion")
     for stream in ("joint", "bone"):
         data = {
@@ -123,18 +123,18 @@ def test_report_and_runs_list_it_beside_the_others(runs: Path) -> None:
     assert sum(row.protocol == "fine-tuned" for row in rows) == 2
 
 
-def test_weights_are_fitted_on_held_out_subjects_whatever_test_clips_say(runs: Path, motions: Path) -> None:
+def test_weights_are_fitted_on_validation_subjects_whatever_test_clips_say(runs: Path, motions: Path) -> None:
     store = Store.open(motions)
     split = load_split(store, "xview")
-    call(runs / "joint", runs / "bone", "--fit", "heldout", "-o", "fitted")
+    call(runs / "joint", runs / "bone", "--fit", "validation", "-o", "fitted")
     notes = [note for note in Report.load(runs / "fitted").measurements[0].notes if "weights" in note]
     assert len(notes) == 2
     for seed in (0, 1):
         kept = [stored(runs / stream, seed) for stream in ("joint", "bone")]
-        held = np.array([store.name.tolist().index(name) for name in kept[0]["held_name"]])
+        held = np.array([store.name.tolist().index(name) for name in kept[0]["validation_name"]])
         assert set(held) < set(split.train.tolist())
         assert len(set(store.subject[held])) == 1
-        weights = fit_weights(np.stack([one["held_logits"] for one in kept]), store.label[held])
+        weights = fit_weights(np.stack([one["validation_logits"] for one in kept]), store.label[held])
         assert notes[seed].startswith(
             f"seed {seed}: weights joint {weights[0]:.3g} + bone {weights[1]:.3g}, fitted on {len(held)} clips"
         )
@@ -143,7 +143,7 @@ def test_weights_are_fitted_on_held_out_subjects_whatever_test_clips_say(runs: P
         with np.load(file) as data:
             changed = dict(data) | {"logits": data["logits"][:, ::-1]}
         np.savez(file, **changed)
-    call(runs / "joint", runs / "bone", "--fit", "heldout", "-o", "poisoned")
+    call(runs / "joint", runs / "bone", "--fit", "validation", "-o", "poisoned")
     again = [note for note in Report.load(runs / "poisoned").measurements[0].notes if "weights" in note]
     assert again == notes
     assert Report.load(runs / "poisoned").measurements[0].runs != Report.load(runs / "fitted").measurements[0].runs
@@ -184,13 +184,13 @@ def edited(folder: Path, file: str, change: Callable[[Any], None]) -> None:
 def unheld(folder: Path) -> None:
     for file in folder.glob("trainings/*/predictions.npz"):
         with np.load(file) as data:
-            np.savez(file.with_suffix(""), **dict(data) | {"held_name": data["held_name"][:0]})
+            np.savez(file.with_suffix(""), **dict(data) | {"validation_name": data["validation_name"][:0]})
 
 
 def older(folder: Path) -> None:
     for file in folder.glob("trainings/*/predictions.npz"):
         with np.load(file) as data:
-            np.savez(file.with_suffix(""), **{key: data[key] for key in data if not key.startswith("held")})
+            np.savez(file.with_suffix(""), **{key: data[key] for key in data if not key.startswith("validation")})
 
 
 @pytest.mark.parametrize(
@@ -215,8 +215,8 @@ def older(folder: Path) -> None:
         (lambda f: (f / "report.json").unlink(), (), "report.json: No such file.* ssl-skel finetune"),
         (lambda f: shutil.rmtree(f / "trainings"), (), "predictions.npz: No such file.*repeat the evaluation"),
         (lambda f: [p.write_bytes(b"PK") for p in f.glob("*/*/predictions.npz")], (), "predictions.npz: is damaged"),
-        (unheld, ("--fit", "heldout"), "kept no subjects aside; evaluate with select: heldout"),
-        (older, ("--fit", "heldout"), "is older than held_name; remove"),
+        (unheld, ("--fit", "validation"), "kept no subjects aside; evaluate with select: validation"),
+        (older, ("--fit", "validation"), "has no validation_name; remove"),
         (
             lambda f: edited(f, "trainings.json", lambda r: [t.update(stream="pose") for t in r["trainings"]]),
             (),
@@ -225,9 +225,9 @@ def older(folder: Path) -> None:
         (lambda f: None, ("--weights", "1"), "--weights: 1 for 2 runs"),
         (lambda f: None, ("--weights", "1,a"), "give numbers with commas"),
         (lambda f: None, ("--weights", "1,-1"), "must not be negative"),
-        (lambda f: None, ("--weights", "1,1", "--fit", "heldout"), "give one of the two"),
+        (lambda f: None, ("--weights", "1,1", "--fit", "validation"), "give one of the two"),
         (lambda f: None, ("-o", "joint"), "joint: holds another run; give this fusion another name"),
-        (lambda f: None, ("-o", "../x"), "'../x' is no name"),
+        (lambda f: None, ("-o", "../x"), "'../x' is not a valid name"),
     ],
 )
 def test_what_does_not_go_together_is_refused_in_one_line(

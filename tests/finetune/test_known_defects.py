@@ -6,9 +6,9 @@ Elsewhere already:
 - Five repetitions with one seed: ``test_trained`` (each seed and each encoder is a training of its own).
 - Clips counted twice by distributed evaluation; a learning rate that follows the number of processes: ``test_ranks``.
 - A crash without a launcher (``global_rank``, ``model.module``): every test here runs without one, ``test_ranks`` with.
-- A class without training clips: ``test_run``; left without any by held-out subjects, or by a small share of the
+- A class without training clips: ``test_run``; left without any by validation subjects, or by a small share of the
   labels (one is kept, and said): ``test_trained``.
-- An epoch chosen on test clips: ``test_trained`` (held-out clips choose, whatever test clips say).
+- An epoch chosen on test clips: ``test_trained`` (validation clips choose, whatever test clips say).
 - Pretraining on clips that are tested on later: ``test_run`` (a test clip seen in pretraining is a warning).
 - Ties and normalisation of kNN left open: ``tests/evaluation/test_knn``.
 - Weights of an ensemble chosen on test clips: ``test_fusion``.
@@ -33,7 +33,7 @@ from finetune.__main__ import command
 from finetune.config import FinetuneConfig
 from finetune.protocols import PROTOCOLS
 from finetune.run import run
-from finetune.trainings import supervised
+from finetune.trainings.evaluations import EVALUATIONS, conclude
 from ssl_skel.config import dump_config, parse_config
 from ssl_skel.data.splits import load_split
 from ssl_skel.data.store import Store
@@ -135,15 +135,15 @@ def test_the_last_epoch_is_the_figure_and_the_best_on_test_a_labelled_extra(tmp_
     rows = np.arange(6)
     spec = SimpleNamespace(test=rows, validation=rows[:0])
     right = np.eye(6, dtype=np.float32)
-    for folder in ("looks", "checkpoints"):
+    for folder in (EVALUATIONS, "checkpoints"):
         (tmp_path / folder).mkdir()
     for epoch, look in {5: right, 10: np.roll(right, 1, 1)}.items():
-        np.save(tmp_path / "looks" / f"epoch_{epoch:05d}.npy", look)
-    supervised._conclude(config, SimpleNamespace(store=store), spec, tmp_path)
+        np.save(tmp_path / EVALUATIONS / f"epoch_{epoch:05d}.npy", look)
+    conclude(config, SimpleNamespace(store=store), spec, tmp_path)
     with np.load(tmp_path / "predictions.npz") as data:
         assert data["epoch"] == 10
         assert (data["logits"].argmax(1) == store.label).mean() == 0
-        assert (data["watched"] == store.label).mean(1).tolist() == [1, 0]
+        assert (data["by_epoch"] == store.label).mean(1).tolist() == [1, 0]
 
 
 def test_a_report_names_the_best_epoch_apart(make_config: MakeConfig) -> None:

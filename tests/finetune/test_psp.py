@@ -243,8 +243,8 @@ def test_weight_zero_is_the_same_training_without_unlabelled_clips(motions: Path
     assert set(out) == {"loss", "cross_entropy", "accuracy"}
 
 
-def test_held_out_subjects_are_not_seen_without_their_labels_either(motions: Path, tmp_path: Path) -> None:
-    rows = protocol(motions, tmp_path, select="heldout", heldout=0.3)
+def test_validation_subjects_are_not_seen_without_their_labels_either(motions: Path, tmp_path: Path) -> None:
+    rows = protocol(motions, tmp_path, select="validation", validation_share=0.3)
     store, (split,) = rows.context.store, rows.context.splits
     _, held = rows._parted(label_subset(store, split, Budget(fraction=0.5), 0).rows, 0)
     aside = set(store.subject[held].tolist())
@@ -307,7 +307,7 @@ def test_pretrained_encoders_stand_beside_fresh_ones(make_config: MakeConfig, ru
     config = make_config(encoders={"xview": str(run_dir)}, protocols=[row], baselines=["untrained"])
     report = run(config)
     assert [(m.features, m.measure) for m in report.measurements] == [
-        (features, f"psp, {budget}") for features in ("scratch", "pretrained") for budget in ("50 %", "1 a class")
+        (features, f"psp, {budget}") for features in ("scratch", "pretrained") for budget in ("50 %", "1-shot")
     ]
     first = list(islice((config.runs / config.name / "trainings").glob("*/predictions.npz"), 4))
     stamps = [path.stat().st_mtime_ns for path in first]

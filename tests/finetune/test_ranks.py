@@ -42,7 +42,7 @@ ROOT = Path(__file__).parents[2]
 SHORT: dict[str, Any] = {"epochs": 2, "batch_size": 8, "eval_every": 1, "optim": {"name": "sgd", "lr": 0.02}}
 PROTOCOLS = [
     {"name": "knn", "ks": [1]},
-    {"name": "linear", "mode": "both", "c": 0.1, "epochs": 4, "batch_size": 16, "copies": 1},
+    {"name": "linear", "mode": "both", "c": 0.1, "epochs": 4, "batch_size": 16, "augmented_views": 1},
     {"name": "fewshot", "draws": 2},
     {"name": "full"} | SHORT,
     {"name": "semi", "fractions": [0.5]} | SHORT,
@@ -137,7 +137,7 @@ def test_what_processes_cannot_share_is_refused_ahead_of_all_work(motions: Path,
     full(two).check(split, made("layer", store))
     with pytest.raises(UserError, match="49 clips cannot be cut"):
         full(two, batch_size=49).check(split, made("layer", store))
-    live = parse_config(LinearConfig, {"mode": "live", "batch_size": 15}, "test")
+    live = parse_config(LinearConfig, {"mode": "trained", "batch_size": 15}, "test")
     with pytest.raises(UserError, match="15 clips cannot be cut"):
         Linear(live, two).check(split, made("layer", store))
-    Linear(live.model_copy(update={"mode": "closed"}), two).check(split, made("layer", store))
+    Linear(live.model_copy(update={"mode": "cached"}), two).check(split, made("layer", store))

@@ -1,4 +1,4 @@
-"""The row ``retrieval``: figures of the report equal those computed by hand, with and without copies."""
+"""The protocol ``retrieval``: figures of the report equal those computed by hand, with and without duplicates."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MakeConfig = Callable[..., FinetuneConfig]
 Rewrite = Callable[[Callable[[RawClip, int], Iterable[RawClip]]], Path]
 
 
-def by_hand(store: Store, run_dir: Path, copies: bool) -> list[list[bool]]:
+def by_hand(store: Store, run_dir: Path, duplicates: bool) -> list[list[bool]]:
     """Whether each answer of each query of ``unseen`` is of its class, in rank order."""
     encoder, _ = load_encoder(run_dir)
     x = extract_features(encoder, whole_clips(store, num_frames=4))
@@ -31,14 +31,14 @@ def by_hand(store: Store, run_dir: Path, copies: bool) -> list[list[bool]]:
     listed = nearest(x[split.train], x[split.test], len(split.train))[0]
     found = []
     for query, rows in zip(split.test, split.train[listed], strict=True):
-        kept = [row for row in rows if copies or store.content[row] != store.content[query]]
+        kept = [row for row in rows if duplicates or store.content[row] != store.content[query]]
         found.append([bool(store.label[row] == store.label[query]) for row in kept])
     return found
 
 
-@pytest.mark.parametrize("copies", [False, True])
+@pytest.mark.parametrize("duplicates", [False, True])
 def test_figures_are_those_of_the_ranked_lists(
-    copies: bool, make_config: MakeConfig, rewrite: Rewrite, run_dir: Path
+    duplicates: bool, make_config: MakeConfig, rewrite: Rewrite, run_dir: Path
 ) -> None:
     def double(clip: RawClip, row: int) -> list[RawClip]:
         # the first test clip is in train too, by another name
@@ -48,11 +48,11 @@ def test_figures_are_those_of_the_ranked_lists(
     plain = Store.open(make_config().data.store)
     first = int(load_split(plain, "unseen").test[0])
     store = Store.open(rewrite(double))
-    config = make_config(protocols=[{"name": "retrieval", "copies": copies}], data={"store": str(store.path)})
+    config = make_config(protocols=[{"name": "retrieval", "duplicates": duplicates}], data={"store": str(store.path)})
     report = run(config)
-    lists = by_hand(store, run_dir, copies)
+    lists = by_hand(store, run_dir, duplicates)
 
-    measure = "retrieval, copies among the answers" if copies else "retrieval"
+    measure = "retrieval, duplicates among the answers" if duplicates else "retrieval"
 
     def figure(name: str) -> float:
         return report.figure("unseen", "pretrained", measure, name).mean
@@ -63,7 +63,7 @@ def test_figures_are_those_of_the_ranked_lists(
     assert figure("mAP") == pytest.approx(np.mean([np.mean(values) for values in precision]))
     assert 0 < figure("nDCG@10") < 1
     notes = [note for row in report.measurements for note in row.notes]
-    assert ("1 answers left out, copies of their query" in notes) is not copies
+    assert ("1 answers left out, duplicates of their query" in notes) is not duplicates
     text = report.to_markdown()
     assert all(name in text for name in MEASURES)
     assert {row.features for row in report.measurements} == {"raw", "untrained", "pretrained"}

@@ -72,11 +72,11 @@ def test_linear_closed_and_live(make_config: MakeConfig) -> None:
     config = make_config(protocols=[LIVE], seeds=[0, 1])
     report = run(config)
     assert rows(report) == [
-        ("unseen", "raw", "linear, closed"),
-        ("unseen", "untrained", "linear, closed"),
-        ("unseen", "untrained", "linear, live"),
-        ("unseen", "pretrained", "linear, closed"),
-        ("unseen", "pretrained", "linear, live"),
+        ("unseen", "raw", "linear, cached"),
+        ("unseen", "untrained", "linear, cached"),
+        ("unseen", "untrained", "linear, trained"),
+        ("unseen", "pretrained", "linear, cached"),
+        ("unseen", "pretrained", "linear, trained"),
     ]
     live = report.measurements[-1]
     assert len(live.runs) == 2
@@ -207,7 +207,7 @@ def test_what_does_not_fit_is_refused_in_one_line(
     refuse(make_config(encoders={"unseen": [str(run_dir), str(wide)]}), "wide: is built otherwise than .*tiny")
 
     rows = [{"name": "linear", "c": 0.1}, {"name": "linear", "c": 1.0}]
-    refuse(make_config(protocols=rows), "protocols: 'linear, closed' is asked for twice")
+    refuse(make_config(protocols=rows), "protocols: 'linear, cached' is asked for twice")
     refuse(make_config(protocols=[{"name": "knn", "ks": [1, 5, 1]}]), "protocols: 'kNN, k = 1' is asked for twice")
     refuse(make_config(runs=str(store.path / "meta.json")), "cannot be written: .*choose another folder for runs")
 

@@ -21,7 +21,8 @@ from finetune.config import FinetuneConfig
 from finetune.fusion import fuse
 from finetune.predict import load_classifier, predict
 from finetune.run import run
-from finetune.trainings import supervised
+from finetune.trainings import evaluations
+from finetune.trainings.evaluations import EVALUATIONS
 from ssl_skel.config import parse_config
 from ssl_skel.data.convert import convert
 from ssl_skel.data.normalize import NormalizeConfig
@@ -63,12 +64,17 @@ def close(found: np.ndarray, logits: list[np.ndarray]) -> None:
     np.testing.assert_allclose(found, np.mean([softmax(one.astype(float)) for one in logits], 0), atol=1e-5)
 
 
-PROBE = {"name": "linear", "c": 0.1, "copies": 1, "save": True}
+PROBE = {"name": "linear", "c": 0.1, "augmented_views": 1, "save": True}
 
 
 @pytest.mark.parametrize(
     ("row", "readout"),
-    [(PROBE, "part"), (FULL, "mean"), (FULL | {"select": "heldout", "heldout": 0.3}, "body"), (PSP, "mean")],
+    [
+        (PROBE, "part"),
+        (FULL, "mean"),
+        (FULL | {"select": "validation", "validation_share": 0.3}, "body"),
+        (PSP, "mean"),
+    ],
 )
 def test_a_saved_classifier_says_what_the_evaluation_says(
     make_config: MakeConfig, motions: Path, run_dir: Path, row: dict[str, Any], readout: str
@@ -121,13 +127,16 @@ def test_linear_probes_of_several_streams_can_be_fused(make_config: MakeConfig, 
         paths.append(config.runs / config.name)
     report = fuse(paths, "both", command="")
     (row,) = report.measurements
-    assert (row.features, row.measure) == ("pretrained", "linear, closed, 1 copy, fused joint + bone by 0.6 : 0.6")
+    assert (row.features, row.measure) == (
+        "pretrained",
+        "linear, cached, 1 augmented view, fused joint + bone by 0.6 : 0.6",
+    )
     split = load_split(store, "xview")
     scores = []
     for path in paths:
         by_name = stored(next((path / "trainings").iterdir()))
         scores.append(np.stack([by_name[name] for name in store.name[split.test]]))
-        alone = Report.load(path).figure("xview", "pretrained", "linear, closed, 1 copy").mean
+        alone = Report.load(path).figure("xview", "pretrained", "linear, cached, 1 augmented view").mean
         assert (scores[-1].argmax(1) == store.label[split.test]).mean() == alone
     assert row.figures["accuracy"].mean == (sum(scores).argmax(1) == store.label[split.test]).mean()
 
@@ -159,20 +168,20 @@ def test_a_kill_as_the_predictions_are_written_costs_no_weights(
 
     config = make_config(protocols=[FULL], baselines=[])
     with monkeypatch.context() as patch:
-        patch.setattr(supervised, "save_predictions", kill)
+        patch.setattr(evaluations, "save_predictions", kill)
         with pytest.raises(Killed):
             run(config)
     run(config)
     (training,) = folders(config)
     assert (training / CLASSIFIER / "head.json").exists()
     assert (training / "predictions.npz").exists()
-    assert not (training / "looks").exists()
+    assert not (training / EVALUATIONS).exists()
 
 
 def test_weights_asked_for_after_an_interruption_are_those_of_the_chosen_epoch(
     make_config: MakeConfig, motions: Path, interrupt: Callable[[FinetuneConfig], None]
 ) -> None:
-    row = FULL | {"select": "heldout", "heldout": 0.3, "epochs": 5}
+    row = FULL | {"select": "validation", "validation_share": 0.3, "epochs": 5}
     interrupt(make_config(protocols=[row | {"save": False}], baselines=[]))
     config = make_config(protocols=[row], baselines=[])
     run(config)

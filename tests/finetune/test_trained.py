@@ -19,6 +19,7 @@ from finetune.config import FinetuneConfig
 from finetune.protocols import trained
 from finetune.run import run
 from finetune.trainings import supervised
+from finetune.trainings.evaluations import EVALUATIONS, conclude
 from finetune.trainings.layer_decay import layer_groups
 from ssl_skel.data.splits import load_split
 from ssl_skel.data.store import Store
@@ -54,7 +55,7 @@ def predicted(report: Report) -> list[list[int]]:
 
 @pytest.fixture
 def specs(monkeypatch: pytest.MonkeyPatch) -> list[supervised.TrainingSpec]:
-    """What is trained, as it is asked for."""
+    """The specs of the trainings."""
     seen: list[supervised.TrainingSpec] = []
     train = trained.train_classifier
     monkeypatch.setattr(trained, "train_classifier", lambda *a: seen.append(a[2]) or train(*a))
@@ -155,8 +156,8 @@ def test_another_encoder_under_the_same_path_is_trained_anew(
 def test_an_interrupted_training_continues_to_the_same_figures(
     make_config: MakeConfig, interrupt: Callable[[FinetuneConfig], None]
 ) -> None:
-    config = make_config(protocols=[FULL | {"select": "heldout"}], encoders={}, scratch=SCRATCH)
-    whole = run(make_config(name="whole", protocols=[FULL | {"select": "heldout"}], encoders={}, scratch=SCRATCH))
+    config = make_config(protocols=[FULL | {"select": "validation"}], encoders={}, scratch=SCRATCH)
+    whole = run(make_config(name="whole", protocols=[FULL | {"select": "validation"}], encoders={}, scratch=SCRATCH))
     interrupt(config)
     (folder,) = folders(config)
     assert not (folder / "predictions.npz").exists()
@@ -165,12 +166,12 @@ def test_an_interrupted_training_continues_to_the_same_figures(
     assert [record["epoch"] for record in RunDir.open(folder).records()] == [1, 2, 3, 4]
 
 
-def test_held_out_subjects_are_not_trained_on_and_choose_the_epoch(
+def test_validation_subjects_are_not_trained_on_and_choose_the_epoch(
     make_config: MakeConfig, motions: Path, specs: list[supervised.TrainingSpec], fits: list[dict[str, Any]]
 ) -> None:
     store = Store.open(motions)
     split = load_split(store, "xview")
-    row = FULL | {"select": "heldout", "heldout": 0.3, "eval_every": 1, "min_clips": 60, "epochs": 3}
+    row = FULL | {"select": "validation", "validation_share": 0.3, "eval_every": 1, "min_clips": 60, "epochs": 3}
     config = make_config(encoders={}, scratch=SCRATCH, protocols=[row], seeds=[0, 1, 2], baselines=[])
     report = run(config)
     asides = set()
@@ -185,38 +186,42 @@ def test_held_out_subjects_are_not_trained_on_and_choose_the_epoch(
     assert len(asides) > 1
     assert "validation subjects" in report.selection
     for seed, folder in enumerate(folders(config)):
-        held = [record["heldout_accuracy"] for record in RunDir.open(folder).records()]
+        held = [record["validation_accuracy"] for record in RunDir.open(folder).records()]
         epoch = 1 + held.index(max(held))
         assert f"seed {seed}: epoch {epoch}, the best one on the validation subjects" in report.measurements[0].notes
         data = np.load(folder / "predictions.npz")
         assert data["epoch"] == epoch
-        assert (data["logits"].argmax(1) == data["watched"][epoch - 1]).all()
+        assert (data["logits"].argmax(1) == data["by_epoch"][epoch - 1]).all()
 
 
-def test_the_epoch_is_chosen_by_held_out_clips_whatever_test_clips_say(
+def test_the_epoch_is_chosen_by_validation_clips_whatever_test_clips_say(
     make_config: MakeConfig, motions: Path, specs: list[supervised.TrainingSpec], tmp_path: Path
 ) -> None:
-    """Three looks: test clips are best known at the third, held-out ones at the second."""
-    row = FULL | {"select": "heldout", "epochs": 1}
+    """Three evaluations: test clips are best known at the third, validation clips at the second."""
+    row = FULL | {"select": "validation", "epochs": 1}
     config = make_config(encoders={}, scratch=SCRATCH, protocols=[row], baselines=[])
     run(config)
     (spec,), store = specs, Store.open(motions)
     truth = np.eye(store.num_classes, dtype=np.float32)[store.label[np.concatenate([spec.test, spec.validation])]]
     wrong = np.roll(truth, 1, axis=1)
-    is_held = np.arange(len(truth))[:, None] >= len(spec.test)
-    (tmp_path / "looks").mkdir()
+    chooses = np.arange(len(truth))[:, None] >= len(spec.test)
+    (tmp_path / EVALUATIONS).mkdir()
     (tmp_path / "checkpoints").mkdir()
-    for epoch, look in {5: wrong, 10: np.where(is_held, truth, wrong), 15: np.where(is_held, wrong, truth)}.items():
-        np.save(tmp_path / "looks" / f"epoch_{epoch:05d}.npy", look)
+    for epoch, look in {
+        5: wrong,
+        10: np.where(chooses, truth, wrong),
+        15: np.where(chooses, wrong, truth),
+    }.items():
+        np.save(tmp_path / EVALUATIONS / f"epoch_{epoch:05d}.npy", look)
     context = SimpleNamespace(store=store)
-    supervised._conclude(config.protocols[0], context, spec, tmp_path)
+    conclude(config.protocols[0], context, spec, tmp_path)
     data = np.load(tmp_path / "predictions.npz")
     assert data["epoch"] == 10
     assert (data["logits"] == wrong[: len(spec.test)]).all()
-    assert (data["watched"] == store.label[spec.test]).mean(1).tolist() == [0, 0, 1]
+    assert (data["by_epoch"] == store.label[spec.test]).mean(1).tolist() == [0, 0, 1]
 
 
-@pytest.mark.parametrize("row", [FULL | {"select": "heldout"}, SEMI])
+@pytest.mark.parametrize("row", [FULL | {"select": "validation"}, SEMI])
 def test_labels_of_test_clips_change_no_prediction(
     make_config: MakeConfig, motions: Path, rewrite, row: dict[str, Any]
 ) -> None:
@@ -273,7 +278,7 @@ def test_drop_path_is_of_the_training_alone(make_config: MakeConfig, monkeypatch
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"protocols": [FULL | {"select": "heldout", "eval_every": 0}]}, "set eval_every to 1 or more"),
+        ({"protocols": [FULL | {"select": "validation", "eval_every": 0}]}, "set eval_every to 1 or more"),
         ({"protocols": [SEMI | {"fractions": [10.0]}]}, r"fractions\.0"),
         ({"protocols": [FULL | {"optim": {"warmup": 1}}]}, r"warmup: unknown key; did you mean 'warmup_epochs'"),
         ({"protocols": [FULL | {"fractions": [0.1]}]}, "fractions: unknown key"),
@@ -295,8 +300,8 @@ def test_mistakes_in_configs_are_named(make_config: MakeConfig, changes: dict[st
     [
         ({"scratch": SCRATCH | {"num_frames": 10}}, "scratch.num_frames: 10 is no multiple of 4"),
         (
-            {"protocols": [SEMI | {"select": "heldout"}]},
-            "semi: select: heldout: without the subjects kept aside, class .* has no clip left among 13; lower heldout",
+            {"protocols": [SEMI | {"select": "validation"}]},
+            "semi: select: validation: without .*, class .* has no clip left among 13; lower validation_share",
         ),
         ({"protocols": [FULL | {"drop_path": 0.3}]}, "full: drop_path: mpae_net has none; leave it out"),
     ],
@@ -310,10 +315,10 @@ def test_what_cannot_be_trained_is_refused_ahead_of_all_work(
     assert not (config.runs / config.name / "trainings").exists()
 
 
-def test_unknown_subjects_cannot_be_held_out(make_config: MakeConfig, rewrite) -> None:
+def test_unknown_subjects_cannot_be_validation_subjects(make_config: MakeConfig, rewrite) -> None:
     path = rewrite(lambda clip, row: [replace(clip, subject=-1)])
     config = make_config(
-        data={"store": str(path)}, encoders={}, scratch=SCRATCH, protocols=[FULL | {"select": "heldout"}]
+        data={"store": str(path)}, encoders={}, scratch=SCRATCH, protocols=[FULL | {"select": "validation"}]
     )
     with pytest.raises(UserError, match="two known subjects or more; use select: last"):
         run(config)

@@ -21,7 +21,7 @@ from finetune.protocols.configs.two_stream import TwoStreamConfig
 from finetune.protocols.two_stream import TwoStreamClassifier
 from finetune.run import run
 from finetune.trainings import supervised
-from finetune.trainings.index import PREDICTIONS
+from finetune.trainings.predictions import PREDICTIONS
 from ssl_skel.backbones.configs.xshift import XShiftConfig
 from ssl_skel.batch import Batch, Rng
 from ssl_skel.data.augment.config import FlipConfig

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import ClassVar, Literal
 
 from finetune.protocols.configs.base import ProtocolConfig
 
@@ -11,5 +12,7 @@ class RetrievalConfig(ProtocolConfig):
     """Options of ``Retrieval``."""
 
     name: Literal["retrieval"] = "retrieval"
-    copies: bool = False
-    """Let training clips that equal a query, coordinate for coordinate, count as answers. They always lie first."""
+    former: ClassVar[Mapping[str, str]] = {"copies": "duplicates"}
+
+    duplicates: bool = False
+    """Let training clips that equal a query, coordinate for coordinate, count as answers. They always rank first."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -20,6 +21,9 @@ class TrainingConfig(ProtocolConfig):
     Departs from print: MAMP's dropout before the head (0.3) and its hidden layer in the head are left out; the head is
     the linear probe's.
     """
+
+    former: ClassVar[Mapping[str, str]] = {"heldout": "validation_share"}
+    former_values: ClassVar[Mapping[str, Mapping[str, str]]] = {"select": {"heldout": "validation"}}
 
     optim: OptimConfig = OptimConfig(lr=3e-4, min_lr=1e-5, weight_decay=0.05, warmup_epochs=5)
     """MAMP: AdamW, 3e-4 to 1e-5, five epochs of warm-up. Given otherwise, it is given whole."""
@@ -42,16 +46,16 @@ class TrainingConfig(ProtocolConfig):
     """Chance that a training step leaves a deep block out, of networks that have it (MAMP: 0.3 on a transformer that
     was pretrained without); None: as the network says."""
     eval_every: int = Field(5, ge=0)
-    """Epochs between looks at the test clips, which ``best_on_test`` is the best of; 0: the last epoch only."""
-    select: Literal["last", "heldout"] = "last"
-    """Which epoch is reported: the last, or of those looked at the first of the best on held-out training subjects."""
-    heldout: float = Field(0.2, gt=0, lt=1)
-    """Share of the training subjects kept aside for ``select: heldout``; they are not trained on."""
+    """Epochs between evaluations on the test clips, which ``best_on_test`` is the best of; 0: the last epoch only."""
+    select: Literal["last", "validation"] = "last"
+    """Which epoch is reported: the last, or of those evaluated the first of the best on validation subjects."""
+    validation_share: float = Field(0.2, gt=0, lt=1)
+    """Share of the training subjects kept aside for ``select: validation``; they are not trained on."""
     save: bool = False
     """Keep each trained classifier, for ``ssl-skel predict`` or as an encoder to go on from."""
 
     @model_validator(mode="after")
     def _something_to_choose_from(self) -> TrainingConfig:
-        if self.select == "heldout" and not self.eval_every:
-            raise ValueError("select: heldout chooses among the epochs looked at; set eval_every to 1 or more")
+        if self.select == "validation" and not self.eval_every:
+            raise ValueError("select: validation chooses among the epochs evaluated; set eval_every to 1 or more")
         return self

@@ -69,7 +69,7 @@ class TwoStreamConfig(TrainingConfig):
     layer_decay: float = Field(1.0, gt=0, le=1)
     """Learning rate of a stage of the pose stream relative to the next one (paper: none)."""
     eval_every: int = Field(5, ge=0)
-    """Epochs between looks at the test clips, which ``best_on_test`` is the best of; 0: the last epoch only."""
+    """Epochs between evaluations on the test clips, which ``best_on_test`` is the best of; 0: the last epoch only."""
     inputs: str = ""
     """Hash of the videos and of the weights of ``rgb``, filled in as the evaluation begins, so that with others a
     training is made anew; leave it out."""

@@ -1,4 +1,4 @@
-"""Augmented copies in the closed probe, and splits that train alike."""
+"""Augmented views in the cached probe, and splits that train alike."""
 
 from __future__ import annotations
 
@@ -24,37 +24,37 @@ from ssl_skel.evaluation.baselines import FRAMES, raw_draws, raw_features
 from ssl_skel.evaluation.linear import linear_probe
 
 MakeConfig = Callable[..., FinetuneConfig]
-COPIES = {"name": "linear", "copies": 2, "c": 0.01, "batch_size": 7}
+VIEWS = {"name": "linear", "augmented_views": 2, "c": 0.01, "batch_size": 7}
 
 
 def blobs() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Features (60, 5) in three clusters, two noisy copies of each, labels, subjects."""
+    """Features (60, 5) in three clusters, two noisy views of each, labels, subjects."""
     rng = np.random.default_rng(0)
     y, subject = rng.integers(0, 3, 60), rng.integers(0, 3, 60)
     x = (rng.normal(size=(3, 5))[y] + rng.normal(size=(60, 5))).astype(np.float32)
     return x, (x + rng.normal(size=(2, 60, 5)) * 0.5).astype(np.float32), y, subject
 
 
-def test_a_clip_and_its_copies_weigh_as_much_as_a_clip() -> None:
-    x, copies, y, _ = blobs()
-    probe = linear_probe(x, y, x, num_classes=3, copies=copies, c=0.3)
-    rows = np.concatenate([x, *copies]).astype(float)
+def test_a_clip_and_its_views_weigh_as_much_as_a_clip() -> None:
+    x, views, y, _ = blobs()
+    probe = linear_probe(x, y, x, num_classes=3, augmented_views=views, c=0.3)
+    rows = np.concatenate([x, *views]).astype(float)
     scale = StandardScaler().fit(rows)
     model = LogisticRegression(C=0.3, max_iter=1000, tol=1e-6)
     model.fit(scale.transform(rows), np.tile(y, 3), sample_weight=np.full(180, 1 / 3))
     assert np.allclose(np.exp(probe.scores), model.predict_proba(scale.transform(x.astype(float))), atol=1e-3)
-    twins = linear_probe(x, y, x, num_classes=3, copies=np.stack([x, x]), c=0.3)
+    twins = linear_probe(x, y, x, num_classes=3, augmented_views=np.stack([x, x]), c=0.3)
     assert np.allclose(twins.scores, linear_probe(x, y, x, num_classes=3, c=0.3).scores, atol=2e-3)
 
 
-def test_copies_of_a_held_out_clip_are_fitted_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each row carries its clip's number: fitted and judged ones are disjoint, copies come along with their clips."""
+def test_views_of_a_held_out_clip_are_fitted_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each row carries its clip's number: fitted and judged ones are disjoint, views come along with their clips."""
     import ssl_skel.evaluation.linear as probe_module
 
     x, _, y, subject = blobs()
     number = np.arange(60)
     x[:, 0] = number
-    copies = np.stack([x, x])
+    views = np.stack([x, x])
     fitted: list[np.ndarray] = []
     judged: list[np.ndarray] = []
 
@@ -70,7 +70,7 @@ def test_copies_of_a_held_out_clip_are_fitted_nowhere(monkeypatch: pytest.Monkey
     monkeypatch.setattr(probe_module, "LogisticRegression", Spy)
     for groups in (subject, None, np.zeros(60, int)):
         fitted.clear(), judged.clear()
-        linear_probe(x, y, x, num_classes=3, groups=groups, copies=copies, grid=(0.1,))
+        linear_probe(x, y, x, num_classes=3, groups=groups, augmented_views=views, grid=(0.1,))
         for fit, held in zip(fitted, judged, strict=False):  # the last fit is that of the chosen C
             values, counts = np.unique(fit, return_counts=True)
             assert not np.isin(values, held).any()
@@ -79,7 +79,7 @@ def test_copies_of_a_held_out_clip_are_fitted_nowhere(monkeypatch: pytest.Monkey
 
 
 def test_the_probe_is_fitted_on_what_a_plain_loop_embeds(make_config: MakeConfig, motions: Path, run_dir: Path) -> None:
-    report = run(make_config(protocols=[COPIES], seeds=[5], baselines=["raw"]))
+    report = run(make_config(protocols=[VIEWS], seeds=[5], baselines=["raw"]))
     store = Store.open(motions)
     split = load_split(store, "unseen")
     loader = ClipLoader(
@@ -93,22 +93,22 @@ def test_the_probe_is_fitted_on_what_a_plain_loop_embeds(make_config: MakeConfig
     )
     encoder = load_encoder(run_dir)[0].eval()
     with torch.no_grad():
-        copies = [torch.cat([encoder(b.x[:, 0], b.present) for b in loader.epoch(k)]).numpy() for k in range(2)]
+        views = [torch.cat([encoder(b.x[:, 0], b.present) for b in loader.epoch(k)]).numpy() for k in range(2)]
         whole = ClipLoader(store, range(len(store)), num_frames=4, batch_size=64)
         x = torch.cat([encoder(b.x[:, 0], b.present) for b in whole.epoch()]).numpy()
-    assert np.abs(copies[0] - copies[1]).max() > 1e-3
+    assert np.abs(views[0] - views[1]).max() > 1e-3
     probe = linear_probe(
         x[split.train],
         store.label[split.train],
         x[split.test],
         num_classes=store.num_classes,
-        copies=np.stack(copies),
+        augmented_views=np.stack(views),
         c=0.01,
     )
     expected = float((probe.predicted == store.label[split.test]).mean())
-    assert report.figure("unseen", "pretrained", "linear, closed, 2 copies").mean == expected
+    assert report.figure("unseen", "pretrained", "linear, cached, 2 augmented views").mean == expected
     assert [m.features for m in report.measurements] == ["raw", "pretrained"]
-    plain = run(make_config(name="plain", protocols=[COPIES | {"copies": 0}], seeds=[5], baselines=["raw"]))
+    plain = run(make_config(name="plain", protocols=[VIEWS | {"augmented_views": 0}], seeds=[5], baselines=["raw"]))
     assert [m.runs for m in plain.measurements] != [m.runs for m in report.measurements]
 
 
@@ -137,7 +137,7 @@ def test_splits_that_train_alike_are_fitted_once(
     report = run(make_config(protocols=[row], encoders=encoders, baselines=["raw"]))
     assert sorted(calls) == [1, 1, 1, 1, 2, 2]  # raw and pretrained, xview and unseen
     by_hand = run(make_config(name="alone", protocols=[row], encoders={"xview_clean": str(run_dir)}, baselines=[]))
-    for measure in ("linear, closed", "linear, live"):
+    for measure in ("linear, cached", "linear, trained"):
         for figure in ("accuracy", "top5"):
             alone = by_hand.figure("xview_clean", "pretrained", measure, figure)
             assert report.figure("xview_clean", "pretrained", measure, figure) == alone

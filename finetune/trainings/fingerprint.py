@@ -1,0 +1,67 @@
+"""By what a training is found again: a hash of all that decides its outcome.
+
+Options are hashed under the names that release 0.1 gave them, so that its trainings are found too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import yaml
+
+from finetune.protocols.base import EvalContext
+from finetune.protocols.configs.training import TrainingConfig
+from finetune.trainings.spec import TrainingSpec
+from ssl_skel.config import Section
+
+NEWER = {"head": {"name": "linear"}, "drop_path": None}
+"""Options that are newer than some trainings, and the value that does what was done before."""
+
+
+def fingerprint(config: TrainingConfig, context: EvalContext, spec: TrainingSpec) -> str:
+    """sha256 of all that decides the outcome: options, store, clips and labels, weights, seed, precision."""
+    store, digest = context.store, hashlib.sha256()
+    parts = [_recipe(config), store.sha256, store.num_classes, spec.seed, spec.pretrained]
+    parts += [context.accelerator.mixed_precision, spec.encoder.readout, spec.encoder.stream]
+    for rows in (spec.train, spec.validation):
+        parts += [store.name[rows].tolist(), store.label[rows].tolist()]
+    parts += [store.name[spec.test].tolist(), ""]  # their labels decide nothing
+    if context.mapped_from:
+        parts.append(store.layout.to_dict())
+    if len(spec.unlabelled):
+        parts.append(store.name[spec.unlabelled].tolist())
+    digest.update(repr(parts).encode())
+    for name, tensor in sorted(spec.encoder.state_dict().items()):
+        digest.update(name.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def options_hash(config: Section) -> str:
+    """sha256 of all options of a config."""
+    return hashlib.sha256(_yaml(_former(config, config.model_dump(mode="json"))).encode()).hexdigest()
+
+
+def _recipe(config: TrainingConfig) -> str:
+    """The options that decide the outcome; whether weights are kept does not."""
+    options = _former(config, config.model_dump(mode="json", exclude={"save"}))
+    return _yaml({key: value for key, value in options.items() if key not in NEWER or value != NEWER[key]})
+
+
+def _former(value: Any, plain: Any) -> Any:
+    """Plain data of a value, with keys and values renamed to those of release 0.1."""
+    if isinstance(value, Section):
+        keys = {present: former for former, present in value.former.items()}
+        found = {}
+        for key, item in plain.items():
+            words = {present: former for former, present in value.former_values.get(key, {}).items()}
+            inner = _former(getattr(value, key), item)
+            found[keys.get(key, key)] = words.get(inner, inner) if isinstance(inner, str) else inner
+        return found
+    if isinstance(value, tuple):
+        return [_former(one, item) for one, item in zip(value, plain, strict=True)]
+    return plain
+
+
+def _yaml(options: dict[str, Any]) -> str:
+    return yaml.safe_dump(options, sort_keys=False, allow_unicode=True)

@@ -1,0 +1,89 @@
+"""``predictions.npz``: what a classifier says of clips that it was not trained on.
+
+::
+
+    name, logits                         of the test clips; (Q, classes) float32, of the epoch reported
+    epoch, by_epoch                      that epoch; (epochs evaluated, Q) classes after each
+    validation_name, validation_logits   of the clips that the epoch was chosen by
+
+A cached probe writes the first line alone.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ssl_skel.errors import UserError
+from ssl_skel.files.atomic import replacing
+
+PREDICTIONS = "predictions.npz"
+FORMER = {"by_epoch": "watched", "validation_name": "held_name", "validation_logits": "held_logits"}
+"""Array -> what release 0.1 called it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What a training came to.
+
+    Attributes:
+        folder: name of the training's folder.
+        rows: (Q,) int64 rows of the store, ascending.
+        logits: (Q, classes) float32, of the epoch reported.
+        epoch: that epoch, counted from 1.
+        by_epoch: (epochs evaluated, Q) int64 classes.
+    """
+
+    folder: str
+    rows: np.ndarray
+    logits: np.ndarray
+    epoch: int
+    by_epoch: np.ndarray
+
+    def of(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Logits, and classes by epoch, of some of the rows in their order."""
+        at = np.searchsorted(self.rows, rows)
+        return self.logits[at], self.by_epoch[:, at]
+
+
+def save_predictions(folder: Path, **arrays: Any) -> None:
+    """Write ``predictions.npz`` of a training; what it may hold stands at the top of this file."""
+    with replacing(folder / PREDICTIONS) as file:
+        np.savez(file, **arrays)
+
+
+def load_outcome(folder: Path, rows: np.ndarray) -> Outcome:
+    """Read what a training came to.
+
+    Args:
+        folder: of the training.
+        rows: of the store, of its test clips.
+
+    Raises:
+        UserError: as ``load_array``.
+    """
+    logits, epoch, by_epoch = (load_array(folder, name) for name in ("logits", "epoch", "by_epoch"))
+    return Outcome(folder.name, rows, logits, int(epoch), by_epoch.astype(np.int64))
+
+
+def load_array(folder: Path, name: str) -> np.ndarray:
+    """One array of a training's predictions.
+
+    Raises:
+        UserError: the file or the array is missing, or the file is damaged.
+    """
+    file = folder / PREDICTIONS
+    try:
+        with np.load(file, allow_pickle=False) as data:
+            values: np.ndarray = data[name if name in data else FORMER.get(name, name)]
+            return values
+    except OSError as error:
+        raise UserError(f"{file}: {error.strerror or 'is damaged'}; repeat the evaluation by its command") from error
+    except KeyError as error:
+        raise UserError(f"{file}: has no {name}; remove {folder} and repeat the evaluation") from error
+    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise UserError(f"{file}: is damaged; remove {folder} and repeat the evaluation") from error
