@@ -81,7 +81,7 @@ class TwoStreamClassifier(Classifier):
         net = self.encoder.backbone
         assert isinstance(net, PoseXShiftNet)
         grid = pool_persons(self.encoder.forward_features(x, batch.present), batch.present)
-        return self.head(frames, grid.unflatten(3, (net.places, net.places)))
+        return self.head(frames, grid.unflatten(3, (net.grid_side, net.grid_side)))
 
     def _frames(self, batch: Batch) -> Tensor:
         if self.cache is None:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ssl_skel.backbones.configs.mixformer import FreqMixFormerConfig
-from ssl_skel.backbones.mixformer import MixFormer, Mixing, gather, halves, relate
+from ssl_skel.backbones.mixformer import MixFormer, Mixing, apply_maps, halves, relate
 from ssl_skel.layouts import SkeletonLayout
 
 GROUPS = 4
@@ -67,10 +67,10 @@ class FrequencyMixing(Mixing):
         basis, high = self.spectrum.basis(length), self.spectrum.high(length)
         if self.axis == "joint":
             frequency = self.mixed(still @ basis.T) * (self.phi + high) @ basis
-            return gather(self.per_graph(spatial + frequency) / 2 + self.skeleton + self.graph, values)
+            return apply_maps(self.per_graph(spatial + frequency) / 2 + self.skeleton + self.graph, values)
         frequency = self.mixed(basis @ signal)
         maps = [self.per_graph(spatial) / 2 + self.skeleton + self.graph, self.per_graph(frequency) / 2]
-        direct, banded = gather(torch.cat(maps, 3), values).tensor_split(2, 3)
+        direct, banded = apply_maps(torch.cat(maps, 3), values).tensor_split(2, 3)
         rows = banded.permute(0, 2, 3, 1).flatten(2)
         rows = self.spectrum.filter(frames, self.phi + high) @ rows
         return direct + rows.unflatten(2, (joints, -1)).permute(0, 3, 1, 2)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ssl_skel.backbones.configs.mixformer import FreqMixFormerV2Config
-from ssl_skel.backbones.mixformer import MixFormer, Mixing, gather, halves, relate
+from ssl_skel.backbones.mixformer import MixFormer, Mixing, apply_maps, halves, relate
 from ssl_skel.layouts import SkeletonLayout
 
 GROUPS = 4
@@ -61,7 +61,7 @@ class BandMixing(Mixing):
         if self.axis == "joint":
             banded = banded * operators.unsqueeze(1) @ basis
         maps = torch.cat([near, banded], 1) * self.gain + self.skeleton + self.graph
-        out = gather(maps.unsqueeze(1), self.values(x))
+        out = apply_maps(maps.unsqueeze(1), self.values(x))
         if self.axis == "joint":
             return out
         still, moving = out.chunk(2, 1)

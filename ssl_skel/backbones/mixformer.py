@@ -77,7 +77,7 @@ def relate(query: Tensor, key: Tensor) -> Tensor:
     return (query.transpose(-1, -2) @ key / math.sqrt(query.shape[-2])).softmax(-1)
 
 
-def gather(maps: Tensor, values: Tensor) -> Tensor:
+def apply_maps(maps: Tensor, values: Tensor) -> Tensor:
     """Sum over K of each map applied to its values, all channels of a group with the same map.
 
     out[b, g, c, t, r] = sum over k, j of maps[b, k, g, r, j] * values[b, (k, g, c), t, j].

@@ -25,7 +25,7 @@ class PPE(nn.Module):
     """Part Partition Encoding: lift coordinates to features; a part is the mean of its joints.
 
     MPAE-Net, Sec. 3.1. A hidden joint enters neither a norm's statistics nor a mean: only what is
-    seen is computed, then tokens are laid where something is missing.
+    seen is computed, then tokens fill what is missing.
 
     Paper silent: kernel of F_C: 1x1, so that one joint's value cannot reach another's before masking.
     Paper silent: slope of LeakyReLU: 0.1, as in ST-GCN's descendants. C1: the first layer's width.
@@ -66,17 +66,17 @@ class PPE(nn.Module):
             parts = self.embed(torch.matmul(self.member / self.member.sum(1, keepdim=True), joints))
             return joints + self.joint, parts
         seen = ~hidden
-        joints = _lay(self.expand(x[seen][None, None])[0, 0], seen, self.mask_token)
+        joints = _scatter(self.expand(x[seen][None, None])[0, 0], seen, self.mask_token)
         count = torch.matmul(seen.to(self.member), self.member.T)[..., None]  # (B, T, P, 1)
         total = torch.matmul(self.member, joints * seen[..., None])
         alive = count[..., 0] > 0
         means = (total / count.clamp(min=1))[alive]
-        parts = _lay(self.embed(means[None, None])[0, 0], alive, self.part_token)
+        parts = _scatter(self.embed(means[None, None])[0, 0], alive, self.part_token)
         return joints + self.joint, parts
 
 
-def _lay(values: Tensor, where: Tensor, token: Tensor) -> Tensor:
-    """Values (n, D) at the n places where it is True, the token (D,) elsewhere."""
+def _scatter(values: Tensor, where: Tensor, token: Tensor) -> Tensor:
+    """Values (n, D) in the n cells where ``where`` is True, the token (D,) elsewhere."""
     grid = token.to(values.dtype).expand(*where.shape, -1).clone()
     grid[where] = values
     return grid

@@ -45,7 +45,7 @@ class Embed(nn.Module):
         self.time = nn.Parameter(nn.init.trunc_normal_(torch.empty(grid[0], width), std=0.02))
         self.joint = nn.Parameter(nn.init.trunc_normal_(torch.empty(grid[1], width), std=0.02))
 
-    def places(self, times: int) -> Tensor:
+    def positions(self, times: int) -> Tensor:
         """Positions of a grid of so many times by V, cell by cell: (times * V, D)."""
         time: Tensor = self.time
         if times != len(time):
@@ -54,10 +54,10 @@ class Embed(nn.Module):
 
     def forward(self, patches: Tensor, times: int, chosen: TokenSubset | None) -> Tensor:
         """Cells (B, times * V, values) -> tokens (B, K, D): all of them, or those chosen."""
-        places = self.places(times)
+        positions = self.positions(times)
         if chosen is None:
-            return self.lift(patches) + places
-        return self.lift(chosen.take(patches)) + functional.embedding(chosen.cells, places)
+            return self.lift(patches) + positions
+        return self.lift(chosen.gather(patches)) + functional.embedding(chosen.cells, positions)
 
 
 class STTransformer(Backbone[STTransformerConfig]):
@@ -68,7 +68,7 @@ class STTransformer(Backbone[STTransformerConfig]):
     token. ``base`` has 6.3 M parameters, as MAMP's, and with nine tokens of ten hidden costs 0.99 G multiply-adds a
     clip of two persons, 120 frames and 25 joints (in print 1.97 GFLOPs, two a multiply-add).
 
-    Hidden tokens are left out of the computation, and their places in the grid are zero: a decoder that
+    Hidden tokens are left out of the computation, and their cells in the grid are zero: a decoder that
     reads the grid wants a token of its own there. A token is hidden if one of its frames is.
 
     Args:
@@ -108,7 +108,7 @@ class STTransformer(Backbone[STTransformerConfig]):
             tokens = block(tokens, attn_mask=keys)
         tokens = self.norm(tokens)
         if chosen is not None:
-            tokens = chosen.lay(tokens, times * joints)
+            tokens = chosen.scatter(tokens, times * joints)
         return tokens.transpose(1, 2).unflatten(2, (times, joints))
 
     def stages(self) -> list[nn.Module]:

@@ -1,4 +1,4 @@
-"""Computing on some cells of a grid only: take them out as tokens, lay the results back in their places."""
+"""Computing on some cells of a grid only: gather them as tokens, scatter the results back."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ class TokenSubset(NamedTuple):
             return None
         return (self.real | ~self.real.any(1, keepdim=True))[:, None, None]
 
-    def take(self, grid: Tensor) -> Tensor:
+    def gather(self, grid: Tensor) -> Tensor:
         """Cells (B, L, D) -> tokens (B, K, D); padding is zero, whatever lies there."""
         tokens = grid.gather(1, self._index(grid.shape[2]))
         return tokens if self.real is None else tokens.where(self.real[..., None], 0.0)
 
-    def lay(self, tokens: Tensor, length: int) -> Tensor:
+    def scatter(self, tokens: Tensor, length: int) -> Tensor:
         """Tokens (B, K, D) -> cells (B, length, D), zero where none was chosen."""
         if self.real is not None:
             tokens = tokens.where(self.real[..., None], 0.0)

@@ -44,7 +44,7 @@ def temporal_shift(x: Tensor, frames: int, share: int) -> Tensor:
 
 
 class Excitation(nn.Module):
-    """Squeeze-and-excitation: weigh the channels of a clip by what they hold over all frames and places.
+    """Squeeze-and-excitation: weigh the channels of a clip by what they hold over all frames and positions.
 
     X3D (Feichtenhofer, CVPR 2020), MMAction2's SEModule: a sixteenth of the channels, rounded to a multiple of 8, and 8
     at least, never below nine tenths of what it should be.
@@ -167,7 +167,7 @@ class PoseXShiftNet(Backbone[XShiftConfig]):
     """X-ShiftNet on heat-maps of the joints: one map a joint, as channels of a picture.
 
     EPAM-Net's pose stream. ``base`` has 0.53 M parameters and, on 48 frames of 17 joints, 3.4 G multiply-adds a person;
-    no figure of this stream alone is printed. Its features lie on a grid of places in the person's box, not of joints.
+    no figure of this stream alone is printed. Its features lie on a grid over the person's box, not on joints.
 
     Departs from print: a person a clip, see ``heat_maps``. Where somebody stands and how large they are is lost, as
     their box fills the picture.
@@ -183,7 +183,7 @@ class PoseXShiftNet(Backbone[XShiftConfig]):
 
     Attributes:
         mirrored: see ``heat_maps``.
-        places: h = w of the grid; Vp is its square, row by row.
+        grid_side: h = w of the grid; Vp is its square, row by row.
     """
 
     Config: ClassVar = XShiftConfig
@@ -195,7 +195,7 @@ class PoseXShiftNet(Backbone[XShiftConfig]):
         self.sigma, self.padding, self.dim = config.sigma, config.padding, arch.dim
         self.mirrored = layout.coordinates(channels) == 3 if config.mirrored is None else config.mirrored
         self.net = XShiftNet(layout.num_joints, arch)
-        self.places = arch.sides(self.side)[-1]
+        self.grid_side = arch.sides(self.side)[-1]
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         self.check_input(x, mask)

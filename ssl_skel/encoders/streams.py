@@ -77,10 +77,10 @@ def to_stream(x: Tensor, stream: str, layout: SkeletonLayout) -> Tensor:
     Raises:
         KeyError: no such stream.
     """
-    return on_places(x, layout, lambda places: STREAMS[stream](places, layout))
+    return on_coordinates(x, layout, lambda coordinates: STREAMS[stream](coordinates, layout))
 
 
-def on_places(x: Tensor, layout: SkeletonLayout, change: Callable[[Tensor], Tensor]) -> Tensor:
+def on_coordinates(x: Tensor, layout: SkeletonLayout, change: Callable[[Tensor], Tensor]) -> Tensor:
     """Coordinates changed, a score beside them kept as it is: (N, C, ...) -> the same shape.
 
     Args:

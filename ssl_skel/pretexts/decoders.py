@@ -1,4 +1,4 @@
-"""Decoders of a masked autoencoder: from grid features to the values of every cell, or of those asked for.
+"""Decoders of a masked autoencoder: from grid features to the values of every cell, or of those that will be used.
 
 Alike in all: an entry from D to the decoder's width, learned positions in time and of joints, blocks, LayerNorm
 and a linear exit, as in MAMP (Mao et al., ICCV 2023). A new one is one class and one row in ``DECODERS``.
@@ -30,10 +30,10 @@ class Decoder(nn.Module, ABC):
         token: has a mask token, which ``hidden`` and the row ``cross`` need.
 
     Attributes:
-        glorot: fresh matrices are MAE's rather than torch's.
+        xavier_init: fresh matrices are MAE's rather than torch's.
     """
 
-    glorot: ClassVar[bool] = False
+    xavier_init: ClassVar[bool] = False
 
     def __init__(
         self, dim: int, width: int, depth: int, heads: int, grid: tuple[int, int], out: int, *, token: bool
@@ -50,7 +50,7 @@ class Decoder(nn.Module, ABC):
         nn.init.trunc_normal_(self.joint, std=0.02)
         if token:
             self.token = nn.Parameter(nn.init.trunc_normal_(torch.empty(width), std=0.02))
-        if self.glorot:
+        if self.xavier_init:
             xavier(self)
 
     def block(self, width: int, heads: int) -> nn.Module:
@@ -113,7 +113,7 @@ class JointDecoder(SelfAttending):
     MAMP (Mao et al., ICCV 2023), model_mamp/transformer.py: 3 blocks on NTU-60, 5 on NTU-120 and PKU-MMD.
     """
 
-    glorot = True
+    xavier_init = True
 
     def mix(self, x: Tensor) -> Tensor:
         shape, x = x.shape, x.flatten(1, 2)
@@ -151,7 +151,7 @@ class CrossBlock(nn.Module):
 
 
 class CrossDecoder(Decoder):
-    """Mask tokens of the cells asked for look at the visible cells, and not at each other.
+    """Mask tokens of the cells that will be used look at the visible cells, and not at each other.
 
     CrossMAE (Fu et al., TMLR 2025), Sec. 3: what is predicted of one cell does not hang on which others are, so
     a sample of them will do, and the cost grows with that sample times the visible cells.
@@ -159,7 +159,7 @@ class CrossDecoder(Decoder):
     where they stand; and all blocks read the last layer of the encoder.
     """
 
-    glorot = True
+    xavier_init = True
 
     def block(self, width: int, heads: int) -> nn.Module:
         return CrossBlock(width, heads)
@@ -168,13 +168,13 @@ class CrossDecoder(Decoder):
         cells = self.cells(features).expand(-1, -1, self.joints, -1)
         every = torch.ones(cells.shape[:3], dtype=torch.bool, device=cells.device)
         visible = TokenSubset.of((every if hidden is None else ~hidden).flatten(1))
-        asked = TokenSubset.of((every if wanted is None else wanted).flatten(1))
-        places = (self.time + self.joint).flatten(0, 1)
-        context = self.enter(visible.take(cells.flatten(1, 2))) + functional.embedding(visible.cells, places)
-        x, keys = self.token + functional.embedding(asked.cells, places), visible.keys
+        used = TokenSubset.of((every if wanted is None else wanted).flatten(1))
+        positions = (self.time + self.joint).flatten(0, 1)
+        context = self.enter(visible.gather(cells.flatten(1, 2))) + functional.embedding(visible.cells, positions)
+        x, keys = self.token + functional.embedding(used.cells, positions), visible.keys
         for block in self.blocks:
             x = block(x, context, keys)
-        return asked.lay(self.leave(self.norm(x)), places.shape[0]).view(*every.shape, -1)
+        return used.scatter(self.leave(self.norm(x)), positions.shape[0]).view(*every.shape, -1)
 
 
 DECODERS: dict[str, type[Decoder]] = {"axial": AxialDecoder, "joint": JointDecoder, "cross": CrossDecoder}

@@ -16,7 +16,7 @@ from ssl_skel.backbones.layers import Norm
 from ssl_skel.batch import Batch
 from ssl_skel.distributed import gather
 from ssl_skel.encoders.encoder import SkeletonEncoder, pool_persons
-from ssl_skel.encoders.streams import motion, on_places, to_stream
+from ssl_skel.encoders.streams import motion, on_coordinates, to_stream
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import SkeletonLayout
 from ssl_skel.pretexts.base import Pretext, View, encode_views
@@ -31,9 +31,9 @@ class PPA(nn.Module):
 
     PSP Learning (Xu & Shu, arXiv 2302.02327; released code). A group is the mean of its joints. Maps are
     tanh(sum over channels and frames of q k / (d T)); to the map of a level the *own* maps of coarser levels
-    are added, each entry standing for all pairs of its groups' members, with the weights ``hand_down``.
+    are added, each entry standing for all pairs of its groups' members, with the weights ``pyramid_weights``.
 
-    Departs from print: at levels of which some are left out, what they would hand down is too.
+    Departs from print: at levels of which some are left out, their part of the sum is too.
 
     Args:
         dim: D of the features.
@@ -46,7 +46,7 @@ class PPA(nn.Module):
     def __init__(self, dim: int, config: PSPConfig, layout: SkeletonLayout) -> None:
         super().__init__()
         self.levels, self.heads, self.dim = config.levels, config.heads, dim
-        body_part, part_joint, body_joint = config.hand_down
+        body_part, part_joint, body_joint = config.pyramid_weights
         self.weights = {
             ("body", "part"): body_part,
             ("part", "joint"): part_joint,
@@ -157,7 +157,7 @@ class PSP(Pretext[PSPConfig]):
         stream = self.encoder.stream if own else source
         x = to_stream(batch.x[:, draw], stream, self.layout)
         if source == "own_motion":
-            x, stream = on_places(x, self.layout, motion), f"{stream} motion"
+            x, stream = on_coordinates(x, self.layout, motion), f"{stream} motion"
         return View(x.permute(0, 4, 1, 2, 3)[batch.present], None, (draw, stream))
 
     def loss(self, batch: Batch, views: Sequence[View], features: Sequence[Tensor]) -> dict[str, Tensor]:

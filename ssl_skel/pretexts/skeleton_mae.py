@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from ssl_skel.batch import Batch
 from ssl_skel.encoders.encoder import SkeletonEncoder
-from ssl_skel.encoders.streams import motion, on_places
+from ssl_skel.encoders.streams import motion, on_coordinates
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import SkeletonLayout
 from ssl_skel.pretexts.base import Pretext, View
@@ -126,8 +126,8 @@ class SkeletonMAE(Pretext[SkeletonMAEConfig]):
         hidden = None
         if self.config.decoder_input == "visible" and features.shape[3] == mask.shape[2]:
             hidden = self._in_cells(mask, features.shape[2]).all(2)
-        asked = None if wanted is None else self._in_cells(wanted, features.shape[2]).any(2)
-        cells = self.decoder(features, hidden, asked)
+        used = None if wanted is None else self._in_cells(wanted, features.shape[2]).any(2)
+        cells = self.decoder(features, hidden, used)
         frames = torch.unflatten(cells, 3, (-1, self.encoder.backbone.channels)).permute(0, 4, 1, 3, 2).flatten(2, 3)
         return to_patches(frames, self.config.unit)
 
@@ -137,19 +137,19 @@ class SkeletonMAE(Pretext[SkeletonMAEConfig]):
         The change from a frame to the one ``motion_stride`` later is zero where the clip ends (MAMP).
         """
         if self.config.target == "motion":
-            packed = on_places(packed, self.layout, partial(motion, stride=self.config.motion_stride))
+            packed = on_coordinates(packed, self.layout, partial(motion, stride=self.config.motion_stride))
         patches = to_patches(packed, self.config.unit)
         return self._normalized(patches) if self.config.normalize else patches
 
     def _normalized(self, patches: Tensor) -> Tensor:
         """The coordinates of each unit (B, U, V, u * C) by their own mean and deviation; scores as they are."""
 
-        def scale(places: Tensor) -> Tensor:
-            values = normalize_patches(places.movedim(1, 4).flatten(3), self.config.normalize_eps)
+        def scale(coordinates: Tensor) -> Tensor:
+            values = normalize_patches(coordinates.movedim(1, 4).flatten(3), self.config.normalize_eps)
             return torch.unflatten(values, 3, (self.config.unit, -1)).movedim(4, 1)
 
         cells = torch.unflatten(patches, 3, (self.config.unit, -1)).movedim(4, 1)  # (B, C, U, V, u)
-        return on_places(cells, self.layout, scale).movedim(1, 4).flatten(3)
+        return on_coordinates(cells, self.layout, scale).movedim(1, 4).flatten(3)
 
     def _in_cells(self, units: Tensor, times: int) -> Tensor:
         """(B, U, V) -> what holds for each frame of a cell, (B, Tp, frames, V)."""

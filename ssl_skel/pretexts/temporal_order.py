@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from ssl_skel.batch import Batch, Rng
 from ssl_skel.encoders.encoder import SkeletonEncoder, pool_persons
-from ssl_skel.encoders.streams import on_places
+from ssl_skel.encoders.streams import on_coordinates
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import SkeletonLayout
 from ssl_skel.pretexts.base import Pretext, View
@@ -79,7 +79,7 @@ class TemporalOrder(Pretext[TemporalOrderConfig]):
     over frames and joints, then over the persons present. Cross-entropy over the n! orders.
 
     Paper silent: number, length and place of the segments. They have one length, lie anywhere in the clip's
-    T frames with at least ``gap`` frames between two, and their places and order are those of the clip: the
+    T frames with at least ``gap`` frames between two, and their positions and order are those of the clip: the
     same for all its persons.
 
     Label k stands for the k-th permutation in lexicographic order: the number at each place says which
@@ -127,7 +127,7 @@ class TemporalOrder(Pretext[TemporalOrderConfig]):
         segments = x.movedim(2, 1)[clip, at].flatten(0, 1).movedim(1, 2)
         if self.config.recentre:
             centre = slice(self.layout.centre, self.layout.centre + 1)
-            segments = on_places(segments, self.layout, lambda places: places - places[:, :, :1, centre, :1])
+            segments = on_coordinates(segments, self.layout, lambda joints: joints - joints[:, :, :1, centre, :1])
         return segments
 
     def views(self, batch: Batch) -> list[View]:

@@ -20,7 +20,7 @@ from ssl_skel.backbones.mixformer import (
     SidePath,
     Spectrum,
     TemporalTransformer,
-    gather,
+    apply_maps,
     halves,
     relate,
 )
@@ -90,7 +90,7 @@ def test_a_map_relates_each_query_to_every_key(coefficients: int) -> None:
 def test_maps_gather_values_of_their_group() -> None:
     count, groups, width, frames, joints, rows = 3, 2, 2, 3, 4, 5
     maps, values = torch.randn(2, count, groups, rows, joints), torch.randn(2, count * groups * width, frames, joints)
-    out = gather(maps, values)
+    out = apply_maps(maps, values)
     assert out.shape == (2, groups * width, frames, rows)
     for g in range(groups):
         for c in range(width):

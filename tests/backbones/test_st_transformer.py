@@ -54,21 +54,21 @@ def block_loop(block: nn.Module, tokens: list[Tensor]) -> list[Tensor]:
 
 
 def network_loop(net: STTransformer, x: Tensor, hidden: Tensor) -> Tensor:
-    """One person (C, T, V), hidden (T, V): only tokens without a hidden frame exist; zeros at the others' places."""
+    """One person (C, T, V), hidden (T, V): only tokens without a hidden frame exist; zeros at the others' positions."""
     patch, (_, frames, joints) = net.t_stride, x.shape
-    places, tokens = [], []
+    positions, tokens = [], []
     for t in range(frames // patch):
         for v in range(joints):
             at = range(t * patch, (t + 1) * patch)
             if any(hidden[f, v] for f in at):
                 continue
             values = torch.cat([x[:, f, v] for f in at])
-            places.append((t, v))
+            positions.append((t, v))
             tokens.append(net.embed.lift.weight @ values + net.embed.lift.bias + net.embed.time[t] + net.embed.joint[v])
     for block in net.blocks:
         tokens = block_loop(block, tokens)
     out = torch.zeros(net.dim, frames // patch, joints, dtype=x.dtype)
-    for (t, v), token in zip(places, tokens, strict=True):
+    for (t, v), token in zip(positions, tokens, strict=True):
         out[:, t, v] = normed(token, net.norm)
     return out
 
@@ -129,12 +129,12 @@ def test_it_starts_as_maes_code_does() -> None:
 def test_positions_of_other_lengths_lie_between_the_learned_ones() -> None:
     embed = network(16).embed  # four times
     for times in (1, 4, 6, 9):
-        places = embed.places(times).unflatten(0, (times, 3))
+        positions = embed.positions(times).unflatten(0, (times, 3))
         for t in range(times):
             at = min(max((t + 0.5) * 4 / times - 0.5, 0.0), 3.0)  # the middle of the patch, in learned times
             low = min(int(at), 2)
             time = embed.time[low] + (at - low) * (embed.time[low + 1] - embed.time[low])
-            torch.testing.assert_close(places[t], time + embed.joint)
+            torch.testing.assert_close(positions[t], time + embed.joint)
 
 
 @pytest.mark.parametrize("skeleton", [DOT, HAND], ids=lambda layout: layout.name)

@@ -1,4 +1,4 @@
-"""Tokens taken out of a grid and laid back, against loops over cells."""
+"""Tokens taken out of a grid and scattered back, against loops over cells."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from ssl_skel.backbones.tokens import TokenSubset
 
 @given(st.integers(1, 4), st.integers(1, 7), st.integers(0, 2**16))
 @settings(max_examples=40, deadline=None)
-def test_take_and_lay_are_the_loops(persons: int, length: int, seed: int) -> None:
+def test_gather_and_scatter_are_the_loops(persons: int, length: int, seed: int) -> None:
     source = torch.Generator().manual_seed(seed)
     wanted = torch.rand(persons, length, generator=source) < torch.rand(1, generator=source)
     grid = torch.randn(persons, length, 3, generator=source)
     chosen = TokenSubset.of(wanted)
-    tokens = chosen.take(grid.masked_fill(~wanted[..., None], torch.nan))
+    tokens = chosen.gather(grid.masked_fill(~wanted[..., None], torch.nan))
     most = max(1, int(wanted.sum(1).max()))
     assert tokens.shape == (persons, most, 3)
-    laid = chosen.lay(tokens + 1, length)
+    scattered = chosen.scatter(tokens + 1, length)
     for person in range(persons):
         cells = [cell for cell in range(length) if wanted[person, cell]]
         assert chosen.cells[person, : len(cells)].tolist() == cells
@@ -29,7 +29,7 @@ def test_take_and_lay_are_the_loops(persons: int, length: int, seed: int) -> Non
             if chosen.keys is not None:
                 assert chosen.keys[person, 0, 0, at] == (at < len(cells) or not cells)
         for cell in range(length):
-            assert torch.equal(laid[person, cell], grid[person, cell] + 1 if cell in cells else torch.zeros(3))
+            assert torch.equal(scattered[person, cell], grid[person, cell] + 1 if cell in cells else torch.zeros(3))
 
 
 def test_equally_many_need_no_mask() -> None:
@@ -43,4 +43,4 @@ def test_equally_many_need_no_mask() -> None:
 def test_nobody_and_nothing(wanted: torch.Tensor) -> None:
     chosen = TokenSubset.of(wanted)
     grid = torch.full((len(wanted), 5, 2), torch.nan)
-    assert torch.equal(chosen.lay(chosen.take(grid), 5), torch.zeros_like(grid))
+    assert torch.equal(chosen.scatter(chosen.gather(grid), 5), torch.zeros_like(grid))

@@ -151,7 +151,7 @@ def test_base_has_the_published_size() -> None:
         out = net(torch.randn(1, 2, 48, 17))
     assert abs(counter.get_total_flops() / 2 / 3.36e9 - 1) < 0.1
     assert out.shape == (1, 216, 48, 49)
-    assert (net.places, net.t_stride) == (7, 1)
+    assert (net.grid_side, net.t_stride) == (7, 1)
 
 
 def test_base_has_the_papers_layers() -> None:
@@ -190,7 +190,7 @@ def test_joints_of_the_plane_are_turned_back_and_a_score_is_no_depth(
 def test_a_users_layout_and_a_single_frame(channels: int, layout: SkeletonLayout) -> None:
     net = PoseXShiftNet(XShiftConfig(size="tiny", stride=1), layout, channels, 1)
     out = net(torch.randn(2, channels, 1, layout.num_joints))
-    assert out.shape == (2, net.dim, 1, net.places**2)
+    assert out.shape == (2, net.dim, 1, net.grid_side**2)
     out.sum().backward()
 
 

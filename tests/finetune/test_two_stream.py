@@ -147,7 +147,7 @@ def test_logits_are_those_of_whole_clips_and_sum_both_streams() -> None:
     clips = batch()
     with torch.no_grad():
         packed = task.encoder.forward_features(clips.x[:, 0], clips.present)
-        places = task.encoder.backbone.places
+        places = task.encoder.backbone.grid_side
         pose = torch.stack(
             [
                 sum(packed[b] for b in mine) / len(mine)

@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from ssl_skel.backbones import BACKBONES
 from ssl_skel.batch import Batch
-from ssl_skel.config import parse_config
+from ssl_skel.config import FormerName, parse_config
 from ssl_skel.encoders.encoder import build_encoder
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import LAYOUTS, SkeletonLayout
@@ -73,7 +73,7 @@ def naive_ppa(ppa: PPA, features: Tensor, layout: SkeletonLayout, weights: dict[
 @pytest.mark.parametrize("levels", [("body", "part", "joint"), ("part", "joint"), ("body", "joint")])
 def test_ppa_is_the_equations(levels: tuple[Any, ...]) -> None:
     torch.manual_seed(0)
-    config = PSPConfig(levels=levels, norm="layer", hand_down=(0.5, 0.7, 0.9))
+    config = PSPConfig(levels=levels, norm="layer", pyramid_weights=(0.5, 0.7, 0.9))
     ppa = PPA(8, config, LAYOUT)
     features = torch.randn(2, 8, 3, LAYOUT.num_joints)
     weights = {("body", "part"): 0.5, ("part", "joint"): 0.7, ("body", "joint"): 0.9}
@@ -337,3 +337,9 @@ def test_a_norm_within_the_mlp_draws_points_apart_that_are_nearly_alike() -> Non
     cosine = {norm: (x @ x.transpose(1, 2))[:, others].mean() for norm, x in points.items()}
     assert cosine["none"] > 0.999
     assert cosine["batch"] < 0.7
+
+
+def test_the_former_name_of_the_pyramid_weights_is_read() -> None:
+    with pytest.warns(FormerName, match="hand_down is now called pyramid_weights"):
+        config = parse_config(PSPConfig, {"name": "psp", "hand_down": [0.5, 0.7, 0.9]}, "run.yaml")
+    assert config == PSPConfig(pyramid_weights=(0.5, 0.7, 0.9))

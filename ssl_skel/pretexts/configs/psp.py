@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -18,6 +19,8 @@ Source = Literal["own", "own_motion", Stream]
 class PSPConfig(RowConfig):
     """Options of ``PSP``."""
 
+    former: ClassVar[Mapping[str, str]] = {"hand_down": "pyramid_weights"}
+
     name: Literal["psp"] = "psp"
     views: tuple[Source, ...] = Field(("own", "own_motion"), min_length=2)
     """What the encoder sees, each from a draw of its own. ``own`` is the encoder's stream, ``own_motion`` its change
@@ -27,7 +30,7 @@ class PSPConfig(RowConfig):
     """Where views are compared. ``clip``, ours: the mean of the features without attention, which probes read."""
     heads: Positive = 4
     """Heads of PPA; must divide the backbone's width (PSP: 4)."""
-    hand_down: tuple[float, float, float] = (0.2, 0.12, 0.24)
+    pyramid_weights: tuple[float, float, float] = (0.2, 0.12, 0.24)
     """Weights of coarser maps: body into part, part into joint, body into joint (PSP: 2/10, 3/25, 6/25)."""
     norm: Literal["batch", "layer"] = "batch"
     """Norm in PPA (PSP: batch)."""
