@@ -108,9 +108,10 @@ def load_config(model: type[Model], path: Path | str, overrides: Iterable[str] =
     Raises:
         UserError: file, key path and remedy in one line.
     """
-    data = read_mapping(path)
+    data = _renamed(model, read_mapping(path), str(path))
     for word in overrides:
         _override(data, word)
+        data = _renamed(model, data, word, last_wins=True)
     return parse_config(model, data, str(path))
 
 
@@ -220,8 +221,15 @@ def _item(at: Any, step: str, key: str) -> Any:
     raise UserError(f"{key}: nothing to set at {step!r}; list items are counted from 0")
 
 
-def _renamed(model: type[BaseModel], data: Any, source: str, *, warn: bool) -> Any:
+def _renamed(model: type[BaseModel], data: Any, source: str, *, warn: bool = True, last_wins: bool = False) -> Any:
     """Data with former keys and values replaced by those that took their place, all the way down.
+
+    Args:
+        model: the frozen model the data is for.
+        data: as JSON or YAML gives it.
+        source: what messages begin with.
+        warn: name the new names.
+        last_wins: a former key was set after the rest, by an override, so its value replaces that of the new key.
 
     Raises:
         UserError: a key is given under both names.
@@ -231,12 +239,12 @@ def _renamed(model: type[BaseModel], data: Any, source: str, *, warn: bool) -> A
     found: dict[str, Any] = {}
     for key, value in data.items():
         name = model.former.get(key, key)
-        if name != key and name in data:
+        if name != key and name in data and not (last_wins and not isinstance(value, dict)):
             raise UserError(f"{source}: {key} is the former name of {name}, and both are given; keep {name}")
         if isinstance(value, str):
             present = model.former_values.get(name, {}).get(value, value)
         else:
-            present = _renamed_inside(model.model_fields.get(name), value, source, warn=warn)
+            present = _renamed_inside(model.model_fields.get(name), value, source, warn, last_wins)
         if warn and name != key:
             warnings.warn(f"{source}: {key} is now called {name}", FormerName, stacklevel=2)
         if warn and isinstance(value, str) and present != value:
@@ -245,14 +253,14 @@ def _renamed(model: type[BaseModel], data: Any, source: str, *, warn: bool) -> A
     return found
 
 
-def _renamed_inside(field: FieldInfo | None, value: Any, source: str, *, warn: bool) -> Any:
+def _renamed_inside(field: FieldInfo | None, value: Any, source: str, warn: bool, last_wins: bool) -> Any:
     """The same for what a field holds: a section, an entry of a table, or several of them."""
     if isinstance(value, list):
-        return [_renamed_inside(field, item, source, warn=warn) for item in value]
+        return [_renamed_inside(field, item, source, warn, last_wins) for item in value]
     models = _inside(field) if field and isinstance(value, dict) else []
     named = [m for m in models if "name" in m.model_fields and m.model_fields["name"].default == value.get("name")]
     chosen = named or models
-    return _renamed(chosen[0], value, source, warn=warn) if len(chosen) == 1 else value
+    return _renamed(chosen[0], value, source, warn=warn, last_wins=last_wins) if len(chosen) == 1 else value
 
 
 def _causes(mistakes: list[ErrorDetails]) -> list[ErrorDetails]:

@@ -197,3 +197,12 @@ def test_what_an_earlier_release_wrote_is_read_without_a_word() -> None:
 def test_a_former_name_beside_the_new_one_is_refused() -> None:
     with pytest.raises(UserError, match=r"old\.yaml: readout is the former name of pooling, and both are given"):
         parse_config(Renamed, {"readout": "body", "pooling": "part"}, "old.yaml")
+
+
+@pytest.mark.parametrize("inner", ["{pooling: part}", "{}"])
+def test_an_override_under_a_former_name_replaces_what_the_file_says(tmp_path: Path, inner: str) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text(f"inner: {inner}\n")
+    with pytest.warns(FormerName, match=r"inner\.readout=body: readout is now called pooling"):
+        found = load_config(Outer, path, ["inner.readout=body"])
+    assert found == Outer(inner=Renamed(pooling="body"))
