@@ -11,7 +11,7 @@ import numpy as np
 from ssl_skel.data.splits import Split
 from ssl_skel.data.store import Store
 from ssl_skel.encoders.card import EncoderCard
-from ssl_skel.encoders.encoder import Readout, SkeletonEncoder
+from ssl_skel.encoders.encoder import SkeletonEncoder
 from ssl_skel.errors import UserError
 
 Loaded = tuple[tuple[SkeletonEncoder, EncoderCard], ...]
@@ -22,13 +22,13 @@ def built_as(card: EncoderCard) -> dict[str, Any]:
     return card.model_dump(include={"layout", "stream", "num_frames", "channels", "backbone"})
 
 
-def check_encoders(store: Store, paths: tuple[Path, ...], loaded: Loaded, readout: Readout = "mean") -> None:
-    """Refuse encoders of another layout than the store's, that differ among themselves, or cannot be read out so.
+def check_encoders(store: Store, paths: tuple[Path, ...], loaded: Loaded) -> None:
+    """Refuse encoders of another layout than the store's, or that differ among themselves.
 
     Raises:
         UserError: naming the encoder.
     """
-    for path, (_, card) in zip(paths, loaded, strict=False):  # no paths for fresh weights, made for the store
+    for path, (encoder, card) in zip(paths, loaded, strict=False):  # no paths for fresh weights, made for the store
         if card.layout != store.layout.to_dict():
             raise UserError(
                 f"{path}: layout: the encoder is for {card.layout['name']}, the store {store.path} has "
@@ -38,9 +38,9 @@ def check_encoders(store: Store, paths: tuple[Path, ...], loaded: Loaded, readou
             raise UserError(f"{path}: channels: the encoder takes {card.channels}, {store.path} has {store.channels}")
         if built_as(card) != built_as(loaded[0][1]):
             raise UserError(f"{path}: is built otherwise than {paths[0]}; seeds of one split must share a network")
-    backbone = loaded[0][0].backbone
-    if readout != "mean" and not backbone.keeps_joints:
-        raise UserError(f"readout: {readout} needs joints, and {backbone.config.name} merges them; use mean")
+        own, first = encoder.pooling.config, loaded[0][0].pooling.config
+        if own != first:
+            raise UserError(f"{path}: pools by {own}, and {paths[0]} by {first}; choose one with pooling={first}")
 
 
 def check_names(names: Sequence[str]) -> None:

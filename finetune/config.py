@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
@@ -13,7 +13,7 @@ from finetune.protocols.configs.base import ProtocolConfig
 from ssl_skel.backbones import BACKBONES
 from ssl_skel.backbones.configs.base import BackboneConfig
 from ssl_skel.config import RowConfig, RowOf, RunName, Section
-from ssl_skel.encoders.encoder import Readout
+from ssl_skel.encoders.pooling_config import FORMER_TEXTS, PoolingConfig
 from ssl_skel.encoders.stream_names import Stream
 
 
@@ -74,6 +74,9 @@ class ScratchConfig(Section):
 class FinetuneConfig(Section):
     """One evaluation. Frames, stream and layout come from each encoder's card."""
 
+    former: ClassVar[Mapping[str, str]] = {"readout": "pooling"}
+    former_values: ClassVar[Mapping[str, Mapping[str, str]]] = {"pooling": FORMER_TEXTS}
+
     name: RunName
     """Of the evaluation; its folder is ``<runs>/<name>``."""
 
@@ -89,8 +92,9 @@ class FinetuneConfig(Section):
     protocols: tuple[Annotated[RowConfig, RowOf(PROTOCOLS)], ...] = Field(min_length=1)
     """Rows of ``PROTOCOLS``; their figures share one table."""
 
-    readout: Readout = "mean"
-    """How features of frames and joints become a clip's vector, trained or not: see ``SkeletonEncoder``."""
+    pooling: PoolingConfig | None = None
+    """How features of frames and joints become a clip's vector, trained or not, as in ``part`` or ``part:4``; default:
+    as the encoders' cards say."""
 
     baselines: tuple[Literal["raw", "untrained"], ...] = ("raw", "untrained")
     """What stands beside: resampled coordinates, and the same encoder with fresh weights."""
@@ -115,12 +119,22 @@ class FinetuneConfig(Section):
             raise ValueError("data.transfer: maps joints to an encoder's, and scratch has none; leave it out")
         return self
 
+    @property
+    def used_pooling(self) -> PoolingConfig | None:
+        """The pooling asked for, else the one that a protocol needs; None: that of the encoders' cards."""
+        needed = next((text for _, text in self._needed_poolings()), None)
+        return self.pooling or (None if needed is None else PoolingConfig.of(needed))
+
     @model_validator(mode="after")
-    def _readout_that_all_can_use(self) -> FinetuneConfig:
-        for row in self.protocols:
-            if isinstance(row, ProtocolConfig) and row.required_pooling not in (None, self.readout):
+    def _pooling_that_all_can_use(self) -> FinetuneConfig:
+        for name, needed in self._needed_poolings():
+            if self.pooling and needed != str(self.pooling):
                 raise ValueError(
-                    f"readout: {row.name} needs {row.required_pooling}, not {self.readout}; give it an evaluation of "
-                    f"its own with readout: {row.required_pooling}"
+                    f"pooling: {name} needs {needed}, not {self.pooling}; give it an evaluation of its own with "
+                    f"pooling: {needed}"
                 )
         return self
+
+    def _needed_poolings(self) -> list[tuple[str, str]]:
+        rows = [row for row in self.protocols if isinstance(row, ProtocolConfig)]
+        return [(row.name, row.required_pooling) for row in rows if row.required_pooling]

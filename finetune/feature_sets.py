@@ -48,8 +48,6 @@ class FeatureSets:
     def _encode(self, name: str, encoders: list[SkeletonEncoder], origins: Sequence[Origin | None]) -> FeatureSet:
         frames, data = encoders[0].backbone.num_frames, self.config.data
         device = self.context.accelerator.device
-        for encoder in encoders:
-            encoder.readout = self.config.readout
         loader = whole_clips(
             self.store,
             num_frames=frames,

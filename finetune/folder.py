@@ -8,7 +8,7 @@ from pathlib import Path
 from finetune.config import FinetuneConfig
 from finetune.trainings.index import TRAININGS
 from finetune.trainings.predictions import PREDICTIONS
-from ssl_skel.config import dump_config, load_config
+from ssl_skel.config import dump_config, parse_config, read_mapping
 from ssl_skel.errors import UserError
 from ssl_skel.files.atomic import write_text
 
@@ -27,7 +27,8 @@ def refuse_another(folder: Path, config: FinetuneConfig) -> None:
         return
     aside = {"protocols": {"__all__": {"save"}}}
     try:
-        same = load_config(FinetuneConfig, kept).model_dump(exclude=aside) == config.model_dump(exclude=aside)
+        began = parse_config(FinetuneConfig, read_mapping(kept), str(kept), written=True)
+        same = began.model_dump(exclude=aside) == config.model_dump(exclude=aside)
     except UserError:
         same = False
     if not same:

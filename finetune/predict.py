@@ -93,8 +93,7 @@ def load_classifier(path: Path) -> SavedClassifier:
     if row is None:
         raise unknown("", name, PROTOCOLS, where=f"{source}: protocol.name")
     config = parse_config(row.Config, head.protocol, f"{source}: protocol")
-    encoder, card = load_encoder(folder)
-    encoder.readout = head.readout
+    encoder, card = load_encoder(folder, head.pooling)
     with torch.random.fork_rng(devices=[]):
         task = row.classifier(config, encoder, len(head.class_names))
     if task is None:

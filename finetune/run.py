@@ -50,7 +50,7 @@ def run(config: FinetuneConfig, command: str = "") -> Report:
     if config.data.transfer:
         store, remark = transferred(store, list(loaded.values()))
     for paths, encoders in loaded.items():
-        check_encoders(store, paths, encoders, config.readout)
+        check_encoders(store, paths, encoders)
     clips = {name: labelled_clips(store, load_split(store, name)) for name in chosen}
     splits = {name: found.split for name, found in clips.items()}
 
@@ -98,9 +98,16 @@ def versions() -> dict[str, str]:
 def _load(config: FinetuneConfig, store: Store, paths: tuple[Path, ...]) -> Loaded:
     """Encoders from disk; with ``scratch``, one that shows how the fresh ones are built."""
     if config.scratch is None:
-        return tuple(load_encoder(path) for path in paths)
+        return tuple(load_encoder(path, config.used_pooling) for path in paths)
     net, frames = config.scratch.backbone, config.scratch.num_frames
-    encoder = build_encoder(net, store.layout, channels=store.channels, num_frames=frames, stream=config.scratch.stream)
+    encoder = build_encoder(
+        net,
+        store.layout,
+        channels=store.channels,
+        num_frames=frames,
+        stream=config.scratch.stream,
+        pooling=config.used_pooling,
+    )
     stride = encoder.backbone.t_stride
     if frames % stride:
         raise UserError(f"scratch.num_frames: {frames} is no multiple of {stride}, the stride of {net.name}")

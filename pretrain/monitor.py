@@ -17,6 +17,7 @@ from ssl_skel.data.splits import Split
 from ssl_skel.data.store import Store
 from ssl_skel.embedding.features import extract_features, whole_clips
 from ssl_skel.encoders.encoder import SkeletonEncoder
+from ssl_skel.encoders.pooling_config import PoolingConfig
 from ssl_skel.evaluation.baselines import raw_features
 from ssl_skel.evaluation.knn import knn_predict
 from ssl_skel.evaluation.linear import linear_probe
@@ -57,6 +58,7 @@ def watcher(
         device=device,
         resident=config.data.resident,
     )
+    pooled = encoder.with_pooling(PoolingConfig(over="mean"))  # by any network, so that curves of all compare
     drawn = _draws(config, store, train[evenly_spaced(len(train), DRAWN)], device)
 
     def one_nn(features: np.ndarray) -> float:
@@ -71,8 +73,8 @@ def watcher(
     raw = cache(lambda: one_nn(raw_features(store, rows)))
 
     def watch(epoch: int) -> dict[str, float]:
-        features = extract_features(encoder, whole)
-        first, second = (extract_features(encoder, drawn, epoch=draw) for draw in (0, 1))
+        features = extract_features(pooled, whole)
+        first, second = (extract_features(pooled, drawn, epoch=draw) for draw in (0, 1))
         figures: dict[str, float] = {}
         if all(np.isfinite(found).all() for found in (features, first, second)):
             if labelled:

@@ -9,17 +9,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import safetensors.torch
 
 from finetune.classifiers.linear import Classifier
 from ssl_skel.config import RowConfig, Section
 from ssl_skel.encoders.card import EncoderCard
-from ssl_skel.encoders.encoder import Readout
 from ssl_skel.encoders.files import save_encoder
+from ssl_skel.encoders.pooling_config import FORMER_TEXTS, PoolingConfig
 from ssl_skel.files.atomic import write_bytes, write_json
 from ssl_skel.layouts import SkeletonLayout
 
@@ -30,14 +30,17 @@ CLASSIFIER, HEAD, HEAD_CARD = "classifier", "head.safetensors", "head.json"
 class HeadCard(Section):
     """What turns an encoder's features into classes; the clips' normalisation stands in the encoder's card."""
 
+    former: ClassVar[Mapping[str, str]] = {"readout": "pooling"}
+    former_values: ClassVar[Mapping[str, Mapping[str, str]]] = {"pooling": FORMER_TEXTS}
+
     protocol: dict[str, Any]
     """Resolved config of the row of ``PROTOCOLS`` that trained it."""
 
     class_names: tuple[str, ...]
     """One a logit."""
 
-    readout: Readout
-    """Of the encoder, see ``SkeletonEncoder``."""
+    pooling: PoolingConfig
+    """Of the encoder."""
 
     layout: dict[str, Any] | None = None
     """Of the clips it was trained on, where their joints were mapped to those of the encoder."""
@@ -69,7 +72,7 @@ def save_classifier(
     head = HeadCard(
         protocol=config.model_dump(mode="json"),
         class_names=tuple(class_names),
-        readout=task.encoder.readout,
+        pooling=task.encoder.pooling.config,
         layout=layout.to_dict() if layout else None,
     )
     write_bytes(folder / HEAD, safetensors.torch.save(weights))

@@ -39,7 +39,7 @@ class PSPClassifier(Classifier):
     they do.
 
     Args:
-        encoder: made part of this module; what its ``readout`` says is not asked for.
+        encoder: made part of this module; how it pools does not matter, the mean is read.
         num_classes: classes of the store.
         config: options.
 

@@ -14,6 +14,7 @@ from finetune.protocols.base import EvalContext
 from finetune.protocols.configs.training import TrainingConfig
 from finetune.trainings.spec import TrainingSpec
 from ssl_skel.config import Section
+from ssl_skel.encoders.pooling_config import FORMER_TEXTS
 
 NEWER = {"head": {"name": "linear"}, "drop_path": None}
 """Options that are newer than some trainings, and the value that does what was done before."""
@@ -23,7 +24,9 @@ def fingerprint(config: TrainingConfig, context: EvalContext, spec: TrainingSpec
     """sha256 of all that decides the outcome: options, store, clips and labels, weights, seed, precision."""
     store, digest = context.store, hashlib.sha256()
     parts = [_recipe(config), store.sha256, store.num_classes, spec.seed, spec.pretrained]
-    parts += [context.accelerator.mixed_precision, spec.encoder.readout, spec.encoder.stream]
+    pooling = str(spec.encoder.pooling.config)
+    pooling = next((former for former, present in FORMER_TEXTS.items() if present == pooling), pooling)
+    parts += [context.accelerator.mixed_precision, pooling, spec.encoder.stream]
     for rows in (spec.train, spec.validation):
         parts += [store.name[rows].tolist(), store.label[rows].tolist()]
     parts += [store.name[spec.test].tolist(), ""]  # their labels decide nothing

@@ -170,5 +170,4 @@ def _trainable(config: TrainingConfig, encoder: SkeletonEncoder) -> SkeletonEnco
         return copy.deepcopy(encoder)
     made = fresh_like(encoder, drop_path=config.drop_path)
     made.load_state_dict(encoder.state_dict())
-    made.readout = encoder.readout
     return made.to(next(encoder.parameters()).device)

@@ -55,8 +55,8 @@ class CSTACNN(Backbone[CSTACNNConfig]):
 
     CSTA-CNN (Wang, arXiv 1909.10214); HCN (Li et al., IJCAI 2018), Sec. 3.2; layers after HCN-pytorch.
 
-    Departs from HCN: no fully connected layer over the flattened grid, which would fix the number of frames: a
-    readout averages the grid, and joins persons by their mean rather than their maximum. HCN-pytorch ties
+    Departs from HCN: no fully connected layer over the flattened grid, which would fix the number of frames: the
+    pooling averages the grid, and joins persons by their mean rather than their maximum. HCN-pytorch ties
     ``points`` to the window's frames; here it is HCN's 32 at any length.
     Paper silent: masks. A hidden joint is a learned vector at the input; see ``HiddenToken``. The changes are
     those of what remains.

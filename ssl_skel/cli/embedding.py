@@ -14,7 +14,7 @@ def export(
     run: RunArgument,
     to: Annotated[Literal["onnx", "torch-export"], typer.Option(help="Format to write.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="File to write: .onnx or .pt2.")],
-    pooling: PoolingOption = "mean",
+    pooling: PoolingOption = None,
     overwrite: OverwriteOption = False,
     json_: JsonOption = False,
 ) -> None:
@@ -22,14 +22,14 @@ def export(
     from ssl_skel.console import show_facts
     from ssl_skel.embedding.export import export_encoder
 
-    show_facts(export_encoder(run, to, output, readout=pooling, overwrite=overwrite), json_)
+    show_facts(export_encoder(run, to, output, pooling=pooling, overwrite=overwrite), json_)
 
 
 def embed(
     run: RunArgument,
     source: Annotated[Path, typer.Argument(help="Store, or raw recordings.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="File to write: .npz or .parquet.")],
-    pooling: PoolingOption = "mean",
+    pooling: PoolingOption = None,
     split: Annotated[str, typer.Option(help="Split whose train and test flags are added.")] = "",
     batch_size: BatchSizeOption = 128,
     precision: Annotated[Literal["no", "bf16"], typer.Option(help="Precision of the encoder; no is float32.")] = "no",
@@ -46,7 +46,7 @@ def embed(
         run,
         source,
         output,
-        readout=pooling,
+        pooling=pooling,
         split=split,
         batch_size=batch_size,
         bf16=bf16,

@@ -34,7 +34,7 @@ def index(
     store: StoreArgument,
     output: OutputOption,
     kind: KindOption = "flat",
-    pooling: PoolingOption = "mean",
+    pooling: PoolingOption = None,
     window: Annotated[
         list[int] | None, typer.Option(help="Length in frames of windows in long clips. May be repeated.")
     ] = None,
@@ -56,7 +56,7 @@ def index(
         store,
         output,
         kind=kind,
-        readout=pooling,
+        pooling=pooling,
         windows=window or (),
         stride=stride,
         shard=(int(part[1]), int(part[2])),

@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
+
+
+def _pooling(text: str | None) -> str | None:
+    """Check what an option says, ahead of anything heavy."""
+    from ssl_skel.encoders.pooling_config import PoolingConfig  # slow to import
+
+    return None if text is None else str(PoolingConfig.of(text, "--pooling"))
+
 
 RunArgument = Annotated[Path, typer.Argument(help="Run directory, or folder of an encoder.")]
 StoreArgument = Annotated[Path, typer.Argument(help="Folder of the store.")]
@@ -14,8 +22,13 @@ IndexArgument = Annotated[Path, typer.Argument(metavar="INDEX", help="Folder of 
 BatchSizeOption = Annotated[int, typer.Option(min=1, help="Clips per step.")]
 DeviceOption = Annotated[str, typer.Option(help="Device of the encoder: auto, cpu, cuda and the like.")]
 PoolingOption = Annotated[
-    Literal["mean", "body", "part", "joint", "part_quarters"],
-    typer.Option(help="How the features of frames and joints become one vector."),
+    str | None,
+    typer.Option(
+        metavar="[mean|body|part|joint][:BINS]",
+        callback=_pooling,
+        help="How the features of frames and joints become one vector, as in part, or part:4 for four time bins; "
+        "default: as the encoder's card says.",
+    ),
 ]
 FormatOption = Annotated[str, typer.Option(help="Raw format; default: the first that reads the file.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]

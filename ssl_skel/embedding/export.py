@@ -1,7 +1,7 @@
 """An encoder as one file for other runtimes: ONNX, or PyTorch's own exported program.
 
 The file takes joints as the store of the encoder's training data holds them and gives clip vectors; stream,
-packing of persons and readout are inside. Number of clips and of persons are free, frames and joints are not::
+packing of persons and pooling are inside. Number of clips and of persons are free, frames and joints are not::
 
     x (N, C, T, V, M) float32, present (N, M) bool -> features (N, dim) float32
 """
@@ -16,8 +16,9 @@ from typing import Any, BinaryIO, Literal
 import torch
 from torch import Tensor, nn
 
-from ssl_skel.encoders.encoder import Readout, SkeletonEncoder
+from ssl_skel.encoders.encoder import SkeletonEncoder
 from ssl_skel.encoders.files import load_encoder
+from ssl_skel.encoders.pooling_config import PoolingConfig
 from ssl_skel.encoders.streams import to_stream
 from ssl_skel.errors import UserError
 from ssl_skel.files.atomic import replacing, write_json
@@ -43,13 +44,13 @@ class DenseEncoder(nn.Module):
     def forward(self, x: Tensor, present: Tensor) -> Tensor:
         encoder = self.encoder
         persons = to_stream(x, encoder.stream, encoder.layout).permute(0, 4, 1, 2, 3)
-        vectors = encoder.read(encoder.backbone(persons.flatten(0, 1))).unflatten(0, (x.shape[0], x.shape[4]))
+        vectors = encoder.pooling(encoder.backbone(persons.flatten(0, 1))).unflatten(0, (x.shape[0], x.shape[4]))
         there = present[..., None]
         return torch.where(there, vectors, 0.0).sum(1) / there.sum(1).clamp(min=1)
 
 
 def export_encoder(
-    run: Path, to: Kind, out: Path, *, readout: Readout = "mean", overwrite: bool = False
+    run: Path, to: Kind, out: Path, *, pooling: PoolingConfig | str | None = None, overwrite: bool = False
 ) -> dict[str, Any]:
     """Write an encoder as one file, and its card beside it, after comparing the file's answers with the encoder's.
 
@@ -59,7 +60,7 @@ def export_encoder(
         run: run directory, or a folder with an encoder.
         to: what to write.
         out: the file; its card goes to the same name with ``.json`` added.
-        readout: see ``SkeletonEncoder``.
+        pooling: how frames and joints become one vector; default: as the encoder's card says.
         overwrite: replace ``out`` and its card.
 
     Returns:
@@ -76,17 +77,14 @@ def export_encoder(
         raise UserError(f"{taken}: exists; give another name, or --overwrite")
     if to == "onnx" and not all(map(find_spec, ("onnx", "onnxscript", "onnxruntime"))):
         raise UserError("--to onnx: needs further packages; install them with: pip install 'ssl-skel[onnx]'")
-    encoder, card = load_encoder(run)
-    encoder.readout = readout
+    encoder, card = load_encoder(run, pooling)
     encoder.eval().requires_grad_(False)
-    try:
-        program = _program(encoder)
-    except ValueError as problem:
-        raise UserError(f"--readout: {problem}") from problem
+    program = _program(encoder)
     with replacing(out) as file:
         error = _compare(encoder, _write_onnx(program, file) if to == "onnx" else _write_torch(program, file))
         size = Path(file.name).stat().st_size
-        write_json(names[1], {"readout": readout, "max_error": error, "card": card.model_dump(mode="json")})
+        facts = {"pooling": str(encoder.pooling.config), "max_error": error, "card": card.model_dump(mode="json")}
+        write_json(names[1], facts)
     return {"file": str(out), "bytes": size, "dim": encoder.dim, "max_error": error}
 
 

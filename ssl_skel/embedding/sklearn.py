@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from numbers import Integral
 from pathlib import Path
-from typing import Any, Self, get_args
+from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
@@ -15,10 +16,10 @@ from ssl_skel.data.clip import tracked_persons
 from ssl_skel.data.normalize import NormalizeConfig, normalize, require_normalization
 from ssl_skel.data.recordings import store_of
 from ssl_skel.embedding.features import extract_features, find_device, whole_clips
-from ssl_skel.encoders.encoder import Readout, SkeletonEncoder
+from ssl_skel.encoders.encoder import SkeletonEncoder
 from ssl_skel.encoders.files import load_encoder
+from ssl_skel.encoders.pooling_config import PoolingConfig
 from ssl_skel.errors import UserError
-from ssl_skel.names import unknown
 
 
 class SkeletonEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -49,13 +50,23 @@ class SkeletonEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         run: run directory of ``ssl-skel pretrain``, or a folder with an encoder.
         batch_size: clips a step; changes speed and memory only.
         device: ``auto`` takes an accelerator where there is one; else a device of torch, such as ``cpu``.
-        readout: how frames and joints become one vector; see ``SkeletonEncoder``.
+        pooling: how frames and joints become one vector, as in ``part`` or ``part:4`` (see ``PoolingConfig``); default:
+            as the encoder's card says.
+        readout: former name of ``pooling``.
     """
 
-    def __init__(self, run: Path | str, batch_size: int = 128, device: str = "auto", readout: Readout = "mean") -> None:
+    def __init__(
+        self,
+        run: Path | str,
+        batch_size: int = 128,
+        device: str = "auto",
+        pooling: PoolingConfig | str | None = None,
+        readout: str | None = None,
+    ) -> None:
         self.run = run
         self.batch_size = batch_size
         self.device = device
+        self.pooling = pooling
         self.readout = readout
 
     def fit(self, X: Sequence[np.ndarray], y: Any = None) -> Self:
@@ -102,10 +113,7 @@ class SkeletonEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             batch_size=int(self.batch_size),
             device=device,
         )
-        try:
-            return extract_features(encoder, loader)
-        except ValueError as error:  # a readout that this backbone cannot give
-            raise UserError(f"{error}") from error
+        return extract_features(encoder, loader)
 
     @property
     def _n_features_out(self) -> int:
@@ -130,21 +138,26 @@ class SkeletonEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         state.pop("_loaded", None)
         return state
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        former = {} if "pooling" in state else {"pooling": state.get("readout", "mean"), "readout": None}
+        super().__setstate__(state | former)  # of 0.1, which knew no other name and pooled by mean
+
     def _ready(self) -> tuple[SkeletonEncoder, NormalizeConfig]:
         """The encoder on its device, set up as the parameters say now, and what clips undergo; read from disk once."""
         if isinstance(self.batch_size, bool) or not isinstance(self.batch_size, Integral) or self.batch_size < 1:
             raise UserError(f"batch_size: must be a whole number from 1 on, got {self.batch_size!r}")
-        if self.readout not in get_args(Readout):
-            raise unknown("", self.readout, get_args(Readout), where="readout")
+        pooling = self.pooling
+        if self.readout is not None:
+            warnings.warn("readout is now called pooling", FutureWarning, stacklevel=3)
+            pooling = self.readout
         key = (str(self.run), self.device)
         if key not in (loaded := getattr(self, "_loaded", {})):
-            encoder, card = load_encoder(Path(self.run))
+            encoder, card = load_encoder(self.run)
             how = require_normalization(card.normalization, str(self.run))
             loaded = {key: (encoder.to(find_device(self.device)), how)}
             self._loaded = loaded
         encoder, how = loaded[key]
-        encoder.readout = self.readout
-        return encoder, how
+        return encoder if pooling is None else encoder.with_pooling(PoolingConfig.of(pooling)), how
 
 
 def _persons(clip: Any, number: int, encoder: SkeletonEncoder) -> np.ndarray:

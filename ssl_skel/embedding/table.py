@@ -14,8 +14,8 @@ from ssl_skel.data.recordings import read_recordings
 from ssl_skel.data.splits import load_split
 from ssl_skel.data.store import Store
 from ssl_skel.embedding.features import extract_features, find_device, whole_clips
-from ssl_skel.encoders.encoder import Readout
 from ssl_skel.encoders.files import load_encoder
+from ssl_skel.encoders.pooling_config import PoolingConfig
 from ssl_skel.errors import UserError
 from ssl_skel.files.atomic import replacing
 
@@ -27,7 +27,7 @@ def embed(
     source: Path,
     out: Path,
     *,
-    readout: Readout = "mean",
+    pooling: PoolingConfig | str | None = None,
     split: str = "",
     batch_size: int = 128,
     bf16: bool = False,
@@ -44,7 +44,7 @@ def embed(
         run: run directory, or a folder with an encoder.
         source: a store of the encoder's layout and normalisation, or raw recordings.
         out: file to write.
-        readout: see ``SkeletonEncoder``.
+        pooling: how frames and joints become one vector; default: as the encoder's card says.
         split: tells each clip's side of it.
         batch_size: clips a step.
         bf16: compute in bfloat16.
@@ -63,19 +63,15 @@ def embed(
         raise UserError(f"{out}: exists; give another name, or --overwrite")
     if out.suffix == ".parquet" and not find_spec("pyarrow"):
         raise UserError(f"{out}: .parquet needs a further package; install it with: pip install 'ssl-skel[tables]'")
-    encoder, card = load_encoder(run)
-    encoder.readout = readout
+    encoder, card = load_encoder(run, pooling)
     store = read_recordings(source, encoder.layout, card.normalization)
     if store.channels != card.channels:
         raise UserError(f"{source}: channels: has {store.channels}, the encoder takes {card.channels}")
     columns = {name: getattr(store, name) for name in COLUMNS} | ({"side": _sides(store, split)} if split else {})
     place = find_device(device)
     loader = whole_clips(store, num_frames=card.num_frames, batch_size=batch_size, device=place)
-    try:
-        features = extract_features(encoder.to(place), loader, autocast=torch.bfloat16 if bf16 else None)
-    except ValueError as error:
-        raise UserError(f"--readout: {error}") from error
-    facts = {"run": str(run), "source": str(source), "sha256": store.sha256, "readout": readout}
+    features = extract_features(encoder.to(place), loader, autocast=torch.bfloat16 if bf16 else None)
+    facts = {"run": str(run), "source": str(source), "sha256": store.sha256, "pooling": str(encoder.pooling.config)}
     meta = json.dumps(facts | {"class_names": store.class_names, "card": card.model_dump(mode="json")})
     _write(out, features, columns, meta)
     return {"file": str(out), "clips": len(features), "dim": encoder.dim}

@@ -16,6 +16,7 @@ from pydantic import BeforeValidator, Field
 
 from ssl_skel.config import Section, read_card
 from ssl_skel.data.normalize import RecordedNormalization
+from ssl_skel.encoders.pooling_config import PoolingConfig
 
 if TYPE_CHECKING:
     from ssl_skel.encoders.encoder import SkeletonEncoder
@@ -92,6 +93,8 @@ class EncoderCard(Section):
     """C, coordinates a joint."""
     backbone: dict[str, Any]
     """Resolved config of its row in ``BACKBONES``."""
+    pooling: PoolingConfig | None = None
+    """How it pools unless told otherwise; None, of cards of 0.1: ``PoolingConfig.default`` of the backbone."""
     normalization: RecordedNormalization = None
     """How its clips were normalised; new clips need the same. None: not known."""
     pretext: dict[str, Any] | None = None
@@ -114,7 +117,7 @@ class EncoderCard(Section):
     @classmethod
     def of(cls, encoder: SkeletonEncoder, **origin: Any) -> EncoderCard:
         """Card of an encoder; what it is comes from itself, ``origin`` holds the other fields."""
-        return cls(**identity(encoder), **origin)
+        return cls(**identity(encoder), pooling=encoder.pooling.config, **origin)
 
     @property
     def origin(self) -> Origin:

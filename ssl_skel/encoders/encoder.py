@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -10,17 +10,11 @@ from torch import Tensor, nn
 from ssl_skel.backbones import BACKBONES
 from ssl_skel.backbones.base import Backbone
 from ssl_skel.backbones.configs.base import BackboneConfig
+from ssl_skel.encoders.pooling import Pooling
+from ssl_skel.encoders.pooling_config import PoolingConfig
 from ssl_skel.encoders.streams import to_stream
+from ssl_skel.errors import UserError
 from ssl_skel.layouts import SkeletonLayout
-
-Readout = Literal["mean", "body", "part", "joint", "part_quarters"]
-_GROUPED: dict[Readout, tuple[Literal["body", "part", "joint"], int]] = {
-    "body": ("body", 1),
-    "part": ("part", 1),
-    "joint": ("joint", 1),
-    "part_quarters": ("part", 4),
-}
-"""Per readout by groups of joints, their level and in how many stretches of time, equally long, a clip is read."""
 
 
 class SkeletonEncoder(nn.Module):
@@ -31,30 +25,40 @@ class SkeletonEncoder(nn.Module):
 
     Args:
         backbone: the network.
-        stream: a row of ``STREAMS``, computed from the joints before the backbone.
+        stream: an entry of ``STREAMS``, computed from the joints before the backbone.
+        pooling: how the grid becomes a clip's vector; default: ``PoolingConfig.default`` of the backbone.
 
     Attributes:
-        readout: how the grid becomes a clip's vector; a use of the encoder rather than a part of it, so it may be
-            set at any time and no card holds it. ``mean``: over frames and joints, as most papers do. ``body``,
-            ``part`` or ``joint``: over frames and the joints of each group of that level, side by side; MAMP's
-            fine-tuning head (Mao et al., ICCV 2023) reads joints that way. ``part_quarters``, ours: each quarter of
-            the clip by parts, side by side, so that the order of what happens counts.
+        pooling: the module that does so; fixed, see ``with_pooling``.
+
+    Raises:
+        UserError: a pooling by groups of joints for a backbone that merges joints.
     """
 
-    def __init__(self, backbone: Backbone, stream: str = "joint") -> None:
+    def __init__(self, backbone: Backbone, stream: str = "joint", pooling: PoolingConfig | None = None) -> None:
         super().__init__()
+        pooling = pooling or PoolingConfig.default(backbone.keeps_joints)
+        if pooling.over != "mean" and not backbone.keeps_joints:  # merged joints may be as many as there were
+            raise UserError(f"pooling: {pooling} needs joints, and {backbone.config.name} merges them; use mean")
         self.backbone = backbone
         self.stream = stream
         self.layout = backbone.layout
-        self.readout: Readout = "mean"
+        self.pooling = Pooling(pooling, backbone.layout, backbone.dim)
 
     @property
     def dim(self) -> int:
-        """Length of a clip's vector: D for ``mean``, else D times the groups of the level, times four in quarters."""
-        if self.readout == "mean":
-            return self.backbone.dim
-        level, stretches = _GROUPED[self.readout]
-        return self.backbone.dim * stretches * len(self.layout.level(level))
+        """Length of a clip's vector."""
+        return self.pooling.dim
+
+    def with_pooling(self, pooling: PoolingConfig) -> SkeletonEncoder:
+        """Another encoder around the same backbone: it shares all weights, and the mode of the backbone.
+
+        Raises:
+            UserError: as on construction.
+        """
+        other = SkeletonEncoder(self.backbone, self.stream, pooling)
+        other.training = self.training
+        return other
 
     def pack(self, x: Tensor, present: Tensor) -> Tensor:
         """Present persons of the stream: (N, C, T, V, M), (N, M) -> (B, C, T, V), clip by clip."""
@@ -74,45 +78,35 @@ class SkeletonEncoder(nn.Module):
         return self.backbone(self.pack(x, present), mask)
 
     def forward(self, x: Tensor, present: Tensor) -> Tensor:
-        """Clip vectors (N, dim): joints (N, C, T, V, M) and present (N, M), read out, mean over the persons present.
-
-        Raises:
-            ValueError: a readout by groups of joints from a backbone that merges joints.
-        """
-        return pool_persons(self.read(self.forward_features(x, present)), present)
-
-    def read(self, grid: Tensor) -> Tensor:
-        """Read out each person: grid (B, D, Tp, Vp) -> (B, dim).
-
-        Raises:
-            ValueError: as ``forward``.
-        """
-        if self.readout == "mean":
-            return grid.mean(2).mean(2)
-        if not self.backbone.keeps_joints:  # merged joints may be as many as there were
-            raise ValueError(f"readout {self.readout}: this backbone merges joints; use mean")
-        level, stretches = _GROUPED[self.readout]
-        steps = grid.shape[2]
-        spans = [slice(k * steps // stretches, -(-(k + 1) * steps // stretches)) for k in range(stretches)]
-        features = torch.stack([grid[:, :, span].mean(2) for span in spans], 2)  # (B, D, stretches, V)
-        member = torch.from_numpy(self.layout.membership(level)).to(features)
-        groups = features @ (member / member.sum(1, keepdim=True)).T  # (B, D, stretches, P)
-        return groups.flatten(1)
+        """Clip vectors (N, dim): joints (N, C, T, V, M) and present (N, M), pooled, mean over the persons present."""
+        return pool_persons(self.pooling(self.forward_features(x, present)), present)
 
 
 def build_encoder(
-    config: BackboneConfig, layout: SkeletonLayout, *, channels: int, num_frames: int, stream: str
+    config: BackboneConfig,
+    layout: SkeletonLayout,
+    *,
+    channels: int,
+    num_frames: int,
+    stream: str,
+    pooling: PoolingConfig | None = None,
 ) -> SkeletonEncoder:
     """An encoder with fresh weights from the options of its network."""
     backbone = BACKBONES[config.name](config, layout, channels, num_frames)
-    return SkeletonEncoder(backbone, stream)
+    return SkeletonEncoder(backbone, stream, pooling)
 
 
 def fresh_like(encoder: SkeletonEncoder, **options: Any) -> SkeletonEncoder:
-    """The same encoder with fresh weights, on the CPU, read out by ``mean``; ``options`` change its network."""
+    """The same encoder with fresh weights, on the CPU; ``options`` change its network."""
     net = encoder.backbone
-    config = net.config.model_copy(update=options)
-    return build_encoder(config, net.layout, channels=net.channels, num_frames=net.num_frames, stream=encoder.stream)
+    return build_encoder(
+        net.config.model_copy(update=options),
+        net.layout,
+        channels=net.channels,
+        num_frames=net.num_frames,
+        stream=encoder.stream,
+        pooling=encoder.pooling.config,
+    )
 
 
 def pool_persons(packed: Tensor, present: Tensor) -> Tensor:

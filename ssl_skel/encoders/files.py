@@ -15,6 +15,7 @@ from ssl_skel.backbones import BACKBONES
 from ssl_skel.config import parse_config
 from ssl_skel.encoders.card import CARD, EncoderCard, find_encoder, identity, load_card
 from ssl_skel.encoders.encoder import SkeletonEncoder, build_encoder
+from ssl_skel.encoders.pooling_config import PoolingConfig
 from ssl_skel.encoders.streams import STREAMS
 from ssl_skel.errors import UserError
 from ssl_skel.files.atomic import write_bytes, write_json
@@ -34,20 +35,24 @@ def save_encoder(folder: Path, encoder: SkeletonEncoder, card: EncoderCard) -> N
     for field, value in identity(encoder).items():
         if getattr(card, field) != value:
             raise ValueError(f"card.{field} is {getattr(card, field)!r}, the encoder's is {value!r}")
+    if card.pooling not in (None, encoder.pooling.config):
+        raise ValueError(f"card.pooling is {card.pooling}, the encoder's is {encoder.pooling.config}")
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in encoder.state_dict().items()}
     write_bytes(folder / WEIGHTS, safetensors.torch.save(weights))
     write_json(folder / CARD, card.model_dump(mode="json"))
 
 
-def load_encoder(path: Path) -> tuple[SkeletonEncoder, EncoderCard]:
+def load_encoder(path: Path | str, pooling: PoolingConfig | str | None = None) -> tuple[SkeletonEncoder, EncoderCard]:
     """Rebuild an encoder on the CPU.
 
     Args:
         path: folder of an encoder, or a run directory that holds one as ``encoder``.
+        pooling: how it pools; default: as its card says.
 
     Raises:
         UserError: something is missing, damaged, of another version, or does not fit.
     """
+    path = Path(path)
     folder, card = find_encoder(path), load_card(path)
     source = str(folder / CARD)
     layout = parse_layout(card.layout, f"{source}: layout")
@@ -55,7 +60,14 @@ def load_encoder(path: Path) -> tuple[SkeletonEncoder, EncoderCard]:
         raise unknown("", card.stream, STREAMS, where=f"{source}: stream")
     options = BACKBONES.config(card.backbone.get("name"), f"{source}: backbone.name")
     config = parse_config(options, card.backbone, f"{source}: backbone")
-    encoder = build_encoder(config, layout, channels=card.channels, num_frames=card.num_frames, stream=card.stream)
+    encoder = build_encoder(
+        config,
+        layout,
+        channels=card.channels,
+        num_frames=card.num_frames,
+        stream=card.stream,
+        pooling=card.pooling if pooling is None else PoolingConfig.of(pooling),
+    )
     _read_weights(folder / WEIGHTS, encoder)
     return encoder, card
 

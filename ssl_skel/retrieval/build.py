@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,12 +19,12 @@ from ssl_skel.data.recordings import read_recordings, store_of
 from ssl_skel.data.store import Store
 from ssl_skel.embedding.features import extract_features, find_device, whole_clips
 from ssl_skel.encoders.card import CARD, EncoderCard
-from ssl_skel.encoders.encoder import Readout, SkeletonEncoder
+from ssl_skel.encoders.encoder import SkeletonEncoder
 from ssl_skel.encoders.files import WEIGHTS, load_encoder
+from ssl_skel.encoders.pooling_config import PoolingConfig
 from ssl_skel.errors import UserError
 from ssl_skel.evaluation.knn import unit
 from ssl_skel.files.partial import whole_folder
-from ssl_skel.names import unknown
 from ssl_skel.retrieval.approximate import Approximate, check_kind
 from ssl_skel.retrieval.codes import Codes
 from ssl_skel.retrieval.index import (
@@ -41,7 +41,7 @@ from ssl_skel.retrieval.index import (
     row_type,
 )
 
-_IDENTITY = ("layout", "class_names", "normalization", "readout", "encoder", "dim")
+_IDENTITY = ("layout", "class_names", "normalization", "pooling", "encoder", "dim")
 _BLOCK = 1 << 14  # rows copied at once
 
 
@@ -71,7 +71,7 @@ def build_index(
     path: Path | str,
     *,
     kind: str = "flat",
-    readout: Readout = "mean",
+    pooling: PoolingConfig | str | None = None,
     windows: Sequence[int] = (),
     stride: int | None = None,
     shard: tuple[int, int] = (1, 1),
@@ -87,7 +87,7 @@ def build_index(
         store: clips in the encoder's layout, normalised as its training clips were.
         path: folder to make; it appears only when whole.
         kind: ``flat`` (exact) or a row of ``KINDS``.
-        readout: how frames and joints become a vector; see ``SkeletonEncoder``.
+        pooling: how frames and joints become a vector; default: as the encoder's card says.
         windows, stride: as for ``spans``. A window is normalised as if it had been recorded alone.
         shard: (i, n): only the i-th of n parts, from 1 on; ``merge_indexes`` joins them.
         batch_size: clips a step.
@@ -99,10 +99,9 @@ def build_index(
         UserError: encoder, store and options do not fit, or the path is taken.
     """
     folder = Path(run) if (Path(run) / CARD).exists() else Path(run) / "encoder"
-    encoder, card = load_encoder(folder)
+    encoder, card = load_encoder(folder, pooling)
     clips = _fitting(Path(store), encoder, card)
-    _check(encoder, readout, windows, stride, shard, batch_size)
-    encoder.readout = readout
+    _check(windows, stride, shard, batch_size)
     part, parts = shard
     chosen = np.array_split(spans(clips.frames, windows, stride), parts)[part - 1]
     if not len(chosen):
@@ -111,7 +110,7 @@ def build_index(
         check_kind(kind, len(chosen))
     how = require_normalization(card.normalization, str(folder / CARD))
     facts = _facts(encoder, clips, how)
-    facts |= {"readout": readout, "windows": sorted(windows), "stride": stride, "encoder": encoder_hashes(folder)}
+    facts |= {"windows": sorted(windows), "stride": stride, "encoder": encoder_hashes(folder)}
     facts["stores"] = [{"path": str(store), "sha256": clips.sha256}]
     records = _records(clips, chosen, row_type(facts["name_bytes"]))
     place = find_device(device)
@@ -142,7 +141,7 @@ def merge_indexes(
         progress: show a bar.
 
     Raises:
-        UserError: parts of different encoders, layouts, classes, normalisations or readouts, the same clip or window
+        UserError: parts of different encoders, layouts, classes, normalisations or poolings, the same clip or window
             in two of them, or a path that is taken.
     """
     if not parts:
@@ -195,18 +194,7 @@ def _fitting(path: Path, encoder: SkeletonEncoder, card: EncoderCard) -> Store:
     return store
 
 
-def _check(
-    encoder: SkeletonEncoder,
-    readout: str,
-    windows: Sequence[int],
-    stride: int | None,
-    shard: tuple[int, int],
-    batch_size: int,
-) -> None:
-    if readout not in get_args(Readout):
-        raise unknown("", readout, get_args(Readout), where="--readout")
-    if readout != "mean" and not encoder.backbone.keeps_joints:
-        raise UserError(f"--readout {readout}: needs joints, and this backbone merges them; use mean")
+def _check(windows: Sequence[int], stride: int | None, shard: tuple[int, int], batch_size: int) -> None:
     if any(window < 1 for window in windows):
         raise UserError("--window: counts frames from 1")
     if stride is not None and not windows:
@@ -225,6 +213,7 @@ def _facts(encoder: SkeletonEncoder, store: Store, how: NormalizeConfig) -> dict
         "layout": encoder.layout.to_dict(),
         "class_names": list(store.class_names),
         "normalization": how.model_dump(mode="json") | {"units": how.units},
+        "pooling": str(encoder.pooling.config),
         "dim": encoder.dim,
         "name_bytes": max(len(name.encode()) for name in store.name.tolist()),
     }

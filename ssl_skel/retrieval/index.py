@@ -5,7 +5,7 @@ One folder that can be carried away whole::
     vectors.npy   (N, D) float32 of length 1, memory-mapped: the truth
     rows.npy      (N,) records, memory-mapped: where each vector's frames lie, see ``row_type``
     codes.safetensors  8 bits a number, by which exact search rules most vectors out, see ``Codes``
-    meta.json     layout, class names, normalisation, readout, stores, kind of search and its measured recall,
+    meta.json     layout, class names, normalisation, pooling, stores, kind of search and its measured recall,
                   sha256 of the encoder's files, sizes of all others, format version
     encoder/      a copy of the encoder; queries pass through it, and no other
     faiss.index   only where the search is approximate; made from the vectors
@@ -34,6 +34,7 @@ from ssl_skel.embedding.features import extract_features, find_device, whole_cli
 from ssl_skel.encoders.card import CARD
 from ssl_skel.encoders.encoder import SkeletonEncoder
 from ssl_skel.encoders.files import WEIGHTS, load_encoder
+from ssl_skel.encoders.pooling_config import FORMER_TEXTS, PoolingConfig
 from ssl_skel.errors import UserError
 from ssl_skel.evaluation.knn import unit
 from ssl_skel.layouts import SkeletonLayout, parse_layout
@@ -95,7 +96,7 @@ class MotionIndex:
             _normalization(meta, path)
             whole = known and {WEIGHTS, CARD} == set(meta["encoder"]) and {VECTORS, ROWS, CODES} <= set(sizes)
             [(str(store["path"]), str(store["sha256"])) for store in meta["stores"]]
-            str(meta["readout"])
+            PoolingConfig.of(meta["pooling"], f"{path / META}: pooling")
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise UserError(f"{path / META}: is damaged ({error!r}); build the index again with --overwrite") from error
         if not whole:
@@ -125,14 +126,13 @@ class MotionIndex:
 
     @cached_property
     def encoder(self) -> SkeletonEncoder:
-        """The encoder that the index was built with, reading out as it did then.
+        """The encoder that the index was built with, pooling as it did then.
 
         Raises:
             UserError: the folder's encoder is another one, or damaged, or there is no such device.
         """
         self.check_encoder()
-        encoder, _ = load_encoder(self.path / ENCODER)
-        encoder.readout = self.meta["readout"]
+        encoder, _ = load_encoder(self.path / ENCODER, self.meta["pooling"])
         return encoder.to(find_device(self.device))
 
     def check_encoder(self) -> None:
@@ -302,7 +302,8 @@ def _read_meta(file: Path) -> dict[str, Any]:
         raise UserError(
             f"{file}: format_version: the index has {version}, this release reads {FORMAT_VERSION}; build it again"
         )
-    return dict(meta)
+    readout = str(meta.get("readout"))  # what 0.1 called it
+    return {"pooling": FORMER_TEXTS.get(readout, readout), **meta}
 
 
 def _normalization(meta: Mapping[str, Any], path: Path) -> NormalizeConfig:

@@ -29,6 +29,7 @@ from ssl_skel.data.normalize import NormalizeConfig
 from ssl_skel.data.store import Store
 from ssl_skel.embedding.features import extract_features, whole_clips
 from ssl_skel.encoders.files import load_encoder
+from ssl_skel.encoders.pooling_config import PoolingConfig
 from ssl_skel.evaluation.baselines import raw_features
 from ssl_skel.evaluation.knn import search_exactly, unit
 from ssl_skel.retrieval.approximate import KINDS, Approximate
@@ -52,7 +53,7 @@ def centres(folder: Path) -> np.ndarray:
     store = Store.open(folder / "store")
     if run := os.environ.get("SSL_SKEL_ENCODER"):
         encoder, _ = load_encoder(Path(run))
-        encoder.readout = "part"
+        encoder = encoder.with_pooling(PoolingConfig.of("part"))
         features = extract_features(encoder, whole_clips(store, num_frames=encoder.backbone.num_frames))
     else:
         features = raw_features(store)

@@ -61,13 +61,13 @@ class Desk:
         sha256: str = "ab",
         test: int = 20,
         warnings: tuple[str, ...] = (),
-        readout: str = "mean",
+        pooling: str = "mean",
         measure: str = "linear, cached",
         store: str = "stores/none",
     ) -> Path:
         path = self.folder / name
         path.mkdir()
-        config = {"name": name, "encoders": {split: [str(encoder)]}, "readout": readout, "protocols": [{"name": "x"}]}
+        config = {"name": name, "encoders": {split: [str(encoder)]}, "pooling": pooling, "protocols": [{"name": "x"}]}
         (path / "config.yaml").write_text(yaml.safe_dump(config))
         Report(
             name=name,
@@ -125,7 +125,7 @@ def test_seeds_of_one_recipe_are_pooled(desk: Desk) -> None:
         ({}, {"sha256": "cd"}),
         ({}, {"test": 18}),
         ({}, {"split": "xview_clean"}),
-        ({}, {"readout": "part"}),
+        ({}, {"pooling": "part"}),
         ({}, {"measure": "kNN, k = 1"}),
     ],
     ids=lambda change: "-".join(change) or "same",

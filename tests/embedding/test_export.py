@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO, get_args
+from typing import BinaryIO
 
 import numpy as np
 import pytest
@@ -20,8 +20,9 @@ from ssl_skel.embedding import export
 from ssl_skel.embedding.export import DenseEncoder, export_encoder
 from ssl_skel.embedding.sklearn import SkeletonEmbedder
 from ssl_skel.encoders.card import EncoderCard
-from ssl_skel.encoders.encoder import Readout, SkeletonEncoder, build_encoder
+from ssl_skel.encoders.encoder import SkeletonEncoder, build_encoder
 from ssl_skel.encoders.files import save_encoder
+from ssl_skel.encoders.pooling_config import PoolingConfig
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import LAYOUTS
 
@@ -43,36 +44,36 @@ def clips(encoder: SkeletonEncoder, count: int, persons: int) -> tuple[torch.Ten
     return x * present[:, None, None, None], present
 
 
-@pytest.mark.parametrize("readout", get_args(Readout))
-def test_persons_side_by_side_are_read_as_packed_ones(encoder: SkeletonEncoder, readout: Readout) -> None:
-    encoder.readout = readout
+@pytest.mark.parametrize("pooling", ["mean", "mean:4", "body", "part", "joint", "part:4"])
+def test_persons_side_by_side_are_read_as_packed_ones(encoder: SkeletonEncoder, pooling: str) -> None:
+    encoder = encoder.with_pooling(PoolingConfig.of(pooling))
     for count, persons in ((1, 1), (5, 2), (4, 3)):
         x, present = clips(encoder, count, persons)
         torch.testing.assert_close(DenseEncoder(encoder)(x, present), encoder(x, present), atol=1e-6, rtol=1e-5)
 
 
 def test_an_exported_program_takes_any_batch(encoder: SkeletonEncoder, tmp_path: Path) -> None:
-    facts = export_encoder(tmp_path / "run", "torch-export", tmp_path / "out" / "e.pt2", readout="part")
+    facts = export_encoder(tmp_path / "run", "torch-export", tmp_path / "out" / "e.pt2", pooling="part")
     assert facts["max_error"] < 1e-5
     with (tmp_path / "out" / "e.pt2").open("rb") as stream:
         program = torch.export.load(stream).module()
-    encoder.readout = "part"
+    encoder = encoder.with_pooling(PoolingConfig.of("part"))
     for count, persons in ((1, 1), (2, 2), (6, 3)):
         x, present = clips(encoder, count, persons)
         torch.testing.assert_close(program(x, present), encoder(x, present), atol=1e-5, rtol=1e-4)
     told = json.loads((tmp_path / "out" / "e.pt2.json").read_text())
-    assert told["readout"] == "part"
+    assert told["pooling"] == "part"
     assert told["card"]["layout"]["name"] == "sbu15"
 
 
-@pytest.mark.parametrize("readout", ["mean", "part_quarters"])
+@pytest.mark.parametrize("pooling", ["mean", "part:4"])
 @pytest.mark.filterwarnings("ignore")  # the exporter's own
-def test_onnx_takes_any_batch(encoder: SkeletonEncoder, tmp_path: Path, readout: Readout) -> None:
+def test_onnx_takes_any_batch(encoder: SkeletonEncoder, tmp_path: Path, pooling: str) -> None:
     runtime = pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")
-    facts = export_encoder(tmp_path / "run", "onnx", tmp_path / "e.onnx", readout=readout)
+    facts = export_encoder(tmp_path / "run", "onnx", tmp_path / "e.onnx", pooling=pooling)
     assert facts["max_error"] < 1e-5
-    encoder.readout = readout
+    encoder = encoder.with_pooling(PoolingConfig.of(pooling))
     session = runtime.InferenceSession((tmp_path / "e.onnx").read_bytes(), providers=["CPUExecutionProvider"])
     for count, persons in ((1, 1), (2, 2), (6, 3)):
         x, present = clips(encoder, count, persons)
@@ -132,7 +133,7 @@ def test_a_card_of_another_file_is_not_replaced(encoder: SkeletonEncoder, tmp_pa
         export_encoder(tmp_path / "run", "torch-export", tmp_path / "e.pt2")
     assert (tmp_path / "e.pt2.json").read_text() == "mine"
     export_encoder(tmp_path / "run", "torch-export", tmp_path / "e.pt2", overwrite=True)
-    assert json.loads((tmp_path / "e.pt2.json").read_text())["readout"] == "mean"
+    assert json.loads((tmp_path / "e.pt2.json").read_text())["pooling"] == "part"
 
 
 def test_a_card_that_cannot_be_written_leaves_no_file(encoder: SkeletonEncoder, tmp_path: Path) -> None:
@@ -146,10 +147,11 @@ def test_merged_joints_have_no_groups_to_read_even_where_they_are_as_many(
     encoder: SkeletonEncoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(MPAENet, "keeps_joints", False)
+    encoder = encoder.with_pooling(PoolingConfig(over="mean"))
     save_encoder(tmp_path / "run", encoder, EncoderCard.of(encoder, normalization=NormalizeConfig()))
-    line = "readout part: this backbone merges joints; use mean"
+    line = "pooling: part needs joints, and mpae_net merges them; use mean"
     with pytest.raises(UserError, match=f"^{line}$"):
-        SkeletonEmbedder(tmp_path / "run", readout="part").transform([np.random.default_rng(0).normal(size=(9, 15, 3))])
+        SkeletonEmbedder(tmp_path / "run", pooling="part").transform([np.random.default_rng(0).normal(size=(9, 15, 3))])
     np.savez(tmp_path / "joints.npz", joints=np.random.default_rng(0).normal(size=(2, 9, 15, 3)).astype(np.float32))
     (tmp_path / "joints.yaml").write_text("layout: sbu15")
     run, out = str(tmp_path / "run"), str(tmp_path / "out")
@@ -157,11 +159,11 @@ def test_merged_joints_have_no_groups_to_read_even_where_they_are_as_many(
         ["embed", run, str(tmp_path / "joints.npz"), "-o", f"{out}.npz"],
         ["export", run, "--to", "torch-export", "-o", f"{out}.pt2"],
     ):
-        monkeypatch.setattr("sys.argv", ["ssl-skel", *words, "--readout", "part"])
+        monkeypatch.setattr("sys.argv", ["ssl-skel", *words, "--pooling", "part"])
         with pytest.raises(SystemExit) as left:
             main()
         assert left.value.code == 2
-        assert f"--readout: {line}" in " ".join(capsys.readouterr().err.split())
+        assert line in " ".join(capsys.readouterr().err.split())
 
 
 def test_a_missing_package_is_told_with_its_remedy(

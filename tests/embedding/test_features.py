@@ -16,6 +16,7 @@ from ssl_skel.data.loader import ClipLoader
 from ssl_skel.data.store import Store
 from ssl_skel.embedding.features import extract_features, whole_clips
 from ssl_skel.encoders.encoder import SkeletonEncoder
+from ssl_skel.encoders.pooling_config import PoolingConfig
 
 
 class PlainConfig(BackboneConfig):
@@ -48,7 +49,7 @@ def store(motions: Path) -> Store:
 @pytest.fixture
 def encoder(store: Store) -> SkeletonEncoder:
     torch.manual_seed(0)
-    return SkeletonEncoder(Plain(PlainConfig(), store.layout, 3, 16))
+    return SkeletonEncoder(Plain(PlainConfig(), store.layout, 3, 16), pooling=PoolingConfig(over="mean"))
 
 
 def test_rows_come_in_the_order_asked_for_whatever_the_batches(store: Store, encoder: SkeletonEncoder) -> None:

@@ -48,21 +48,22 @@ def run(motions: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_run(tmp_path_factory.mktemp("embedder") / "tiny", Store.open(motions))
 
 
-def through_store(store: Store, run: Path, readout: Any = "mean") -> np.ndarray:
-    encoder, _ = load_encoder(run)
-    encoder.readout = readout
+def through_store(store: Store, run: Path, pooling: str | None = None) -> np.ndarray:
+    encoder, _ = load_encoder(run, pooling)
     return extract_features(encoder, whole_clips(store, num_frames=16))
 
 
-@pytest.mark.parametrize("readout", ["mean", "part"])
-def test_vectors_are_those_of_the_store(motions: Path, run: Path, recordings: list[RawClip], readout: Any) -> None:
+@pytest.mark.parametrize("pooling", [None, "mean", "part:4"])
+def test_vectors_are_those_of_the_store(
+    motions: Path, run: Path, recordings: list[RawClip], pooling: str | None
+) -> None:
     store = Store.open(motions)
     assert [clip.name for clip in recordings] == store.name.tolist()
     assert any(np.isnan(clip.joints).any() for clip in recordings)
     assert store.max_persons > 1
-    vectors = SkeletonEmbedder(run, device="cpu", readout=readout).fit_transform([clip.joints for clip in recordings])
+    vectors = SkeletonEmbedder(run, device="cpu", pooling=pooling).fit_transform([clip.joints for clip in recordings])
     assert vectors.dtype == np.float32
-    np.testing.assert_array_equal(vectors, through_store(store, run, readout))
+    np.testing.assert_array_equal(vectors, through_store(store, run, pooling))
 
 
 def test_the_cards_normalisation_is_applied(motions: Path, recordings: list[RawClip], tmp_path: Path) -> None:
@@ -103,7 +104,7 @@ def test_the_docstrings_example_runs(run: Path, recordings: list[RawClip]) -> No
 
 
 def test_a_pickle_holds_no_weights_and_a_clone_no_encoder(run: Path, recordings: list[RawClip]) -> None:
-    embedder = SkeletonEmbedder(run, batch_size=3, device="cpu", readout="part")
+    embedder = SkeletonEmbedder(run, batch_size=3, device="cpu", pooling="part")
     clips = [clip.joints for clip in recordings[:4]]
     vectors = embedder.transform(clips)
     text = pickle.dumps(embedder)
@@ -116,14 +117,14 @@ def test_a_pickle_holds_no_weights_and_a_clone_no_encoder(run: Path, recordings:
 def test_parameters_may_change_between_calls(motions: Path, run: Path, recordings: list[RawClip], tmp_path) -> None:
     embedder = SkeletonEmbedder(run, device="cpu")
     clips = [clip.joints for clip in recordings[:3]]
-    short = embedder.transform(clips)
-    assert embedder.set_params(readout="part").transform(clips).shape[1] > short.shape[1]
+    parts = embedder.transform(clips)
+    assert embedder.set_params(pooling="part:4").transform(clips).shape[1] == 4 * parts.shape[1]
     store = Store.open(motions)
     torch.manual_seed(9)
     config = MPAENetConfig(channels=(12,), strides=(2,), heads=2)
     wide = build_encoder(config, store.layout, channels=3, num_frames=16, stream="joint")
     save_encoder(tmp_path, wide, EncoderCard.of(wide, normalization=store.normalization))
-    assert embedder.set_params(run=tmp_path, readout="mean").transform(clips).shape == (3, 12)
+    assert embedder.set_params(run=tmp_path, pooling="mean").transform(clips).shape == (3, 12)
 
 
 def test_feature_names(run: Path, recordings: list[RawClip]) -> None:
@@ -174,7 +175,7 @@ def test_a_bad_clip_is_named(run: Path, recordings: list[RawClip], change: Any, 
     ("params", "words"),
     [
         ({"batch_size": 0}, "batch_size"),
-        ({"readout": "arm"}, "readout: unknown 'arm'; known: mean"),
+        ({"pooling": "arm"}, "pooling: unknown 'arm'; known: mean"),
         ({"device": "abacus"}, "device: 'abacus'"),
         ({"run": "nowhere"}, "nowhere"),
     ],

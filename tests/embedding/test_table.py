@@ -18,6 +18,7 @@ from ssl_skel.embedding.table import embed
 from ssl_skel.encoders.card import EncoderCard
 from ssl_skel.encoders.encoder import SkeletonEncoder, build_encoder
 from ssl_skel.encoders.files import save_encoder
+from ssl_skel.encoders.pooling_config import PoolingConfig
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import LAYOUTS
 
@@ -39,8 +40,8 @@ def test_the_table_holds_the_features_that_evaluation_sees(
     store: Store, encoder: SkeletonEncoder, tmp_path: Path
 ) -> None:
     split = next(iter(store.splits))
-    facts = embed(tmp_path / "run", store.path, tmp_path / "f.npz", readout="part", split=split, batch_size=7)
-    encoder.readout = "part"
+    facts = embed(tmp_path / "run", store.path, tmp_path / "f.npz", pooling="part", split=split, batch_size=7)
+    encoder = encoder.with_pooling(PoolingConfig.of("part"))
     want = extract_features(encoder, whole_clips(store, num_frames=16))
     with np.load(tmp_path / "f.npz", allow_pickle=False) as data:
         assert np.allclose(data["features"], want, atol=1e-5)

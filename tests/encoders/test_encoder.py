@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import get_args
-
 import pytest
 import torch
 from torch import Tensor
 
 from ssl_skel.backbones import BACKBONES
 from ssl_skel.backbones.configs.xshift import XShiftConfig
-from ssl_skel.cli.options import PoolingOption
-from ssl_skel.encoders.encoder import Readout, SkeletonEncoder, build_encoder, pool_persons
+from ssl_skel.encoders.encoder import SkeletonEncoder, build_encoder, fresh_like, pool_persons
+from ssl_skel.encoders.pooling_config import PoolingConfig
 from ssl_skel.encoders.streams import STREAMS, to_stream
+from ssl_skel.errors import UserError
 from ssl_skel.layouts import LAYOUTS
 
 LAYOUT = LAYOUTS["sbu15"]
@@ -46,7 +45,7 @@ def test_absent_persons_do_not_matter(row: str, persons: int, train: bool) -> No
 
 
 def test_a_clip_is_the_mean_of_its_persons() -> None:
-    net = encoder().eval()
+    net = encoder().eval().with_pooling(PoolingConfig(over="mean"))
     x, present = clips(2)
     out = net(x, present)
     for row in range(4):
@@ -78,25 +77,38 @@ def test_pool_persons_is_a_mean_a_clip() -> None:
     assert pooled.flatten().tolist() == [2.0, 5.0, 0.0]
 
 
-@pytest.mark.parametrize("level", ["body", "part", "joint", "part_quarters"])
-def test_merged_joints_have_no_groups_even_where_they_are_as_many(level: Readout) -> None:
+@pytest.mark.parametrize("pooling", ["body", "part", "joint", "part:4"])
+def test_merged_joints_have_no_groups_even_where_they_are_as_many(pooling: str) -> None:
     """A map of 20 x 20 pixels ends on a grid of 5 x 5 places, and NTU's layout has 25 joints."""
     config = XShiftConfig(size="tiny", side=20)
     net = build_encoder(config, LAYOUTS["ntu25"], channels=3, num_frames=16, stream="joint").eval()
     x, present = torch.randn(2, 3, 16, 25, 1), torch.ones(2, 1, dtype=torch.bool)
     assert net.forward_features(x, present).shape[3] == 25
-    net.readout = level
-    with pytest.raises(ValueError, match=f"readout {level}: this backbone merges joints; use mean"):
-        net(x, present)
+    assert str(net.pooling.config) == "mean"
+    with pytest.raises(UserError, match=f"pooling: {pooling} needs joints, and xshift merges them; use mean"):
+        net.with_pooling(PoolingConfig.of(pooling))
+
+
+def test_another_pooling_is_another_encoder_of_the_same_weights_and_mode() -> None:
+    net = encoder().eval()
+    assert str(net.pooling.config) == "part"
+    x, present = clips(2)
+    other = net.with_pooling(PoolingConfig(over="mean"))
+    assert other.backbone is net.backbone
+    assert not other.training
+    assert not other.backbone.training
+    assert [*other.state_dict()] == [*net.state_dict()] == [f"backbone.{name}" for name in net.backbone.state_dict()]
+    assert other(x, present).shape == (4, net.backbone.dim) != net(x, present).shape
+    assert str(fresh_like(other).pooling.config) == "mean"
 
 
 @pytest.mark.parametrize("level", ["body", "part", "joint"])
-def test_readouts_stand_side_by_side_by_group(level: Readout) -> None:
+def test_groups_of_joints_stand_side_by_side(level: str) -> None:
     net = encoder().eval()
     x, present = clips(2)
     grid = net.forward_features(x, present).mean(2)
-    mean = net(x, present)
-    net.readout = level
+    mean = net.with_pooling(PoolingConfig(over="mean"))(x, present)
+    net = net.with_pooling(PoolingConfig.of(level))
     out = net(x, present)
     assert out.shape == (4, net.dim)
     got = out.unflatten(1, (net.backbone.dim, -1))
@@ -107,25 +119,3 @@ def test_readouts_stand_side_by_side_by_group(level: Readout) -> None:
         torch.testing.assert_close(got[:, :, number], expected, rtol=1e-4, atol=1e-5)
     if level == "joint":
         torch.testing.assert_close(got.mean(2), mean, rtol=1e-4, atol=1e-5)
-
-
-@pytest.mark.parametrize("steps", [2, 4, 6, 16])
-def test_quarters_keep_the_order_of_what_happens(steps: int) -> None:
-    net = encoder()
-    net.readout = "part_quarters"
-    grid = torch.randn(3, net.backbone.dim, steps, LAYOUT.num_joints, generator=torch.Generator().manual_seed(0))
-    got = net.read(grid)
-    assert got.shape == (3, net.dim)
-    got = got.unflatten(1, (net.backbone.dim, 4, -1))
-    for quarter in range(4):
-        frames = range(quarter * steps // 4, -(-(quarter + 1) * steps // 4))
-        for number, group in enumerate(LAYOUT.level("part")):
-            cells = [grid[:, :, frame, joint] for frame in frames for joint in group]
-            torch.testing.assert_close(got[:, :, quarter, number], torch.stack(cells).mean(0))
-    torch.testing.assert_close(net.read(grid.flip(2)).view_as(got), got.flip(2))
-    net.readout = "part"
-    torch.testing.assert_close(net.read(grid.flip(2)), net.read(grid))
-
-
-def test_commands_take_every_readout() -> None:
-    assert get_args(get_args(PoolingOption)[0]) == get_args(Readout)

@@ -74,7 +74,7 @@ def test_divergence_is_the_equations() -> None:
 
 def test_codes_are_drawn_with_their_variance_from_the_batch() -> None:
     head = classifier(noise=0.25).head
-    features = torch.randn(CLIPS, 8)
+    features = torch.randn(CLIPS, head.hidden[0].in_features)
     hidden = head.hidden(features)
     deviation = (0.25 * head.log_variance(hidden)).exp()
     draw = Rng((3,), CLIPS).normal(6)

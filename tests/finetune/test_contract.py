@@ -141,7 +141,7 @@ def test_wrong_use_is_refused_before_anything_is_measured(
     assert "\n" not in f"{unknown.value}{twice.value}"
     if PROTOCOLS[name].Config.required_pooling not in (None, "body"):
         with pytest.raises(UserError, match=f"{name} needs mean, not body"):
-            evaluate("pooling", readout="body")
+            evaluate("pooling", pooling="body")
 
 
 def test_a_classifier_is_rebuilt_from_its_config_alone(name: str, row: dict[str, Any], encoder: Path) -> None:

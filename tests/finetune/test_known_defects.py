@@ -176,9 +176,9 @@ def test_encoders_of_other_lengths_share_no_split(make_config: MakeConfig, motio
     assert {m.split for m in report.measurements} == {"unseen", "xview"}
 
 
-def test_a_readout_of_joints_needs_joints(make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pooling_of_joints_needs_joints(make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     from ssl_skel.backbones.mpae_net import MPAENet
 
     monkeypatch.setattr(MPAENet, "keeps_joints", False)
-    with pytest.raises(UserError, match="readout: part needs joints, and mpae_net merges them; use mean"):
-        run(make_config(readout="part"))
+    with pytest.raises(UserError, match="pooling: part needs joints, and mpae_net merges them; use mean"):
+        run(make_config(pooling="part"))

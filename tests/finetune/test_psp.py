@@ -318,7 +318,7 @@ def test_pretrained_encoders_stand_beside_fresh_ones(make_config: MakeConfig, ru
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"protocols": [QUICK], "readout": "part"}, "readout: psp needs mean, not part"),
+        ({"protocols": [QUICK], "pooling": "part"}, "pooling: psp needs mean, not part"),
         ({"protocols": [QUICK | {"min_clips": 480}]}, "min_clips: psp repeats labelled clips"),
         ({"protocols": [QUICK | {"unlabelled": 1}]}, r"protocols\.0\.unlabelled"),
         ({"protocols": [QUICK | {"weight": -0.1}]}, r"protocols\.0\.weight"),

@@ -261,7 +261,7 @@ def test_another_run_under_the_same_name_is_left_alone(make_config: MakeConfig) 
     assert (config.runs / config.name / "report.json").read_bytes() == before
 
 
-def test_the_readout_is_that_of_trained_and_untrained_encoders(
+def test_the_pooling_is_that_of_trained_and_untrained_encoders(
     make_config: Callable[..., FinetuneConfig], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import finetune.feature_sets as module
@@ -269,9 +269,9 @@ def test_the_readout_is_that_of_trained_and_untrained_encoders(
     seen, extract = [], module.extract_features
 
     def spy(encoder, loader, **options):
-        seen.append(encoder.readout)
+        seen.append(str(encoder.pooling.config))
         return extract(encoder, loader, **options)
 
     monkeypatch.setattr(module, "extract_features", spy)
-    run(make_config(readout="body"))
+    run(make_config(pooling="body"))
     assert seen == ["body", "body"]

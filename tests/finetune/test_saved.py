@@ -68,7 +68,7 @@ PROBE = {"name": "linear", "c": 0.1, "augmented_views": 1, "save": True}
 
 
 @pytest.mark.parametrize(
-    ("row", "readout"),
+    ("row", "pooling"),
     [
         (PROBE, "part"),
         (FULL, "mean"),
@@ -77,10 +77,10 @@ PROBE = {"name": "linear", "c": 0.1, "augmented_views": 1, "save": True}
     ],
 )
 def test_a_saved_classifier_says_what_the_evaluation_says(
-    make_config: MakeConfig, motions: Path, run_dir: Path, row: dict[str, Any], readout: str
+    make_config: MakeConfig, motions: Path, run_dir: Path, row: dict[str, Any], pooling: str
 ) -> None:
     encoders = {"xview": str(run_dir), "xview_clean": str(run_dir)}
-    config = make_config(encoders=encoders, protocols=[row], readout=readout, baselines=[])
+    config = make_config(encoders=encoders, protocols=[row], pooling=pooling, baselines=[])
     run(config)
     (training,) = folders(config)
     assert sorted(path.name for path in (training / CLASSIFIER).iterdir()) == [
@@ -98,7 +98,7 @@ def test_a_saved_classifier_says_what_the_evaluation_says(
         close(answer.probability[answer.clips.index(name)], [logits])
     saved = load_classifier(training)
     assert saved.head.class_names == Store.open(motions).class_names
-    assert saved.head.readout == readout
+    assert str(saved.head.pooling) == pooling
     assert not saved.task.training
     if row is not PROBE:  # the probe's encoder is the pretrained one
         assert saved.card.init.data.split == "xview"
@@ -293,7 +293,7 @@ def test_several_kinds_of_trainings_must_be_chosen_among(make_config: MakeConfig
         (lambda f: shutil.rmtree(f), "head.json: No such file.*evaluate with save: true"),
         (lambda f: (f / "head.json").write_text("{"), "head.json: is not JSON"),
         (lambda f: (f / "head.json").write_text("{}"), "head.json: format_version: is None"),
-        (lambda f: edit(f, readout="hand"), "head.json: readout: unknown 'hand'"),
+        (lambda f: edit(f, pooling="hand"), "head.json: pooling: unknown 'hand'"),
         (lambda f: edit(f, protocol={"name": "knn"}), "protocol.name: 'knn' trains no classifier"),
         (lambda f: edit(f, protocol={"name": "fulll"}), "protocol.name: unknown 'fulll'; did you mean 'full'"),
         (lambda f: edit(f, protocol={"name": "full", "epoch": 1}), "epoch: unknown key; did you mean 'epochs'"),

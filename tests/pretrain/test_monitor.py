@@ -154,7 +154,7 @@ def test_an_encoder_with_constant_output_is_reported_as_collapsed(
     watch = watching(store, load_split(store, "unseen"), encoder)
     sound = watch(1)
     assert sound["rankme"] > 1.1
-    monkeypatch.setattr(encoder, "forward", lambda x, present: torch.full((len(x), encoder.dim), 0.3))
+    monkeypatch.setattr(SkeletonEncoder, "forward", lambda self, x, present: torch.full((len(x), self.dim), 0.3))
     figures = watch(2)
     assert figures["rankme"] == pytest.approx(1, abs=1e-3)
     assert figures["feature_std"] == pytest.approx(0, abs=1e-6)
@@ -167,7 +167,7 @@ def test_an_encoder_with_constant_output_is_reported_as_collapsed(
 def test_features_that_are_not_finite_stop_no_run(
     store: Store, encoder: SkeletonEncoder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(encoder, "forward", lambda x, present: torch.full((len(x), encoder.dim), torch.nan))
+    monkeypatch.setattr(SkeletonEncoder, "forward", lambda self, x, present: torch.full((len(x), self.dim), torch.nan))
     assert watching(store, load_split(store, "unseen"), encoder, progress=True)(4) == {}
     assert capsys.readouterr().err == "epoch 4: the features are not finite\n"
 

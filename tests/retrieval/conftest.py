@@ -57,7 +57,7 @@ def other_run(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def index(run_dir: Path, store: Store, tmp_path_factory: pytest.TempPathFactory) -> MotionIndex:
     """Of whole clips, read out by parts."""
-    return build_index(run_dir, store.path, tmp_path_factory.mktemp("index") / "clips", readout="part")
+    return build_index(run_dir, store.path, tmp_path_factory.mktemp("index") / "clips", pooling="part")
 
 
 @pytest.fixture(scope="session")

@@ -20,6 +20,7 @@ from ssl_skel.data.synthetic import SyntheticConfig, generate
 from ssl_skel.data.writer import StoreWriter
 from ssl_skel.embedding.features import extract_features, whole_clips
 from ssl_skel.encoders.files import load_encoder
+from ssl_skel.encoders.pooling_config import PoolingConfig
 from ssl_skel.errors import UserError
 from ssl_skel.evaluation.knn import search_exactly, unit
 from ssl_skel.retrieval.build import build_index, merge_indexes, spans
@@ -40,7 +41,7 @@ def reference(vectors: np.ndarray, query: np.ndarray, rows: np.ndarray) -> list[
 
 def test_rows_are_the_clips_of_the_store(index: MotionIndex, store: Store, run_dir: Path) -> None:
     encoder, _ = load_encoder(run_dir)
-    encoder.readout = "part"
+    encoder = encoder.with_pooling(PoolingConfig.of("part"))
     expected = unit(extract_features(encoder, whole_clips(store, num_frames=16)))
     np.testing.assert_allclose(index.vectors, expected, atol=1e-6)
     assert [index.name(row) for row in range(len(index))] == store.name.tolist()
@@ -168,7 +169,7 @@ def test_shards_join_to_what_one_machine_builds(
 def test_indexes_of_several_stores_join(run_dir: Path, store: Store, index: MotionIndex, tmp_path: Path) -> None:
     with StoreWriter(tmp_path / "more", store.layout, store.class_names, normalization=store.normalization) as writer:
         writer.add(RawClip("a much longer name than any of the others has, with ü", store.clip(4), label=2))
-    more = build_index(run_dir, tmp_path / "more", tmp_path / "more_index", readout="part")
+    more = build_index(run_dir, tmp_path / "more", tmp_path / "more_index", pooling="part")
     both = merge_indexes([index.path, more.path], tmp_path / "both")
     assert len(both) == len(index) + 1
     assert both.name(len(index)) == "a much longer name than any of the others has, with ü"
@@ -185,12 +186,13 @@ def test_indexes_of_several_stores_join(run_dir: Path, store: Store, index: Moti
 
 
 def test_parts_that_do_not_belong_together_are_refused(
-    index: MotionIndex, windowed: MotionIndex, other_run: Path, store: Store, tmp_path: Path
+    index: MotionIndex, run_dir: Path, other_run: Path, store: Store, tmp_path: Path
 ) -> None:
-    other = build_index(other_run, store.path, tmp_path / "other", readout="part")
+    other = build_index(other_run, store.path, tmp_path / "other", pooling="part")
+    mean = build_index(run_dir, store.path, tmp_path / "mean", pooling="mean")
     for parts, told in (
         ([index.path, other.path], "encoder: differs"),
-        ([index.path, windowed.path], "readout: differs"),
+        ([index.path, mean.path], "pooling: differs"),
         ([index.path, index.path], "is in two of the parts"),
         ([], "give the indexes"),
     ):
@@ -275,7 +277,7 @@ def test_another_encoder_is_refused(damaged: Damage, other_run: Path, store: Sto
     ("options", "told"),
     [
         ({"kind": "tree"}, "--kind: unknown 'tree'; known: flat, ivf, hnsw, ivfpq"),
-        ({"readout": "whole"}, "--readout: unknown 'whole'"),
+        ({"pooling": "whole"}, "pooling: unknown 'whole'"),
         ({"windows": (0,)}, "--window"),
         ({"stride": 4}, "--stride: .* --window"),
         ({"windows": (20,), "stride": 0}, "--stride"),
@@ -305,8 +307,8 @@ def test_an_index_is_replaced_only_when_told(run_dir: Path, store: Store, tmp_pa
     made = build_index(run_dir, store.path, tmp_path / "made")
     with pytest.raises(UserError, match="--overwrite"):
         build_index(run_dir, store.path, made.path)
-    again = build_index(run_dir, store.path, made.path, readout="body", overwrite=True)
-    assert again.meta["readout"] == "body"
+    again = build_index(run_dir, store.path, made.path, pooling="body", overwrite=True)
+    assert again.meta["pooling"] == "body"
     assert [path.name for path in tmp_path.iterdir()] == ["made"]
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("")

@@ -125,7 +125,7 @@ def test_thirty_minutes_with_twenty_occurrences(run_dir: Path, tmp_path: Path) -
     assert (len(places), joints.shape[1] >= 54_000) == (20, True)
     write_recording(tmp_path / "recording", joints)
     assert Store.open(tmp_path / "recording").frames.tolist() == [joints.shape[1]]
-    index = build_index(run_dir, tmp_path / "recording", tmp_path / "index", windows=(60,), stride=15, readout="part")
+    index = build_index(run_dir, tmp_path / "recording", tmp_path / "index", windows=(60,), stride=15, pooling="part")
     rng = np.random.default_rng(99)
     figures = []
     for _ in range(5):
