@@ -12,7 +12,7 @@ from finetune.protocols import PROTOCOLS
 from finetune.protocols.configs.base import ProtocolConfig
 from ssl_skel.backbones import BACKBONES
 from ssl_skel.backbones.configs.base import BackboneConfig
-from ssl_skel.config import RowConfig, RowOf, RunName, Section
+from ssl_skel.config import RowOf, RunName, Section
 from ssl_skel.encoders.pooling_config import FORMER_TEXTS, PoolingConfig
 from ssl_skel.encoders.stream_names import Stream
 
@@ -89,7 +89,7 @@ class FinetuneConfig(Section):
     scratch: ScratchConfig | None = None
     """Instead of ``encoders``: measure fresh weights only, trained by rows such as ``full``."""
 
-    protocols: tuple[Annotated[RowConfig, RowOf(PROTOCOLS)], ...] = Field(min_length=1)
+    protocols: tuple[Annotated[ProtocolConfig, RowOf(PROTOCOLS)], ...] = Field(min_length=1)
     """Rows of ``PROTOCOLS``; their figures share one table."""
 
     pooling: PoolingConfig | None = None
@@ -136,5 +136,4 @@ class FinetuneConfig(Section):
         return self
 
     def _needed_poolings(self) -> list[tuple[str, str]]:
-        rows = [row for row in self.protocols if isinstance(row, ProtocolConfig)]
-        return [(row.name, row.required_pooling) for row in rows if row.required_pooling]
+        return [(row.name, row.required_pooling) for row in self.protocols if row.required_pooling]

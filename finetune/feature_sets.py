@@ -9,7 +9,7 @@ import torch
 
 from finetune.checks import Loaded, built_as
 from finetune.config import FinetuneConfig
-from finetune.protocols import EvalContext, FeatureSet
+from finetune.protocols.base import EvalContext, FeatureSet
 from ssl_skel.embedding.features import extract_features, whole_clips
 from ssl_skel.encoders.card import Origin
 from ssl_skel.encoders.encoder import SkeletonEncoder, fresh_like

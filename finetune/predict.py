@@ -28,7 +28,6 @@ from ssl_skel.encoders.files import load_encoder
 from ssl_skel.errors import UserError
 from ssl_skel.evaluation.predictions import Predictions
 from ssl_skel.layouts import parse_layout
-from ssl_skel.names import unknown
 
 
 class SavedClassifier(NamedTuple):
@@ -88,16 +87,13 @@ def load_classifier(path: Path) -> SavedClassifier:
     source = folder / HEAD_CARD
     wanted, again = "evaluate with save: true to keep classifiers", "train with save: true again"
     head = read_card(HeadCard, source, FORMAT_VERSION, missing=wanted, remedy=again)
-    name = head.protocol.get("name")
-    row = PROTOCOLS.get(str(name))
-    if row is None:
-        raise unknown("", name, PROTOCOLS, where=f"{source}: protocol.name")
-    config = parse_config(row.Config, head.protocol, f"{source}: protocol")
+    options = PROTOCOLS.config(head.protocol.get("name"), f"{source}: protocol.name")
+    config = parse_config(options, head.protocol, f"{source}: protocol", written=True)
     encoder, card = load_encoder(folder, head.pooling)
     with torch.random.fork_rng(devices=[]):
-        task = row.classifier(config, encoder, len(head.class_names))
+        task = PROTOCOLS[config.name].classifier(config, encoder, len(head.class_names))
     if task is None:
-        raise UserError(f"{source}: protocol.name: {name!r} trains no classifier; the file was edited")
+        raise UserError(f"{source}: protocol.name: {config.name!r} trains no classifier; the file was edited")
     _read_weights(folder / HEAD, task)
     return SavedClassifier(task.eval(), head, card)
 
@@ -119,12 +115,12 @@ def _chosen(run: Path, wanted: str) -> list[Path]:
         return [run]
     figures: dict[tuple[str, str, str], set[str]] = {}
     known = load_trainings(run)
-    for row in known:
-        if row.folder.startswith(wanted):
-            figures.setdefault(row.figure, set()).add(row.folder)
+    for one in known:
+        if one.folder.startswith(wanted):
+            figures.setdefault(one.figure, set()).add(one.folder)
     kinds = sorted({tuple(sorted(folders)) for folders in figures.values()})
     if not kinds:
-        raise UserError(f"{run}: no training begins with {wanted!r}; there are {_some([r.folder for r in known])}")
+        raise UserError(f"{run}: no training begins with {wanted!r}; there are {_some([one.folder for one in known])}")
     if len(kinds) > 1:
         first = _some([kind[0] for kind in kinds])
         raise UserError(f"{run}: has {len(kinds)} kinds of trainings ({first}); choose by --training, as they begin")

@@ -12,7 +12,8 @@ from finetune.checks import Loaded, check_encoders, check_names, labelled_clips
 from finetune.config import FinetuneConfig
 from finetune.feature_sets import FeatureSets
 from finetune.folder import begin, refuse_another
-from finetune.protocols import PROTOCOLS, EvalContext
+from finetune.protocols import PROTOCOLS
+from finetune.protocols.base import EvalContext
 from finetune.seen import split_facts
 from finetune.trainings.index import save_trainings
 from finetune.transfer import transferred

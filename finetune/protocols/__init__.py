@@ -1,23 +1,36 @@
-"""Ways to measure features on a split; a new one is one class in a file here and one row of ``PROTOCOLS``."""
+"""Ways to measure features on a split.
 
-from finetune.protocols.base import EvalContext, FeatureSet, Protocol
-from finetune.protocols.fewshot import FewShot
-from finetune.protocols.knn import Knn
-from finetune.protocols.linear import Linear
-from finetune.protocols.psp import PSPSemi
-from finetune.protocols.retrieval import Retrieval
-from finetune.protocols.trained import Full, Semi
-from finetune.protocols.two_stream import TwoStream
+A new one is a class in a file here, its options in a file of ``configs``, and one entry of ``PROTOCOLS``.
+"""
 
-PROTOCOLS: dict[str, type[Protocol]] = {
-    "knn": Knn,
-    "linear": Linear,
-    "semi": Semi,
-    "full": Full,
-    "psp": PSPSemi,
-    "two_stream": TwoStream,
-    "fewshot": FewShot,
-    "retrieval": Retrieval,
-}
+from __future__ import annotations
 
-__all__ = ["PROTOCOLS", "EvalContext", "FeatureSet", "Protocol"]
+from typing import TYPE_CHECKING, Any
+
+from finetune.protocols.configs.base import ProtocolConfig
+from finetune.protocols.configs.fewshot import FewShotConfig
+from finetune.protocols.configs.knn import KnnConfig
+from finetune.protocols.configs.linear import LinearConfig
+from finetune.protocols.configs.psp import PSPSemiConfig
+from finetune.protocols.configs.retrieval import RetrievalConfig
+from finetune.protocols.configs.trained import FullConfig, SemiConfig
+from finetune.protocols.configs.two_stream import TwoStreamConfig
+from ssl_skel.registry import Registry
+
+if TYPE_CHECKING:
+    from finetune.protocols.base import Protocol
+
+PROTOCOLS: Registry[Protocol[Any], ProtocolConfig] = Registry(
+    "protocol",
+    {
+        KnnConfig: "finetune.protocols.knn:Knn",
+        LinearConfig: "finetune.protocols.linear:Linear",
+        SemiConfig: "finetune.protocols.trained:Semi",
+        FullConfig: "finetune.protocols.trained:Full",
+        PSPSemiConfig: "finetune.protocols.psp:PSPSemi",
+        TwoStreamConfig: "finetune.protocols.two_stream:TwoStream",
+        FewShotConfig: "finetune.protocols.fewshot:FewShot",
+        RetrievalConfig: "finetune.protocols.retrieval:Retrieval",
+    },
+)
+"""Protocols by name."""

@@ -6,19 +6,16 @@ actionModels/{rgb_pose_action_recognition_model,attention_module}.py, mmaction/m
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from ssl_skel.backbones.configs.xshift import ArchSpec
 from ssl_skel.backbones.xshift import XShiftNet
+from ssl_skel.video.sizes import RGBSize
 
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """ImageNet's, of red, green and blue in 0..1; the paper's."""
-
-RGBSize = Literal["tiny", "small", "base"]
 
 # Saved classifiers name their size, so a row here must never change; add another instead.
 RGB_PLANS: dict[str, ArchSpec] = {

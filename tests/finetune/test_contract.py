@@ -53,7 +53,7 @@ def name(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def row(name: str, request: pytest.FixtureRequest) -> dict[str, Any]:
     """The protocol with options that take seconds, and videos where it has an option for them."""
-    known = PROTOCOLS[name].Config.model_fields
+    known = PROTOCOLS.configs[name].model_fields
     films = {"videos": str(request.getfixturevalue("videos")), "suffix": "_color"} if "videos" in known else {}
     return {"name": name} | {key: value for key, value in (QUICK | films).items() if key in known}
 
@@ -79,7 +79,8 @@ def evaluate(make_config: Callable[..., FinetuneConfig], row: dict[str, Any], en
 
 def test_the_options_are_documented_and_have_defaults(name: str) -> None:
     protocol = PROTOCOLS[name]
-    config = protocol.Config()
+    config = PROTOCOLS.configs[name]()
+    assert type(config) is protocol.Config
     assert isinstance(config, ProtocolConfig)
     assert config.name == name
     assert protocol.__doc__
@@ -139,15 +140,15 @@ def test_wrong_use_is_refused_before_anything_is_measured(
     with pytest.raises(UserError, match=r"^protocols: .* twice") as twice:
         evaluate("twice", protocols=[row, row])
     assert "\n" not in f"{unknown.value}{twice.value}"
-    if PROTOCOLS[name].Config.required_pooling not in (None, "body"):
+    if PROTOCOLS.configs[name].required_pooling not in (None, "body"):
         with pytest.raises(UserError, match=f"{name} needs mean, not body"):
             evaluate("pooling", pooling="body")
 
 
 def test_a_classifier_is_rebuilt_from_its_config_alone(name: str, row: dict[str, Any], encoder: Path) -> None:
-    protocol = PROTOCOLS[name]
-    config = parse_config(protocol.Config, row, "test")
-    again = parse_config(protocol.Config, config.model_dump(mode="json"), "test")
+    protocol, options = PROTOCOLS[name], PROTOCOLS.configs[name]
+    config = parse_config(options, row, "test")
+    again = parse_config(options, config.model_dump(mode="json"), "test")
     found = [protocol.classifier(one, load_encoder(encoder)[0], 5) for one in (config, again)]
     if None in found:  # it trains none
         assert found == [None, None]

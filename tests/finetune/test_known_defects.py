@@ -131,7 +131,7 @@ def test_a_class_without_test_clips_counts_in_no_mean(make_config: MakeConfig, m
 def test_the_last_epoch_is_the_figure_and_the_best_on_test_a_labelled_extra(tmp_path: Path) -> None:
     """MAMP and all others report the best epoch on the test clips."""
     store = SimpleNamespace(label=np.arange(6), name=np.array(list("abcdef")), class_names=tuple("abcdef"))
-    config = PROTOCOLS["full"].Config()
+    config = PROTOCOLS.configs["full"]()
     rows = np.arange(6)
     spec = SimpleNamespace(test=rows, validation=rows[:0])
     right = np.eye(6, dtype=np.float32)

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from finetune.config import FinetuneConfig
-from finetune.protocols import EvalContext
+from finetune.protocols.base import EvalContext
 from finetune.protocols.configs.psp import PSPSemiConfig
 from finetune.protocols.psp import PairedLoader, PSPClassifier, PSPSemi
 from finetune.run import run

@@ -19,7 +19,7 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from finetune.config import FinetuneConfig
-from finetune.protocols import EvalContext
+from finetune.protocols.base import EvalContext
 from finetune.protocols.configs.linear import LinearConfig
 from finetune.protocols.configs.trained import FullConfig
 from finetune.protocols.linear import Linear

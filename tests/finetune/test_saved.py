@@ -295,7 +295,7 @@ def test_several_kinds_of_trainings_must_be_chosen_among(make_config: MakeConfig
         (lambda f: (f / "head.json").write_text("{}"), "head.json: format_version: is None"),
         (lambda f: edit(f, pooling="hand"), "head.json: pooling: unknown 'hand'"),
         (lambda f: edit(f, protocol={"name": "knn"}), "protocol.name: 'knn' trains no classifier"),
-        (lambda f: edit(f, protocol={"name": "fulll"}), "protocol.name: unknown 'fulll'; did you mean 'full'"),
+        (lambda f: edit(f, protocol={"name": "fulll"}), "protocol.name: unknown protocol 'fulll'; did you mean 'full'"),
         (lambda f: edit(f, protocol={"name": "full", "epoch": 1}), "epoch: unknown key; did you mean 'epochs'"),
         (lambda f: edit(f, class_names=["a", "b"]), "head.safetensors: does not fit head.json"),
         (lambda f: (f / "head.safetensors").write_bytes(b"x"), "head.safetensors: is no safetensors file"),

@@ -12,7 +12,7 @@ from ssl_skel.config import RowConfig, RowOf
 from ssl_skel.data.augment import AUGMENTATIONS
 from ssl_skel.data.crop import Crop
 from ssl_skel.training.config import OptimConfig
-from ssl_skel.video.epam_net import RGBSize
+from ssl_skel.video.sizes import RGBSize
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
