@@ -74,7 +74,7 @@ class Backbone(nn.Module, ABC, Generic[ConfigT]):
         """Parts from input to output, for layer-wise learning-rate decay; all parameters but the recalibration's."""
 
     def own_modules(self) -> Iterator[nn.Module]:
-        """All modules but the recalibration, which has a start of its own."""
+        """All modules but the recalibration, which initialises itself."""
         return (module for stage in self.stages() for module in stage.modules())
 
     def check_input(self, x: Tensor, mask: Tensor | None) -> None:

@@ -1,4 +1,4 @@
-"""FreqMixFormer: mixed attention between joints, beside the same attention in the frequency domain.
+"""FreqMixFormer: mixed attention between joints, in space and in the frequency domain.
 
 Wu, Zheng, Yang, Chen, Das & Lu, ACM MM 2024 (arXiv 2407.12322). Paper and released code differ; where they do,
 each class says which one it follows.
@@ -23,7 +23,7 @@ GRAPHS = 8
 
 
 class FrequencyMixing(Mixing):
-    """Spatial and frequency-aware mixed attention: each channel group looks through its own and its neighbours' eyes.
+    """Spatial and frequency-aware mixed attention: a channel group has its own map and two mixed with its neighbours.
 
     FreqMixFormer, Sec. 3.3; released code, model/spa_freq_mixf.py. For each of the skeleton's three directions the
     values are cut into 4 groups; a group's own map relates its queries and keys, a mixed map the next group's queries
@@ -34,9 +34,9 @@ class FrequencyMixing(Mixing):
     columns of the map and the inverse transform runs along its rows. ``time``: queries and keys hold a
     coefficient of the joint's path each; a map between joints has no frequency, so what it is applied to is
     transformed, scaled and transformed back: IDCT(psi(MF DCT(v))).
-    Departs from the released code: maps weigh keys, as printed (its contraction runs over queries); the operator scales
-    the whole map, as printed, not its mixed part alone; groups of the learned graph are contiguous; three layers that
-    it builds and never calls are left out; norms start at 1, as they do there after its last initialisation.
+    Departs from the released code: as in the paper, maps weigh keys (its contraction runs over queries), and the
+    operator scales the whole map, not its mixed part alone; groups of the learned graph are contiguous; three layers
+    that it builds and never calls are left out; norms start at 1, as they do there after its last initialisation.
     The skeleton's directions are the fixed graph and the start of the learned ones.
     """
 

@@ -111,12 +111,12 @@ def _forward(x: Tensor, out: Tensor, weights: Weights) -> _Saved:
     rows = qkv.permute(2, 0, 3, 1, 4).clone(memory_format=torch.contiguous_format).view(3, -1, tokens, width)
     q, k, v = rows
     content = torch.matmul(q, weights.gate).add_(weights.bias).sigmoid_()
-    told, placed = _split(q, content)
+    by_content, placed = _split(q, content)
 
     score = torch.bmm(placed.transpose(0, 1), weights.query.transpose(1, 2))  # (V_i, R, V_j)
     keyed = torch.bmm(k.transpose(0, 1), weights.key.permute(1, 2, 0))  # (V_j, R, V_i)
     score.add_(keyed.mul_(1 - content).permute(2, 1, 0))
-    score.add_(torch.bmm(told, k.transpose(1, 2)).transpose(0, 1))
+    score.add_(torch.bmm(by_content, k.transpose(1, 2)).transpose(0, 1))
     prob = torch.softmax(score, -1)
 
     spread = _add_graph(prob, weights.graph)
@@ -138,7 +138,7 @@ def _backward(
 ) -> None:
     """Gradient of one sweep: fills ``d_x`` (n, V, D), adds to ``d_weights``; ``d_qkv`` is scratch."""
     (q, k, v), content, prob = saved
-    told, placed = _split(q, content)
+    by_content, placed = _split(q, content)
     d_q, d_k, d_v = d_qkv[: len(x)].permute(2, 0, 3, 1, 4)  # (n, H, V, d) each
     shape = d_q.shape
     grad = torch.ops.aten.sigmoid_backward(grad, out).transpose(1, 2).reshape(q.shape)
@@ -152,7 +152,7 @@ def _backward(
     d_weights.graph.add_(d_spread.unflatten(1, shape[:2]).sum(1))
     d_score = torch.ops.aten._softmax_backward_data(d_spread, prob, -1, prob.dtype)  # (V_i, R, V_j)
 
-    to_key = torch.bmm(d_score.permute(1, 2, 0), told)
+    to_key = torch.bmm(d_score.permute(1, 2, 0), by_content)
     d_keyed = d_score.permute(2, 1, 0).contiguous()  # (V_j, R, V_i)
     of_keyed = torch.bmm(k_j, weights.key.permute(1, 2, 0)).mul_(d_keyed).sum(0)
     d_keyed.mul_(1 - content)
@@ -176,8 +176,8 @@ def _backward(
 
 def _split(q: Tensor, content: Tensor) -> tuple[Tensor, Tensor]:
     """Queries times w, for content, and times 1 - w, for position."""
-    told = q * content[..., None]
-    return told, q - told
+    by_content = q * content[..., None]
+    return by_content, q - by_content
 
 
 def _add_graph(prob: Tensor, graph: Tensor) -> Tensor:

@@ -33,7 +33,7 @@ class TokenSubset(NamedTuple):
 
     @property
     def keys(self) -> Tensor | None:
-        """(B, 1, 1, K) bool for attention, True = may be looked at; a person without any token looks at padding."""
+        """(B, 1, 1, K) bool for attention, True = may be attended to; a person without any token attends to padding."""
         if self.real is None:
             return None
         return (self.real | ~self.real.any(1, keepdim=True))[:, None, None]

@@ -69,7 +69,7 @@ class Excitation(nn.Module):
 
 
 class Block(nn.Module):
-    """Shift, widen, look around, narrow; the input, not shifted, is added.
+    """Shift, widen, convolve, narrow; then add the input, which is not shifted.
 
     EPAM-Net, released code: shift, 1x1 (x 2.25) BN ReLU, depth-wise 3x3 BN, SE, Swish, 1x1 BN, + input, ReLU.
     Where the stride or the width changes, the input goes through a strided 1x1 convolution and BN.
@@ -132,7 +132,7 @@ class XShiftNet(nn.Module):
         channels: of a picture.
         arch: widths.
     Shape:
-        (B, C, T, H, W) -> (B, dim, T, h, w), as ``ArchSpec.sides`` tells
+        (B, C, T, H, W) -> (B, dim, T, h, w), see ``ArchSpec.sides``
     """
 
     def __init__(self, channels: int, arch: ArchSpec) -> None:
@@ -172,7 +172,7 @@ class PoseXShiftNet(Backbone[XShiftConfig]):
     Departs from print: a person a clip, see ``heat_maps``. Where somebody stands and how large they are is lost, as
     their box fills the picture.
     Departs from print: joints in space that no Kinect recorded are a mirror image of their video, unless ``mirrored``
-    says otherwise; the network is not told where joints come from.
+    says otherwise; the network does not know where joints come from.
     Paper silent: masks. A hidden joint's map is empty.
 
     Args:

@@ -20,5 +20,5 @@ PRETEXTS: Registry[Pretext, RowConfig] = Registry(
 
 
 def build_pretext(config: RowConfig, encoder: SkeletonEncoder) -> Pretext:
-    """A task with fresh weights beside the encoder it trains."""
+    """A task, with fresh weights of its own, that trains this encoder."""
     return PRETEXTS[config.name](config, encoder, encoder.layout)

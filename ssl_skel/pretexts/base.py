@@ -63,7 +63,7 @@ class Pretext(Task, Generic[ConfigT]):
 
     @abstractmethod
     def views(self, batch: Batch) -> list[View]:
-        """What the backbone shall see of a batch."""
+        """The inputs of the backbone for a batch."""
 
     @abstractmethod
     def loss(self, batch: Batch, views: Sequence[View], features: Sequence[Tensor]) -> dict[str, Tensor]:

@@ -63,6 +63,6 @@ class Combined(Pretext[CombinedConfig]):
         return {"loss": total, **scalars}
 
     def after_step(self, progress: float) -> None:
-        """Tell the parts."""
+        """Pass it on to the parts."""
         for part in self.tasks:
             part.after_step(progress)

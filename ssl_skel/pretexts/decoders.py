@@ -1,7 +1,7 @@
 """Decoders of a masked autoencoder: from grid features to the values of every cell, or of those that will be used.
 
 Alike in all: an entry from D to the decoder's width, learned positions in time and of joints, blocks, LayerNorm
-and a linear exit, as in MAMP (Mao et al., ICCV 2023). A new one is one class and one row in ``DECODERS``.
+and a linear exit, as in MAMP (Mao et al., ICCV 2023). A new one is a class here and an entry in ``DECODERS``.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Decoder(nn.Module, ABC):
         heads: heads of a block.
         grid: (Tp, V).
         out: values predicted for each cell.
-        token: has a mask token, which ``hidden`` and the row ``cross`` need.
+        token: has a mask token, which ``hidden`` and ``cross`` need.
 
     Attributes:
         xavier_init: fresh matrices are MAE's rather than torch's.
@@ -65,7 +65,7 @@ class Decoder(nn.Module, ABC):
 
         Args:
             features: (B, D, Tp, Vp).
-            hidden: (B, Tp, V) bool, cells whose features shall not be looked at; None: all may be.
+            hidden: (B, Tp, V) bool, cells whose features must not be read; None: all may be.
             wanted: (B, Tp, V) bool, cells whose values will be used; the others may be anything finite. None: all.
 
         Returns:
@@ -94,7 +94,7 @@ class SelfAttending(Decoder):
 
 
 class AxialDecoder(SelfAttending):
-    """Blocks look in turn over the joints of a frame and over the frames of a joint.
+    """Blocks attend in turn over the joints of a frame and over the frames of a joint.
 
     Ours: the cost grows with Tp * V * (Tp + V) rather than with the square of Tp * V.
     """
@@ -108,7 +108,7 @@ class AxialDecoder(SelfAttending):
 
 
 class JointDecoder(SelfAttending):
-    """Every cell looks at every other, time and joints jointly.
+    """Every cell attends to every other, over time and joints jointly.
 
     MAMP (Mao et al., ICCV 2023), model_mamp/transformer.py: 3 blocks on NTU-60, 5 on NTU-120 and PKU-MMD.
     """
@@ -123,7 +123,7 @@ class JointDecoder(SelfAttending):
 
 
 class CrossBlock(nn.Module):
-    """Queries look at the context, each for itself; then an MLP. Pre-norm, with residuals.
+    """Queries attend to the context, each for itself; then an MLP. Pre-norm, with residuals.
 
     Args:
         width: channels, in and out.
@@ -151,7 +151,7 @@ class CrossBlock(nn.Module):
 
 
 class CrossDecoder(Decoder):
-    """Mask tokens of the cells that will be used look at the visible cells, and not at each other.
+    """Mask tokens of the cells that will be used attend to the visible cells, not to each other.
 
     CrossMAE (Fu et al., TMLR 2025), Sec. 3: what is predicted of one cell does not hang on which others are, so
     a sample of them will do, and the cost grows with that sample times the visible cells.

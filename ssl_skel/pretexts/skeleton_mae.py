@@ -46,7 +46,7 @@ class SkeletonMAE(Pretext[SkeletonMAEConfig]):
     """Masked autoencoding of a skeleton sequence, on any backbone.
 
     SkeletonMAE (Wu et al., ICMEW 2023); targets and motion-aware masks of MAMP (Mao et al., ICCV 2023).
-    Departs from print: the encoder is given the grid and told what is hidden, rather than visible tokens only;
+    Departs from print: the encoder gets the whole grid and a mask, rather than visible tokens only;
     convolutions need the grid, and the contract of backbones keeps hidden input out. A transformer may drop what
     is hidden, as ``st_transformer`` does.
     Paper silent: ratios, decoder and loss; see the options.

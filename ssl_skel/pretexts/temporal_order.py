@@ -1,4 +1,4 @@
-"""TemporalOrder: cut a clip into segments, shuffle them, and tell their order."""
+"""TemporalOrder: cut a clip into segments, shuffle them, and predict their order."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class PairwiseHead(nn.Module):
 
 
 class LSTMHead(nn.Module):
-    """An LSTM over the segments as shown; its last state tells the order.
+    """An LSTM over the segments as shown; its last state predicts the order.
 
     Wang et al., WACV 2021. Paper silent: layers and what is read; one layer, and its last state.
 
@@ -72,7 +72,7 @@ class LSTMHead(nn.Module):
 
 
 class TemporalOrder(Pretext[TemporalOrderConfig]):
-    """Order prediction: segments of a clip are shown shuffled, and their order in time is asked for.
+    """Order prediction: segments of a clip are shuffled, and their order in time is predicted.
 
     Wang, Yang, Rong, Feng & Tian (WACV 2021), on point clouds; segments and the pairwise head of VCOP (Xu
     et al., CVPR 2019), on video. Each segment goes through the encoder by itself; its feature is the mean
@@ -143,7 +143,7 @@ class TemporalOrder(Pretext[TemporalOrderConfig]):
         return [Shuffled(self.encoder.pack(self.cut(x, starts), self._present(batch)), label=label)]
 
     def loss(self, batch: Batch, views: Sequence[View], features: Sequence[Tensor]) -> dict[str, Tensor]:
-        """Scalars ``loss`` and ``accuracy``, the share of clips whose order was told."""
+        """Scalars ``loss`` and ``accuracy``, the share of clips whose order was predicted."""
         (view,), (feature,) = views, features
         assert isinstance(view, Shuffled)
         segments = pool_persons(feature.mean((2, 3)), self._present(batch))

@@ -48,7 +48,7 @@ class OptimConfig(Section):
 
 
 class TrainConfig(Section):
-    """How long, how large, where, and how often to look."""
+    """How long, with what batches, on which device, and how often to log, evaluate and save."""
 
     epochs: int = Field(100, ge=1)
     """Passes over the data."""

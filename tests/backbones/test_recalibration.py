@@ -253,6 +253,13 @@ def test_what_cannot_be_built_is_said_in_one_line(row: str, recalibrate: object,
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("name", RECALIBRATIONS)
+def test_its_weights_have_the_names_that_0_1_saved(name: str) -> None:
+    names = [name for name in encoder("man", name).backbone.state_dict() if name.startswith("recalibration")]
+    assert names
+    assert all(name.startswith("recalibration.0.") for name in names)
+
+
 def test_a_config_of_0_1_that_says_in_front_is_read() -> None:
     assert encoder("man", "csta", at=[0]).backbone.config == encoder("man", "csta").backbone.config
 

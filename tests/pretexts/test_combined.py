@@ -104,7 +104,7 @@ def test_the_encoder_is_one_and_is_saved_once(tmp_path: Path) -> None:
     ("parts", "message"),
     [
         ([{"pretext": MAE}], "parts"),
-        ([{"pretext": MAE}, {"pretext": MAE}], "each kind once"),
+        ([{"pretext": MAE}, {"pretext": MAE}], "name each pretext once"),
         ([{"pretext": MAE}, {"pretext": {"name": "spp"}}], "did you mean 'psp'"),
         ([{"pretext": MAE}, {"pretext": PSP, "weight": 0.0}], "weight"),
         ([{"pretext": MAE}, {"pretext": {**PSP, "temprature": 1.0}}], "did you mean 'temperature'"),

@@ -13,4 +13,4 @@ class BackboneConfig(RowConfig):
     """What the options of every network share."""
 
     recalibrate: Annotated[RecalibrationConfig, RowOf(RECALIBRATIONS)] | None = None
-    """A row of ``RECALIBRATIONS`` in front of the network, or of the stages named in its ``at``; None: none."""
+    """An entry of ``RECALIBRATIONS`` in front of the network; None: none."""

@@ -18,7 +18,7 @@ class ArchSpec(NamedTuple):
     pools: tuple[tuple[int, int], ...]
 
 
-# Saved encoders name their size, so a row here must never change; add another instead.
+# Saved encoders name their size: never change an entry, add another.
 SIZES: dict[str, ArchSpec] = {
     "tiny": ArchSpec(16, 8, (8, 16, 16, 16), ((2, 2), (2, 2), (1, 1), (1, 1))),
     "small": ArchSpec(64, 32, (32, 64, 128, 256), ((2, 2), (2, 2), (1, 2), (1, 2))),

@@ -17,10 +17,10 @@ class ArchSpec(NamedTuple):
 
 
 class GraphNetConfig(BackboneConfig):
-    """Options of ``GraphNet``. ``size`` is a preset; what is given beside it overrides that part of it."""
+    """Options of ``GraphNet``. ``size`` is a preset, of which the other fields override parts."""
 
     sizes: ClassVar[dict[str, ArchSpec]]
-    """Presets. Saved encoders name theirs, so one must never change; add another instead."""
+    """Presets. Saved encoders name theirs: never change an entry, add another."""
     multiple: ClassVar[int] = 1
     """What each layer's channels must be a multiple of."""
 

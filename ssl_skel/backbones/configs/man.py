@@ -14,7 +14,7 @@ class ArchSpec(NamedTuple):
     channels: tuple[int, ...]
 
 
-# Saved encoders name their size, so a row here must never change; add another instead.
+# Saved encoders name their size: never change an entry, add another.
 SIZES: dict[str, ArchSpec] = {
     "tiny": ArchSpec(16, (8, 16)),
     "small": ArchSpec(64, (64, 64, 128, 128)),

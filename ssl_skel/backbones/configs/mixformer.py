@@ -17,7 +17,7 @@ class ArchSpec(NamedTuple):
     patch: int
 
 
-# Saved encoders name their size, so a row here must never change; add another instead.
+# Saved encoders name their size: never change an entry, add another.
 SIZES: dict[str, ArchSpec] = {
     "tiny": ArchSpec((40, 40), (1, 2), 2),
     "small": ArchSpec((80, 80, 160, 160), (1, 1, 2, 1), 4),
@@ -26,7 +26,7 @@ SIZES: dict[str, ArchSpec] = {
 
 
 class MixFormerConfig(BackboneConfig):
-    """Options of both networks. ``size`` is a preset; what is given beside it overrides that part of it."""
+    """Options of both networks. ``size`` is a preset, of which the other fields override parts."""
 
     size: Literal["tiny", "small", "base"] = "base"
     """``base``: the published ten blocks. ``small``: four, for training on a laptop's CPU. ``tiny``: two, for tests."""

@@ -18,7 +18,7 @@ class ArchSpec(NamedTuple):
     patch: int
 
 
-# Saved encoders name their size, so a row here must never change; add another instead.
+# Saved encoders name their size: never change an entry, add another.
 SIZES: dict[str, ArchSpec] = {
     "tiny": ArchSpec((32, 64), (1, 2), 2, 4),
     "small": ArchSpec((64, 64, 64, 128, 128, 128), (1, 1, 1, 2, 1, 1), 4, 4),
@@ -27,7 +27,7 @@ SIZES: dict[str, ArchSpec] = {
 
 
 class MPAENetConfig(BackboneConfig):
-    """Options of ``MPAENet``. ``size`` is a preset; what is given beside it overrides that part of it."""
+    """Options of ``MPAENet``. ``size`` is a preset, of which the other fields override parts."""
 
     name: Literal["mpae_net"] = "mpae_net"
     size: Literal["tiny", "small", "base"] = "base"

@@ -18,7 +18,7 @@ class ArchSpec(NamedTuple):
     patch: int
 
 
-# Saved encoders name their size, so a row here must never change; add another instead.
+# Saved encoders name their size: never change an entry, add another.
 SIZES: dict[str, ArchSpec] = {
     "tiny": ArchSpec(16, 2, 2, 4),
     "small": ArchSpec(128, 4, 4, 4),
@@ -27,7 +27,7 @@ SIZES: dict[str, ArchSpec] = {
 
 
 class STTransformerConfig(BackboneConfig):
-    """Options of ``STTransformer``. ``size`` is a preset; what is given beside it overrides that part of it."""
+    """Options of ``STTransformer``. ``size`` is a preset, of which the other fields override parts."""
 
     name: Literal["st_transformer"] = "st_transformer"
     size: Literal["tiny", "small", "base"] = "base"

@@ -18,7 +18,7 @@ class ArchSpec(NamedTuple):
     patch: int
 
 
-# Saved encoders name their size, so a row here must never change; add another instead.
+# Saved encoders name their size: never change an entry, add another.
 SIZES: dict[str, ArchSpec] = {
     "tiny": ArchSpec((16, 32), 2, 4, 2),
     "small": ArchSpec((64, 64, 64, 128, 128), 3, 8, 4),
@@ -27,7 +27,7 @@ SIZES: dict[str, ArchSpec] = {
 
 
 class STTFormerConfig(BackboneConfig):
-    """Options of ``STTFormer``. ``size`` is a preset; what is given beside it overrides that part of it."""
+    """Options of ``STTFormer``. ``size`` is a preset, of which the other fields override parts."""
 
     name: Literal["sttformer"] = "sttformer"
     size: Literal["tiny", "small", "base"] = "base"

@@ -45,7 +45,7 @@ class Size(NamedTuple):
     arch: ArchSpec
 
 
-# Saved encoders name their size, so a row here must never change; add another instead.
+# Saved encoders name their size: never change an entry, add another.
 SIZES: dict[str, Size] = {
     "tiny": Size(8, 2, ArchSpec(1, (8, 16), (1, 2), 4, 16)),
     "small": Size(28, 2, ArchSpec(2, (24, 48, 96), (1, 2, 2), 4, 216)),
@@ -54,7 +54,7 @@ SIZES: dict[str, Size] = {
 
 
 class XShiftConfig(BackboneConfig):
-    """Options of ``PoseXShiftNet``. ``size`` is a preset; what is given beside it overrides that part of it."""
+    """Options of ``PoseXShiftNet``. ``size`` is a preset, of which the other fields override parts."""
 
     name: Literal["xshift"] = "xshift"
     size: Literal["tiny", "small", "base"] = "base"

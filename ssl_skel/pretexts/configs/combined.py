@@ -14,7 +14,7 @@ class Part(Section):
     """One pretext of a combination."""
 
     pretext: Annotated[RowConfig, RowOf(SINGLE)]
-    """A row of ``PRETEXTS``, but no combination."""
+    """An entry of ``PRETEXTS``, but not a combination."""
     weight: Annotated[float, Field(gt=0.0)] = 1.0
     """Of its loss in the sum."""
 
@@ -24,7 +24,7 @@ class CombinedConfig(RowConfig):
 
     name: Literal["combined"] = "combined"
     parts: tuple[Part, ...] = Field(min_length=2)
-    """What is combined; each kind once."""
+    """The pretexts to combine, each once."""
     share: bool = True
     """Where one part wants a draw with something hidden and another the same draw whole, both use the hidden
     one: one pass through the backbone less, and a harder view for the other."""
@@ -33,5 +33,5 @@ class CombinedConfig(RowConfig):
     def _check(self) -> CombinedConfig:
         names = [part.pretext.name for part in self.parts]
         if len(set(names)) != len(names):
-            raise ValueError(f"parts {names}: each kind once")
+            raise ValueError(f"parts {names}: name each pretext once")
         return self

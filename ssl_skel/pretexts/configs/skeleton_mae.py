@@ -36,7 +36,7 @@ class SkeletonMAEConfig(RowConfig):
     normalize_eps: Annotated[float, Field(gt=0.0)] = 1e-6
     """Added to the variance of a unit (MAMP: 1e-6); larger, and sensor noise of still joints counts less."""
     decoder: Literal["axial", "joint", "cross"] = "axial"
-    """Row of ``DECODERS``. axial: attention in turn over joints and over frames; ours, cheap. joint: over all at once
+    """Entry of ``DECODERS``. axial: attention in turn over joints and over frames; ours, cheap. joint: over all at once
     (MAMP). cross: of mask tokens over what is visible, each for itself (CrossMAE); the lightest."""
     decoder_input: Literal["all", "visible", "pooled"] = "all"
     """What the decoder gets of the features: all; those of cells with a frame in sight, a learned
@@ -55,9 +55,9 @@ class SkeletonMAEConfig(RowConfig):
     @model_validator(mode="after")
     def _check(self) -> SkeletonMAEConfig:
         if self.decoder == "cross" and self.decoder_input == "all":
-            raise ValueError("decoder_input: cross looks at what is visible; write visible, or pooled")
+            raise ValueError("decoder_input: cross attends to what is visible; write visible or pooled")
         if self.decoder == "cross" and not self.decoder_depth:
-            raise ValueError("decoder_depth: cross sees the features in its blocks; write 1 or more")
+            raise ValueError("decoder_depth: cross reads the features in its blocks; write 1 or more")
         if self.decoder != "cross" and self.decoder_sample < 1:
             raise ValueError(f"decoder_sample: {self.decoder} predicts every unit at one cost; use decoder cross, or 1")
         return self
