@@ -1,4 +1,4 @@
-"""``ssl-skel export`` and ``embed``. Nothing heavy is imported before a command is called."""
+"""``ssl-skel export`` and ``embed``. Nothing heavy is imported before the arguments are checked."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from ssl_skel.cli.inputs import check_encoder, check_source
 from ssl_skel.cli.options import BatchSizeOption, DeviceOption, JsonOption, OverwriteOption, PoolingOption, RunArgument
 
 
@@ -19,6 +20,11 @@ def export(
     json_: JsonOption = False,
 ) -> None:
     """Write an encoder as one file for other runtimes, and measure how far its outputs differ."""
+    from ssl_skel.embedding.outputs import check_export
+
+    check_export(to, output, overwrite)
+    check_encoder(run)
+
     from ssl_skel.console import show_facts
     from ssl_skel.embedding.export import export_encoder
 
@@ -38,6 +44,12 @@ def embed(
     json_: JsonOption = False,
 ) -> None:
     """Write the features of every clip of a store, or of raw recordings."""
+    from ssl_skel.embedding.outputs import check_table
+
+    check_table(output, overwrite)
+    check_encoder(run)
+    check_source(source, split)
+
     from ssl_skel.console import show_facts
     from ssl_skel.embedding.table import embed as run_embed
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ssl_skel.cli.inputs import check_encoder, check_store
 from ssl_skel.cli.options import (
     BatchSizeOption,
     DeviceOption,
@@ -49,6 +50,10 @@ def index(
     part = re.fullmatch(r"(\d+)/(\d+)", shard)
     if not part:
         raise UserError(f"--shard {shard}: is written i/n, as in 1/4")
+    _check_output(output, kind, overwrite)
+    check_encoder(run)
+    check_store(store)
+
     from ssl_skel.retrieval.build import build_index
 
     made = build_index(
@@ -76,6 +81,13 @@ def merge_index(
     json_: JsonOption = False,
 ) -> None:
     """Join indexes that were built separately with one encoder."""
+    _check_output(output, kind, overwrite)
+
+    from ssl_skel.retrieval.index import MotionIndex
+
+    for path in shards:
+        MotionIndex.open(path)
+
     from ssl_skel.retrieval.build import merge_indexes
 
     _show_index(merge_indexes(shards, output, kind=kind, overwrite=overwrite, progress=True), json_)
@@ -95,10 +107,15 @@ def evaluate_retrieval(
     json_: JsonOption = False,
 ) -> None:
     """Measure the accuracy and speed of an index, for exact and faster search."""
-    from ssl_skel.retrieval.evaluate import evaluate_index
     from ssl_skel.retrieval.index import MotionIndex
+    from ssl_skel.retrieval.kinds import check_kind
 
     opened = MotionIndex.open(index)
+    for name in kind or ():
+        check_kind(name)
+
+    from ssl_skel.retrieval.evaluate import evaluate_index
+
     own = () if opened.meta["kind"] == "flat" else (opened.meta["kind"],)
     found = evaluate_index(
         opened,
@@ -112,6 +129,14 @@ def evaluate_retrieval(
         print(json.dumps(found, indent=2))
     else:
         _show_evaluation(found)
+
+
+def _check_output(output: Path, kind: str, overwrite: bool) -> None:
+    from ssl_skel.files.taken import refuse_taken_folder
+    from ssl_skel.retrieval.kinds import check_kind
+
+    refuse_taken_folder(output, overwrite)
+    check_kind(kind)
 
 
 def _show_evaluation(found: dict[str, Any]) -> None:

@@ -9,13 +9,13 @@ packing of persons and pooling are inside. Number of clips and of persons are fr
 from __future__ import annotations
 
 import warnings
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO
 
 import torch
 from torch import Tensor, nn
 
+from ssl_skel.embedding.outputs import ExportFormat, card_beside, check_export
 from ssl_skel.encoders.encoder import SkeletonEncoder
 from ssl_skel.encoders.files import load_encoder
 from ssl_skel.encoders.pooling_config import PoolingConfig
@@ -23,8 +23,6 @@ from ssl_skel.encoders.streams import to_stream
 from ssl_skel.errors import UserError
 from ssl_skel.files.atomic import replacing, write_json
 
-Kind = Literal["onnx", "torch-export"]
-SUFFIXES: dict[str, str] = {"onnx": ".onnx", "torch-export": ".pt2"}
 TOLERANCE = 1e-4
 """Largest difference that is let through, relative to the largest feature: other kernels round otherwise."""
 _TRIALS = ((1, 1), (3, 2), (7, 1))  # clips, persons
@@ -50,7 +48,7 @@ class DenseEncoder(nn.Module):
 
 
 def export_encoder(
-    run: Path, to: Kind, out: Path, *, pooling: PoolingConfig | str | None = None, overwrite: bool = False
+    run: Path, to: ExportFormat, out: Path, *, pooling: PoolingConfig | str | None = None, overwrite: bool = False
 ) -> dict[str, Any]:
     """Write an encoder as one file, and its card beside it, after comparing the file's answers with the encoder's.
 
@@ -69,14 +67,7 @@ def export_encoder(
     Raises:
         UserError: no encoder, the file or its card exists, a package is missing, or the answers differ.
     """
-    if out.suffix != SUFFIXES[to]:
-        raise UserError(f"{out}: --to {to} writes {SUFFIXES[to]} files; end the name so")
-    names = (out, out.with_name(out.name + ".json"))
-    taken = next((name for name in names if name.exists()), None)
-    if taken and not overwrite:
-        raise UserError(f"{taken}: exists; give another name, or --overwrite")
-    if to == "onnx" and not all(map(find_spec, ("onnx", "onnxscript", "onnxruntime"))):
-        raise UserError("--to onnx: needs further packages; install them with: pip install 'ssl-skel[onnx]'")
+    check_export(to, out, overwrite)
     encoder, card = load_encoder(run, pooling)
     encoder.eval().requires_grad_(False)
     program = _program(encoder)
@@ -84,7 +75,7 @@ def export_encoder(
         error = _compare(encoder, _write_onnx(program, file) if to == "onnx" else _write_torch(program, file))
         size = Path(file.name).stat().st_size
         facts = {"pooling": str(encoder.pooling.config), "max_error": error, "card": card.model_dump(mode="json")}
-        write_json(names[1], facts)
+        write_json(card_beside(out), facts)
     return {"file": str(out), "bytes": size, "dim": encoder.dim, "max_error": error}
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from ssl_skel.data.recordings import read_recordings
 from ssl_skel.data.splits import load_split
 from ssl_skel.data.store import Store
 from ssl_skel.embedding.features import extract_features, find_device, whole_clips
+from ssl_skel.embedding.outputs import check_table
 from ssl_skel.encoders.files import load_encoder
 from ssl_skel.encoders.pooling_config import PoolingConfig
 from ssl_skel.errors import UserError
@@ -57,12 +57,7 @@ def embed(
     Raises:
         UserError: an encoder, store, split or file that does not fit, or a missing package.
     """
-    if out.suffix not in (".npz", ".parquet"):
-        raise UserError(f"{out}: give a name that ends in .npz or .parquet")
-    if out.exists() and not overwrite:
-        raise UserError(f"{out}: exists; give another name, or --overwrite")
-    if out.suffix == ".parquet" and not find_spec("pyarrow"):
-        raise UserError(f"{out}: .parquet needs a further package; install it with: pip install 'ssl-skel[tables]'")
+    check_table(out, overwrite)
     encoder, card = load_encoder(run, pooling)
     store = read_recordings(source, encoder.layout, card.normalization)
     if store.channels != card.channels:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ssl_skel.encoders.encoder import SkeletonEncoder
 
 FORMAT_VERSION = 1
-CARD = "card.json"
+CARD, WEIGHTS = "card.json", "encoder.safetensors"
 
 
 def _revision() -> str:

@@ -13,7 +13,7 @@ import safetensors.torch
 
 from ssl_skel.backbones import BACKBONES
 from ssl_skel.config import parse_config
-from ssl_skel.encoders.card import CARD, EncoderCard, find_encoder, identity, load_card
+from ssl_skel.encoders.card import CARD, WEIGHTS, EncoderCard, find_encoder, identity, load_card
 from ssl_skel.encoders.encoder import SkeletonEncoder, build_encoder
 from ssl_skel.encoders.pooling_config import PoolingConfig
 from ssl_skel.encoders.streams import STREAMS
@@ -21,8 +21,6 @@ from ssl_skel.errors import UserError
 from ssl_skel.files.atomic import write_bytes, write_json
 from ssl_skel.layouts import parse_layout
 from ssl_skel.names import unknown
-
-WEIGHTS = "encoder.safetensors"
 
 
 def save_encoder(folder: Path, encoder: SkeletonEncoder, card: EncoderCard) -> None:

@@ -11,9 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
-import faiss
 import numpy as np
-import torch
 
 Metric = Literal["cosine", "euclidean"]
 KS = (1, 5, 10, 20)
@@ -125,6 +123,9 @@ def unit(x: np.ndarray) -> np.ndarray:
 
 def _candidates(vectors: np.ndarray, queries: np.ndarray, fetch: int, metric: Metric) -> np.ndarray:
     """Rows (Q, fetch) that float32 holds for the nearest, in no order."""
+    import faiss  # slow to import, as torch is
+    import torch
+
     if metric == "euclidean":
         return faiss.knn(queries, vectors, fetch, faiss.METRIC_L2)[1]
     if len(queries) < _FEW:

@@ -8,9 +8,8 @@ How often that happens is measured when the index is built, and how hard to look
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from math import sqrt
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from tqdm import tqdm
 
 from ssl_skel.errors import UserError
 from ssl_skel.evaluation.knn import compare, search_exactly
-from ssl_skel.names import unknown
+from ssl_skel.retrieval.kinds import KINDS, check_kind
 
 swig: Any = faiss  # its type hints do not know all of it
 
@@ -31,81 +30,6 @@ DEPTH = 10
 QUERIES = 256
 _PER_LIST = 64  # training vectors for each list; faiss asks for 39 to 256
 _STEP = 1 << 16  # vectors added at once
-
-
-@dataclass(frozen=True)
-class Kind:
-    """One way to search.
-
-    Attributes:
-        factory: (vectors, dimensions) -> faiss's description.
-        parameters: effort -> faiss's search parameters.
-        efforts: to choose from, least first.
-        fetch: candidates for each neighbour that is wanted; the coarser the vectors, the more.
-        fewest: vectors below which it makes no sense, or faiss cannot train it.
-    """
-
-    factory: Callable[[int, int], str]
-    parameters: Callable[[int], Any]
-    efforts: tuple[int, ...]
-    fetch: int
-    fewest: int
-
-
-def _lists(count: int) -> int:
-    """Inverted lists: the power of two nearest to sqrt(N), each with vectors enough to be trained on."""
-    return max(1, min(1 << round(np.log2(sqrt(count))), count // 39))
-
-
-def _pieces(dim: int) -> int:
-    """Bytes of a product-quantised vector: two numbers share one byte where that divides D."""
-    return next(pieces for pieces in range(max(1, dim // 2), 0, -1) if dim % pieces == 0)
-
-
-def _probing(lists: int) -> Any:
-    parameters = swig.SearchParametersIVF()
-    parameters.nprobe = lists
-    return parameters
-
-
-def _holding(candidates: int) -> Any:
-    parameters = swig.SearchParametersHNSW()
-    parameters.efSearch = candidates
-    return parameters
-
-
-_PROBES = (1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 1024)
-
-# 8-bit scalars rather than whole vectors: a quarter of the memory, and the exact ones are at hand anyway.
-KINDS: dict[str, Kind] = {
-    "ivf": Kind(lambda count, dim: f"IVF{_lists(count)},SQ8", _probing, _PROBES, 4, 39),
-    "hnsw": Kind(
-        lambda count, dim: "HNSW32,SQ8",
-        _holding,
-        (16, 32, 48, 64, 96, 128, 192, 256, 384, 512, 1024),
-        4,
-        39,
-    ),
-    "ivfpq": Kind(
-        lambda count, dim: f"IVF{_lists(count)},PQ{_pieces(dim)}np",  # np: codes are not sorted, which takes minutes
-        _probing,
-        _PROBES,
-        10,
-        256,
-    ),
-}
-
-
-def check_kind(kind: str, count: int) -> None:
-    """Refuse a faster search that so many vectors cannot be given.
-
-    Raises:
-        UserError: an unknown kind, or too few vectors for it.
-    """
-    if kind not in KINDS:
-        raise unknown("", kind, ("flat", *KINDS), where="--kind")
-    if count < KINDS[kind].fewest:
-        raise UserError(f"--kind {kind}: wants {KINDS[kind].fewest} vectors at least, got {count}; use flat")
 
 
 @dataclass(frozen=True)
@@ -193,7 +117,7 @@ class Approximate:
         effort = max(self.effort, wanted) if self.kind == "hnsw" else self.effort
         rows, near = np.empty((len(queries), k), np.int64), np.empty((len(queries), k))
         for part in _blocks(len(queries), wanted * vectors.shape[1]):
-            found = self.index.search(queries[part], wanted, params=KINDS[self.kind].parameters(effort))[1]
+            found = self.index.search(queries[part], wanted, params=_parameters(self.kind, effort))[1]
             ordered, similarity = compare(vectors, queries[part], found)
             rows[part], near[part] = ordered[:, :k], similarity[:, :k]
         return rows, near
@@ -217,6 +141,14 @@ class Approximate:
             if recall >= target:
                 break
         return Tuned(self.effort, self.fetch, recall, len(rows))
+
+
+def _parameters(kind: str, effort: int) -> Any:
+    """The effort as faiss takes it."""
+    name = KINDS[kind].effort
+    parameters = swig.SearchParametersHNSW() if name == "efSearch" else swig.SearchParametersIVF()
+    setattr(parameters, name, effort)
+    return parameters
 
 
 def _others(found: np.ndarray, own: np.ndarray, k: int) -> np.ndarray:

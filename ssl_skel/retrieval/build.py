@@ -18,14 +18,14 @@ from ssl_skel.data.normalize import NormalizeConfig, require_normalization
 from ssl_skel.data.recordings import read_recordings, store_of
 from ssl_skel.data.store import Store
 from ssl_skel.embedding.features import extract_features, find_device, whole_clips
-from ssl_skel.encoders.card import CARD, EncoderCard
+from ssl_skel.encoders.card import CARD, WEIGHTS, EncoderCard
 from ssl_skel.encoders.encoder import SkeletonEncoder
-from ssl_skel.encoders.files import WEIGHTS, load_encoder
+from ssl_skel.encoders.files import load_encoder
 from ssl_skel.encoders.pooling_config import PoolingConfig
 from ssl_skel.errors import UserError
 from ssl_skel.evaluation.knn import unit
 from ssl_skel.files.partial import whole_folder
-from ssl_skel.retrieval.approximate import Approximate, check_kind
+from ssl_skel.retrieval.approximate import Approximate
 from ssl_skel.retrieval.codes import Codes
 from ssl_skel.retrieval.index import (
     APPROXIMATE,
@@ -40,29 +40,11 @@ from ssl_skel.retrieval.index import (
     encoder_hashes,
     row_type,
 )
+from ssl_skel.retrieval.kinds import check_kind
+from ssl_skel.retrieval.spans import spans
 
 _IDENTITY = ("layout", "class_names", "normalization", "pooling", "encoder", "dim")
 _BLOCK = 1 << 14  # rows copied at once
-
-
-def spans(frames: np.ndarray, windows: Sequence[int] = (), stride: int | None = None) -> np.ndarray:
-    """What of each clip gets a vector of its own.
-
-    Args:
-        frames: (N,) lengths of the clips.
-        windows: lengths of the windows; none: each clip whole. A clip no longer than a window is taken whole, once.
-        stride: frames from one window to the next; default a quarter of the window. The last one ends with its clip.
-
-    Returns:
-        (S, 3) int64: clip, first frame, frames; ascending.
-    """
-    found: set[tuple[int, int, int]] = set()
-    for clip, length in enumerate(frames.tolist()):
-        for window in windows or (length,):
-            last = max(0, length - window)
-            starts = {*range(0, last, stride or max(1, window // 4)), last}
-            found.update((clip, start, min(window, length)) for start in starts)
-    return np.array(sorted(found), np.int64).reshape(-1, 3)
 
 
 def build_index(
@@ -106,8 +88,7 @@ def build_index(
     chosen = np.array_split(spans(clips.frames, windows, stride), parts)[part - 1]
     if not len(chosen):
         raise UserError(f"--shard {part}/{parts}: is empty; {clips.path} needs fewer parts")
-    if kind != "flat":
-        check_kind(kind, len(chosen))
+    check_kind(kind, len(chosen))
     how = require_normalization(card.normalization, str(folder / CARD))
     facts = _facts(encoder, clips, how)
     facts |= {"windows": sorted(windows), "stride": stride, "encoder": encoder_hashes(folder)}
@@ -153,8 +134,7 @@ def merge_indexes(
         for field in _IDENTITY:
             if other.meta[field] != first.meta[field]:
                 raise UserError(f"{other.path}: {field}: differs from that of {first.path}; build both alike")
-    if kind != "flat":
-        check_kind(kind, sum(map(len, opened)))
+    check_kind(kind, sum(map(len, opened)))
     stores = list({store["sha256"]: store for index in opened for store in index.meta["stores"]}.values())
     number = {store["sha256"]: at for at, store in enumerate(stores)}
     width = max(index.meta["name_bytes"] for index in opened)

@@ -10,7 +10,7 @@ One folder that can be carried away whole::
     encoder/      a copy of the encoder; queries pass through it, and no other
     faiss.index   only where the search is approximate; made from the vectors
 
-Opening reads ``meta.json`` and two headers.
+Opening reads ``meta.json`` and two headers, and needs neither torch nor faiss.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from ssl_skel.data.clip import RawClip, check_clip
 from ssl_skel.data.normalize import NormalizeConfig, normalize, parse_normalization, require_normalization
 from ssl_skel.data.recordings import store_of
 from ssl_skel.data.store import Store
-from ssl_skel.embedding.features import extract_features, find_device, whole_clips
-from ssl_skel.encoders.card import CARD
-from ssl_skel.encoders.encoder import SkeletonEncoder
-from ssl_skel.encoders.files import WEIGHTS, load_encoder
+from ssl_skel.encoders.card import CARD, WEIGHTS
 from ssl_skel.encoders.pooling_config import FORMER_TEXTS, PoolingConfig
 from ssl_skel.errors import UserError
 from ssl_skel.evaluation.knn import unit
 from ssl_skel.layouts import SkeletonLayout, parse_layout
-from ssl_skel.retrieval.approximate import KINDS, Approximate
-from ssl_skel.retrieval.codes import Codes
+from ssl_skel.retrieval.kinds import KINDS
+
+if TYPE_CHECKING:
+    from ssl_skel.encoders.encoder import SkeletonEncoder
+    from ssl_skel.retrieval.approximate import Approximate
+    from ssl_skel.retrieval.codes import Codes
 
 FORMAT_VERSION = 2
 VECTORS, ROWS, CODES, APPROXIMATE = "vectors.npy", "rows.npy", "codes.safetensors", "faiss.index"
@@ -131,6 +131,9 @@ class MotionIndex:
         Raises:
             UserError: the folder's encoder is another one, or damaged, or there is no such device.
         """
+        from ssl_skel.embedding.features import find_device  # needs torch, which opening does without
+        from ssl_skel.encoders.files import load_encoder
+
         self.check_encoder()
         encoder, _ = load_encoder(self.path / ENCODER, self.meta["pooling"])
         return encoder.to(find_device(self.device))
@@ -152,6 +155,8 @@ class MotionIndex:
     @cached_property
     def codes(self) -> Codes:
         """What exact search looks at first."""
+        from ssl_skel.retrieval.codes import Codes
+
         return Codes.read(self.path / CODES, *self.vectors.shape)
 
     @cached_property
@@ -159,6 +164,8 @@ class MotionIndex:
         """The faster search; None where the index has none."""
         if self.meta["kind"] == "flat":
             return None
+        from ssl_skel.retrieval.approximate import Approximate
+
         search = self.meta["search"]
         return Approximate.read(self.path / APPROXIMATE, self.meta["kind"], search["effort"], search["fetch"])
 
@@ -226,6 +233,10 @@ class MotionIndex:
         Raises:
             UserError: the encoder is not the one the index was built with, or takes other coordinates.
         """
+        import torch
+
+        from ssl_skel.embedding.features import extract_features, whole_clips
+
         if clips.channels != self.encoder.backbone.channels:
             channels = self.encoder.backbone.channels
             raise UserError(f"{clips.path}: has {clips.channels} coordinates a joint, the encoder takes {channels}")

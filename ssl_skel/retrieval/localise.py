@@ -16,10 +16,10 @@ import numpy as np
 from ssl_skel.data.recordings import store_of
 from ssl_skel.errors import UserError
 from ssl_skel.evaluation.knn import unit
-from ssl_skel.retrieval.build import spans
 from ssl_skel.retrieval.hits import OVERLAP, Hit, check_overlap, suppress_places
 from ssl_skel.retrieval.index import MotionIndex, cut
 from ssl_skel.retrieval.queries import Query
+from ssl_skel.retrieval.spans import spans
 
 AXES = 64
 """Principal axes that are kept: of 32, 64 and 96 the best by a little."""

@@ -32,8 +32,9 @@ from ssl_skel.encoders.files import load_encoder
 from ssl_skel.encoders.pooling_config import PoolingConfig
 from ssl_skel.evaluation.baselines import raw_features
 from ssl_skel.evaluation.knn import search_exactly, unit
-from ssl_skel.retrieval.approximate import KINDS, Approximate
+from ssl_skel.retrieval.approximate import Approximate
 from ssl_skel.retrieval.codes import Codes
+from ssl_skel.retrieval.kinds import KINDS
 
 COUNT, DIM, QUERIES, K = int(os.environ.get("SSL_SKEL_VECTORS", "1000000")), 256, 200, 10
 

@@ -16,8 +16,9 @@ from ssl_skel.backbones.mpae_net import MPAENet
 from ssl_skel.cli.app import main
 from ssl_skel.config import parse_config
 from ssl_skel.data.normalize import NormalizeConfig
-from ssl_skel.embedding import export
+from ssl_skel.embedding import export, outputs
 from ssl_skel.embedding.export import DenseEncoder, export_encoder
+from ssl_skel.embedding.outputs import ExportFormat
 from ssl_skel.embedding.sklearn import SkeletonEmbedder
 from ssl_skel.encoders.card import EncoderCard
 from ssl_skel.encoders.encoder import SkeletonEncoder, build_encoder
@@ -119,7 +120,7 @@ def test_a_file_that_answers_otherwise_is_not_written(
     ],
 )
 def test_what_cannot_be_written_is_refused(
-    encoder: SkeletonEncoder, tmp_path: Path, out: str, to: export.Kind, message: str
+    encoder: SkeletonEncoder, tmp_path: Path, out: str, to: ExportFormat, message: str
 ) -> None:
     (tmp_path / "taken.pt2").write_bytes(b"mine")
     with pytest.raises(UserError, match=message):
@@ -129,7 +130,7 @@ def test_what_cannot_be_written_is_refused(
 
 def test_a_card_of_another_file_is_not_replaced(encoder: SkeletonEncoder, tmp_path: Path) -> None:
     (tmp_path / "e.pt2.json").write_text("mine")
-    with pytest.raises(UserError, match=r"e.pt2.json: exists; give another name, or --overwrite"):
+    with pytest.raises(UserError, match=r"e.pt2.json: exists already; choose another path"):
         export_encoder(tmp_path / "run", "torch-export", tmp_path / "e.pt2")
     assert (tmp_path / "e.pt2.json").read_text() == "mine"
     export_encoder(tmp_path / "run", "torch-export", tmp_path / "e.pt2", overwrite=True)
@@ -169,6 +170,6 @@ def test_merged_joints_have_no_groups_to_read_even_where_they_are_as_many(
 def test_a_missing_package_is_told_with_its_remedy(
     encoder: SkeletonEncoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(export, "find_spec", lambda name: None)
+    monkeypatch.setattr(outputs, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"pip install 'ssl-skel\[onnx\]'"):
         export_encoder(tmp_path / "run", "onnx", tmp_path / "e.onnx")

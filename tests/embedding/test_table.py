@@ -12,7 +12,7 @@ import torch
 from ssl_skel.backbones.configs.mpae_net import MPAENetConfig
 from ssl_skel.data.store import Store
 from ssl_skel.data.synthetic import SyntheticConfig, write_synthetic
-from ssl_skel.embedding import table as module
+from ssl_skel.embedding import outputs
 from ssl_skel.embedding.features import extract_features, whole_clips
 from ssl_skel.embedding.table import embed
 from ssl_skel.encoders.card import EncoderCard
@@ -102,6 +102,6 @@ def test_another_layout_is_refused(store: Store, tmp_path: Path) -> None:
 
 
 def test_a_missing_package_is_told_with_its_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "find_spec", lambda name: None)
+    monkeypatch.setattr(outputs, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"pip install 'ssl-skel\[tables\]'"):
         embed(tmp_path / "run", tmp_path / "store", tmp_path / "f.parquet")

@@ -16,8 +16,7 @@ from finetune.run import run
 from ssl_skel.config import dump_config, load_config
 from ssl_skel.data.splits import load_split
 from ssl_skel.data.store import Store
-from ssl_skel.encoders.card import CARD
-from ssl_skel.encoders.files import WEIGHTS
+from ssl_skel.encoders.card import CARD, WEIGHTS
 from ssl_skel.errors import UserError
 from ssl_skel.evaluation.baselines import raw_features
 from ssl_skel.evaluation.knn import knn_predict

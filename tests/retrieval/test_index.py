@@ -23,9 +23,10 @@ from ssl_skel.encoders.files import load_encoder
 from ssl_skel.encoders.pooling_config import PoolingConfig
 from ssl_skel.errors import UserError
 from ssl_skel.evaluation.knn import search_exactly, unit
-from ssl_skel.retrieval.build import build_index, merge_indexes, spans
+from ssl_skel.retrieval.build import build_index, merge_indexes
 from ssl_skel.retrieval.codes import Codes
 from ssl_skel.retrieval.index import MotionIndex
+from ssl_skel.retrieval.spans import spans
 
 Damage = Callable[..., Path]
 
