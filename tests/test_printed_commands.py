@@ -23,7 +23,7 @@ MODELS = {"pretrain": PretrainConfig, "finetune": FinetuneConfig}
 
 def printed() -> list[str]:
     """Commands that stand on lines of their own, without what follows two blanks or a ``#``."""
-    files = [ROOT / "README.md", *sorted(ROOT.glob("configs/*/*.yaml"))]
+    files = [*PAGES, *sorted(ROOT.glob("configs/*/*.yaml"))]
     lines = [line for file in files for line in file.read_text("utf-8").splitlines()]
     found = [re.match(r"(?:# )?(ssl-skel [a-z].*?)(?:   .*| +#.*)?$", line) for line in lines]
     return sorted({match[1] for match in found if match})
