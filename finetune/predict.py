@@ -20,7 +20,7 @@ from finetune.trainings.index import TRAININGS, load_trainings
 from finetune.trainings.predictions import PREDICTIONS
 from finetune.transfer import mapped_store
 from ssl_skel.config import parse_config, read_card
-from ssl_skel.data.recordings import read_recordings
+from ssl_skel.data.sources.recordings import read_recordings
 from ssl_skel.data.store import Store
 from ssl_skel.embedding.features import whole_clips
 from ssl_skel.encoders.card import EncoderCard

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +12,9 @@ from ssl_skel.cli.groups import grouped
 from ssl_skel.cli.options import OverwriteOption
 from ssl_skel.errors import UserError
 from ssl_skel.files.taken import refuse_taken_file
+
+if TYPE_CHECKING:
+    from ssl_skel.data.store import Store
 
 
 @dataclass(frozen=True)
@@ -104,9 +107,9 @@ def _page(what: Path, content: ContentOptions) -> str:
         from ssl_skel.view.indexes import page_of_index
 
         return page_of_index(what, store, fps)
-    from ssl_skel.view.clips import open_clips, page_of_store
+    from ssl_skel.view.clips import page_of_store
 
-    return page_of_store(open_clips(what, content.format, content.layout), clips, count or 50, fps)
+    return page_of_store(_clips(what, content), clips, count or 50, fps)
 
 
 def _picture(what: Path, content: ContentOptions, kind: str) -> bytes:
@@ -117,12 +120,21 @@ def _picture(what: Path, content: ContentOptions, kind: str) -> bytes:
         from ssl_skel.view.runs import figure_of_run
 
         return figure_of_run(what, content.store)
-    from ssl_skel.view.clips import find_row, open_clips, shown
+    from ssl_skel.view.clips import find_row, shown
     from ssl_skel.view.draw.pictures import film_strip, gif, mp4
 
-    store = open_clips(what, content.format, content.layout)
+    store = _clips(what, content)
     clips = content.clip or []
     if len(store) > 1 and len(clips) != 1:
         raise UserError(f"{what}: holds {len(store)} clips; name one with --clip")
     row = find_row(store, clips[0]) if clips else 0
     return {"png": film_strip, "gif": gif, "mp4": mp4}[kind](shown(store, row, fps=content.fps))
+
+
+def _clips(what: Path, content: ContentOptions) -> Store:
+    """Of a store, or of raw recordings."""
+    from ssl_skel.data.sources.recordings import open_clips
+
+    if not what.exists():
+        raise UserError(f"{what}: holds no run, evaluation, index, store or raw recordings; nothing to view")
+    return open_clips(what, format=content.format, layout=content.layout)

@@ -16,20 +16,20 @@ import numpy as np
 from tqdm import tqdm
 
 from ssl_skel import __version__
-from ssl_skel.config import config_from_words
 from ssl_skel.data.exclusions import read_exclusions
 from ssl_skel.data.meta import Provenance, RepairRecord
 from ssl_skel.data.normalize import NormalizeConfig, record
-from ssl_skel.data.readers import READERS, Reader
-from ssl_skel.data.reading import Done, Ready, Work, read_files
+from ssl_skel.data.readers import Reader
 from ssl_skel.data.repair import RepairConfig
+from ssl_skel.data.sources.open import open_reader
+from ssl_skel.data.sources.reading import Done, Ready, Work, read_files
 from ssl_skel.data.splits import check_splits, load_split
 from ssl_skel.data.store import Store
 from ssl_skel.data.writer import StoreWriter
 from ssl_skel.errors import UserError
-from ssl_skel.names import unknown
 
 _SECONDS_BETWEEN_CHECKPOINTS = 5.0
+_REMEDY = "fix or remove it, or leave it out with --skip-bad"
 _SUMMARY = (
     *("store", "clips", "frames", "persons", "classes", "skipped", "excluded", "exclusions_without_a_clip", "repairs"),
     *("filled", "copies", "seconds"),
@@ -81,7 +81,7 @@ def convert(
     reader = open_reader(format, source, layout, options)
     check_splits(reader.splits, str(source))
     files = reader.files()
-    work = Work(reader, normalize, skip_bad, read_exclusions(exclude), repairs or RepairConfig())
+    work = Work(reader, normalize, skip_bad, _REMEDY, read_exclusions(exclude), repairs or RepairConfig())
     with StoreWriter(
         store,
         reader.layout,
@@ -96,18 +96,6 @@ def convert(
         _record(writer, work, _write(writer, work, files, jobs, bar))
     facts = describe(Path(store)) | {"seconds": time.perf_counter() - begin}
     return {key: facts[key] for key in _SUMMARY}
-
-
-def open_reader(format: str, source: Path, layout: str | None = None, options: Sequence[str] = ()) -> Reader:
-    """The reader of a format.
-
-    Raises:
-        UserError: no such format or option, or what the reader finds amiss at once.
-    """
-    if format not in READERS:
-        raise unknown("format", format, READERS)
-    kind = READERS[format]
-    return kind(Path(source), layout, config_from_words(kind.Options, options, format))
 
 
 def describe(store: Path) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from sklearn.utils import Tags
 
 from ssl_skel.data.clip import tracked_persons
 from ssl_skel.data.normalize import NormalizeConfig, normalize, require_normalization
-from ssl_skel.data.recordings import store_of
+from ssl_skel.data.sources.recordings import store_of
 from ssl_skel.embedding.features import extract_features, find_device, whole_clips
 from ssl_skel.encoders.encoder import SkeletonEncoder
 from ssl_skel.encoders.files import load_encoder

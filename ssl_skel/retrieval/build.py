@@ -15,7 +15,7 @@ import torch
 from tqdm import tqdm
 
 from ssl_skel.data.normalize import NormalizeConfig, require_normalization
-from ssl_skel.data.recordings import read_recordings, store_of
+from ssl_skel.data.sources.recordings import read_recordings, store_of
 from ssl_skel.data.store import Store
 from ssl_skel.embedding.features import extract_features, find_device, whole_clips
 from ssl_skel.encoders.card import CARD, WEIGHTS, EncoderCard

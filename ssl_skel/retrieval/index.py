@@ -27,7 +27,7 @@ import numpy as np
 
 from ssl_skel.data.clip import RawClip, check_clip
 from ssl_skel.data.normalize import NormalizeConfig, normalize, parse_normalization, require_normalization
-from ssl_skel.data.recordings import store_of
+from ssl_skel.data.sources.recordings import store_of
 from ssl_skel.data.store import Store
 from ssl_skel.encoders.card import CARD, WEIGHTS
 from ssl_skel.encoders.pooling_config import FORMER_TEXTS, PoolingConfig

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ssl_skel.data.recordings import store_of
+from ssl_skel.data.sources.recordings import store_of
 from ssl_skel.errors import UserError
 from ssl_skel.evaluation.knn import unit
 from ssl_skel.retrieval.hits import OVERLAP, Hit, check_overlap, suppress_places

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ssl_skel.data.recordings import read_recordings
+from ssl_skel.data.sources.recordings import read_recordings
 from ssl_skel.data.store import Store
 from ssl_skel.errors import UserError
 from ssl_skel.names import nearest, unknown

@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 
-from ssl_skel.data.clip import check_clip
-from ssl_skel.data.normalize import NormalizeConfig, normalize
-from ssl_skel.data.readers import READERS
-from ssl_skel.data.recordings import store_of
 from ssl_skel.data.store import Store
-from ssl_skel.errors import UserError
 from ssl_skel.names import unknown
 from ssl_skel.view.draw.clips import RenderableClip
 from ssl_skel.view.draw.pages import store_page
@@ -78,39 +71,3 @@ def page_of_store(store: Store, names: Sequence[str] = (), count: int = 50, fps:
         "pictures a second."
     )
     return store_page(store.path.name, groups, intro)
-
-
-def open_clips(path: Path, format: str = "", layout: str | None = None) -> Store:
-    """A store, or the clips of a raw file, in memory and centred as ``ssl-skel convert`` does.
-
-    Args:
-        path: folder of the store, or the file.
-        format: a row of ``READERS``; default: the first that reads it.
-        layout: for formats that leave it open.
-
-    Raises:
-        UserError: nothing there, an unknown format, or no format reads it.
-    """
-    if (path / "clips.npz").is_file():
-        return Store.open(path)
-    if not path.is_file():
-        raise UserError(f"{path}: holds no run, evaluation, index or store, and is no raw file; nothing to view")
-    if format and format not in READERS:
-        raise unknown("format", format, READERS)
-    if format:
-        return _read(path, format, layout)
-    for name in READERS:
-        with contextlib.suppress(UserError):
-            return _read(path, name, layout)
-    raise UserError(f"{path}: no format reads it ({', '.join(READERS)}); name one with --format to see what is amiss")
-
-
-def _read(path: Path, format: str, layout: str | None) -> Store:
-    reader = READERS[format](path, layout)
-    raw = list(reader.read(path))
-    if not raw:
-        raise UserError(f"{path}: holds no clips")
-    for clip in raw:
-        check_clip(clip, reader.layout, path)
-    clips = [normalize(clip.joints, reader.layout, NormalizeConfig())[0] for clip in raw]
-    return store_of(clips, reader.layout, names=[clip.name for clip in raw])

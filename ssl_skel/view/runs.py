@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ssl_skel.data.recordings import read_recordings
+from ssl_skel.data.sources.recordings import read_recordings
 from ssl_skel.data.splits import load_split
 from ssl_skel.data.store import Store
 from ssl_skel.embedding.features import extract_features, whole_clips

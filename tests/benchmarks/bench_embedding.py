@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from ssl_skel.backbones.configs.mpae_net import MPAENetConfig
-from ssl_skel.data.recordings import store_of
+from ssl_skel.data.sources.recordings import store_of
 from ssl_skel.embedding.features import extract_features, whole_clips
 from ssl_skel.encoders.encoder import build_encoder
 from ssl_skel.layouts import LAYOUTS

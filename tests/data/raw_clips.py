@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ssl_skel.data.clip import RawClip, check_clip
-from ssl_skel.data.convert import open_reader
+from ssl_skel.data.sources.open import open_reader
 from ssl_skel.data.splits import check_splits
 
 

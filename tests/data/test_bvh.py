@@ -15,9 +15,10 @@ from raw_clips import read
 from raw_files import ARMS, Bone, points
 from scipy.spatial.transform import Rotation
 
-from ssl_skel.data.convert import convert, open_reader
+from ssl_skel.data.convert import convert
 from ssl_skel.data.normalize import NormalizeConfig
 from ssl_skel.data.readers.rig import END, joint_names, rig_layout
+from ssl_skel.data.sources.open import open_reader
 from ssl_skel.data.store import Store
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import LAYOUTS, parse_layout

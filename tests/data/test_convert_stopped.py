@@ -17,6 +17,7 @@ from small_source import PLAIN, motion, small_source, to_store, write_clip
 
 from ssl_skel.data.convert import convert, describe
 from ssl_skel.data.meta import Provenance
+from ssl_skel.data.readers import READERS
 from ssl_skel.data.readers.nw_ucla import NwUclaReader
 from ssl_skel.data.store import Store
 from ssl_skel.data.writer import StoreWriter
@@ -36,7 +37,7 @@ class InterruptedReader(NwUclaReader):
 
 
 def test_control_c_leaves_nothing(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules["ssl_skel.data.convert"].__dict__["READERS"], "nw-ucla", InterruptedReader)
+    monkeypatch.setitem(READERS, "nw-ucla", InterruptedReader)
     with pytest.raises(KeyboardInterrupt):
         to_store(source)
     assert [entry.name for entry in source.parent.iterdir()] == ["source"]
@@ -45,7 +46,8 @@ def test_control_c_leaves_nothing(source: Path, monkeypatch: pytest.MonkeyPatch)
 STUCK = """
 import sys, time
 from pathlib import Path
-from ssl_skel.data.convert import convert, READERS
+from ssl_skel.data.convert import convert
+from ssl_skel.data.readers import READERS
 from ssl_skel.data.normalize import NormalizeConfig
 
 class Stuck(READERS["nw-ucla"]):

@@ -13,9 +13,10 @@ import raw_files
 from raw_clips import read
 from raw_files import walk
 
-from ssl_skel.data.convert import convert, describe, open_reader
+from ssl_skel.data.convert import convert, describe
 from ssl_skel.data.normalize import NormalizeConfig
 from ssl_skel.data.readers.folders import follow
+from ssl_skel.data.sources.open import open_reader
 from ssl_skel.errors import UserError
 
 # Persons followed by place

@@ -14,9 +14,10 @@ import yaml
 from raw_clips import read
 from raw_files import points
 
-from ssl_skel.data.convert import convert, open_reader
+from ssl_skel.data.convert import convert
 from ssl_skel.data.normalize import NormalizeConfig
 from ssl_skel.data.readers.description import name_classes
+from ssl_skel.data.sources.open import open_reader
 from ssl_skel.data.store import Store
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import LAYOUTS

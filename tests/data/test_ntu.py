@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from raw_clips import read
 from raw_files import NTU_NAME, ntu_text, walk
 
-from ssl_skel.data.convert import convert, open_reader
+from ssl_skel.data.convert import convert
 from ssl_skel.data.normalize import NormalizeConfig
 from ssl_skel.data.readers.ntu_facts import CLASS_NAMES, SPLITS_60, SPLITS_120
+from ssl_skel.data.sources.open import open_reader
 from ssl_skel.data.store import Store
 from ssl_skel.errors import UserError
 

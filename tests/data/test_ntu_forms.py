@@ -12,9 +12,10 @@ import raw_files
 from raw_clips import read
 from raw_files import NTU_NAME, walk
 
-from ssl_skel.data.convert import convert, describe, open_reader
+from ssl_skel.data.convert import convert, describe
 from ssl_skel.data.normalize import NormalizeConfig
 from ssl_skel.data.readers.ntu_facts import CLASS_NAMES
+from ssl_skel.data.sources.open import open_reader
 from ssl_skel.data.store import Store
 from ssl_skel.errors import UserError
 

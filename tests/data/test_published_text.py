@@ -12,7 +12,7 @@ import raw_files
 from raw_clips import read
 from raw_files import text, walk
 
-from ssl_skel.data.convert import open_reader
+from ssl_skel.data.sources.open import open_reader
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import LAYOUTS
 

@@ -10,7 +10,7 @@ import pytest
 
 from ssl_skel.data.convert import convert
 from ssl_skel.data.normalize import NormalizeConfig
-from ssl_skel.data.recordings import read_recordings, store_of
+from ssl_skel.data.sources.recordings import read_recordings, store_of
 from ssl_skel.data.store import Store
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import LAYOUTS
@@ -72,7 +72,7 @@ def test_clips_of_several_lengths_and_persons_lie_where_the_columns_say() -> Non
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"source": "gone.json"}, "gone.json: is not there"),
+        ({"source": "gone.json"}, "gone.json: does not exist"),
         ({"format": "nw-ukla"}, "unknown format 'nw-ukla'; did you mean 'nw-ucla'"),
         ({"normalization": None}, "nothing is recorded"),
         ({"layout": LAYOUTS["sbu15"]}, "layout: has kinect20, the encoder takes sbu15"),

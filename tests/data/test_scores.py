@@ -20,12 +20,13 @@ from ssl_skel.batch import Rng
 from ssl_skel.cli.app import build
 from ssl_skel.data.audit.inspection import audit
 from ssl_skel.data.augment import AUGMENTATIONS
-from ssl_skel.data.convert import convert, open_reader
+from ssl_skel.data.convert import convert
 from ssl_skel.data.merge import merge
 from ssl_skel.data.normalize import NormalizeConfig, normalize
 from ssl_skel.data.readers.folders import follow
-from ssl_skel.data.recordings import read_recordings
 from ssl_skel.data.repair import RepairConfig
+from ssl_skel.data.sources.open import open_reader
+from ssl_skel.data.sources.recordings import read_recordings
 from ssl_skel.data.store import Store
 from ssl_skel.encoders.streams import STREAMS, to_stream
 from ssl_skel.errors import UserError

@@ -13,7 +13,7 @@ import raw_files
 from raw_files import NTU_NAME, stgcn, walk
 
 from ssl_skel.data.clip import RawClip, check_clip
-from ssl_skel.data.convert import open_reader
+from ssl_skel.data.sources.open import open_reader
 from ssl_skel.errors import UserError
 
 

@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 from raw_clips import read
 from raw_files import csv_text, long_rows, points, walk
 
-from ssl_skel.data.convert import convert, describe, open_reader
+from ssl_skel.data.convert import convert, describe
 from ssl_skel.data.normalize import NormalizeConfig
 from ssl_skel.data.readers import columns
+from ssl_skel.data.sources.open import open_reader
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import LAYOUTS
 

@@ -53,6 +53,17 @@ def test_the_table_holds_the_features_that_evaluation_sees(
     assert (facts["clips"], facts["dim"]) == want.shape
 
 
+def test_a_split_of_raw_recordings(store: Store, encoder: SkeletonEncoder, tmp_path: Path) -> None:
+    clips = np.stack([store.clip(0)[0, :9], store.clip(1)[0, :9]])
+    np.savez(tmp_path / "mine.npz", joints=clips, split=["train", "test"])
+    (tmp_path / "mine.yaml").write_text(f"layout: {store.layout.name}\n")
+    with pytest.raises(UserError, match=r"mine\.npz: unknown split 'xview'; known: all, given"):
+        embed(tmp_path / "run", tmp_path / "mine.npz", tmp_path / "f.npz", split="xview")
+    embed(tmp_path / "run", tmp_path / "mine.npz", tmp_path / "f.npz", split="given")
+    with np.load(tmp_path / "f.npz", allow_pickle=False) as data:
+        assert data["side"].tolist() == ["train", "test"]
+
+
 def test_parquet_holds_the_same(store: Store, encoder: SkeletonEncoder, tmp_path: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
     for out in ("f.npz", "f.parquet"):
@@ -79,7 +90,7 @@ def test_bfloat16_stays_near(store: Store, encoder: SkeletonEncoder, tmp_path: P
         ({"out": "f.csv"}, "f.csv: give a name that ends in .npz or .parquet"),
         ({"out": "taken.npz"}, "taken.npz: exists"),
         ({"split": "xwiev"}, "xwiev"),
-        ({"source": "gone"}, "gone: is not there"),
+        ({"source": "gone"}, "gone: does not exist"),
     ],
 )
 def test_what_does_not_fit_is_refused(

@@ -13,7 +13,7 @@ from long_recordings import act, long_recording, share_found, write_recording
 from typer.testing import Result
 
 from ssl_skel.data.normalize import normalize
-from ssl_skel.data.recordings import store_of
+from ssl_skel.data.sources.recordings import store_of
 from ssl_skel.data.store import Store
 from ssl_skel.data.synthetic.performance import draw_person
 from ssl_skel.errors import UserError

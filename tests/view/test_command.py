@@ -11,11 +11,12 @@ import typer
 from typer.testing import CliRunner, Result
 
 from ssl_skel.cli.view import view
+from ssl_skel.data.sources.recordings import open_clips
 from ssl_skel.data.store import Store
 from ssl_skel.errors import UserError
 from ssl_skel.evaluation.metrics import score
 from ssl_skel.evaluation.report import Measurement, Report, SplitFacts
-from ssl_skel.view.clips import find_row, open_clips, page_of_store, spread
+from ssl_skel.view.clips import find_row, page_of_store, spread
 
 app = typer.Typer()
 app.command()(view)
@@ -77,7 +78,7 @@ def test_a_store_is_sampled_evenly_over_classes(motions: Path) -> None:
 
 
 def test_a_raw_file_is_read_by_whichever_format_fits(recording: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no format reads it"):
+    with pytest.raises(UserError, match="its layout is unknown"):
         open_clips(recording)  # an npz file does not say what its joints are
     store = open_clips(recording, layout="ntu25")
     assert np.isfinite(store.clip(0)).all()
@@ -110,8 +111,8 @@ def test_mistakes(motions: Path, tmp_path: Path) -> None:
     (tmp_path / "text.txt").write_text("no motion")
     (tmp_path / "taken.html").write_text("mine")
     for words, told in (
-        ((tmp_path / "none",), "none: holds no run, evaluation, index or store"),
-        ((tmp_path,), "holds no run, evaluation, index or store"),
+        ((tmp_path / "none",), "none: holds no run, evaluation, index, store or raw"),
+        ((tmp_path,), "no format reads it"),
         ((tmp_path / "text.txt",), "text.txt: no format reads it"),
         ((tmp_path / "text.txt", "--format", "ntv"), "unknown format 'ntv'; did you mean 'ntu'"),
         ((motions, "--clip", "wave_s01_r0_c9"), "unknown clip 'wave_s01_r0_c9'; did you mean 'wave_s01_r0_c"),

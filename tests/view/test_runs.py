@@ -44,6 +44,13 @@ def test_neighbours_are_those_of_a_loop(done: Path, motions: Path, name: str) ->
     assert found.places.shape == (len(queries), 2)
 
 
+def test_a_run_beside_raw_recordings_that_know_no_such_split(done: Path, tmp_path: Path) -> None:
+    np.savez(tmp_path / "mine.npz", joints=np.random.default_rng(0).normal(size=(2, 9, 25, 3)))
+    (tmp_path / "mine.yaml").write_text("layout: ntu25\n")
+    with pytest.raises(UserError, match=r"mine\.npz: unknown split 'unseen'; known: all$"):
+        page_of_run(done, tmp_path / "mine.npz")
+
+
 def test_failures_show_a_wrong_neighbour_first(done: Path, motions: Path) -> None:
     store = Store.open(motions)
     found = compare(load_encoder(done)[0], store, "unseen")

@@ -23,6 +23,7 @@ class Reader(ABC):
         splits: ways to part the clips into train and test; the form is told in ``ssl_skel.data.splits``.
         Options: what else can be chosen; the fields stand above the reader.
         archive: one file holds a whole data set, so that files are no fair shares of the work.
+        endings: of the names of its files, where no other data would have them.
 
     Args:
         source: where the recordings lie.
@@ -38,6 +39,7 @@ class Reader(ABC):
     splits: dict[str, dict[str, Any]]
     Options: ClassVar[type[Section]] = Section
     archive: ClassVar[bool] = False
+    endings: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, source: Path, layout: str | None = None, options: Section | None = None) -> None:
         self.source = Path(source)

@@ -60,6 +60,7 @@ class BvhReader(DescribedReader):
     options: BvhDescription
     pattern = "**/*.[bB][vV][hH]"
     example = "walk/clip01.bvh"
+    endings = (".bvh", ".BVH")
 
     def read(self, file: Path) -> Iterator[RawClip]:
         nodes, motion = parse_bvh(file)

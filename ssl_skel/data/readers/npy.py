@@ -20,6 +20,7 @@ class NpyReader(DescribedReader):
 
     pattern = "**/*.npy"
     example = "wave/clip01.npy"
+    endings = (".npy",)
 
     def files(self) -> list[Path]:
         if self.source.is_file() and self.source.suffix != ".npy":
@@ -40,7 +41,7 @@ class NpyReader(DescribedReader):
 
 def _load(file: Path) -> np.ndarray:
     try:
-        mapped = np.load(file, mmap_mode="r", allow_pickle=False)  # makes no room for what is not there
+        mapped = np.lib.format.open_memmap(file, mode="r")  # makes no room for what is not there
         size = mapped.offset + mapped.nbytes
         joints = np.array(mapped)
     except Exception as error:  # NumPy parses a damaged header as Python, and raises whatever that leads to

@@ -73,6 +73,7 @@ class NpzReader(Reader):
     """
 
     archive = True
+    endings = (".npz",)
 
     def __init__(self, source: Path, layout: str | None = None, options: Section | None = None) -> None:
         self.source = Path(source)

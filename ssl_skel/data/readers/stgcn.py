@@ -90,7 +90,7 @@ def _side(file: Path) -> str:
 def _map(file: Path) -> np.ndarray:
     """The array of a file, memory-mapped."""
     try:
-        data: np.ndarray = np.load(file, mmap_mode="r", allow_pickle=False)
+        data: np.ndarray = np.lib.format.open_memmap(file, mode="r")
     except Exception as error:  # NumPy parses a damaged header as Python, and raises whatever that leads to
         raise UserError(f"{file}: is damaged or truncated, or no .npy of plain numbers; download it again") from error
     if not isinstance(data, np.ndarray) or data.ndim != 5 or data.shape[1] not in (2, 3) or data.dtype.kind != "f":

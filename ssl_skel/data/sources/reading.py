@@ -32,6 +32,7 @@ class Work:
     reader: Reader
     normalize: NormalizeConfig
     skip_bad: bool = False
+    remedy: str = ""  # what to do about damage that stops everything
     exclude: frozenset[str] = frozenset()  # names of clips to leave out
     repairs: RepairConfig = field(default_factory=RepairConfig)
 
@@ -109,7 +110,7 @@ def _read(work: Work, file: Path, skip: int = 0) -> Iterator[Ready | Done]:
             check_clip(clip, work.reader.layout, file)
         except UserError as error:
             if not work.skip_bad:
-                raise UserError(f"{error}; mend or remove it, or leave it out with --skip-bad") from error
+                raise UserError(f"{error}; {work.remedy}" if work.remedy else str(error)) from error
             within = file.relative_to(work.reader.source) if file != work.reader.source else file.name
             skipped.append({"file": str(within), "why": str(error).removeprefix(f"{file}: ")})
             continue
@@ -132,7 +133,7 @@ def _ready(work: Work, file: Path, clip: RawClip) -> Ready:
     try:
         joints, filled = normalize(np.concatenate([repaired, score], -1), work.reader.layout, work.normalize)
     except UserError as error:
-        raise UserError(f"{file}: {error}") from error
+        raise UserError(f"{file}: clip {clip.name!r}: {error}") from error
     return Ready(file, replace(clip, joints=joints), content_hash(clip.joints), filled, changes)
 
 

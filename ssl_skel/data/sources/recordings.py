@@ -1,0 +1,155 @@
+"""Clips in memory, straight from a raw file, a folder of them, or a store: no conversion is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from ssl_skel.data.clip import RawClip
+from ssl_skel.data.meta import Provenance
+from ssl_skel.data.normalize import NormalizeConfig, require_normalization
+from ssl_skel.data.readers import READERS
+from ssl_skel.data.sources.open import OtherLayout, first_that_reads, open_reader
+from ssl_skel.data.sources.reading import Ready, Work, read_files
+from ssl_skel.data.store import COLUMNS, Store
+from ssl_skel.errors import UserError
+from ssl_skel.layouts import SkeletonLayout
+from ssl_skel.names import unknown
+
+
+def read_recordings(
+    source: Path | str, layout: SkeletonLayout, normalization: NormalizeConfig | None, format: str = ""
+) -> Store:
+    """Clips of a path as an encoder wants them.
+
+    Args:
+        source: a raw file, a folder of them, or a store.
+        layout: joints of the encoder.
+        normalization: of its training clips, as its card records it.
+        format: as in ``open_clips``.
+
+    Raises:
+        UserError: as ``open_clips``; another layout, or a store normalised otherwise.
+    """
+    if is_store(Path(source)):
+        store = Store.open(source)
+        want = require_normalization(normalization, f"{source}: the encoder's card")
+        own = require_normalization(store.normalization, str(source))
+        if store.layout != layout:
+            raise _other_layout(Path(source), store.layout, layout)
+        if own != want:
+            raise UserError(
+                f"{source}: normalization: is {own}, the encoder's clips had {want}; convert with the same options"
+            )
+        return store
+    return open_clips(source, format=format, normalize=require_normalization(normalization, str(source)), wanted=layout)
+
+
+def open_clips(
+    source: Path | str,
+    *,
+    format: str = "",
+    layout: str | None = None,
+    normalize: NormalizeConfig | None = None,
+    wanted: SkeletonLayout | None = None,
+) -> Store:
+    """Clips of any path.
+
+    Args:
+        source: a store, a raw file, or a folder of raw files.
+        format: row of ``READERS``; default: the first that reads the path (with the wanted layout).
+        layout: name or path of a layout, for formats that leave it open.
+        normalize: what is done to raw clips; default: what ``ssl-skel convert`` does by default.
+        wanted: the layout that raw clips must have; default: any.
+
+    Returns:
+        The store; of raw files, their clips in memory, with class names, splits and columns as far as they are known.
+
+    Raises:
+        UserError: nothing is there, no format reads it, an unknown format, a damaged file, or another layout.
+    """
+    source = Path(source)
+    if is_store(source):
+        return Store.open(source)
+    if not source.exists():
+        raise UserError(f"{source}: does not exist; give a raw file, a folder of them, or a store")
+    if format and format not in READERS:
+        raise unknown("format", format, READERS)
+    read = partial(_read, source, layout, normalize or NormalizeConfig(), wanted)
+    return read(format) if format else first_that_reads(source, read)
+
+
+def is_store(path: Path) -> bool:
+    """Whether a path is the folder of a store."""
+    return (path / "meta.json").is_file()
+
+
+def store_of(
+    clips: Sequence[np.ndarray],
+    layout: SkeletonLayout,
+    names: Sequence[str] | None = None,
+    content: Sequence[int] | None = None,
+    **columns: Sequence[int],
+) -> Store:
+    """Normalised clips as a store that lies in no folder, so that they take the same way as stored ones.
+
+    Args:
+        clips: at least one, (M, T, V, C) each, nothing missing.
+        layout: their joints.
+        names: default: their numbers.
+        content: ``content_hash`` of each recording before normalisation; default: 0, unknown.
+        columns: such as ``subject``; default -1, unknown.
+    """
+    frames = np.array([clip.shape[1] for clip in clips])
+    persons = np.array([len(clip) for clip in clips])
+    numbers = {name: np.asarray(columns.get(name, np.full(len(clips), -1)), np.int64) for name in COLUMNS}
+    numbers |= {"offset": np.cumsum(frames * persons) - frames * persons, "frames": frames, "persons": persons}
+    joints = np.concatenate([np.asarray(clip, np.float32).reshape(-1, *clip.shape[2:]) for clip in clips])
+    return Store(
+        path=Path("recordings"),
+        layout=layout,
+        class_names=(),
+        splits={},
+        normalization=None,
+        filled=0,
+        provenance=Provenance(),
+        sha256="",
+        joints=joints,
+        name=np.array(names if names is not None else range(len(clips))).astype(np.str_),
+        content=np.array(content if content is not None else [0] * len(clips), np.uint64),
+        **numbers,
+    )
+
+
+def _read(
+    source: Path, layout: str | None, normalize: NormalizeConfig, wanted: SkeletonLayout | None, format: str
+) -> Store:
+    """Clips of a raw path by one format."""
+    keeps_scores = wanted is not None and wanted.score and "score" in READERS[format].Options.model_fields
+    reader = open_reader(format, source, layout, ["score=keep"] if keeps_scores else [])
+    files = [source] if source.is_file() else reader.files()
+    ready = [item for item in read_files(Work(reader, normalize), files, jobs=1) if isinstance(item, Ready)]
+    if not ready:
+        raise UserError(f"{source}: holds no clips")
+    if wanted is not None and reader.layout != wanted:
+        raise _other_layout(source, reader.layout, wanted)
+    clips = [item.clip for item in ready]
+    columns = {field: [getattr(clip, field) for clip in clips] for field in COLUMNS if hasattr(RawClip, field)}
+    names, content = [clip.name for clip in clips], [item.content for item in ready]
+    return replace(
+        store_of([clip.joints for clip in clips], reader.layout, names=names, content=content, **columns),
+        path=source,
+        class_names=reader.class_names,
+        splits=reader.splits,
+        normalization=normalize,
+        filled=sum(item.filled for item in ready),
+        provenance=Provenance(format=format, source=source.resolve().name, files=len(files)),
+    )
+
+
+def _other_layout(source: Path, own: SkeletonLayout, wanted: SkeletonLayout) -> OtherLayout:
+    return OtherLayout(f"{source}: layout: has {own.name}, the encoder takes {wanted.name}")
