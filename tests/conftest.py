@@ -7,9 +7,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 
 _THREADS = "1" if "PYTEST_XDIST_WORKER" in os.environ else "2"  # two workers share the two cores
 torch.set_num_threads(int(os.environ.get("SSL_SKEL_THREADS", _THREADS)))
+
+settings.register_profile("any_load", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any_load")  # how fast examples are drawn says nothing of the code on a busy machine
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from finetune.protocols import PROTOCOLS
 from ssl_skel.backbones import BACKBONES
 from ssl_skel.backbones.recalibration import RECALIBRATIONS
 from ssl_skel.config import RowConfig
@@ -22,6 +23,7 @@ REGISTRIES = {
     "augmentations": AUGMENTATIONS,
     "pretexts": PRETEXTS,
     "masks": MASKS,
+    "protocols": PROTOCOLS,
 }
 ENTRIES = [(table, name) for table in REGISTRIES for name in REGISTRIES[table]]
 

@@ -53,8 +53,7 @@ class Combined(Pretext[CombinedConfig]):
         """Scalar ``loss``, the weighted sum, and what each part reports."""
         pairs = iter(zip(views, features, strict=True))
         scalars: dict[str, Tensor] = {}
-        for name, part in self.parts.items():
-            assert isinstance(part, Pretext)
+        for name, part in zip(self.parts, self.tasks, strict=True):
             mine = list(islice(pairs, part.num_inputs))
             found = part.loss(batch, [view for view, _ in mine], [feature for _, feature in mine])
             scalars |= {f"{name}.{key}": value for key, value in found.items()}
