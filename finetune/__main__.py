@@ -19,6 +19,8 @@ def command(
 ) -> None:
     """Measure encoders by labels, beside raw coordinates and untrained weights."""
     # Imported here so that --help is quick.
+    import shlex
+
     from finetune.config import FinetuneConfig
     from finetune.verb import finetune
     from ssl_skel.config import dump_config, load_config
@@ -28,7 +30,7 @@ def command(
     if print_config:
         print(dump_config(resolved), end="")
         return
-    report = finetune(config, *words)
+    report = finetune(resolved, command=shlex.join(["ssl-skel", "finetune", str(config), *words]))
     from accelerate import PartialState  # with torch, which finetune has imported by now
 
     if not PartialState().is_main_process:  # one table, however many processes

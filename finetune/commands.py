@@ -31,17 +31,22 @@ def fuse(
     Weights are fixed beforehand (joint, bone and hops 0.6, motions 0.4) or fitted on validation subjects, never on
     test clips.
     """
-    import shlex
-
-    from finetune.fusion import fuse as run
-    from ssl_skel.config import FormerName
-
     if not re.fullmatch(r"[\w.+-]+", output) or output in (".", ".."):
         raise UserError(f"--output: {output!r} is not a valid name; the fused run is made beside the first run")
     try:
         given = [float(word) for word in weights.split(",")] if weights else []
     except ValueError as error:
         raise UserError(f"--weights: {weights!r}; give numbers with commas between, such as 0.6,0.6,0.4") from error
+    from ssl_skel.evaluation.report import Report
+
+    for path in runs:
+        Report.load(path)
+
+    import shlex
+
+    from finetune.fusion import fuse as run
+    from ssl_skel.config import FormerName
+
     if fit == "heldout":
         warnings.warn("--fit heldout is now called --fit validation", FormerName, stacklevel=2)
     options = (["--weights", weights] if weights else []) + (["--fit", "validation"] if fit else [])
@@ -66,7 +71,7 @@ def predict(
 
     Where a training was repeated with several seeds or encoders, their probabilities are averaged.
     """
-    from finetune.predict import predict as answer
+    from finetune.verb import predict as answer
 
     found = answer(run, source, format=format, training=training, videos=videos)
     ranked = {clip: found.best(at, top) for at, clip in enumerate(found.clips)}

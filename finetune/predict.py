@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
@@ -14,10 +13,10 @@ import torch
 from tqdm import tqdm
 
 from finetune.classifiers.linear import Classifier
-from finetune.classifiers.saved import CLASSIFIER, FORMAT_VERSION, HEAD, HEAD_CARD, HeadCard
+from finetune.classifiers.names import CLASSIFIER, HEAD, HEAD_CARD
+from finetune.classifiers.saved import FORMAT_VERSION, HeadCard
 from finetune.protocols import PROTOCOLS
-from finetune.trainings.index import TRAININGS, load_trainings
-from finetune.trainings.predictions import PREDICTIONS
+from finetune.trainings.choice import choose_trainings
 from finetune.transfer import mapped_store
 from ssl_skel.config import parse_config, read_card
 from ssl_skel.data.sources.recordings import read_recordings
@@ -57,7 +56,7 @@ def predict(
         UserError: no such training, several kinds of them, no classifier kept, a source that does not fit, or videos
             missing or for nothing.
     """
-    folders = _chosen(run, training)
+    folders = choose_trainings(run, training)
     saved = [load_classifier(folder) for folder in folders]
     task, head, card = saved[0]
     target = task.encoder.layout
@@ -107,30 +106,6 @@ def probabilities(saved: SavedClassifier, store: Store) -> np.ndarray:
         bar = tqdm(loader.epoch(), "predict", len(loader), leave=False, delay=1.0)
         parts = [task.logits(batch).double().softmax(1).cpu().numpy() for batch in bar]
     return np.concatenate(parts)
-
-
-def _chosen(run: Path, wanted: str) -> list[Path]:
-    """Folders of trainings that differ in seeds alone."""
-    if (run / HEAD_CARD).exists() or (run / PREDICTIONS).exists():
-        return [run]
-    figures: dict[tuple[str, str, str], set[str]] = {}
-    known = load_trainings(run)
-    for one in known:
-        if one.folder.startswith(wanted):
-            figures.setdefault(one.figure, set()).add(one.folder)
-    kinds = sorted({tuple(sorted(folders)) for folders in figures.values()})
-    if not kinds:
-        raise UserError(f"{run}: no training begins with {wanted!r}; there are {_some([one.folder for one in known])}")
-    if len(kinds) > 1:
-        first = _some([kind[0] for kind in kinds])
-        raise UserError(f"{run}: has {len(kinds)} kinds of trainings ({first}); choose by --training, as they begin")
-    return [run / TRAININGS / name for name in kinds[0]]
-
-
-def _some(names: Sequence[str], most: int = 4) -> str:
-    """Names in a line, the first few where there are many."""
-    known = sorted(set(names))
-    return ", ".join(known[:most]) + (f" and {len(known) - most} more" if len(known) > most else "")
 
 
 def _read_weights(path: Path, task: Classifier) -> None:

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 
-from pretrain.check import check
 from pretrain.config import PretrainConfig
 from pretrain.init import load_initial_weights
 from pretrain.monitor import watcher
@@ -45,7 +44,6 @@ def run(config: PretrainConfig, resume: str = "") -> Path:
     Raises:
         UserError: the config does not fit the store, itself, ``init_from``, or the run being continued.
     """
-    check(config, resume)
     store = Store.open(config.data.store)
     split = load_split(store, config.data.split)
 

@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 import safetensors.torch
 
 from finetune.classifiers.linear import Classifier
+from finetune.classifiers.names import HEAD, HEAD_CARD
 from ssl_skel.config import RowConfig, Section
 from ssl_skel.encoders.card import EncoderCard
 from ssl_skel.encoders.files import save_encoder
@@ -24,7 +25,6 @@ from ssl_skel.files.atomic import write_bytes, write_json
 from ssl_skel.layouts import SkeletonLayout
 
 FORMAT_VERSION = 1
-CLASSIFIER, HEAD, HEAD_CARD = "classifier", "head.safetensors", "head.json"
 
 
 class HeadCard(Section):

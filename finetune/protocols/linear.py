@@ -12,7 +12,8 @@ import torch
 from torch import nn
 
 from finetune.classifiers.linear import Classifier
-from finetune.classifiers.saved import CLASSIFIER, save_classifier
+from finetune.classifiers.names import CLASSIFIER
+from finetune.classifiers.saved import save_classifier
 from finetune.protocols.base import FeatureSet, Protocol
 from finetune.protocols.configs.linear import LinearConfig
 from finetune.trainings.fingerprint import options_hash

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from finetune.classifiers.linear import Classifier
-from finetune.classifiers.saved import CLASSIFIER, HEAD
+from finetune.classifiers.names import CLASSIFIER, HEAD
 from finetune.protocols.base import EvalContext, FeatureSet
 from finetune.protocols.configs.two_stream import TwoStreamConfig
 from finetune.protocols.trained import Trained

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 
 from finetune.classifiers.linear import Classifier
-from finetune.classifiers.saved import CLASSIFIER, save_classifier
+from finetune.classifiers.names import CLASSIFIER
+from finetune.classifiers.saved import save_classifier
 from finetune.protocols.base import EvalContext
 from finetune.protocols.configs.training import TrainingConfig
 from finetune.trainings.predictions import save_predictions

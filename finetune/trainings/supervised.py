@@ -24,7 +24,7 @@ import torch
 from accelerate.utils import broadcast_object_list
 
 from finetune.classifiers.linear import Classifier
-from finetune.classifiers.saved import CLASSIFIER
+from finetune.classifiers.names import CLASSIFIER
 from finetune.protocols.base import EvalContext
 from finetune.protocols.configs.training import TrainingConfig
 from finetune.trainings.evaluations import EpochEvaluations, adopt_evaluations, conclude

@@ -15,7 +15,7 @@ from scipy.io import savemat
 from scipy.special import softmax
 from typer.testing import CliRunner, Result
 
-from finetune.classifiers.saved import CLASSIFIER
+from finetune.classifiers.names import CLASSIFIER
 from finetune.commands import predict as command
 from finetune.config import FinetuneConfig
 from finetune.fusion import fuse

@@ -14,7 +14,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from finetune.classifiers.saved import CLASSIFIER
+from finetune.classifiers.names import CLASSIFIER
 from finetune.config import FinetuneConfig
 from finetune.predict import load_classifier, predict
 from finetune.protocols.configs.two_stream import TwoStreamConfig
