@@ -8,9 +8,10 @@ from pathlib import Path
 from finetune.config import FinetuneConfig
 from finetune.trainings.index import TRAININGS
 from finetune.trainings.predictions import PREDICTIONS
-from ssl_skel.config import dump_config, parse_config, read_mapping
+from ssl_skel.config import dump_config, read_mapping
 from ssl_skel.errors import UserError
 from ssl_skel.files.atomic import write_text
+from ssl_skel.same_run import completed, difference
 
 
 def refuse_another(folder: Path, config: FinetuneConfig) -> None:
@@ -25,14 +26,13 @@ def refuse_another(folder: Path, config: FinetuneConfig) -> None:
     ends = ("report.json", f"{TRAININGS}/*/{PREDICTIONS}", f"{TRAININGS}/*/checkpoints/*")
     if not kept.exists() or not any(next(folder.glob(end), None) for end in ends):
         return
-    aside = {"protocols": {"__all__": {"save"}}}
     try:
-        began = parse_config(FinetuneConfig, read_mapping(kept), str(kept), written=True)
-        same = began.model_dump(exclude=aside) == config.model_dump(exclude=aside)
+        before = completed(read_mapping(kept), FinetuneConfig, str(kept))
+        change = difference(before, config.model_dump(mode="json"), {"protocols.*.save"})
     except UserError:
-        same = False
-    if not same:
-        raise UserError(f"{folder}: holds another run; give this evaluation another name")
+        change = "its config.yaml does not fit this release"
+    if change is not None:
+        raise UserError(f"{folder}: holds another run ({change}); give this evaluation another name")
 
 
 def begin(folder: Path, config: FinetuneConfig) -> None:

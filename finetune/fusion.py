@@ -19,6 +19,7 @@ from scipy.special import logsumexp
 from finetune.run import versions
 from finetune.trainings.index import TRAININGS, load_trainings
 from finetune.trainings.predictions import load_array
+from ssl_skel.config import read_mapping
 from ssl_skel.data.splits import load_split
 from ssl_skel.data.store import Store
 from ssl_skel.errors import UserError
@@ -26,6 +27,7 @@ from ssl_skel.evaluation.metrics import score
 from ssl_skel.evaluation.report import Figure, Measurement, Report, SplitFacts, fold_means
 from ssl_skel.evaluation.scores import Scores
 from ssl_skel.files.atomic import write_text
+from ssl_skel.same_run import difference
 from ssl_skel.training.rundir import RunDir
 
 WEIGHTS = dict.fromkeys(("joint", "bone", "hop1", "hop2"), 0.6) | dict.fromkeys(
@@ -312,8 +314,10 @@ def _folder(folder: Path, config: dict[str, Any]) -> Path:
     Raises:
         UserError: it holds something else.
     """
-    text, kept = yaml.safe_dump(config, sort_keys=False, allow_unicode=True), folder / "config.yaml"
-    if folder.exists() and not (kept.exists() and kept.read_text("utf-8") == text):
-        raise UserError(f"{folder}: holds another run; give this fusion another name")
-    write_text(kept, text)
+    kept = folder / "config.yaml"
+    if folder.exists():
+        change = difference(read_mapping(kept), config, free=()) if kept.exists() else "it has no config.yaml"
+        if change is not None:
+            raise UserError(f"{folder}: holds another run ({change}); give this fusion another name")
+    write_text(kept, yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
     return folder

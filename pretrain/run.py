@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -13,7 +12,7 @@ from accelerate import Accelerator
 from pretrain.config import PretrainConfig
 from pretrain.init import load_initial_weights
 from pretrain.monitor import watcher
-from ssl_skel.config import dump_config, parse_config
+from ssl_skel.config import dump_config
 from ssl_skel.data.augment.pipeline import Augment
 from ssl_skel.data.loader import ClipLoader
 from ssl_skel.data.splits import Split, load_split
@@ -59,7 +58,7 @@ def run(config: PretrainConfig, resume: str = "") -> Path:
         dump_config(config),
         resume=resume,
         rank=accelerator.process_index,
-        complete=lambda began: _complete(config.name, began),
+        model=PretrainConfig,
     )
     fit(
         pretext,
@@ -85,11 +84,6 @@ def run(config: PretrainConfig, resume: str = "") -> Path:
         save_encoder(folder.encoder, encoder, card)
     accelerator.end_training()
     return folder.path
-
-
-def _complete(name: str, began: Any) -> Any:
-    """The config that a run began with, maybe under an earlier release, with today's keys and defaults."""
-    return parse_config(PretrainConfig, began, f"{name} began with", written=True).model_dump(mode="json")
 
 
 def _new_encoder(config: PretrainConfig, store: Store) -> SkeletonEncoder:

@@ -26,16 +26,17 @@ ALLOWED = {
     "registry": {"errors", "names", "config"},
     "layouts": {"errors", "names"},
     "files": {"errors"},
+    "same_run": {"config"},
     "data": GROUND | {"console"},
     "backbones": GROUND,
     "encoders": GROUND | {"data", "backbones"},
     "embedding": GROUND | {"data", "encoders"},
     "pretexts": GROUND | {"data", "backbones", "encoders", "distributed", "task"},
-    "training": {"errors", "batch", "config", "files", "task"},
+    "training": {"errors", "batch", "config", "files", "same_run", "task"},
     "evaluation": GROUND | {"console", "data"},
     "retrieval": GROUND | {"data", "encoders", "embedding", "evaluation"},
     "video": {"errors", "files", "backbones"},
-    "experiments": {"errors", "names", "config", "console", "encoders", "training", "evaluation"},
+    "experiments": {"errors", "names", "config", "same_run", "console", "encoders", "training", "evaluation"},
     "view": GROUND | {"data", "backbones", "encoders", "embedding", "pretexts", "training", "evaluation", "retrieval"},
     "__main__": {"cli"},
     "verbs": {"config", "evaluation"},
@@ -45,7 +46,7 @@ ALLOWED = {
     | {"task", "data", "backbones", "encoders", "embedding", "pretexts", "training", "evaluation", "cli"},
     "finetune": GROUND
     | {"task", "data", "backbones", "encoders", "embedding", "pretexts", "training", "evaluation", "cli"}
-    | {"distributed", "video"},
+    | {"distributed", "same_run", "video"},
 }
 
 # Former homes of names that 0.1 printed; they only pass on what moved.

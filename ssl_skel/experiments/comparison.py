@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
-from ssl_skel.config import read_yaml
+from ssl_skel.config import read_mapping
 from ssl_skel.errors import UserError
 from ssl_skel.evaluation.report import FOLDS, Figure, Measurement, Report, kind_of
 from ssl_skel.experiments.anchors import Anchor, anchors_for, dataset_of
-from ssl_skel.experiments.record import flat, headline, pretext_name, read_card, standing
-from ssl_skel.training.rundir import FREE
+from ssl_skel.experiments.record import headline, pretext_name, read_card, standing
+from ssl_skel.same_run import FREE, completed, recipe
 
-_NOT_RECIPE = FREE | {"name", "seed", "seeds", "encoders", "device", "data.batch_size"}
+_NOT_RECIPE = FREE | {"name", "seed", "seeds", "encoders", "device", "data.batch_size", "protocols.*.save"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,24 +172,20 @@ def _network(backbone: dict[str, Any], stream: str) -> str:
 
 
 def _config(path: Path) -> dict[str, Any]:
-    """Config kept in a run directory; empty where there is none to read."""
+    """Config kept in a run directory, as this release would write it; empty where there is none to read."""
     try:
-        config = read_yaml((path / "config.yaml").read_text("utf-8"), str(path))
+        config = read_mapping(path / "config.yaml")
     except (OSError, ValueError, UserError):
         return {}
-    return config if isinstance(config, dict) else {}
+    verb = "pretrain" if "pretext" in config else "finetune"
+    with suppress(UserError):  # a fusion, or of a release that knew other options
+        return completed(config, entry_points(group="ssl_skel.configs")[verb].load(), str(path))
+    return config
 
 
 def _recipe(config: dict[str, Any]) -> str:
     """What two runs share that differ in nothing but seeds and names."""
-
-    def decides(key: str, value: Any) -> bool:
-        unset = (key, value) == ("data.transfer", False)
-        saves = key.startswith("protocols.") and key.endswith(".save")
-        return not (key in _NOT_RECIPE or key.startswith("encoders.") or unset or saves)
-
-    kept = {key: value for key, value in flat(config).items() if decides(key, value)}
-    return json.dumps(kept, sort_keys=True)
+    return recipe(config, _NOT_RECIPE)
 
 
 def _baselines(report: Report, row: Measurement) -> dict[str, Figure]:

@@ -9,8 +9,9 @@ from typing import Any
 from ssl_skel.config import read_yaml
 from ssl_skel.console import show_table
 from ssl_skel.errors import UserError
-from ssl_skel.experiments.record import RunRecord, flat
+from ssl_skel.experiments.record import RunRecord
 from ssl_skel.names import nearest
+from ssl_skel.same_run import flat
 
 
 def select(runs: Sequence[RunRecord], where: Sequence[str] = (), pretext: str = "", split: str = "") -> list[RunRecord]:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from ssl_skel.encoders.card import CARD
 from ssl_skel.errors import UserError
 from ssl_skel.evaluation.report import Figure, Measurement, Report, kind_of
+from ssl_skel.same_run import flat
 from ssl_skel.training.checkpoint_folder import newest_checkpoint, read_state
 from ssl_skel.training.rundir import RunDir
 
@@ -100,22 +101,6 @@ def find_runs(folder: Path) -> tuple[list[RunRecord], list[str]]:
             except UserError as error:
                 skipped.append(str(error))
     return found, skipped
-
-
-def flat(config: Any, key: str = "") -> dict[str, Any]:
-    """Values by dotted keys; ``{"a": {"b": [{"c": 1}]}}`` -> ``{"a.b.0.c": 1}``. Lists of plain values stay whole.
-
-    >>> flat({"a": {"b": [{"c": 1}], "d": [1, 2]}})
-    {'a.b.0.c': 1, 'a.d': [1, 2]}
-    """
-    if isinstance(config, list) and any(isinstance(item, dict) for item in config):
-        config = dict(enumerate(config))
-    if not isinstance(config, dict) or not config:
-        return {key: config}
-    found: dict[str, Any] = {}
-    for name, value in config.items():
-        found |= flat(value, f"{key}.{name}".lstrip("."))
-    return found
 
 
 def headline(report: Report) -> list[Measurement]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import json
 import os
@@ -21,8 +20,8 @@ from pydantic import BaseModel
 
 from ssl_skel.config import load_config, read_mapping, read_yaml
 from ssl_skel.errors import UserError
-from ssl_skel.experiments.record import flat, read_run
-from ssl_skel.training.rundir import FREE
+from ssl_skel.experiments.record import read_run
+from ssl_skel.same_run import completed, difference, fingerprint
 
 RESUME = {"pretrain": ("resume=auto",)}
 """Words by which a verb continues a run; an evaluation continues by itself."""
@@ -38,22 +37,23 @@ class Job:
         folder: of the run.
         words: ``key=value`` words, the name among them, that make the config into this run's.
         config: the same, resolved, as plain data.
+        model: of the config.
     """
 
     name: str
     folder: Path
     words: tuple[str, ...]
     config: dict[str, Any]
+    model: type[BaseModel]
 
     def done(self) -> bool:
         """Whether this very run is finished; ``FREE`` keys may differ, as for a run that is continued."""
         try:
             found = read_run(self.folder)
+            before = completed(found.config, self.model, str(self.folder))
         except UserError:
             return False
-        before, now = flat(found.config), flat(self.config)
-        same = all(before.get(key) == now.get(key) for key in {**before, **now} if key not in FREE)
-        return same and found.state == "finished"
+        return found.state == "finished" and difference(before, self.config) is None
 
 
 @dataclass(frozen=True)
@@ -93,14 +93,14 @@ def plan(model: type[BaseModel], path: Path, words: Sequence[str]) -> list[Job]:
     jobs: dict[str, Job] = {}
     for name, values in zip(names, chosen, strict=True):
         if len(name) > _LONGEST or often[name.casefold()] > 1:
-            mark = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:8]
+            mark = fingerprint(values)[:8]
             name = f"{name[:_LONGEST]}-{mark}"
         if name in jobs:
             raise UserError(f"{', '.join(varied)}: a value is given twice, so two runs are the same; leave one out")
         set_words = tuple(_word(key, value) for key, value in values.items() if key != "name")
         config = load_config(model, path, [*set_words, _word("name", name)])
         folder = config.runs / name  # type: ignore[attr-defined]
-        jobs[name] = Job(name, folder, (*set_words, _word("name", name)), config.model_dump(mode="json"))
+        jobs[name] = Job(name, folder, (*set_words, _word("name", name)), config.model_dump(mode="json"), model)
     return list(jobs.values())
 
 

@@ -14,33 +14,20 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel
 
 from ssl_skel.config import read_yaml
 from ssl_skel.errors import UserError
 from ssl_skel.files.atomic import write_text
 from ssl_skel.files.temporary import sync
+from ssl_skel.same_run import completed, difference
 from ssl_skel.training.checkpoint_folder import newest_checkpoint, read_state
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
-
-FREE = frozenset(
-    {
-        "runs",
-        "data.resident",
-        "train.device",
-        "train.keep",
-        "train.checkpoint_every",
-        "train.checkpoint_minutes",
-        "train.log_every",
-        "train.eval_every",
-        "train.progress",
-    }
-)
-"""Keys that a resumed run may change: where things lie and how often they are looked at, not what is computed."""
 
 
 class RunDir:
@@ -70,7 +57,7 @@ class RunDir:
         *,
         resume: str = "",
         rank: int = 0,
-        complete: Callable[[Any], Any] = lambda config: config,
+        model: type[BaseModel] | None = None,
         **options: Any,
     ) -> RunDir:
         """Start a run, or step into the one that is there.
@@ -79,10 +66,9 @@ class RunDir:
             path: ``runs/<name>``.
             config_yaml: the resolved config.
             resume: "" refuses a folder that holds anything; ``auto`` continues it, or starts it where there
-                is none. Continuing wants the config it began with; only the keys in ``FREE`` may differ.
+                is none. Continuing wants the config it began with; only the keys in ``same_run.FREE`` may differ.
             rank: only rank 0 looks and writes, so ranks do not take each other's folder for an older run.
-            complete: adds the defaults of options that are newer than a config, so that an upgrade ends no run. The
-                default of a new option must do what was done before.
+            model: of the config; a run of an earlier release is compared by it, see ``completed``.
             options: further ones of ``RunDir``.
 
         Raises:
@@ -96,8 +82,10 @@ class RunDir:
         if checkpoint is None:
             write_text(run.path / "config.yaml", config_yaml, remedy="choose another folder for runs")
         else:
-            began = complete(read_state(checkpoint)["config"])
-            if (change := _difference(began, run.config)) is not None:
+            began = read_state(checkpoint)["config"]
+            if model:
+                began = completed(began, model, f"{run.path}: began with")
+            if (change := difference(began, run.config)) is not None:
                 raise UserError(f"{run.path}: began with {change}; set it back, or give this run another name")
         return run
 
@@ -174,13 +162,3 @@ class RunDir:
 
 def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _difference(old: Any, new: Any, key: str = "") -> str | None:
-    """The first binding key that differs, with its old value; None where there is none."""
-    if key in FREE or old == new:
-        return None
-    if not (isinstance(old, dict) and isinstance(new, dict)):
-        return f"{key}: {json.dumps(old)}, now {json.dumps(new)}"
-    below = (_difference(old.get(name), new.get(name), f"{key}.{name}".lstrip(".")) for name in {**old, **new})
-    return next((change for change in below if change is not None), None)

@@ -14,6 +14,7 @@ import typer
 import yaml
 from typer.testing import CliRunner, Result
 
+from finetune.config import FinetuneConfig
 from ssl_skel.cli.experiments import report
 from ssl_skel.errors import UserError
 from ssl_skel.evaluation.metrics import score
@@ -114,6 +115,20 @@ def test_seeds_of_one_recipe_are_pooled(desk: Desk) -> None:
     assert len(row.commands) == len(row.runs) == 3
     assert {name: str(figure) for name, figure in row.baselines.items()} == {"raw": "55.0", "untrained": "65.0 ± 7.1"}
     assert compare([runs[0], runs[0], desk.folder / "p0" / ".." / "e0"])[0].measurement.figures["accuracy"].count == 1
+
+
+def test_runs_of_a_release_with_fewer_options_are_pooled(desk: Desk) -> None:
+    runs = [desk.evaluation(f"e{seed}", desk.encoder(f"p{seed}", seed), 14 + seed) for seed in range(3)]
+    for seed, run in enumerate(runs):
+        options = {"name": run.name, "data": {"store": "s"}, "encoders": {"xview": [str(desk.folder / f"p{seed}")]}}
+        config = FinetuneConfig.model_validate_json(json.dumps(options | {"protocols": [{"name": "knn"}]}))
+        kept = config.model_dump(mode="json")
+        if seed == 1:
+            del kept["data"]["transfer"], kept["protocols"][0]["ks"]
+        if seed == 2:
+            kept["protocols"][0]["ks"] = [3]
+        (run / "config.yaml").write_text(yaml.safe_dump(kept))
+    assert [row.seeds for row in compare(runs)] == [{0, 1}, {2}]
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from typer.testing import CliRunner, Result
 from ssl_skel.cli.experiments import runs
 from ssl_skel.errors import UserError
 from ssl_skel.evaluation.report import Figure, Measurement, Report, SplitFacts
-from ssl_skel.experiments.record import find_runs, flat, pretext_name, read_run
+from ssl_skel.experiments.record import find_runs, pretext_name, read_run
 
 app = typer.Typer()
 app.command()(runs)
@@ -213,7 +213,3 @@ def test_names_of_pretexts() -> None:
     parts = [{"pretext": {"name": "psp"}}, {"pretext": {"name": "temporal_order"}}]
     assert pretext_name({"name": "combined", "parts": parts}) == "psp+temporal_order"
     assert pretext_name(None) == ""
-
-
-def test_flat() -> None:
-    assert flat({"a": {}, "b": [], "c": [{"d": [1]}, 2]}) == {"a": {}, "b": [], "c.0.d": [1], "c.1": 2}

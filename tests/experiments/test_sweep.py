@@ -169,6 +169,17 @@ def test_only_the_same_config_counts_as_finished(config: Path, tmp_path: Path) -
     assert not any(job.done() for job in plan(PretrainConfig, config, ["seed=0,1", "train.epochs=2"]))
 
 
+def test_a_run_of_a_release_with_fewer_options_counts_as_finished(config: Path, tmp_path: Path) -> None:
+    (job,) = plan(PretrainConfig, config, [])
+    run_all([job], play(tmp_path, [job]))
+    kept = yaml.safe_load((job.folder / "config.yaml").read_text())
+    del kept["train"]["ema"], kept["pretext"]["decoder"]
+    (job.folder / "config.yaml").write_text(yaml.safe_dump(kept))
+    assert job.done()
+    (job.folder / "config.yaml").write_text(yaml.safe_dump(kept | {"seed": 1}))
+    assert not job.done()
+
+
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_reaches_the_run_that_goes_on_and_nothing_more_is_begun(

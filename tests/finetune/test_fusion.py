@@ -226,7 +226,7 @@ def older(folder: Path) -> None:
         (lambda f: None, ("--weights", "1,a"), "give numbers with commas"),
         (lambda f: None, ("--weights", "1,-1"), "must not be negative"),
         (lambda f: None, ("--weights", "1,1", "--fit", "validation"), "give one of the two"),
-        (lambda f: None, ("-o", "joint"), "joint: holds another run; give this fusion another name"),
+        (lambda f: None, ("-o", "joint"), r"joint: holds another run \(.*, now .*\); give this fusion another name"),
         (lambda f: None, ("-o", "../x"), "'../x' is not a valid name"),
     ],
 )
