@@ -35,19 +35,22 @@ FREE = frozenset(
 _LONGEST = 80  # characters of a value in a message
 
 
-def difference(before: Any, now: Any, free: Collection[str] = FREE) -> str | None:
+def difference(before: Mapping[str, Any], now: Mapping[str, Any], free: Collection[str] = FREE) -> str | None:
     """The first option that differs, in words.
 
     >>> difference({"seed": 0, "optim": {"lr": 0.1}}, {"seed": 0, "optim": {"lr": 0.2}})
     'optim.lr: 0.1, now 0.2'
 
     Args:
-        before, now: configs. A missing option counts as null.
+        before, now: configs. A missing option counts as null. Where both hold an equal ``fingerprint``, of all that
+            decides what comes out, they are of one run whatever else they say.
         free: keys that may differ, with all below them; ``*`` stands for one step, as in ``protocols.*.save``.
 
     Returns:
         The key and both values; None where the runs are the same.
     """
+    if "fingerprint" in now and before.get("fingerprint") == now["fingerprint"]:
+        return None
     return _difference(before, now, frozenset(free), "")
 
 

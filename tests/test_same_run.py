@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 import pytest
 
+from pretrain.config import PretrainConfig
 from ssl_skel.config import Section
 from ssl_skel.errors import UserError
 from ssl_skel.same_run import FREE, completed, difference, fingerprint, flat, recipe
@@ -45,6 +46,13 @@ def test_free_keys_may_differ_with_all_below_them() -> None:
     assert difference({"runs": 1}, {"runs": 2}, ()) == "runs: 1, now 2"
 
 
+def test_an_equal_fingerprint_decides() -> None:
+    one = {"readout": "mean", "fingerprint": "ab"}
+    assert difference(one, {"pooling": "mean", "fingerprint": "ab"}) is None
+    assert difference(one, one | {"fingerprint": "cd"}) == 'fingerprint: "ab", now "cd"'
+    assert difference({"lr": 1}, {"lr": 1, "fingerprint": "ab"}) == 'fingerprint: null, now "ab"'
+
+
 def test_a_recipe_is_equal_where_nothing_but_free_keys_differ() -> None:
     free = FREE | {"seed", "protocols.*.save"}
     one = {"seed": 0, "runs": "a", "protocols": [{"k": 1, "save": True}], "crop": [0.5, 1.0]}
@@ -80,3 +88,10 @@ def test_fingerprints_are_those_of_the_first_release() -> None:
 
 def test_flat() -> None:
     assert flat({"a": {}, "b": [], "c": [{"d": [1]}, 2]}) == {"a": {}, "b": [], "c.0.d": [1], "c.1": 2}
+
+
+def test_every_free_key_is_an_option() -> None:
+    """A renamed option would otherwise become binding unnoticed."""
+    options = {"data": {"store": "s"}, "backbone": {"name": "st_gcn"}, "pretext": {"name": "psp"}, "train": {}}
+    config = completed({"name": "run", **options}, PretrainConfig, "test")
+    assert set(flat(config)) >= FREE

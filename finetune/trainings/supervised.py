@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +32,7 @@ from finetune.trainings.index import TRAININGS
 from finetune.trainings.layer_decay import layer_groups
 from finetune.trainings.predictions import PREDICTIONS, Outcome, load_outcome
 from finetune.trainings.spec import TrainingSpec
-from ssl_skel.config import dump_config, read_yaml
+from ssl_skel.config import dump_config
 from ssl_skel.data.augment.pipeline import Augment
 from ssl_skel.data.loader import ClipLoader
 from ssl_skel.encoders.encoder import SkeletonEncoder, fresh_like
@@ -153,15 +152,7 @@ def _find(trainings: Path, name: str, mark: str) -> Path:
 def _run_dir(folder: Path, config: TrainingConfig, mark: str, rank: int) -> RunDir:
     """Its run directory; whether what is there is the same training, the fingerprint tells."""
     text = dump_config(config.model_copy(update={"save": False})) + f"fingerprint: {mark}\n"
-    return RunDir.create(
-        folder, text, resume="auto", rank=rank, again="the same command continues", complete=partial(_same, text, mark)
-    )
-
-
-def _same(text: str, mark: str, began: dict[str, Any]) -> dict[str, Any]:
-    """The config in present words where the fingerprint is this one."""
-    present: dict[str, Any] = read_yaml(text, "config")
-    return present if began.get("fingerprint") == mark else began
+    return RunDir.create(folder, text, resume="auto", rank=rank, again="the same command continues")
 
 
 def _trainable(config: TrainingConfig, encoder: SkeletonEncoder) -> SkeletonEncoder:
