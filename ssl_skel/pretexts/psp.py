@@ -31,9 +31,9 @@ class PPA(nn.Module):
 
     PSP Learning (Xu & Shu, arXiv 2302.02327; released code). A group is the mean of its joints. Maps are
     tanh(sum over channels and frames of q k / (d T)); to the map of a level the *own* maps of coarser levels
-    are added, each entry standing for all pairs of its groups' members, with the weights ``pyramid_weights``.
+    are added, weighted by ``pyramid_weights``; an entry counts for all pairs of its groups' members.
 
-    Departs from print: at levels of which some are left out, their part of the sum is too.
+    Departs from print: a level that is left out adds nothing to finer maps.
 
     Args:
         dim: D of the features.
@@ -113,9 +113,9 @@ class PSP(Pretext[PSPConfig]):
     summed over levels. With more than two views: the mean over their pairs. Options add MoCo's momentum
     network and queue (He et al., CVPR 2020).
 
-    Departs from print: features of all persons present, each clip once; the paper averages absent ones in. A view is a
-    random crop of a clip, resampled (paper: 50 sorted frames at random), and motion is its change from frame to
-    frame, so that how large it is depends on how long the crop was; the paper takes it of the frames as recorded.
+    Departs from print: only persons who are present count, and each clip counts once; the paper averages absent ones
+    in. A view is a random crop of a clip, resampled (paper: 50 sorted frames at random). Motion is the view's change
+    from frame to frame, so its size depends on the length of the crop; the paper takes it of the recorded frames.
 
     Attributes:
         keys: the momentum network (backbone, PPA and MLP), if any; not trained by gradients.

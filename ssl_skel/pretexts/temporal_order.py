@@ -23,7 +23,7 @@ from ssl_skel.pretexts.configs.temporal_order import TemporalOrderConfig
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Shuffled(View):
-    """Segments of all clips, n of each clip in the order shown, each a clip of its own.
+    """Segments of all clips, n of each in shuffled order, each packed as a clip.
 
     Attributes:
         label: (N,) int64, number of each clip's order in lexicographic order.
@@ -54,7 +54,7 @@ class PairwiseHead(nn.Module):
 
 
 class LSTMHead(nn.Module):
-    """An LSTM over the segments as shown; its last state predicts the order.
+    """An LSTM over the shuffled segments; its last state predicts the order.
 
     Wang et al., WACV 2021. Paper silent: layers and what is read; one layer, and its last state.
 
@@ -82,8 +82,8 @@ class TemporalOrder(Pretext[TemporalOrderConfig]):
     T frames with at least ``gap`` frames between two, and their positions and order are those of the clip: the
     same for all its persons.
 
-    Label k stands for the k-th permutation in lexicographic order: the number at each place says which
-    segment in time is shown there.
+    Label k stands for the k-th permutation in lexicographic order: its i-th number says which segment in time
+    stands at position i.
 
     Raises:
         UserError: segments that the backbone's stride does not divide, or for which a clip is too short.
@@ -113,7 +113,7 @@ class TemporalOrder(Pretext[TemporalOrderConfig]):
         self.head = kind(net.dim, config.head_dim, config.clips)
 
     def draw(self, rng: Rng) -> tuple[Tensor, Tensor]:
-        """First frame of each segment as shown, (N, n) int64, and the label (N,)."""
+        """First frame of each segment in shuffled order, (N, n) int64, and the label (N,)."""
         clips, classes = self.orders.shape[1], len(self.orders)
         spare = rng.uniform(clips, high=self.room + 1).long().clamp(max=self.room).sort(1).values
         starts = spare + torch.arange(clips, device=spare.device) * (self.frames + self.config.gap)

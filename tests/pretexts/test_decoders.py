@@ -1,9 +1,9 @@
-"""Decoders: what each looks at, cell by cell; tokens for what is hidden; and predicting a sample only."""
+"""Decoders: what each attends to, cell by cell; tokens for what is hidden; and predicting a sample only."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -266,3 +266,7 @@ def test_a_network_that_merges_joints_is_served_too(kind: str) -> None:
     (view,) = task.views(batch_for(task))
     assert task.predict(view.x, view.mask).shape == (len(view.x), FRAMES // 4, JOINTS, 12)
     assert isinstance(task.decoder, CrossDecoder) == (config.decoder == "cross")
+
+
+def test_the_options_name_every_decoder() -> None:
+    assert get_args(SkeletonMAEConfig.model_fields["decoder"].annotation) == tuple(DECODERS)
