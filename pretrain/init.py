@@ -30,7 +30,7 @@ def load_initial_weights(path: Path, encoder: SkeletonEncoder) -> Origin:
         Where they come from, for the card of what they become.
 
     Raises:
-        UserError: no encoder is there, or it is built otherwise.
+        UserError: the path holds no encoder, or one that is built differently.
     """
     earlier, card = load_encoder(path)
     found = identity(earlier)

@@ -1,4 +1,4 @@
-"""A look at the features while they are being learned."""
+"""Evaluates the features while they are being learned."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from ssl_skel.evaluation.quality import alignment, evenly_spaced, feature_std, r
 DRAWN = 256
 """Most training clips, evenly spaced, whose augmented draws ``alignment`` compares."""
 PROBE_C = 0.01
-"""C of the online probe. Fixed, so that a look is quick; the linear protocol chooses C by cross-validation."""
+"""C of the online probe. Fixed, so that an evaluation is quick; the linear protocol chooses C by cross-validation."""
 
 
 def watcher(
@@ -40,7 +40,7 @@ def watcher(
     test clips of the nearest training clip (``knn_1``), of the same on raw coordinates (``knn_1_raw``), and of
     logistic regression on the training clips' features (``linear``).
 
-    It is there to be watched. Nothing is chosen, stopped or tuned by it within a run; whoever compares runs by
+    It is for monitoring. Nothing is chosen, stopped or tuned by it within a run; whoever compares runs by
     its accuracies has seen the test clips. And it changes nothing: features are arrays made in eval mode under
     ``torch.inference_mode``, so no gradient of a probe can reach the encoder, whose modes and buffers stay as
     they were; no global random number is drawn. Features that are not finite have no figures.

@@ -20,10 +20,10 @@ def backbones(
     size: Annotated[Literal["tiny", "small", "base"], typer.Option(help="Size of each; base is as published.")] = (
         "base"
     ),
-    rate: Annotated[bool, typer.Option("--rate", help="Measure training on this machine too, seconds each.")] = False,
+    rate: Annotated[bool, typer.Option("--rate", help="Also measure the training speed on this machine.")] = False,
     json_: JsonOption = False,
 ) -> None:
-    """List the networks: what they cost, beside what was published.
+    """List the networks with their cost, next to the published figures.
 
     Parameters and multiply-adds of one clip with two persons, 64 frames (or the nearest that the stride divides) and
     25 joints, a linear head of 60 classes included. --rate adds clips a second of training, 8 a step, on the CPU.

@@ -23,12 +23,12 @@ def runs(
     split: Annotated[str, typer.Option(help="Only runs on this split.")] = "",
     sort: Annotated[str, typer.Option(help="A key of the config, a fact or a figure, such as seconds or loss.")] = "",
     reverse: Annotated[bool, typer.Option(help="Largest first.")] = False,
-    diff: Annotated[bool, typer.Option("--diff", help="Show in which keys the configs differ.")] = False,
+    diff: Annotated[bool, typer.Option("--diff", help="Show the keys in which the configs differ.")] = False,
     json_: JsonOption = False,
 ) -> None:
-    """List runs: how far they came, and what they reached.
+    """List runs: their progress and results.
 
-    Figures of pretraining runs are accuracies on test clips, and look on only: choosing a run by them is choosing on
+    Figures of pretraining runs are accuracies on test clips, for monitoring only: choosing a run by them is choosing on
     the test set.
     """
     from ssl_skel.experiments import listing
@@ -61,7 +61,7 @@ def report(
 ) -> None:
     """One table over evaluations: each encoder, protocol and split, with baselines and published figures.
 
-    Evaluations that differ in nothing but seeds and names are pooled; whatever else differs makes a row of its own.
+    Evaluations that differ in nothing but seeds and names are pooled; any other difference gives a row of its own.
     """
     from ssl_skel.experiments.comparison import compare
     from ssl_skel.experiments.formats import FORMATS, SUFFIXES
@@ -78,20 +78,20 @@ def report(
 
 
 def sweep(
-    config: Annotated[Path, typer.Argument(help="YAML file for pretrain or finetune; which of them, its keys tell.")],
+    config: Annotated[Path, typer.Argument(help="YAML file for pretrain or finetune; its keys decide which.")],
     grid: Annotated[
         list[str] | None,
         typer.Argument(
             metavar="[KEY=VALUE,VALUE...]...",
-            help="Such as optim.lr=1e-3,3e-4 seed=0,1,2. Brackets hold a value together: data.crop=[0.5,1],[1,1].",
+            help="Such as optim.lr=1e-3,3e-4 seed=0,1,2. Brackets group one value: data.crop=[0.5,1],[1,1].",
         ),
     ] = None,
-    print_: Annotated[bool, typer.Option("--print", help="Only list what would run.")] = False,
+    print_: Annotated[bool, typer.Option("--print", help="List the runs without starting them.")] = False,
 ) -> None:
-    """Run a grid, one run after another, each named after its values; the same command again continues it.
+    """Run a grid, one run after another, each named after its values. Repeat the command to continue it.
 
-    Finished runs are skipped and stopped ones continued. A run that fails does not end the others; the exit code
-    is then 1. Ctrl-C stops after a checkpoint of the run that is going on.
+    Finished runs are skipped, stopped ones continue. If a run fails, the others still run, and the exit code is 1.
+    Ctrl-C stops after a checkpoint of the current run.
     """
     import shlex
 

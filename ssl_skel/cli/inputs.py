@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ssl_skel.errors import UserError
-
 
 def check_encoder(run: Path) -> None:
     """Refuse a path without an encoder.
@@ -26,11 +24,12 @@ def check_source(source: Path, split: str = "") -> None:
         split: of the store; "": none is wanted.
 
     Raises:
-        UserError: nothing is there, the store is damaged, or has no such split.
+        UserError: the path does not exist, the store is damaged, or has no such split.
     """
-    if not source.exists():
-        raise UserError(f"{source}: does not exist; give a raw file, a folder of them, or a store")
-    if (source / "meta.json").is_file():
+    from ssl_skel.data.sources.recordings import is_store, refuse_missing
+
+    refuse_missing(source)
+    if is_store(source):
         check_store(source, split)
 
 
@@ -38,7 +37,7 @@ def check_store(store: Path, split: str = "") -> None:
     """Refuse a path without a store, or a split that it does not have.
 
     Raises:
-        UserError: no store is there, it is damaged, or has no such split.
+        UserError: it is no store, is damaged, or has no such split.
     """
     from ssl_skel.data.splits import load_split
     from ssl_skel.data.store import Store

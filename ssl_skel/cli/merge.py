@@ -1,4 +1,4 @@
-"""``ssl-skel merge``. Nothing heavy is imported before it is called."""
+"""``ssl-skel merge``. Nothing heavy is imported before the command is called."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from typing import Annotated
 
 import typer
 
-from ssl_skel.cli.options import JsonOption
+from ssl_skel.cli.options import JsonOption, OverwriteOption
 
 
 def merge(
     stores: Annotated[list[Path], typer.Argument(metavar="STORE...", help="Stores of any layouts.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Store to make.")],
-    layout: Annotated[str, typer.Option(help="Layout to take all to: a name or a YAML file.")] = "common15",
-    overwrite: Annotated[bool, typer.Option(help="Replace an existing store.")] = False,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Store to write.")],
+    layout: Annotated[str, typer.Option(help="Layout to map all to: a name or a YAML file.")] = "common15",
+    overwrite: OverwriteOption = False,
     json_: JsonOption = False,
 ) -> None:
-    """Join stores of any layouts into one, to pretrain on.
+    """Merge stores of any layouts into one, for pretraining.
 
-    Clips, classes and splits are named after their store. What is done to make the stores agree is printed, and
-    recorded in the store.
+    Clips, classes and splits are named after their store. Whatever is changed to make the stores agree is printed and
+    recorded in the merged store.
     """
     from ssl_skel.data.convert import describe
     from ssl_skel.data.merge import merge as run
@@ -34,6 +34,6 @@ def merge(
     for one in facts["provenance"]["stores"]:
         redone = ", ".join(f"{key} {old} -> {new}" for key, (old, new) in one["redone"].items())
         missing = ", ".join(one["missing"])
-        told = f"{one['name']}: {one['clips']:,} clips of {one['layout']}; numbers moved by {one['numbers_moved_by']}"
-        print(f"  {told}; redone: {redone or 'nothing'}; missing: {missing or 'nothing'}")
+        source = f"{one['name']}: {one['clips']:,} clips of {one['layout']}; numbers moved by {one['numbers_moved_by']}"
+        print(f"  {source}; redone: {redone or 'nothing'}; missing: {missing or 'nothing'}")
     print("splits: " + ", ".join(["all", *facts["splits"]]))

@@ -1,4 +1,4 @@
-"""Published figures to stand beside one's own: ``anchors.yaml``, and where they apply."""
+"""Published figures for comparison: ``anchors.yaml``, and where they apply."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def anchors_for(dataset: str, row: Measurement) -> tuple[Anchor, ...]:
 def dataset_of(report: Report) -> str:
     """Format that the report's store was converted from; "" where the store is gone or has changed since.
 
-    NTU RGB+D comes in several formats, and is told by its number of classes: ``ntu60``, ``ntu120``.
+    NTU RGB+D comes in several formats, and is recognised by its number of classes: ``ntu60``, ``ntu120``.
     """
     try:
         meta = json.loads((Path(report.store) / "meta.json").read_text("utf-8"))

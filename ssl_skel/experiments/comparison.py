@@ -1,4 +1,4 @@
-"""One table over many evaluations: encoder x protocol x split, with baselines and published figures beside.
+"""One table over many evaluations: encoder x protocol x split, with baselines and published figures next to it.
 
 Evaluations of the same recipe with other seeds are pooled. Nothing else is: another store, another split or other
 numbers of clips, another config of pretraining or evaluation, a seed that was there before make rows of their own.
@@ -30,14 +30,14 @@ class Row:
 
     Attributes:
         pretext: of the encoders, ``scratch``, or the name of a baseline that stands for itself.
-        encoder: backbone and stream; "" where no card or config tells.
+        encoder: backbone and stream; "" where no card or config records them.
         store, sha256, split, train, test: which clips; no numbers for a mean of folds.
         measurement: figures, over all seeds that were pooled.
         baselines: accuracies on the same clips by the same measure.
         published: of others.
         warnings: reasons to doubt the figures.
         runs, commands: evaluations that the row is from, and what makes each again.
-        seeds: of the pooled figures, where configs tell.
+        seeds: of the pooled figures, where configs record them.
     """
 
     pretext: str
@@ -172,7 +172,7 @@ def _network(backbone: dict[str, Any], stream: str) -> str:
 
 
 def _config(path: Path) -> dict[str, Any]:
-    """Config kept in a run directory, as this release would write it; empty where there is none to read."""
+    """Config kept in a run directory, as this release would write it; empty if it cannot be read."""
     try:
         config = read_mapping(path / "config.yaml")
     except (OSError, ValueError, UserError):
@@ -204,7 +204,7 @@ def _warnings_of_folds(report: Report, row: Measurement) -> tuple[str, ...]:
 
 
 def _poolable(one: Row, other: Row) -> bool:
-    """Whether seeds of one recipe may be put together: each is known, and none is there twice."""
+    """Whether seeds of one recipe may be put together: each is known, and none occurs twice."""
     return bool(
         one.seeds and other.seeds and not one.seeds & other.seeds and one.measurement.runs and other.measurement.runs
     )

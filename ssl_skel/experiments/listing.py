@@ -113,7 +113,7 @@ def _state(run: RunRecord) -> str:
 
 def _figures(run: RunRecord, most: int = 4) -> str:
     """The first figures; JSON has them all."""
-    words = [f"{name} {value}" for name, value in run.shown.items()]
+    words = [f"{name} {value}" for name, value in run.texts.items()]
     return "; ".join(words[:most]) + (f"; {len(words) - most} more" if len(words) > most else "") or "-"
 
 

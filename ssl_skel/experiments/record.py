@@ -1,4 +1,4 @@
-"""What a run directory tells without its weights: which run it is, how far it came, its figures."""
+"""A run directory summed up without its weights: which run it is, its progress, its figures."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ssl_skel.training.checkpoint_folder import newest_checkpoint, read_state
 from ssl_skel.training.rundir import RunDir
 
 ONLINE = ("knn_1", "knn_1_raw", "linear", "rankme", "uniformity", "alignment", "feature_std")
-"""Figures that a pretraining run looks at on its way. The accuracies are of test clips: to watch, not to choose by."""
+"""Figures that a pretraining run logs on its way. Accuracies are of test clips: for monitoring, not for choosing."""
 
 
 @dataclass(frozen=True)
@@ -25,17 +25,17 @@ class RunRecord:
     Attributes:
         path: its folder.
         kind: ``pretrain`` or ``finetune``.
-        state: ``finished``; ``stopped``, which a run still going cannot be told from; or ``never`` where there is
+        state: ``finished``; ``stopped``, or still running, which looks the same; or ``never`` where there is
             neither a checkpoint nor a report.
         config: as resolved.
         pretext: name of the pretext, with + between the parts of a combination; of an evaluation: of its encoders.
         splits: pretrained on, or evaluated on.
-        step, steps: of optimisation, done and in all; None where no checkpoint tells.
+        step, steps: of optimisation, done and in all; None without a checkpoint.
         epochs: that are in the log; None for an evaluation.
         seconds: wall-clock time, as logged.
         loss: last logged.
         figures: the newest online figures, or accuracies of a report, by ``split, measure``.
-        shown: the same for people.
+        texts: the same as text, the most important ones.
     """
 
     path: Path
@@ -50,7 +50,7 @@ class RunRecord:
     seconds: float | None = None
     loss: float | None = None
     figures: dict[str, float] = field(default_factory=dict)
-    shown: dict[str, str] = field(default_factory=dict)
+    texts: dict[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -71,7 +71,7 @@ def read_run(path: Path) -> RunRecord:
     """Sum up a run. Reads text only; nothing is unpickled, no weights are touched.
 
     Raises:
-        UserError: no run is there, or it is damaged.
+        UserError: it is no run, or is damaged.
     """
     try:
         run = RunDir.open(path)
@@ -114,7 +114,7 @@ def headline(report: Report) -> list[Measurement]:
 
 def standing(row: Measurement) -> int:
     """0: a pretrained encoder. 1: the same recipe from fresh weights. 2: raw coordinates, or weights nobody trained.
-    What has a higher number stands beside what has a lower one, for comparison.
+    A row with a higher number serves as comparison for those with a lower one.
     """
     return {"scratch": 1, "raw": 2, "untrained": 2}.get(kind_of(row.features), 0)
 
@@ -128,7 +128,7 @@ def pretext_name(pretext: Any) -> str:
 
 
 def read_card(encoder: str | Path) -> dict[str, Any]:
-    """Card of an encoder as plain data, given its folder or its run's; empty where there is none to read."""
+    """Card of an encoder as plain data, given its folder or its run's; empty if it cannot be read."""
     for folder in (Path(encoder), Path(encoder) / "encoder"):
         try:
             card = json.loads((folder / CARD).read_text("utf-8"))
@@ -141,8 +141,8 @@ def read_card(encoder: str | Path) -> dict[str, Any]:
 def _pretraining(run: RunDir) -> RunRecord:
     config, records, checkpoint = run.config, run.records(), newest_checkpoint(run.checkpoints)
     state = read_state(checkpoint) if checkpoint else None
-    looks = [record for record in records if any(record.get(name) is not None for name in ONLINE)]
-    figures = {name: looks[-1][name] for name in ONLINE if looks and looks[-1].get(name) is not None}
+    evaluated = [record for record in records if any(record.get(name) is not None for name in ONLINE)]
+    figures = {name: evaluated[-1][name] for name in ONLINE if evaluated and evaluated[-1].get(name) is not None}
     return RunRecord(
         path=run.path,
         kind="pretrain",
@@ -156,7 +156,7 @@ def _pretraining(run: RunDir) -> RunRecord:
         seconds=sum(record.get("seconds") or 0.0 for record in records),
         loss=records[-1]["loss"] if records else None,
         figures=figures,
-        shown={name: _in_words(name, figures[name]) for name in ONLINE[:4] if name in figures},
+        texts={name: _in_words(name, figures[name]) for name in ONLINE[:4] if name in figures},
     )
 
 
@@ -178,7 +178,7 @@ def _evaluation(run: RunDir) -> RunRecord:
         splits=tuple(chosen),
         seconds=report.seconds if report else None,
         figures={name: figure.mean for name, figure in figures.items()},
-        shown={name: str(figure) for name, figure in figures.items()},
+        texts={name: str(figure) for name, figure in figures.items()},
     )
 
 

@@ -2,7 +2,7 @@
 
 Each keeps the vectors in a smaller form only; the exact ones stay in the index's memory map, where the candidates
 are compared again. So a similarity is always the true one, and what may go wrong is that a row is never proposed.
-How often that happens is measured when the index is built, and how hard to look follows from it.
+How often that happens is measured when the index is built, and the effort of the search follows from it.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Approximate:
     """A trained search.
 
     Args:
-        kind: a row of ``KINDS``.
+        kind: entry of ``KINDS``.
         index: faiss's part.
         effort, fetch: as in ``Tuned``.
     """
@@ -125,8 +125,8 @@ class Approximate:
     def tune(self, vectors: np.ndarray, target: float = TARGET) -> Tuned:
         """Find the least effort that reaches a recall on vectors of the index, and take it.
 
-        Where none does, as with vectors closer to each other than their smaller form can tell, more candidates are
-        fetched. If even that fails, the most is taken; the recall that it has is told all the same.
+        Where none does, as with vectors closer to each other than their smaller form can resolve, more candidates are
+        fetched. If even that fails, the largest effort is taken, and its recall is reported all the same.
         """
         rows = np.sort(np.random.default_rng(1).choice(len(vectors), min(QUERIES, len(vectors)), replace=False))
         queries, k = vectors[rows], min(DEPTH, len(vectors) - 1)
@@ -134,7 +134,7 @@ class Approximate:
         recall, first, lists = 0.0, self.fetch, getattr(self.index, "nlist", None)
         for fetch, effort in itertools.product((first, 4 * first, 16 * first), KINDS[self.kind].efforts):
             if lists is not None and self.effort == lists and fetch == self.fetch:
-                continue  # all lists were looked through
+                continue  # all lists were probed already
             self.fetch, self.effort = fetch, min(effort, lists or effort)
             found = _others(self.search(vectors, queries, k + 1)[0], rows, k)
             recall = float(np.mean([np.isin(*pair).mean() for pair in zip(truth, found, strict=True)]))

@@ -96,7 +96,7 @@ class Codes:
             vectors: (N, D) float32, those that were rounded; only those that the codes cannot rule out are read.
             queries: (Q, D) float32.
             k: at most N, or the length of ``rows``.
-            rows: ascending; look only among these.
+            rows: ascending; search only among these.
 
         Returns:
             rows (Q, k) int64 and similarities (Q, k) float64, nearest first, ties in row order.

@@ -1,4 +1,4 @@
-"""How well an index answers: test clips ask, training clips are found."""
+"""Accuracy and speed of an index: test clips are the queries, training clips the gallery."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ def evaluate_index(
     """Measure retrieval over a split of the index's store.
 
     Queries are the rows of test clips, the gallery those of training clips. Rows of the query's own recording (by
-    content: copies, windows of the same clip, itself) are no answer; see ``ssl_skel.evaluation.ranking``.
+    content: copies, windows of the same clip, itself) do not count as hits; see ``ssl_skel.evaluation.ranking``.
 
     Args:
         index: made from one store, which is at hand.
         split: of that store.
-        kinds: faster searches to put beside the exact one, each trained on the gallery.
+        kinds: faster searches to compare with the exact one, each trained on the gallery.
         leave_one_out: the gallery is the test clips too.
-        keep_copies: only the query's own clip is no answer; exact copies under other names are.
+        keep_copies: count exact copies under other names as hits; only the query's own clip is none.
         stores: where the store may lie now.
 
     Returns:
@@ -80,7 +80,7 @@ def evaluate_index(
 
 @dataclass(frozen=True, eq=False)
 class _Sides:
-    """Who asks and who is found: vectors, labels, and numbers of the recordings."""
+    """Queries and gallery: vectors, labels, and numbers of the recordings."""
 
     class_names: tuple[str, ...]
     queries: np.ndarray

@@ -61,7 +61,7 @@ KINDS: dict[str, Kind] = {
 
 
 def check_kind(kind: str, count: int | None = None) -> None:
-    """Refuse a search that there is not, or that so many vectors cannot be given.
+    """Refuse an unknown search, or one that needs more vectors.
 
     Args:
         kind: ``flat``, which is exact and always possible, or an entry of ``KINDS``.

@@ -2,7 +2,7 @@
 
 One vector of a long window says what happens, but hardly in what order. So the query is cut into windows too, as the
 index was, and a place is as similar as the windows are that would meet there, on average. Windows that follow each
-other have nearly all in common; whitening by the index's own windows (PCA) leaves what tells them apart.
+other have nearly all in common; whitening by the index's own windows (PCA) leaves what distinguishes them.
 
 No paper; found on generated recordings, where it doubles what the nearest single windows find.
 """
@@ -24,7 +24,7 @@ from ssl_skel.retrieval.spans import spans
 AXES = 64
 """Principal axes that are kept: of 32, 64 and 96 the best by a little."""
 
-_PER_AXIS = 10  # windows for each axis at least; fewer tell nothing of how windows vary
+_PER_AXIS = 10  # windows for each axis at least; fewer say nothing about how windows vary
 _SAMPLE = 20_000  # windows that the axes come from
 
 

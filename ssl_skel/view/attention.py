@@ -41,11 +41,11 @@ def page_of_attention(path: Path, name: str, store: Path | None = None, fps: flo
     row = find_row(opened, name)
     (batch,) = whole_clips(opened, np.array([row]), num_frames=encoder.backbone.num_frames, batch_size=1).epoch()
     clip = shown(opened, row, fps=fps)
-    return attention_page(f"{path.resolve().name}: attention", _resampled(clip, batch), looks(encoder, batch))
+    return attention_page(f"{path.resolve().name}: attention", _resampled(clip, batch), attention_of(encoder, batch))
 
 
 @torch.inference_mode()
-def looks(encoder: SkeletonEncoder, batch: Batch) -> list[AttentionMaps]:
+def attention_of(encoder: SkeletonEncoder, batch: Batch) -> list[AttentionMaps]:
     """What each layer of an ``MPAENet`` attends to in the first draw of one clip.
 
     Args:

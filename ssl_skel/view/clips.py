@@ -1,4 +1,4 @@
-"""Clips to look at, out of stores and raw files."""
+"""Clips of a store, ready to be drawn."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def shown(store: Store, row: int, facts: Mapping[str, str] | None = None, fps: f
         store: where it lies.
         row: its number.
         facts: put before those that the store knows.
-        fps: frames a second, which stores do not tell.
+        fps: frames per second, which stores do not record.
     """
     known = dict(facts or {})
     if store.label[row] >= 0 and store.class_names:

@@ -1,4 +1,4 @@
-"""What a masked autoencoder was shown of a clip, and what it made of the rest."""
+"""A clip as a masked autoencoder saw it, and its predictions for the rest."""
 
 from __future__ import annotations
 

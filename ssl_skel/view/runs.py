@@ -1,4 +1,4 @@
-"""What a pretraining run has to show: its log, and what its encoder tells apart."""
+"""What a pretraining run has to show: its log, and the classes that its encoder separates."""
 
 from __future__ import annotations
 
@@ -130,15 +130,15 @@ def compare(encoder: SkeletonEncoder, store: Store, split: str, fps: float = 30.
     Raises:
         UserError: no such split, or clips without labels.
     """
-    told = load_split(store, split)
-    gallery = told.train[store.label[told.train] >= 0]
-    queries = told.test[store.label[told.test] >= 0] if told.test.size else gallery
+    sides = load_split(store, split)
+    gallery = sides.train[store.label[sides.train] >= 0]
+    queries = sides.test[store.label[sides.test] >= 0] if sides.test.size else gallery
     if len(gallery) < 2 or not queries.size:
         raise UserError(f"{store.path}: split {split!r} has too few clips with labels to compare")
     rows = np.union1d(gallery, queries)
     features = extract_features(encoder, whole_clips(store, rows, num_frames=encoder.backbone.num_frames))
     of_gallery, of_queries = (features[np.searchsorted(rows, side)] for side in (gallery, queries))
-    alone = not told.test.size
+    alone = not sides.test.size
     found, similarity = nearest(of_gallery, of_queries, min(_NEIGHBOURS + alone, len(gallery)))
     if alone:
         found, similarity = _without_self(found, similarity)
@@ -153,7 +153,7 @@ def compare(encoder: SkeletonEncoder, store: Store, split: str, fps: float = 30.
     facts = [{"taken for": store.class_names[label]} for label in guess]
     kept = np.unique(np.linspace(0, len(queries) - 1, min(MARKS, len(queries))).round().astype(int))
     return Compared(
-        told=f"{100 * scores.accuracy:.1f} % of {len(queries)} clips are named rightly: {how} (1-NN, cosine).",
+        note=f"{100 * scores.accuracy:.1f} % of {len(queries)} clips are named rightly: {how} (1-NN, cosine).",
         class_names=store.class_names,
         confusion=np.array(scores.confusion),
         clips=[shown(store, int(queries[at]), facts[at], fps) for at in kept],
@@ -199,7 +199,7 @@ def _examples(
                 shown(store, int(row), {"similarity": f"{value:.3f}"}, fps)
                 for row, value in zip(near[at], similarity[at], strict=True)
             ],
-            told=f"{names[label]}, taken for {names[taken]} ({number} of {int(confusion[label].sum())}); for example:",
+            note=f"{names[label]}, taken for {names[taken]} ({number} of {int(confusion[label].sum())}); for example:",
         )
 
 

@@ -103,7 +103,7 @@ def test_what_is_told_of_each(folder: Path) -> None:
     assert (new.step, new.epochs, new.loss, new.figures) == (None, 0, None, {})
     assert done.figures == {"knn_1": 0.25, "rankme": 3.14159}  # of the epoch that looked; nothing where it failed
     assert probe.figures == {"xview, linear, cached": 0.75}  # not the baseline
-    assert probe.shown == {"xview, linear, cached": "75.0 ± 1.0"}
+    assert probe.texts == {"xview, linear, cached": "75.0 ± 1.0"}
     assert (probe.pretext, probe.splits, probe.seconds) == ("skeleton_mae", ("xview",), 90.0)
     assert [run.name for run in find_runs(folder / "half")[0]] == ["half"]
 

@@ -18,7 +18,7 @@ from ssl_skel.encoders.files import load_encoder
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import LAYOUTS
 from ssl_skel.view import attention as module
-from ssl_skel.view.attention import looks, page_of_attention
+from ssl_skel.view.attention import attention_of, page_of_attention
 from ssl_skel.view.draw.attention_page import AttentionMaps, _warm
 from ssl_skel.view.draw.clips import RenderableClip
 
@@ -51,7 +51,7 @@ def test_looks_have_the_shapes_of_their_layers(motions: Path) -> None:
     encoder = build_encoder(config, store.layout, channels=3, num_frames=16, stream="joint")
     encoder.train()
     (batch,) = whole_clips(store, np.array([row]), num_frames=16, batch_size=1).epoch()
-    found = looks(encoder, batch)
+    found = attention_of(encoder, batch)
     assert encoder.training
     net = encoder.backbone
     assert isinstance(net, MPAENet)

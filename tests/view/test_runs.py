@@ -38,7 +38,7 @@ def test_neighbours_are_those_of_a_loop(done: Path, motions: Path, name: str) ->
         confusion[store.label[query], store.label[nearest]] += 1
     np.testing.assert_array_equal(found.confusion, confusion)
     right = 100 * np.trace(confusion) / len(queries)
-    assert found.told.startswith(f"{right:.1f} % of {len(queries)} clips are named rightly")
+    assert found.note.startswith(f"{right:.1f} % of {len(queries)} clips are named rightly")
     assert [clip.name for clip in found.clips] == store.name[queries].tolist()
     assert found.places is not None
     assert found.places.shape == (len(queries), 2)

@@ -75,12 +75,21 @@ def open_clips(
     source = Path(source)
     if is_store(source):
         return Store.open(source)
-    if not source.exists():
-        raise UserError(f"{source}: does not exist; give a raw file, a folder of them, or a store")
+    refuse_missing(source)
     if format and format not in READERS:
         raise unknown("format", format, READERS)
     read = partial(_read, source, layout, normalize or NormalizeConfig(), wanted)
     return read(format) if format else first_that_reads(source, read)
+
+
+def refuse_missing(source: Path) -> None:
+    """Refuse a path where nothing is.
+
+    Raises:
+        UserError: it does not exist.
+    """
+    if not source.exists():
+        raise UserError(f"{source}: does not exist; give a raw file, a folder of them, or a store")
 
 
 def is_store(path: Path) -> bool:

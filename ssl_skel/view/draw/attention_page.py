@@ -1,4 +1,4 @@
-"""Where a network looks while it watches a movement."""
+"""What a network attends to in a movement."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class AttentionMaps:
 
     @property
     def on_joints(self) -> np.ndarray:
-        """(M, Tp, V) attention that each joint gets, mean over the joints that look; 1 is an even share."""
+        """(M, Tp, V) attention that each joint gets, mean over the attending joints; 1 is an even share."""
         return self.joints.mean(2) * self.joints.shape[-1]
 
     @property
@@ -37,54 +37,54 @@ class AttentionMaps:
         return self.parts.mean(2) * self.parts.shape[-1]
 
 
-def attention_page(title: str, clip: RenderableClip, looks: Sequence[AttentionMaps]) -> str:
+def attention_page(title: str, clip: RenderableClip, layers: Sequence[AttentionMaps]) -> str:
     """A clip once for each layer, its joints as large as the attention they get, above tables and curves.
 
     Args:
         title: of the page.
         clip: what was watched.
-        looks: one a layer, from input to output.
+        layers: one per layer, from input to output.
 
     Returns:
         HTML text, for ``write_page``.
     """
     layout = clip.layout
-    names = [f"layer {number}" for number in range(1, len(looks) + 1)]
-    clips = [_warm(clip, look) for look in looks]
-    importance = np.stack([look.on_parts.mean((0, 1)) for look in looks])
+    names = [f"layer {number}" for number in range(1, len(layers) + 1)]
+    clips = [_warm(clip, layer) for layer in layers]
+    importance = np.stack([layer.on_parts.mean((0, 1)) for layer in layers])
     body = [
         "<h2>Attention on the moving body</h2><p>One body for each layer of the network, from the first to the last. "
-        "The larger and brighter a joint, the more the others look at it; in each layer the joint least looked at is "
-        "drawn smallest and the one most looked at largest, so compare joints within a body, and its numbers between "
+        "The larger and brighter a joint, the more the others attend to it; in each layer the joint with least is "
+        "drawn smallest and the one with most largest, so compare joints within a body, and its numbers between "
         "bodies.</p>",
         grid([card(at, shown, name) for at, (shown, name) in enumerate(zip(clips, names, strict=True))]),
-        "<h2>Importance of body parts</h2><p>How often a part is looked at by the others; 1 is an even share.</p>",
+        "<h2>Importance of body parts</h2><p>How much the other parts attend to a part; 1 is an even share.</p>",
         heat_table(importance, names, layout.body_names, texts=[[f"{v:.2f}" for v in row] for row in importance]),
         "<h2>Which moments count</h2><p>How far each layer lets a moment's features through, from 0 (not at all) to 1 "
         "(whole), mean over its channels.</p>",
-        grid(_excitation(clip.seconds, looks, names), "charts"),
+        grid(_excitation(clip.seconds, layers, names), "charts"),
         "<h2>Tables</h2><p>The stronger the colour, the more, in each table for itself; a number shows under the "
         "pointer.</p>",
     ]
-    for look, name in zip(looks, names, strict=True):
-        moments = [f"{(at + 0.5) * clip.seconds / look.parts.shape[1]:.1f} s" for at in range(look.parts.shape[1])]
+    for layer, name in zip(layers, names, strict=True):
+        moments = [f"{(at + 0.5) * clip.seconds / layer.parts.shape[1]:.1f} s" for at in range(layer.parts.shape[1])]
         body += [
             f"<details><summary>{name}</summary>",
             "<h3>Parts over time</h3>",
-            heat_table(look.on_parts.mean(0).T, layout.body_names, moments),
+            heat_table(layer.on_parts.mean(0).T, layout.body_names, moments),
             "<h3>Joints over time</h3>",
-            heat_table(look.on_joints.mean(0).T, layout.joints, moments),
-            "<h3>Who looks (row) at whom (column), mean over time</h3>",
-            heat_table(look.joints.mean((0, 1)), layout.joints, layout.joints),
+            heat_table(layer.on_joints.mean(0).T, layout.joints, moments),
+            "<h3>Attention of each joint (row) to the others (column), mean over time</h3>",
+            heat_table(layer.joints.mean((0, 1)), layout.joints, layout.joints),
             "</details>",
         ]
-    intro = f"Where the network looks while it watches {clip.name}. It was never told where to look."
+    intro = f"What the network attends to in {clip.name}. Nobody taught it where to attend."
     return document(title, intro, "\n".join(body), clips)
 
 
-def _warm(clip: RenderableClip, look: AttentionMaps) -> RenderableClip:
+def _warm(clip: RenderableClip, layer: AttentionMaps) -> RenderableClip:
     """The clip with a layer's attention on its joints."""
-    given = look.on_joints
+    given = layer.on_joints
     low, high = float(given.min()), float(given.max())
     at = np.arange(clip.joints.shape[1]) * given.shape[1] // clip.joints.shape[1]
     heat = ((given - low) / max(high - low, 1e-9))[:, at]
@@ -92,10 +92,10 @@ def _warm(clip: RenderableClip, look: AttentionMaps) -> RenderableClip:
     return RenderableClip(clip.name, clip.joints, clip.layout, facts, clip.fps, heat)
 
 
-def _excitation(seconds: float, looks: Sequence[AttentionMaps], names: Sequence[str]) -> list[str]:
+def _excitation(seconds: float, layers: Sequence[AttentionMaps], names: Sequence[str]) -> list[str]:
     lines = {}
-    for look, name in zip(looks, names, strict=True):
-        values = look.excitation.mean(0)
+    for layer, name in zip(layers, names, strict=True):
+        values = layer.excitation.mean(0)
         lines[name] = [((at + 0.5) * seconds / len(values), float(value)) for at, value in enumerate(values)]
     found = []
     for at in range(0, len(names), STYLES):

@@ -9,12 +9,12 @@ from html import escape
 
 Line = Sequence[tuple[float, float]]
 _WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 420, 240, 52, 12, 22, 36
-STYLES = 4  # how many lines can be told apart
+STYLES = 4  # how many lines can be distinguished
 _DOTS = 30  # a line of so many points or fewer shows each
 
 
 def line_chart(title: str, lines: Mapping[str, Line], x_name: str = "epoch", percent: bool = False) -> str:
-    """A chart of up to four lines, told apart by colour and by dashes.
+    """A chart of up to four lines, distinguished by colour and by dashes.
 
     Args:
         title: plain text above it.
@@ -23,7 +23,7 @@ def line_chart(title: str, lines: Mapping[str, Line], x_name: str = "epoch", per
         percent: y is a share, written in per cent.
 
     Raises:
-        ValueError: more lines than can be told apart, or no point.
+        ValueError: more lines than can be distinguished, or no point.
     """
     points = [point for line in lines.values() for point in line]
     if not points or len(lines) > STYLES:
@@ -50,7 +50,7 @@ def ticks(low: float, high: float, about: int = 5) -> list[float]:
 
     Args:
         low, high: ends, low below high.
-        about: how many steps are wished for.
+        about: desired number of steps.
     """
     rough = (high - low) / about
     unit = 10.0 ** math.floor(math.log10(rough))

@@ -18,7 +18,7 @@ _MISSING = -32768
 
 @dataclass(frozen=True, eq=False)
 class RenderableClip:
-    """One clip to look at.
+    """One clip to draw.
 
     Attributes:
         name: written above it.

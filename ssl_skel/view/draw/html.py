@@ -207,13 +207,13 @@ def write_page(path: Path, html: str, overwrite: bool = False) -> None:
     """Write a page.
 
     Raises:
-        UserError: something is there already, or the system refuses to write.
+        UserError: the file exists already, or the system refuses to write.
     """
     write_file(path, html.encode(), overwrite)
 
 
 def write_file(path: Path, content: bytes, overwrite: bool = False) -> None:
-    """Write a picture or page, unless something is there already.
+    """Write a picture or page, unless the file exists already.
 
     Raises:
         UserError: as ``write_page``.

@@ -16,7 +16,7 @@ def search_page(query: RenderableClip, hits: Sequence[RenderableClip], title: st
     """What a search found: the query stays in sight at the left, hits come nearest first, all in step.
 
     Args:
-        query: what was looked for.
+        query: what was searched for.
         hits: what was found, nearest first; their facts should name the similarity.
         title: default: the query's name.
 
@@ -26,9 +26,9 @@ def search_page(query: RenderableClip, hits: Sequence[RenderableClip], title: st
     found = grid([card(at, hit, f"{at}. {hit.name}") for at, hit in enumerate(hits, 1)])
     if not hits:
         found = "<p>Nothing was found.</p>"
-    body = f'<div class="beside"><div><h2>Looked for</h2>{card(0, query)}</div><div><h2>Found</h2>{found}</div></div>'
+    body = f'<div class="beside"><div><h2>Query</h2>{card(0, query)}</div><div><h2>Found</h2>{found}</div></div>'
     intro = (
-        "At the left the movement that was looked for; beside it those that the network finds most alike, the "
+        "On the left the movement that was searched for; next to it those that the network finds most alike, the "
         "nearest first. Similarity 1 means the same to the network, 0 means nothing in common."
     )
     return document(title or f"Movements like {query.name}", intro, body, [query, *hits])
@@ -66,13 +66,13 @@ class Reconstruction:
     predicted: RenderableClip
 
 
-def reconstruction_page(title: str, found: Sequence[Reconstruction], told: str) -> str:
+def reconstruction_page(title: str, found: Sequence[Reconstruction], note: str) -> str:
     """Recorded, masked and predicted, three in a row and in step.
 
     Args:
         title: name of the run.
         found: the rows.
-        told: what is special about this network's predictions, in words.
+        note: what is special about this network's predictions, in words.
 
     Returns:
         HTML text, for ``write_page``.
@@ -91,6 +91,6 @@ def reconstruction_page(title: str, found: Sequence[Reconstruction], told: str) 
     intro = (
         "The network learned by filling in what was hidden from it. Where the third body moves like the first, it has "
         "understood the movement from what was left in the second, which is empty where a moment was hidden whole. "
-        f"{told}"
+        f"{note}"
     )
     return document(f"{title}: reconstructions", intro, "".join(parts), clips)

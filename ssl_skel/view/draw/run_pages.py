@@ -1,4 +1,4 @@
-"""Pages of runs, evaluations and indexes: how training went, what features tell apart, what was measured."""
+"""Pages of runs, evaluations and indexes: how training went, which classes features separate, what was measured."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class Failure:
     Attributes:
         clip: that clip.
         nearest: what it was compared with, nearest first.
-        told: what happened, in words.
+        note: what happened, in words.
     """
 
     clip: RenderableClip
     nearest: Sequence[RenderableClip]
-    told: str
+    note: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +33,7 @@ class Compared:
     """What the nearest neighbours of clips say of features.
 
     Attributes:
-        told: how it was measured, and how well it went, in words.
+        note: how it was measured, and how well it went, in words.
         class_names: one a label.
         confusion: (K, K) clips of class (row) taken for class (column).
         clips: (N,) clips of the map, in order.
@@ -42,7 +42,7 @@ class Compared:
         failures: examples, worst first.
     """
 
-    told: str
+    note: str
     class_names: Sequence[str]
     confusion: np.ndarray
     clips: Sequence[RenderableClip]
@@ -59,7 +59,7 @@ def run_page(
     compared: Compared | None,
     more: Sequence[str] = (),
 ) -> str:
-    """Curves of a training, and what its features tell apart.
+    """Curves of a training, and the classes that its features separate.
 
     Args:
         title: name of the run.
@@ -77,7 +77,7 @@ def run_page(
     if charts:
         body += [
             "<h2>How training went</h2>",
-            '<p class="soft">Accuracies beside the training are for looking on; they choose nothing.</p>',
+            '<p class="soft">Accuracies during training are for monitoring only; nothing is chosen by them.</p>',
             grid(charts, "charts"),
         ]
     if more:
@@ -85,13 +85,13 @@ def run_page(
     clips: list[RenderableClip] = []
     maps = {}
     if compared is not None:
-        body.append(_confusion(compared.confusion, compared.class_names, compared.told))
+        body.append(_confusion(compared.confusion, compared.class_names, compared.note))
         if compared.places is not None:
             maps["clips"] = points(compared.places, compared.kinds)
             clips += compared.clips
             body.append(_map(compared.class_names))
         body += _failures(compared.failures, clips)
-    intro = "How this network was trained, and which movements it tells apart, without having been taught their names."
+    intro = "How this network was trained, and which movements it distinguishes, without being taught their names."
     return document(title, intro, "\n".join(body), clips, maps=maps, sync="time")
 
 
@@ -136,11 +136,11 @@ def report_page(report: Report) -> str:
             body += [f"<h2>{heading}</h2>", table(header, rows)]
     leading = _leading(report.measurements)
     if leading is not None:
-        told = (
+        note = (
             f"{leading.features} features, {leading.measure}, split {leading.split}, summed over {len(leading.runs)} "
             f"{'run' if len(leading.runs) == 1 else 'runs'}."
         )
-        body.append(_confusion(np.sum([run.confusion for run in leading.runs], 0), report.class_names, told))
+        body.append(_confusion(np.sum([run.confusion for run in leading.runs], 0), report.class_names, note))
     body += ["<h2>How it was made</h2>", f"<p><code>{escape(report.command)}</code></p>"]
     intro = (
         "How well simple classifiers name movements from what the network makes of them. "
@@ -166,7 +166,7 @@ def _map(class_names: Sequence[str]) -> str:
     )
 
 
-def _confusion(confusion: np.ndarray, names: Sequence[str], told: str) -> str:
+def _confusion(confusion: np.ndarray, names: Sequence[str], note: str) -> str:
     count = confusion.sum(1)
     kept = count > 0
     shares = confusion[kept] / count[kept, None]
@@ -181,7 +181,7 @@ def _confusion(confusion: np.ndarray, names: Sequence[str], told: str) -> str:
     rows = [(names[row], names[column], f"{number} of {count[row]}") for row, column, number in worst(confusion)]
     often = table(("movement", "taken for", "how often"), rows) if rows else "<p>Nothing was confused.</p>"
     return (
-        f"<h2>What is taken for what</h2><p>{escape(told)} A row holds the movements of one class; right ones stand on "
+        f"<h2>What is taken for what</h2><p>{escape(note)} A row holds the movements of one class; right ones stand on "
         f"the diagonal.</p>{matrix}<h2>Most frequent confusions</h2>{often}"
     )
 
@@ -198,7 +198,7 @@ def _failures(failures: Sequence[Failure], clips: list[RenderableClip]) -> list[
         row = [failure.clip, *failure.nearest]
         first = len(clips)
         clips += row
-        parts += [f"<p>{escape(failure.told)}</p>", grid([card(first + at, clip) for at, clip in enumerate(row)])]
+        parts += [f"<p>{escape(failure.note)}</p>", grid([card(first + at, clip) for at, clip in enumerate(row)])]
     return parts
 
 
