@@ -90,7 +90,7 @@ def test_the_page_and_its_refusals(done: Path, motions: Path, monkeypatch: pytes
     assert page.count("<details>") == len(load_encoder(done)[1].backbone["channels"]) == 2
     assert '"heat":"' in page
     assert all(name in page for name in (*store.layout.body_names, "layer 2", "0.5 s"))
-    with pytest.raises(UserError, match=r"no clip is named 'none'"):
+    with pytest.raises(UserError, match=r"unknown clip 'none'"):
         page_of_attention(done, "none")
     encoder, card = load_encoder(done)
     encoder.backbone = torch.nn.Identity()  # type: ignore[assignment]

@@ -69,14 +69,14 @@ def test_a_report_shows_its_best_informed_row() -> None:
         class_names=("wave", "clap"),
         splits=(SplitFacts(name="xview", train=4, test=20, warnings=("5 clips were seen",)),),
         measurements=(
-            Measurement.of("xview", "raw", "linear, closed", [few]),
-            Measurement.of("xview", "pretrained", "linear, closed", [many, many]),
+            Measurement.of("xview", "raw", "linear, cached", [few]),
+            Measurement.of("xview", "pretrained", "linear, cached", [many, many]),
         ),
         command="ssl-skel finetune x.yaml 'a=<b>'",
     )
     text = report_page(report)
     assert "5 clips were seen" in text
-    assert "pretrained features, linear, closed, split xview, summed over 2 runs." in text
+    assert "pretrained features, linear, cached, split xview, summed over 2 runs." in text
     assert "ssl-skel finetune x.yaml &#x27;a=&lt;b&gt;&#x27;" in text
     counts = [int(cell) for cell in re.findall(r'<td class="h[^>]*>(\d*)</td>', text) if cell]
     assert counts == [value for row in many.confusion for value in np.array(row) * 2 if value]
