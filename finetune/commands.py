@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import warnings
 from pathlib import Path
 from typing import Annotated, Literal
@@ -37,15 +38,13 @@ def fuse(
         given = [float(word) for word in weights.split(",")] if weights else []
     except ValueError as error:
         raise UserError(f"--weights: {weights!r}; give numbers with commas between, such as 0.6,0.6,0.4") from error
+    from ssl_skel.config import FormerName
     from ssl_skel.evaluation.report import Report
 
     for path in runs:
         Report.load(path)
 
-    import shlex
-
-    from finetune.fusion import fuse as run
-    from ssl_skel.config import FormerName
+    from finetune.fusion.run import fuse as run  # needs torch
 
     if fit == "heldout":
         warnings.warn("--fit heldout is now called --fit validation", FormerName, stacklevel=2)

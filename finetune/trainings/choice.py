@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from finetune.classifiers.names import HEAD_CARD
-from finetune.trainings.index import TRAININGS, load_trainings
+from finetune.trainings.index import TRAININGS, FigureName, load_trainings
 from finetune.trainings.predictions import PREDICTIONS
 from ssl_skel.errors import UserError
 
@@ -23,7 +23,7 @@ def choose_trainings(run: Path, wanted: str = "") -> list[Path]:
     """
     if (run / HEAD_CARD).exists() or (run / PREDICTIONS).exists():
         return [run]
-    figures: dict[tuple[str, str, str], set[str]] = {}
+    figures: dict[FigureName, set[str]] = {}
     known = load_trainings(run)
     for one in known:
         if one.folder.startswith(wanted):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import pydantic
 
@@ -17,6 +18,14 @@ from ssl_skel.evaluation.measures import MeasureName
 from ssl_skel.files.atomic import write_text
 
 INDEX, TRAININGS = "trainings.json", "trainings"
+
+
+class FigureName(NamedTuple):
+    """By what a report tells figures apart."""
+
+    split: str
+    features: str
+    measure: str
 
 
 class Training(Section):
@@ -44,9 +53,9 @@ class Training(Section):
     """Its name below ``<evaluation>/trainings``; several splits may share it."""
 
     @property
-    def figure(self) -> tuple[str, str, str]:
-        """Split, features and measure: the report's row."""
-        return self.split, self.features, self.measure
+    def figure(self) -> FigureName:
+        """The figure that it stands behind."""
+        return FigureName(self.split, self.features, self.measure)
 
 
 class _Index(Section):

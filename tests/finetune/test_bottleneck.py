@@ -21,7 +21,7 @@ from finetune.classifiers.bottleneck import Bottleneck, BottleneckClassifier
 from finetune.classifiers.config import BottleneckConfig
 from finetune.classifiers.linear import Classifier
 from finetune.config import FinetuneConfig
-from finetune.fusion import fuse
+from finetune.fusion.run import fuse
 from finetune.predict import predict
 from finetune.protocols.configs.trained import FullConfig, SemiConfig
 from finetune.protocols.trained import Full, Semi

@@ -15,10 +15,10 @@ import yaml
 from scipy.optimize import check_grad
 from typer.testing import CliRunner, Result
 
-from finetune import fusion
 from finetune.commands import fuse
 from finetune.config import FinetuneConfig
-from finetune.fusion import fit_weights
+from finetune.fusion import weights as fusion_weights
+from finetune.fusion.weights import fit_weights
 from finetune.run import run
 from ssl_skel.config import parse_config
 from ssl_skel.data.splits import load_split
@@ -166,8 +166,8 @@ def test_fitted_weights_are_the_best_there_are(monkeypatch: pytest.MonkeyPatch) 
     assert min(loss(np.clip(other, 0, 10)) for other in nearby) >= loss(weights) - 1e-9
 
     seen: list[Callable[[np.ndarray], tuple[float, np.ndarray]]] = []
-    solve = fusion.minimize
-    monkeypatch.setattr(fusion, "minimize", lambda f, *a, **k: seen.append(f) or solve(f, *a, **k))
+    solve = fusion_weights.minimize
+    monkeypatch.setattr(fusion_weights, "minimize", lambda f, *a, **k: seen.append(f) or solve(f, *a, **k))
     assert (fit_weights(-np.eye(4)[label][None] * 9, label) == [1.0]).all()  # worse than nothing
     fit_weights(logits, label)
     at = np.array([0.3, 0.7, 0.1])

@@ -18,7 +18,7 @@ from typer.testing import CliRunner, Result
 from finetune.classifiers.names import CLASSIFIER
 from finetune.commands import predict as command
 from finetune.config import FinetuneConfig
-from finetune.fusion import fuse
+from finetune.fusion.run import fuse
 from finetune.predict import load_classifier, predict
 from finetune.run import run
 from finetune.trainings import evaluations
