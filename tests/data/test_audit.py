@@ -320,7 +320,7 @@ def test_mistakes_are_one_line(
         call(copied, "--protocol", "xveiw", "-o", tmp_path / "out")
     assert code.value.code == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
-    assert not list((tmp_path / "out").iterdir())
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_copies_of_nw_ucla_are_found(real_data: Path, tmp_path: Path) -> None:
