@@ -18,6 +18,7 @@ from ssl_skel.backbones import BACKBONES
 from ssl_skel.batch import Batch
 from ssl_skel.config import FormerName, parse_config
 from ssl_skel.encoders.encoder import build_encoder
+from ssl_skel.encoders.pooling_config import PoolingConfig
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import LAYOUTS, SkeletonLayout
 from ssl_skel.pretexts import build_pretext
@@ -100,11 +101,11 @@ def test_joints_of_a_group_may_change_places() -> None:
     assert not torch.allclose(ppa(across)["body"], before["body"], atol=1e-4)
 
 
-def test_the_clip_level_is_what_probes_read() -> None:
+def test_the_clip_level_is_pooled_by_the_mean() -> None:
     task = psp(levels=["clip"]).eval()
     batch = batch_for(task)
     view = task.views(batch)[0]
-    pooled = task.encoder(batch.x[:, 0], batch.present)
+    pooled = task.encoder.with_pooling(PoolingConfig(over="mean"))(batch.x[:, 0], batch.present)
     expected = functional.normalize(task.head.mlp(pooled), dim=1)
     torch.testing.assert_close(task.head(task.encoder.backbone(view.x), batch.present)[0], expected)
 

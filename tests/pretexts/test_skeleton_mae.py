@@ -152,7 +152,7 @@ def given_to_the_decoder(task: SkeletonMAE, features: Tensor, mask: Tensor) -> t
 def test_a_cell_without_a_frame_in_sight_is_hidden_from_the_decoder(unit: int) -> None:
     task = mae(decoder_input="visible", unit=unit, mask={"name": "random", "ratio": 0.5})
     mask = torch.rand(2, FRAMES // unit, 20) < 0.5
-    features = torch.randn(2, task.encoder.dim, 4, 20)
+    features = torch.randn(2, task.encoder.backbone.dim, 4, 20)
     given, hidden = given_to_the_decoder(task, features, mask)
     assert torch.equal(given, features)
     assert hidden is not None
@@ -163,9 +163,9 @@ def test_a_cell_without_a_frame_in_sight_is_hidden_from_the_decoder(unit: int) -
                 assert hidden[b, cell, v] == all(frames)
 
 
-def test_pooled_input_is_the_vector_that_probes_read():
+def test_pooled_input_is_the_mean_of_the_features():
     task = mae(decoder_input="pooled")
-    features = torch.randn(2, task.encoder.dim, 4, 20)
+    features = torch.randn(2, task.encoder.backbone.dim, 4, 20)
     given, hidden = given_to_the_decoder(task, features, torch.zeros(2, 4, 20, dtype=torch.bool))
     assert torch.equal(given, features.mean((2, 3), keepdim=True).expand_as(features))
     assert hidden is None

@@ -40,7 +40,7 @@ class SkeletonMAEConfig(RowConfig):
     (MAMP). cross: of mask tokens over what is visible, each for itself (CrossMAE); the lightest."""
     decoder_input: Literal["all", "visible", "pooled"] = "all"
     """What the decoder gets of the features: all; those of cells with a frame in sight, a learned
-    token for the others (MAE, MAMP); or their mean alone, the vector that probes read. Paper silent. A network that
+    token for the others (MAE, MAMP); or their mean alone, as pooling by ``mean`` gives. Paper silent. A network that
     computes on visible cells only has nothing but zeros for the others: visible is for it, and for decoder cross."""
     decoder_dim: Positive = 64
     """Width of the decoder. Departs from print (MAMP: 256), which would cost more than the encoder."""
