@@ -12,7 +12,7 @@ from ssl_skel.cli.options import JsonOption
 if TYPE_CHECKING:
     from ssl_skel.encoders.cost import Budget, Published
 
-HEADER = ("row", "M params", "(print)", "G mult-adds", "(print)", "frames", "stride", "joints")
+HEADER = ("network", "M params", "(published)", "G mult-adds", "(published)", "frames", "stride", "joints")
 
 
 def backbones(
@@ -66,27 +66,19 @@ def _there(row: str, ours: Budget, known: Published) -> dict[str, int]:
 
 
 def _print(facts: list[dict[str, Any]], rate: bool) -> None:
-    from rich.console import Console
-    from rich.table import Table
+    from ssl_skel.console import show_table
 
-    table = Table(box=None, padding=(0, 1, 0, 0))
-    for title in (*HEADER, *(["clips/s"] if rate else [])):
-        table.add_column(title, no_wrap=True)
-    notes = []
+    rows = []
     for fact in facts:
         cells = [fact["row"]]
         for name, unit in (("parameters", 1e6), ("multiply_adds", 1e9)):
             cells += [f"{fact[name] / unit:.2f}", _published(fact, name, unit)]
         cells += [str(fact["frames"]), str(fact["t_stride"]), "kept" if fact["keeps_joints"] else "merged"]
-        table.add_row(*cells, *([f"{fact['clips_per_second']:.1f}"] if rate else []))
-        notes += _note(fact)
-    console = Console(soft_wrap=True, highlight=False)
-    console.print(table)
-    for note in [
-        *notes,
-        "?: not found. *: counted or printed for another input; ours for that input stands in its line.",
-    ]:
-        console.print(note, markup=False)
+        rows.append([*cells, *([f"{fact['clips_per_second']:.1f}"] if rate else [])])
+    show_table([*HEADER, *(["clips/s"] if rate else [])], rows)
+    for note in (note for fact in facts for note in _note(fact)):
+        print(note)
+    print("?: not found. *: counted or published for another input; ours for that input is in its line.")
 
 
 def _published(fact: dict[str, Any], name: str, unit: float) -> str:

@@ -205,3 +205,17 @@ def test_a_class_missing_from_train_is_refused(call, config: Path, tmp_path: Pat
     source = labelled(tmp_path, joints=25, labels=[0, 0, 0, 1])
     assert call("convert", "npz", source, tmp_path / "mine", "--layout", "ntu25")[0] == 0
     refused(call("finetune", tmp_path / "evaluation.yaml"), "xsub", "train")
+
+
+def test_a_closed_pipe_and_ctrl_c_end_without_a_traceback(call, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = f"{sys.executable} -m ssl_skel layouts --json | true"
+    piped = subprocess.run(["sh", "-c", words], capture_output=True, text=True, check=True)
+    assert "Traceback" not in piped.stderr
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("ssl_skel.layouts.load_layout", interrupted)
+    code, out, err = call("layouts", "ntu25")
+    assert (code, out) == (130, "")
+    assert "Traceback" not in err

@@ -142,7 +142,7 @@ def test_the_table_says_what_is_not_known(monkeypatch: pytest.MonkeyPatch) -> No
     known = Published(kind="printed", parameters=0.9, frames=32, persons=1, source="a [paper]", remark="so it says")
     monkeypatch.setattr(budget, "load_published", lambda: {"man": known})
     header, man, csta, note, legend = call("man", "csta_cnn").stdout.splitlines()
-    assert header.split()[0] == "row"
+    assert header.split()[0] == "network"
     assert man.split() == ["man", "0.85", "0.90", "*", "0.26", "?", "64", "4", "merged"]
     assert csta.split() == ["csta_cnn", "0.53", "?", "0.19", "?", "64", "16", "merged"]
     assert note == "man: printed, a [paper]; 32 frames, one person, ntu25 (* ours there: 0.85 M); so it says"
