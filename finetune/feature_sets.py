@@ -10,8 +10,8 @@ import torch
 from finetune.checks import Loaded, built_as
 from finetune.config import FinetuneConfig
 from finetune.protocols.base import EvalContext, FeatureSet
-from ssl_skel.embedding.features import extract_features, whole_clips
-from ssl_skel.encoders.card import Origin
+from ssl_skel.embedding.embedder import Embedder
+from ssl_skel.encoders.card import EncoderCard, Origin
 from ssl_skel.encoders.encoder import SkeletonEncoder, fresh_like
 from ssl_skel.errors import UserError
 from ssl_skel.evaluation.baselines import raw_features
@@ -35,31 +35,35 @@ class FeatureSets:
             key = repr(built_as(loaded[0][1]))
             if key not in self._made:
                 fresh = [_fresh(loaded[0][0], seed) for seed in self.config.seeds]
-                self._made[key] = self._encode("untrained", fresh, [None] * len(fresh))
+                self._made[key] = self._encode("untrained", [(one, loaded[0][1]) for one in fresh], [None] * len(fresh))
             found.append(self._made[key])
         if scratch:
             return found
         key = repr([id(encoder) for encoder, _ in loaded])
         if key not in self._made:
-            encoders, origins = [encoder for encoder, _ in loaded], [card.origin for _, card in loaded]
-            self._made[key] = self._encode("pretrained", encoders, origins)
+            self._made[key] = self._encode("pretrained", loaded, [card.origin for _, card in loaded])
         return [*found, self._made[key]]
 
-    def _encode(self, name: str, encoders: list[SkeletonEncoder], origins: Sequence[Origin | None]) -> FeatureSet:
-        frames, data = encoders[0].backbone.num_frames, self.config.data
-        device = self.context.accelerator.device
-        loader = whole_clips(
-            self.store,
-            num_frames=frames,
-            batch_size=data.batch_size,
-            device=device,
-            resident=data.resident,
-        )
-        placed = tuple(encoder.to(device) for encoder in encoders)
-        features = tuple(extract_features(encoder, loader, autocast=self.context.autocast) for encoder in placed)
+    def _encode(
+        self, name: str, encoders: Sequence[tuple[SkeletonEncoder, EncoderCard]], origins: Sequence[Origin | None]
+    ) -> FeatureSet:
+        """Features of all clips; a store that is normalised otherwise than a card says was warned of."""
+        accelerator, data = self.context.accelerator, self.config.data
+        embedders = [
+            Embedder.of(
+                encoder.to(accelerator.device),
+                card,
+                batch_size=data.batch_size,
+                precision=accelerator.mixed_precision,
+                resident=data.resident,
+            )
+            for encoder, card in encoders
+        ]
+        features = tuple(embedder.features(self.store, progress=True) for embedder in embedders)
         for found in features:
             self._check_finite(found)
-        return FeatureSet(name, features, placed, frames, tuple(origins))
+        placed = tuple(embedder.encoder for embedder in embedders)
+        return FeatureSet(name, features, placed, embedders[0].num_frames, tuple(origins))
 
     def _check_finite(self, features: np.ndarray) -> None:
         wrong = np.flatnonzero(~np.isfinite(features).all(1))

@@ -19,9 +19,8 @@ from finetune.protocols import PROTOCOLS
 from finetune.trainings.choice import choose_trainings
 from finetune.transfer import mapped_store
 from ssl_skel.config import parse_config, read_card
-from ssl_skel.data.sources.recordings import read_recordings
 from ssl_skel.data.store import Store
-from ssl_skel.embedding.features import whole_clips
+from ssl_skel.embedding.embedder import Embedder
 from ssl_skel.encoders.card import EncoderCard
 from ssl_skel.encoders.files import load_encoder
 from ssl_skel.errors import UserError
@@ -61,7 +60,7 @@ def predict(
     task, head, card = saved[0]
     target = task.encoder.layout
     layout = parse_layout(head.layout, f"{folders[0]}: layout") if head.layout else target
-    store = read_recordings(source, layout, card.normalization, format)
+    store = Embedder.of(task.encoder, card).clips(source, format, layout)
     if layout != target:
         store = mapped_store(store, target)
     with TemporaryDirectory() as room:
@@ -101,7 +100,7 @@ def probabilities(saved: SavedClassifier, store: Store) -> np.ndarray:
     """(N, classes) float64 of all clips of a store, by one classifier, whole clips as test clips are taken."""
     device = torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
     task = saved.task.to(device)
-    loader = whole_clips(store, num_frames=task.encoder.backbone.num_frames, device=device)
+    loader = Embedder.of(task.encoder, saved.card).loader(store)
     with torch.inference_mode():
         bar = tqdm(loader.epoch(), "predict", len(loader), leave=False, delay=1.0)
         parts = [task.logits(batch).double().softmax(1).cpu().numpy() for batch in bar]

@@ -53,7 +53,6 @@ def embed(
     from ssl_skel.console import show_facts
     from ssl_skel.embedding.table import embed as run_embed
 
-    bf16 = precision == "bf16"
     facts = run_embed(
         run,
         source,
@@ -61,7 +60,7 @@ def embed(
         pooling=pooling,
         split=split,
         batch_size=batch_size,
-        bf16=bf16,
+        precision=precision,
         device=device,
         overwrite=overwrite,
     )

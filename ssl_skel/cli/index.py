@@ -88,7 +88,7 @@ def merge_index(
     for path in shards:
         MotionIndex.open(path)
 
-    from ssl_skel.retrieval.build import merge_indexes
+    from ssl_skel.retrieval.merge import merge_indexes
 
     _show_index(merge_indexes(shards, output, kind=kind, overwrite=overwrite, progress=True), json_)
 

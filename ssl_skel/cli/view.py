@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ssl_skel.cli.groups import grouped
-from ssl_skel.cli.options import OverwriteOption
+from ssl_skel.cli.options import OverwriteOption, PoolingOption
 from ssl_skel.errors import UserError
 from ssl_skel.files.taken import refuse_taken_file
 
@@ -28,6 +28,7 @@ class ContentOptions:
         bool, typer.Option("--reconstructions", help="Of a run: what it predicts where joints are masked.")
     ] = False
     attention: Annotated[str, typer.Option(help="Of a run: what it attends to in the clip of this name.")] = ""
+    pooling: PoolingOption = None
     fps: Annotated[float, typer.Option(min=0.1, help="Frames per second of the recordings.")] = 30.0
     format: Annotated[str, typer.Option(help="Format of a raw file; default: the first that reads it.")] = ""
     layout: Annotated[str | None, typer.Option(help="Joint layout of an npz file: a name or a YAML file.")] = None
@@ -102,7 +103,7 @@ def _page(what: Path, content: ContentOptions) -> str:
     if _is_run(what):
         from ssl_skel.view.runs import page_of_run
 
-        return page_of_run(what, store, fps)
+        return page_of_run(what, store, fps, content.pooling)
     if (what / "vectors.npy").is_file():
         from ssl_skel.view.indexes import page_of_index
 
@@ -119,7 +120,7 @@ def _picture(what: Path, content: ContentOptions, kind: str) -> bytes:
             raise UserError(f"{what}: a run has no {kind}; use --png, or name a store and a clip of it")
         from ssl_skel.view.runs import figure_of_run
 
-        return figure_of_run(what, content.store)
+        return figure_of_run(what, content.store, content.pooling)
     from ssl_skel.view.clips import find_row, shown
     from ssl_skel.view.draw.pictures import film_strip, gif, mp4
 

@@ -16,18 +16,24 @@ from ssl_skel.errors import UserError
 
 
 def extract_features(
-    encoder: SkeletonEncoder, loader: ClipLoader, *, epoch: int = 0, autocast: torch.dtype | None = None
+    encoder: SkeletonEncoder,
+    loader: ClipLoader,
+    *,
+    epoch: int = 0,
+    autocast: torch.dtype | None = None,
+    progress: bool = True,
 ) -> np.ndarray:
     """Features of every clip of a loader, in the loader's row order.
 
     The encoder runs in eval mode and is left in the mode it was found in. Several draws of a clip
-    are averaged. A progress bar shows when it takes longer than a second.
+    are averaged.
 
     Args:
         encoder: on the loader's device.
         loader: neither shuffled nor dropping its last clips.
         epoch: of the loader; where it crops and augments at random, each has other draws.
         autocast: ``torch.bfloat16`` or ``torch.float16`` to compute in; None is float32.
+        progress: show a bar when it takes longer than a second.
 
     Returns:
         (rows, D) float32.
@@ -38,7 +44,10 @@ def extract_features(
     encoder.eval()
     try:
         with torch.inference_mode():
-            for batch in tqdm(loader.epoch(epoch), "features", len(loader), leave=False, delay=1.0, mininterval=pause):
+            batches = loader.epoch(epoch)
+            if progress:
+                batches = tqdm(batches, "features", len(loader), leave=False, delay=1.0, mininterval=pause)
+            for batch in batches:
                 precision: AbstractContextManager = (
                     torch.autocast(batch.x.device.type, autocast) if autocast else nullcontext()
                 )

@@ -12,12 +12,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import Tags
 
-from ssl_skel.data.clip import tracked_persons
-from ssl_skel.data.normalize import NormalizeConfig, normalize, require_normalization
-from ssl_skel.data.sources.recordings import store_of
-from ssl_skel.embedding.features import extract_features, find_device, whole_clips
-from ssl_skel.encoders.encoder import SkeletonEncoder
-from ssl_skel.encoders.files import load_encoder
+from ssl_skel.embedding.embedder import Embedder
 from ssl_skel.encoders.pooling_config import PoolingConfig
 from ssl_skel.errors import UserError
 
@@ -79,9 +74,7 @@ class SkeletonEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         Raises:
             UserError: a parameter, the encoder, or a clip, which is named by its number.
         """
-        encoder, _ = self._ready()
-        for number, clip in enumerate(X):
-            _persons(clip, number, encoder)
+        self._ready().clips(X)
         return self
 
     def transform(self, X: Sequence[np.ndarray]) -> np.ndarray:
@@ -96,29 +89,12 @@ class SkeletonEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         Raises:
             UserError: as ``fit``.
         """
-        encoder, how = self._ready()
-        clips = []
-        for number, clip in enumerate(X):
-            joints = _persons(clip, number, encoder)
-            try:
-                clips.append(normalize(joints, encoder.layout, how)[0])
-            except UserError as error:
-                raise UserError(f"clip {number}: {error}") from error
-        if not clips:
-            raise UserError("X: holds no clips; give at least one")
-        device = next(encoder.parameters()).device
-        loader = whole_clips(
-            store_of(clips, encoder.layout),
-            num_frames=encoder.backbone.num_frames,
-            batch_size=int(self.batch_size),
-            device=device,
-        )
-        return extract_features(encoder, loader)
+        return self._ready().encode(X)
 
     @property
     def _n_features_out(self) -> int:
         """D; scikit-learn makes feature names of it."""
-        return self._ready()[0].dim
+        return self._ready().dim
 
     def __sklearn_is_fitted__(self) -> bool:
         return True
@@ -142,8 +118,8 @@ class SkeletonEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         former = {} if "pooling" in state else {"pooling": state.get("readout", "mean"), "readout": None}
         super().__setstate__(state | former)  # of 0.1, which knew no other name and pooled by mean
 
-    def _ready(self) -> tuple[SkeletonEncoder, NormalizeConfig]:
-        """The encoder on its device, set up as the parameters say now, and what clips undergo; read from disk once."""
+    def _ready(self) -> Embedder:
+        """The encoder on its device, set up as the parameters say now; it is read from disk once."""
         if isinstance(self.batch_size, bool) or not isinstance(self.batch_size, Integral) or self.batch_size < 1:
             raise UserError(f"batch_size: must be a whole number from 1 on, got {self.batch_size!r}")
         pooling = self.pooling
@@ -152,34 +128,10 @@ class SkeletonEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             pooling = self.readout
         key = (str(self.run), self.device)
         if key not in (loaded := getattr(self, "_loaded", {})):
-            encoder, card = load_encoder(self.run)
-            how = require_normalization(card.normalization, str(self.run))
-            loaded = {key: (encoder.to(find_device(self.device)), how)}
+            embedder = Embedder(self.run, device=self.device)
+            loaded = {key: (embedder.encoder, embedder.card)}
             self._loaded = loaded
-        encoder, how = loaded[key]
-        return encoder if pooling is None else encoder.with_pooling(PoolingConfig.of(pooling)), how
-
-
-def _persons(clip: Any, number: int, encoder: SkeletonEncoder) -> np.ndarray:
-    """One clip as (M, T, V, C) float32, what readers give.
-
-    Raises:
-        UserError: it is no clip of this encoder's.
-    """
-    layout, channels = encoder.layout, encoder.backbone.channels
-    try:
-        with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, which is: not tracked
-            joints = np.asarray(clip, np.float32)
-    except (TypeError, ValueError) as error:
-        raise UserError(f"clip {number}: is no array of numbers ({error})") from error
-    joints = joints[None] if joints.ndim == 3 else joints
-    if joints.ndim != 4 or joints.shape[2:] != (layout.num_joints, channels):
-        raise UserError(
-            f"clip {number}: has shape {np.shape(clip)}; this encoder takes (T, {layout.num_joints}, {channels}) or "
-            f"(M, T, {layout.num_joints}, {channels}), the joints of {layout.name}"
-        )
-    if 0 in joints.shape:
-        raise UserError(f"clip {number}: has no frames; leave it out")
-    if not tracked_persons(joints).any():
-        raise UserError(f"clip {number}: has no tracked joint (only NaN, infinity or zero); leave it out")
-    return joints
+        encoder, card = loaded[key]
+        if pooling is not None:
+            encoder = encoder.with_pooling(PoolingConfig.of(pooling))
+        return Embedder.of(encoder, card, batch_size=int(self.batch_size))

@@ -7,16 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
-from ssl_skel.data.sources.recordings import read_recordings
 from ssl_skel.data.splits import load_split
 from ssl_skel.data.store import Store
-from ssl_skel.embedding.features import extract_features, find_device, whole_clips
+from ssl_skel.embedding.embedder import Embedder, Precision
 from ssl_skel.embedding.outputs import check_table
-from ssl_skel.encoders.files import load_encoder
 from ssl_skel.encoders.pooling_config import PoolingConfig
-from ssl_skel.errors import UserError
 from ssl_skel.files.atomic import replacing
 
 COLUMNS = ("name", "label", "subject", "camera", "setup", "replication")
@@ -30,7 +26,7 @@ def embed(
     pooling: PoolingConfig | str | None = None,
     split: str = "",
     batch_size: int = 128,
-    bf16: bool = False,
+    precision: Precision = "no",
     device: str = "auto",
     overwrite: bool = False,
 ) -> dict[str, Any]:
@@ -47,7 +43,7 @@ def embed(
         pooling: how frames and joints become one vector; default: as the encoder's card says.
         split: tells each clip's side of it.
         batch_size: clips a step.
-        bf16: compute in bfloat16.
+        precision: of the encoder; ``no`` is float32.
         device: where the encoder runs; see ``find_device``.
         overwrite: replace ``out``.
 
@@ -58,18 +54,14 @@ def embed(
         UserError: an encoder, store, split or file that does not fit, or a missing package.
     """
     check_table(out, overwrite)
-    encoder, card = load_encoder(run, pooling)
-    store = read_recordings(source, encoder.layout, card.normalization)
-    if store.channels != card.channels:
-        raise UserError(f"{source}: channels: has {store.channels}, the encoder takes {card.channels}")
+    embedder = Embedder(run, pooling=pooling, device=device, batch_size=batch_size, precision=precision)
+    store = embedder.clips(source)
     columns = {name: getattr(store, name) for name in COLUMNS} | ({"side": _sides(store, split)} if split else {})
-    place = find_device(device)
-    loader = whole_clips(store, num_frames=card.num_frames, batch_size=batch_size, device=place)
-    features = extract_features(encoder.to(place), loader, autocast=torch.bfloat16 if bf16 else None)
-    facts = {"run": str(run), "source": str(source), "sha256": store.sha256, "pooling": str(encoder.pooling.config)}
-    meta = json.dumps(facts | {"class_names": store.class_names, "card": card.model_dump(mode="json")})
+    features = embedder.features(store, progress=True)
+    facts = {"run": str(run), "source": str(source), "sha256": store.sha256, "pooling": str(embedder.pooling)}
+    meta = json.dumps(facts | {"class_names": store.class_names, "card": embedder.card.model_dump(mode="json")})
     _write(out, features, columns, meta)
-    return {"file": str(out), "clips": len(features), "dim": encoder.dim}
+    return {"file": str(out), "clips": len(features), "dim": embedder.dim}
 
 
 def _sides(store: Store, name: str) -> np.ndarray:

@@ -25,10 +25,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ssl_skel.data.clip import RawClip, check_clip
-from ssl_skel.data.normalize import NormalizeConfig, normalize, parse_normalization, require_normalization
-from ssl_skel.data.sources.recordings import store_of
+from ssl_skel.data.normalize import NormalizeConfig, parse_normalization, require_normalization
 from ssl_skel.data.store import Store
+from ssl_skel.embedding.spans import cut
 from ssl_skel.encoders.card import CARD, WEIGHTS
 from ssl_skel.encoders.pooling_config import FORMER_TEXTS, PoolingConfig
 from ssl_skel.errors import UserError
@@ -37,7 +36,7 @@ from ssl_skel.layouts import SkeletonLayout, parse_layout
 from ssl_skel.retrieval.kinds import KINDS
 
 if TYPE_CHECKING:
-    from ssl_skel.encoders.encoder import SkeletonEncoder
+    from ssl_skel.embedding.embedder import Embedder
     from ssl_skel.retrieval.approximate import Approximate
     from ssl_skel.retrieval.codes import Codes
 
@@ -125,18 +124,16 @@ class MotionIndex:
         return bytes(self.rows["name"][row]).decode()
 
     @cached_property
-    def encoder(self) -> SkeletonEncoder:
+    def embedder(self) -> Embedder:
         """The encoder that the index was built with, pooling as it did then.
 
         Raises:
             UserError: the folder's encoder is another one, or damaged, or there is no such device.
         """
-        from ssl_skel.embedding.features import find_device  # needs torch, which opening does without
-        from ssl_skel.encoders.files import load_encoder
+        from ssl_skel.embedding.embedder import Embedder  # needs torch, which opening does without
 
         self.check_encoder()
-        encoder, _ = load_encoder(self.path / ENCODER, self.meta["pooling"])
-        return encoder.to(find_device(self.device))
+        return Embedder(self.path / ENCODER, pooling=self.meta["pooling"], device=self.device)
 
     def check_encoder(self) -> None:
         """Refuse an encoder other than the one the index was built with.
@@ -188,11 +185,7 @@ class MotionIndex:
         Raises:
             UserError: another layout, no frames, no tracked joint at all, or k below 1.
         """
-        joints = np.asarray(joints)
-        clip = RawClip("query", joints[None] if joints.ndim == 3 else joints)
-        check_clip(clip, self.layout, Path("query"))
-        clips = store_of([normalize(clip.joints, self.layout, self.normalization)[0]], self.layout)
-        found, near = self.search_vectors(self.embed(clips), k, rows=rows, exact=exact)
+        found, near = self.search_vectors(self.embedder.encode([joints]), k, rows=rows, exact=exact)
         return found[0], near[0]
 
     def search_vectors(
@@ -227,23 +220,6 @@ class MotionIndex:
             return self.approximate.search(self.vectors, unit(vectors), k)
         return self.codes.search(self.vectors, unit(vectors), k, rows)
 
-    def embed(self, clips: Store, rows: np.ndarray | None = None) -> np.ndarray:
-        """Vectors (Q, D) of whole clips that are normalised as the indexed ones were.
-
-        Raises:
-            UserError: the encoder is not the one the index was built with, or takes other coordinates.
-        """
-        import torch
-
-        from ssl_skel.embedding.features import extract_features, whole_clips
-
-        if clips.channels != self.encoder.backbone.channels:
-            channels = self.encoder.backbone.channels
-            raise UserError(f"{clips.path}: has {clips.channels} coordinates a joint, the encoder takes {channels}")
-        with torch.inference_mode():
-            frames, device = self.encoder.backbone.num_frames, next(self.encoder.parameters()).device
-            return extract_features(self.encoder, whole_clips(clips, rows, num_frames=frames, device=device))
-
     def open_store(self, number: int, elsewhere: tuple[Path, ...] = ()) -> Store:
         """The store that rows with this ``store`` number were made from.
 
@@ -273,14 +249,6 @@ class MotionIndex:
         """
         clip, start, own = (int(self.rows[field][row]) for field in ("clip", "start", "length"))
         return cut(store, clip, start, length or own, self.normalization)
-
-
-def cut(store: Store, clip: int, start: int, length: int, how: NormalizeConfig) -> np.ndarray:
-    """A whole clip as it lies in the store, or a run of its frames normalised as if recorded alone, (M, T, V, C)."""
-    joints = store.clip(clip)
-    if length == joints.shape[1]:
-        return joints
-    return normalize(joints[:, start : start + length], store.layout, how)[0]
 
 
 def encoder_hashes(folder: Path) -> dict[str, str]:

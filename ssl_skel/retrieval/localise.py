@@ -14,12 +14,12 @@ from dataclasses import replace
 import numpy as np
 
 from ssl_skel.data.sources.recordings import store_of
+from ssl_skel.embedding.spans import spans
 from ssl_skel.errors import UserError
 from ssl_skel.evaluation.knn import unit
 from ssl_skel.retrieval.hits import OVERLAP, Hit, check_overlap, suppress_places
-from ssl_skel.retrieval.index import MotionIndex, cut
+from ssl_skel.retrieval.index import MotionIndex
 from ssl_skel.retrieval.queries import Query
-from ssl_skel.retrieval.spans import spans
 
 AXES = 64
 """Principal axes that are kept: of 32, 64 and 96 the best by a little."""
@@ -89,12 +89,8 @@ def _parts(index: MotionIndex, query: Query) -> tuple[int, np.ndarray]:
     window = max((window for window in windows if window <= frames), default=windows[0])
     clip = store_of([query.joints], index.layout)
     stride = _stride(index, window)
-    cuts = [
-        cut(clip, 0, start, length, index.normalization)
-        for _, start, length in spans(clip.frames, (window,), stride).tolist()
-        if start % stride == 0
-    ]
-    return window, unit(index.embed(store_of(cuts, index.layout)))
+    chosen = spans(clip.frames, (window,), stride)
+    return window, unit(index.embedder.encode_spans(clip, chosen[chosen[:, 1] % stride == 0]))
 
 
 def _grid(index: MotionIndex, window: int) -> np.ndarray:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 
-from ssl_skel.data.sources.recordings import read_recordings
 from ssl_skel.data.store import Store
 from ssl_skel.errors import UserError
 from ssl_skel.names import nearest, unknown
@@ -61,7 +60,7 @@ def load_queries(
         raise UserError(f"{query}: is neither the name of a clip of {index.path} nor a file{hint}")
     if at is not None:
         raise UserError("--at: chooses among windows of a clip of the index; leave it out, or name such a clip")
-    store = read_recordings(Path(query), index.layout, index.normalization, format)
+    store = index.embedder.clips(query, format)
     numbers = _numbered(store, clip, query) if clip else np.arange(len(store))
     hashes = [stored["sha256"] for stored in index.meta["stores"]]
     home = hashes.index(store.sha256) if store.sha256 in hashes else None
@@ -73,7 +72,7 @@ def load_queries(
             home=None if home is None else (home, number, 0, int(store.frames[number])),
             content=int(store.content[number]),
         )
-        for number, vector in zip(numbers.tolist(), index.embed(store, numbers), strict=True)
+        for number, vector in zip(numbers.tolist(), index.embedder.features(store, numbers), strict=True)
     ]
 
 

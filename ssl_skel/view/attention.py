@@ -12,9 +12,8 @@ from torch import Tensor, nn
 from ssl_skel.backbones.mpae_net import Layer, MPAENet, PositionAttention
 from ssl_skel.backbones.position_attention import Weights, attention_maps
 from ssl_skel.batch import Batch
-from ssl_skel.embedding.features import whole_clips
+from ssl_skel.embedding.embedder import Embedder
 from ssl_skel.encoders.encoder import SkeletonEncoder
-from ssl_skel.encoders.files import load_encoder
 from ssl_skel.errors import UserError
 from ssl_skel.view.clips import find_row, shown
 from ssl_skel.view.draw.attention_page import AttentionMaps, attention_page
@@ -34,12 +33,13 @@ def page_of_attention(path: Path, name: str, store: Path | None = None, fps: flo
     Raises:
         UserError: no such run or clip, or a network without such attention.
     """
-    encoder, card = load_encoder(path)
+    embedder = Embedder(path, device="cpu")
+    encoder, card = embedder.encoder, embedder.card
     if not isinstance(encoder.backbone, MPAENet):
         raise UserError(f"{path}: attention is drawn for mpae_net; this run's network is {card.backbone['name']}")
-    opened = store_of_run(path, card, encoder, store)
+    opened = store_of_run(path, embedder, store)
     row = find_row(opened, name)
-    (batch,) = whole_clips(opened, np.array([row]), num_frames=encoder.backbone.num_frames, batch_size=1).epoch()
+    (batch,) = embedder.loader(opened, np.array([row])).epoch()
     clip = shown(opened, row, fps=fps)
     return attention_page(f"{path.resolve().name}: attention", _resampled(clip, batch), attention_of(encoder, batch))
 

@@ -14,7 +14,9 @@ from torch import Tensor
 from ssl_skel.config import parse_config
 from ssl_skel.data.splits import load_split
 from ssl_skel.data.store import Store
+from ssl_skel.embedding.embedder import Embedder
 from ssl_skel.embedding.features import whole_clips
+from ssl_skel.encoders.card import load_card
 from ssl_skel.encoders.files import load_encoder
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import SkeletonLayout
@@ -45,8 +47,8 @@ def page_of_reconstructions(
         UserError: no such run or clip, or a pretext that predicts nothing one could draw.
     """
     mae = load_autoencoder(path)
-    _, card = load_encoder(path)
-    opened = store_of_run(path, card, mae.encoder, store)
+    card = load_card(path)
+    opened = store_of_run(path, Embedder.of(mae.encoder, card), store)
     if names:
         rows = np.array([find_row(opened, name) for name in names])
     else:

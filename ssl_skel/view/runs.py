@@ -9,13 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from ssl_skel.data.sources.recordings import read_recordings
 from ssl_skel.data.splits import load_split
 from ssl_skel.data.store import Store
-from ssl_skel.embedding.features import extract_features, whole_clips
+from ssl_skel.embedding.embedder import Embedder
 from ssl_skel.encoders.card import CARD, EncoderCard
-from ssl_skel.encoders.encoder import SkeletonEncoder
-from ssl_skel.encoders.files import load_encoder
 from ssl_skel.errors import UserError
 from ssl_skel.evaluation.knn import nearest
 from ssl_skel.evaluation.metrics import score
@@ -29,13 +26,14 @@ _NEIGHBOURS, _EXAMPLES = 3, 6
 _OWN_AXES = ("epoch", "step", "seconds", "clips_per_second")
 
 
-def page_of_run(path: Path, store: Path | None = None, fps: float = 30.0) -> str:
+def page_of_run(path: Path, store: Path | None = None, fps: float = 30.0, pooling: str | None = None) -> str:
     """Page of a pretraining run; what cannot be had is left out and said.
 
     Args:
         path: run directory.
         store: where its recordings lie now; default: where its encoder's card says.
         fps: frames a second of the recordings.
+        pooling: how clips become vectors; default: as the encoder's card says.
 
     Raises:
         UserError: no run there, or a store that does not fit its encoder.
@@ -45,17 +43,18 @@ def page_of_run(path: Path, store: Path | None = None, fps: float = 30.0) -> str
     compared = None
     card = None
     if (run.encoder / CARD).is_file():
-        encoder, card = load_encoder(path)
+        embedder = Embedder(path, pooling=pooling, device="cpu")
+        card = embedder.card
         if store is None and not (_told_store(card) / "meta.json").is_file():
             notes.append(
                 f"what is taken for what, and the map, for no store lies at {_told_store(card)} any more. "
                 "Name its place now with --store."
             )
         else:
-            opened = store_of_run(path, card, encoder, store)
+            opened = store_of_run(path, embedder, store)
             if card.data is None or opened.sha256 != card.data.sha256:
                 notes.append("certainty that these recordings are those of the training: their hash is another.")
-            compared = compare(encoder, opened, split_of(card), fps)
+            compared = compare(embedder, opened, split_of(card), fps)
     else:
         notes.append("what is taken for what, and the map, for the run has no encoder yet. It is written at its end.")
     records = run.records()
@@ -77,7 +76,7 @@ def open_run(path: Path) -> RunDir:
     return run
 
 
-def figure_of_run(path: Path, store: Path | None = None) -> bytes:
+def figure_of_run(path: Path, store: Path | None = None, pooling: str | None = None) -> bytes:
     """Embedding map and confusion matrix of a run, as PNG.
 
     Raises:
@@ -85,20 +84,21 @@ def figure_of_run(path: Path, store: Path | None = None) -> bytes:
     """
     from ssl_skel.view.draw.pictures import compared_figure  # slow to import
 
-    encoder, card = load_encoder(path)
-    opened = store_of_run(path, card, encoder, store)
-    return compared_figure(compare(encoder, opened, split_of(card)))
+    embedder = Embedder(path, pooling=pooling, device="cpu")
+    opened = store_of_run(path, embedder, store)
+    return compared_figure(compare(embedder, opened, split_of(embedder.card)))
 
 
-def store_of_run(path: Path, card: EncoderCard, encoder: SkeletonEncoder, store: Path | None = None) -> Store:
+def store_of_run(path: Path, embedder: Embedder, store: Path | None = None) -> Store:
     """The store that a run was trained on, or another of the same layout and normalisation.
 
     Raises:
         UserError: it is not where the card says, or does not fit.
     """
-    if store is None and not (_told_store(card) / "meta.json").is_file():
-        raise UserError(f"{path}: no store lies at {_told_store(card)} any more; name its place now with --store")
-    return read_recordings(store or _told_store(card), encoder.layout, card.normalization)
+    own = _told_store(embedder.card)
+    if store is None and not (own / "meta.json").is_file():
+        raise UserError(f"{path}: no store lies at {own} any more; name its place now with --store")
+    return embedder.clips(store or own)
 
 
 def charts(records: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[str]]:
@@ -122,7 +122,7 @@ def charts(records: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[str]]:
     return main, [line_chart(key.replace("_", " "), {key: lines[key]}) for key in others]
 
 
-def compare(encoder: SkeletonEncoder, store: Store, split: str, fps: float = 30.0) -> Compared:
+def compare(embedder: Embedder, store: Store, split: str, fps: float = 30.0) -> Compared:
     """Name each test clip as its nearest training clip is named, by cosine of the features.
 
     A run on all clips has no test clips; each is then compared with all others.
@@ -136,7 +136,7 @@ def compare(encoder: SkeletonEncoder, store: Store, split: str, fps: float = 30.
     if len(gallery) < 2 or not queries.size:
         raise UserError(f"{store.path}: split {split!r} has too few clips with labels to compare")
     rows = np.union1d(gallery, queries)
-    features = extract_features(encoder, whole_clips(store, rows, num_frames=encoder.backbone.num_frames))
+    features = embedder.features(store, rows, progress=True)
     of_gallery, of_queries = (features[np.searchsorted(rows, side)] for side in (gallery, queries))
     alone = not sides.test.size
     found, similarity = nearest(of_gallery, of_queries, min(_NEIGHBOURS + alone, len(gallery)))

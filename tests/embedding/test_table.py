@@ -76,8 +76,8 @@ def test_parquet_holds_the_same(store: Store, encoder: SkeletonEncoder, tmp_path
 
 
 def test_bfloat16_stays_near(store: Store, encoder: SkeletonEncoder, tmp_path: Path) -> None:
-    for out, bf16 in (("f.npz", False), ("g.npz", True)):
-        embed(tmp_path / "run", store.path, tmp_path / out, bf16=bf16)
+    for out, precision in (("f.npz", "no"), ("g.npz", "bf16")):
+        embed(tmp_path / "run", store.path, tmp_path / out, precision=precision)
     with np.load(tmp_path / "f.npz") as full, np.load(tmp_path / "g.npz") as half:
         a, b = torch.from_numpy(full["features"]), torch.from_numpy(half["features"])
     assert torch.cosine_similarity(a, b).min() > 0.99

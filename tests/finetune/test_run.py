@@ -111,7 +111,7 @@ def test_seeds_of_pretraining_are_averaged(make_config: MakeConfig, motions: Pat
 
 
 def test_each_encoder_reads_the_store_once(make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch, run_dir) -> None:
-    import finetune.feature_sets as module
+    import ssl_skel.embedding.embedder as module
 
     calls: list[int] = []
     extract = module.extract_features
@@ -263,7 +263,7 @@ def test_another_run_under_the_same_name_is_left_alone(make_config: MakeConfig) 
 def test_the_pooling_is_that_of_trained_and_untrained_encoders(
     make_config: Callable[..., FinetuneConfig], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import finetune.feature_sets as module
+    import ssl_skel.embedding.embedder as module
 
     seen, extract = [], module.extract_features
 

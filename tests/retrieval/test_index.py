@@ -19,14 +19,15 @@ from ssl_skel.data.store import Store
 from ssl_skel.data.synthetic import SyntheticConfig, generate
 from ssl_skel.data.writer import StoreWriter
 from ssl_skel.embedding.features import extract_features, whole_clips
+from ssl_skel.embedding.spans import spans
 from ssl_skel.encoders.files import load_encoder
 from ssl_skel.encoders.pooling_config import PoolingConfig
 from ssl_skel.errors import UserError
 from ssl_skel.evaluation.knn import search_exactly, unit
-from ssl_skel.retrieval.build import build_index, merge_indexes
+from ssl_skel.retrieval.build import build_index
 from ssl_skel.retrieval.codes import Codes
 from ssl_skel.retrieval.index import MotionIndex
-from ssl_skel.retrieval.spans import spans
+from ssl_skel.retrieval.merge import merge_indexes
 
 Damage = Callable[..., Path]
 
@@ -299,7 +300,7 @@ def test_mistakes_leave_nothing_behind(
 def test_a_faster_search_is_refused_before_anything_is_embedded(
     run_dir: Path, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ssl_skel.retrieval.build.extract_features", None)
+    monkeypatch.setattr("ssl_skel.embedding.embedder.extract_features", None)
     with pytest.raises(UserError, match="ivfpq: wants 256 vectors at least"):
         build_index(run_dir, store.path, tmp_path / "made", kind="ivfpq")
 
@@ -331,10 +332,10 @@ def test_stores_that_do_not_fit_the_encoder(run_dir: Path, store: Store, tmp_pat
     [
         (np.full((9, 25, 3), np.nan), "no tracked joint"),
         (np.zeros((9, 25, 3)), "no tracked joint"),
-        (np.ones((9, 20, 3)), r"25 joints of ntu25"),
+        (np.ones((9, 20, 3)), r"takes \(T, 25, 3\) or .*, the joints of ntu25"),
         (np.ones((0, 25, 3)), "has no frames"),
         (np.ones((25, 3)), "shape"),
-        (np.ones((9, 25, 2)), "coordinates"),
+        (np.ones((9, 25, 2)), r"has shape \(9, 25, 2\); this encoder takes \(T, 25, 3\)"),
     ],
 )
 def test_recordings_that_cannot_be_asked_about(index: MotionIndex, joints: np.ndarray, told: str) -> None:

@@ -28,7 +28,7 @@ from ssl_skel.retrieval.queries import Query, load_queries
 def asked_of(index: MotionIndex, joints: np.ndarray) -> Query:
     """A recording (1, T, V, 3) as a question."""
     clips = store_of([normalize(joints, index.layout, index.normalization)[0]], index.layout)
-    return Query("asked", index.embed(clips)[0], joints=clips.clip(0))
+    return Query("asked", index.embedder.features(clips)[0], joints=clips.clip(0))
 
 
 def test_every_repetition_is_found_once(run_dir: Path, tmp_path: Path) -> None:

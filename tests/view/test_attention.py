@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -95,6 +96,6 @@ def test_the_page_and_its_refusals(done: Path, motions: Path, monkeypatch: pytes
     encoder, card = load_encoder(done)
     encoder.backbone = torch.nn.Identity()  # type: ignore[assignment]
     other = card.model_copy(update={"backbone": {"name": "st_gcn"}})
-    monkeypatch.setattr(module, "load_encoder", lambda path: (encoder, other))
+    monkeypatch.setattr(module, "Embedder", lambda path, **options: SimpleNamespace(encoder=encoder, card=other))
     with pytest.raises(UserError, match=r"attention is drawn for mpae_net; this run's network is st_gcn"):
         page_of_attention(done, str(store.name[0]))

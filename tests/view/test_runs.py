@@ -13,6 +13,7 @@ import torch
 
 from ssl_skel.data.splits import load_split
 from ssl_skel.data.store import Store
+from ssl_skel.embedding.embedder import Embedder
 from ssl_skel.embedding.features import extract_features, whole_clips
 from ssl_skel.encoders.files import load_encoder
 from ssl_skel.errors import UserError
@@ -28,7 +29,7 @@ def vectors(run: Path, store: Store) -> np.ndarray:
 @pytest.mark.parametrize("name", ["unseen", "all"])
 def test_neighbours_are_those_of_a_loop(done: Path, motions: Path, name: str) -> None:
     store = Store.open(motions)
-    found = compare(load_encoder(done)[0], store, name)
+    found = compare(Embedder(done, device="cpu"), store, name)
     split, unit = load_split(store, name), vectors(done, store)
     queries = split.test if len(split.test) else split.train
     confusion = np.zeros((store.num_classes,) * 2, int)
@@ -53,7 +54,7 @@ def test_a_run_beside_raw_recordings_that_know_no_such_split(done: Path, tmp_pat
 
 def test_failures_show_a_wrong_neighbour_first(done: Path, motions: Path) -> None:
     store = Store.open(motions)
-    found = compare(load_encoder(done)[0], store, "unseen")
+    found = compare(Embedder(done, device="cpu"), store, "unseen")
     label = dict(zip(store.name.tolist(), (store.class_names[at] for at in store.label), strict=True))
     train = set(store.name[load_split(store, "unseen").train].tolist())
     assert found.failures
@@ -125,10 +126,10 @@ def test_an_evaluation_without_its_report_is_no_run(tmp_path: Path) -> None:
 
 
 def test_comparing_leaves_the_network_and_the_random_numbers_alone(done: Path, motions: Path) -> None:
-    encoder, _ = load_encoder(done)
+    encoder, card = load_encoder(done)
     encoder.train()
     torch.manual_seed(0)
-    compare(encoder, Store.open(motions), "unseen")
+    compare(Embedder.of(encoder, card), Store.open(motions), "unseen")
     drawn = torch.rand(1)
     torch.manual_seed(0)
     assert drawn == torch.rand(1)
@@ -139,4 +140,4 @@ def test_a_split_without_labels_is_refused(done: Path, motions: Path) -> None:
     store = Store.open(motions)
     store.label[:] = -1
     with pytest.raises(UserError, match=r"split 'unseen' has too few clips with labels"):
-        compare(load_encoder(done)[0], store, "unseen")
+        compare(Embedder(done, device="cpu"), store, "unseen")

@@ -22,12 +22,12 @@ from ssl_skel.names import unknown
 
 
 def read_recordings(
-    source: Path | str, layout: SkeletonLayout, normalization: NormalizeConfig | None, format: str = ""
+    source: Store | Path | str, layout: SkeletonLayout, normalization: NormalizeConfig | None, format: str = ""
 ) -> Store:
     """Clips of a path as an encoder wants them.
 
     Args:
-        source: a raw file, a folder of them, or a store.
+        source: a raw file, a folder of them, or a store, which may be open.
         layout: joints of the encoder.
         normalization: of its training clips, as its card records it.
         format: as in ``open_clips``.
@@ -35,15 +35,15 @@ def read_recordings(
     Raises:
         UserError: as ``open_clips``; another layout, or a store normalised otherwise.
     """
-    if is_store(Path(source)):
-        store = Store.open(source)
-        want = require_normalization(normalization, f"{source}: the encoder's card")
-        own = require_normalization(store.normalization, str(source))
+    if isinstance(source, Store) or is_store(Path(source)):
+        store = source if isinstance(source, Store) else Store.open(source)
+        want = require_normalization(normalization, f"{store.path}: the encoder's card")
+        own = require_normalization(store.normalization, str(store.path))
         if store.layout != layout:
-            raise _other_layout(Path(source), store.layout, layout)
+            raise _other_layout(store.path, store.layout, layout)
         if own != want:
             raise UserError(
-                f"{source}: normalization: is {own}, the encoder's clips had {want}; convert with the same options"
+                f"{store.path}: normalization: is {own}, the encoder's clips had {want}; convert with the same options"
             )
         return store
     return open_clips(source, format=format, normalize=require_normalization(normalization, str(source)), wanted=layout)

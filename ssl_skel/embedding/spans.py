@@ -1,10 +1,13 @@
-"""Which clips, or windows in long clips, get a vector of their own."""
+"""Spans: the clips of a store, or windows inside them, that get a vector each."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
+
+from ssl_skel.data.normalize import NormalizeConfig, normalize
+from ssl_skel.data.store import Store
 
 
 def spans(frames: np.ndarray, windows: Sequence[int] = (), stride: int | None = None) -> np.ndarray:
@@ -25,3 +28,11 @@ def spans(frames: np.ndarray, windows: Sequence[int] = (), stride: int | None = 
             starts = {*range(0, last, stride or max(1, window // 4)), last}
             found.update((clip, start, min(window, length)) for start in starts)
     return np.array(sorted(found), np.int64).reshape(-1, 3)
+
+
+def cut(store: Store, clip: int, start: int, length: int, how: NormalizeConfig) -> np.ndarray:
+    """A whole clip as it lies in the store, or a run of its frames normalised as if recorded alone, (M, T, V, C)."""
+    joints = store.clip(clip)
+    if length == joints.shape[1]:
+        return joints
+    return normalize(joints[:, start : start + length], store.layout, how)[0]
