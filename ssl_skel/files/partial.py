@@ -1,7 +1,7 @@
-"""A folder that appears only when whole: work goes on in a hidden one beside it, which is renamed at the end.
+"""A folder appears only when it is whole: it is filled under a hidden name beside its target, then renamed.
 
-What a killed process left behind is taken up by the next one that does the same work for the same path, and removed by
-one that does other work. How far it came stands in the folder's ``journal.jsonl``.
+The next process with the same work for the same path continues what a killed one left behind; a process with other
+work removes it. The folder's ``journal.jsonl`` says how far the work had come.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class PartialFolder:
     Args:
         path: the folder to make, absolute.
         overwrite: replace what is there, at the end.
-        key: tells the work; the same key means that what was left behind can be gone on with. Empty: never go on.
+        key: identifies the work: leftovers of the same key are continued. Empty: never continue.
 
     Attributes:
         folder: where to write, once it is open.
@@ -46,11 +46,11 @@ class PartialFolder:
         refuse_taken_folder(path, overwrite)
 
     def open(self) -> None:
-        """Make the folder, or take up one that was left behind."""
+        """Make the folder, or continue one that was left behind."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         for left in left_behind(self.path):
             if left.is_dir():
-                self._take_or_remove(left)
+                self._continue_or_remove(left)
         if self._lock is None:
             self.folder, self._lock = claim(self.path, Path.mkdir)
             if self._key:
@@ -81,14 +81,14 @@ class PartialFolder:
         folders.move(self.folder, self.path)
 
     def close(self, keep: bool = False) -> None:
-        """Let go of the folder; remove it unless it is to be gone on with."""
+        """Release the folder; remove it unless ``keep``, which leaves it to be continued."""
         if not keep and self.folder != Path():
             shutil.rmtree(self.folder, ignore_errors=True)
         if self._lock is not None:
             os.close(self._lock)
 
-    def _take_or_remove(self, left: Path) -> None:
-        """Deal with a folder left behind; one whose writer lives is locked, and let be."""
+    def _continue_or_remove(self, left: Path) -> None:
+        """Continue or remove a leftover; a locked one has a living writer and stays."""
         handle = lock(left)
         if handle is None and LOCKS:
             return

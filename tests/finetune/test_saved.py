@@ -322,7 +322,7 @@ def test_recordings_of_another_layout_are_refused(evaluation: Path, motions: Pat
     assert Store.open(motions).layout != LAYOUTS["kinect20"]
     with pytest.raises(UserError, match=r"layout: has .*, the encoder takes kinect20"):
         predict(evaluation, motions)
-    with pytest.raises(UserError, match="none.mat: does not exist; give a raw file"):
+    with pytest.raises(UserError, match=r"none\.mat: does not exist; give a raw file"):
         predict(evaluation, tmp_path / "none.mat")
     assert Report.load(evaluation).measurements
     assert len(load_split(Store.open(evaluation.parent / "store"), "xsub").test) == 8
