@@ -51,7 +51,7 @@ def check_names(names: Sequence[str]) -> None:
     """
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
-        raise UserError(f"protocols: {twice!r} is asked for twice; give one of them an evaluation of its own")
+        raise UserError(f"protocols: {twice!r} is measured twice; give one of them an evaluation of its own")
 
 
 class Labelled(NamedTuple):
@@ -71,18 +71,18 @@ def labelled_clips(store: Store, split: Split) -> Labelled:
     where = f"{store.path}: split {split.name!r}"
     if not len(split.test):
         raise UserError(f"{where}: test has no clips; choose a split that has some")
-    found, told = {}, []
+    found, remarks = {}, []
     for side, rows in (("train", split.train), ("test", split.test)):
         found[side] = rows[store.label[rows] >= 0]
         blank = len(rows) - len(found[side])
         if not len(found[side]):
             raise UserError(f"{where}: {side}: no clip has a label; label some, or choose a split that has some")
         if blank:
-            told.append(f"{blank} of {len(rows)} {side} clips have no label and are left out of what needs one")
+            remarks.append(f"{blank} of {len(rows)} {side} clips have no label and are left out of what needs one")
     unlabelled = np.setdiff1d(split.train, found["train"])
     split = Split(split.name, **found)
     missing = np.setdiff1d(store.label[split.test], store.label[split.train])
     if len(missing) or len(np.unique(store.label[split.train])) < 2:
         names = ", ".join(store.class_names[label] for label in missing) or "all but one"
         raise UserError(f"{where}: train has no clips of class {names}; choose a split that has them")
-    return Labelled(split, unlabelled, tuple(told))
+    return Labelled(split, unlabelled, tuple(remarks))

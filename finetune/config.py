@@ -1,4 +1,4 @@
-"""What an evaluation can be told."""
+"""Options of an evaluation."""
 
 from __future__ import annotations
 
@@ -56,13 +56,13 @@ class DataConfig(Section):
 
 
 class ScratchConfig(Section):
-    """Fresh weights without any pretrained encoder: what a card would tell is told here."""
+    """Fresh weights without any pretrained encoder: what a card would say is given here."""
 
     splits: tuple[str, ...] = Field(min_length=1)
     """Splits to measure on."""
 
     backbone: Annotated[BackboneConfig, RowOf(BACKBONES)]
-    """Row of ``BACKBONES``."""
+    """Entry of ``BACKBONES``."""
 
     stream: Stream = "joint"
     """What the encoder computes from the joints before its first layer."""
@@ -87,10 +87,10 @@ class FinetuneConfig(Section):
     """Split -> run directory of the encoder to measure on it; or a list of them, one a pretraining seed."""
 
     scratch: ScratchConfig | None = None
-    """Instead of ``encoders``: measure fresh weights only, trained by rows such as ``full``."""
+    """Instead of ``encoders``: measure fresh weights only, trained by protocols such as ``full``."""
 
     protocols: tuple[Annotated[ProtocolConfig, RowOf(PROTOCOLS)], ...] = Field(min_length=1)
-    """Rows of ``PROTOCOLS``; their figures share one table."""
+    """Entries of ``PROTOCOLS``; their figures share one table."""
 
     pooling: PoolingConfig | None = None
     """How features of frames and joints become a clip's vector, trained or not, as in ``part`` or ``part:4``; default:

@@ -39,16 +39,16 @@ class SavedClassifier(NamedTuple):
 def predict(
     run: Path, source: Path, *, format: str = "", training: str = "", videos: Path | None = None
 ) -> Predictions:
-    """Ask the classifiers of an evaluation about recordings.
+    """Classify recordings by the classifiers of an evaluation.
 
     Each clip is normalised as the encoder's training clips were and taken whole, as test clips are. Classifiers that
-    differ in seed or encoder alone are all asked, and their probabilities averaged.
+    differ in seed or encoder alone are all used, and their probabilities averaged.
 
     Args:
         run: evaluation with ``save: true``; or the folder of one training.
         source: raw recording, a folder of them, or a store.
-        format: row of ``READERS``; default: the first that reads the source.
-        training: beginning of the names of the trainings to ask, where the evaluation has several kinds.
+        format: name in ``READERS``; default: the first that reads the source.
+        training: beginning of the names of the trainings to use, where the evaluation has several kinds.
         videos: folder of the recordings' videos, named as those of the training; for ``two_stream`` alone.
 
     Raises:

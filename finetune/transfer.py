@@ -53,7 +53,7 @@ def transferred(store: Store, loaded: list[Loaded]) -> tuple[Store, str]:
     missing = joint_map(store.layout, target).missing
     if len(missing) == target.num_joints:
         raise UserError(f"data.transfer: {store.layout.name} has no joint of {target.name}; no transfer is possible")
-    told = f"joints of {store.layout.name} were mapped by name to {target.name}"
+    remark = f"joints of {store.layout.name} were mapped by name to {target.name}"
     if missing:
-        told += f"; without counterpart, and put in their parents' places: {', '.join(missing)}"
-    return mapped_store(store, target), told
+        remark += f"; without counterpart, and put in their parents' places: {', '.join(missing)}"
+    return mapped_store(store, target), remark

@@ -52,11 +52,11 @@ class Classifier(Task):
         return {"loss": F.cross_entropy(logits, label, label_smoothing=self.label_smoothing), "accuracy": right}
 
     def logits(self, batch: Batch) -> Tensor:
-        """(N, classes), of the batch's first draw; labels are not looked at."""
+        """(N, classes), of the batch's first draw; labels are not used."""
         return self.head(self._features(batch))
 
     def take_videos(self, folder: Path, names: Sequence[str], room: Path) -> None:
-        """Look at the clips' videos as well, from now on; a batch's ``index`` counts the names.
+        """Use the clips' videos as well, from now on; a batch's ``index`` counts the names.
 
         Args:
             folder: holds the videos.

@@ -34,7 +34,7 @@ class HeadCard(Section):
     former_values: ClassVar[Mapping[str, Mapping[str, str]]] = {"pooling": FORMER_TEXTS}
 
     protocol: dict[str, Any]
-    """Resolved config of the row of ``PROTOCOLS`` that trained it."""
+    """Resolved options of the protocol that trained it."""
 
     class_names: tuple[str, ...]
     """One a logit."""
@@ -62,7 +62,7 @@ def save_classifier(
     Args:
         folder: made where it is missing.
         task: trained.
-        config: of the row that trained it.
+        config: options of the protocol that trained it.
         class_names: one a logit.
         card: of its encoder.
         layout: of the clips, where it is not the encoder's.

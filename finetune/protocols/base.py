@@ -1,4 +1,4 @@
-"""What every protocol is told, and what it has to answer."""
+"""What every protocol is given, and what it has to provide."""
 
 from __future__ import annotations
 
@@ -98,8 +98,8 @@ class Protocol(ABC, Generic[ConfigT]):
     """One way to measure. Construction is the same for all: ``PROTOCOLS[name](config, context)``.
 
     Attributes:
-        Config: frozen options; its ``name`` is the row in ``PROTOCOLS``.
-        trainings: what stands behind the figures so far, of rows that keep what their classifiers say.
+        Config: frozen options; its ``name`` is the key in ``PROTOCOLS``.
+        trainings: what stands behind the figures so far, of protocols that keep the logits of their classifiers.
     """
 
     Config: ClassVar[type[ProtocolConfig]]
@@ -127,7 +127,7 @@ class Protocol(ABC, Generic[ConfigT]):
 
     @classmethod
     def classifier(cls, config: ConfigT, encoder: SkeletonEncoder, num_classes: int) -> Classifier | None:
-        """A classifier as this row trains it, with fresh heads, around the encoder; None from rows that train none."""
+        """A classifier as this protocol trains it, with a fresh head on the encoder; None where it trains none."""
         return None
 
     @abstractmethod

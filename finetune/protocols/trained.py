@@ -110,7 +110,7 @@ class Trained(Protocol[TrainingT]):
         runs, best, hashes, folders = [], [], [], []
         notes: list[str] = []
         for at, seed in feature_set.pairs(self.context.seeds):
-            rows, told, digest = self._labelled(split, budget, seed)
+            rows, remarks, digest = self._labelled(split, budget, seed)
             found = self.once(
                 (feature_set, at, seed, split.train.tobytes(), rows.tobytes()),
                 partial(self._train, feature_set, at, seed, split, budget, rows),
@@ -119,7 +119,7 @@ class Trained(Protocol[TrainingT]):
             runs.append(self.score(split, logits.argmax(1), logits))
             best.append(float((by_epoch == truth).mean(1).max()))
             folders.append((at, seed, found.folder))
-            notes += told
+            notes += remarks
             hashes += [digest[:12]] if digest else []
             if self.config.select == "validation":
                 notes.append(f"seed {seed}: epoch {found.epoch}, the best one on the validation subjects")

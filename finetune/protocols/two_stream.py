@@ -168,7 +168,7 @@ class TwoStream(Trained[TwoStreamConfig]):
 def _frame_cache(
     config: TwoStreamConfig, videos: Path, room: Path, rows: np.ndarray, names: Sequence[str]
 ) -> FrameCache:
-    """The frames that ``config`` looks at, of the named clips in these rows; none is decoded yet."""
+    """The frames that ``config`` uses, of the named clips in these rows; none is decoded yet."""
     return FrameCache(
         room,
         rows,

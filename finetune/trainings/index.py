@@ -1,7 +1,7 @@
 """Which training stands behind which figure: ``trainings.json`` of an evaluation.
 
 Folders of trainings may be more than the report's, for a training is made anew when its encoder changed; what the
-figures rest on is told here.
+figures rest on stands here.
 """
 
 from __future__ import annotations

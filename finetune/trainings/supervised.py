@@ -150,7 +150,7 @@ def _find(trainings: Path, name: str, mark: str) -> Path:
 
 
 def _run_dir(folder: Path, config: TrainingConfig, mark: str, rank: int) -> RunDir:
-    """Its run directory; whether what is there is the same training, the fingerprint tells."""
+    """Its run directory; what is there is the same training where the fingerprint is the same."""
     text = dump_config(config.model_copy(update={"save": False})) + f"fingerprint: {mark}\n"
     return RunDir.create(folder, text, resume="auto", rank=rank, again="the same command continues")
 

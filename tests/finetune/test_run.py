@@ -206,8 +206,8 @@ def test_what_does_not_fit_is_refused_in_one_line(
     refuse(make_config(encoders={"unseen": [str(run_dir), str(wide)]}), "wide: is built otherwise than .*tiny")
 
     rows = [{"name": "linear", "c": 0.1}, {"name": "linear", "c": 1.0}]
-    refuse(make_config(protocols=rows), "protocols: 'linear, cached' is asked for twice")
-    refuse(make_config(protocols=[{"name": "knn", "ks": [1, 5, 1]}]), "protocols: 'kNN, k = 1' is asked for twice")
+    refuse(make_config(protocols=rows), "protocols: 'linear, cached' is measured twice")
+    refuse(make_config(protocols=[{"name": "knn", "ks": [1, 5, 1]}]), "protocols: 'kNN, k = 1' is measured twice")
     refuse(make_config(runs=str(store.path / "meta.json")), "cannot be written: .*choose another folder for runs")
 
 

@@ -31,9 +31,9 @@ class TwoStreamConfig(TrainingConfig):
     suffix: str = ""
     """Between a clip's name and the ending: ``_rgb`` for NTU RGB+D, ``_color`` for UTD-MHAD."""
     streams: Literal["both", "rgb"] = "both"
-    """``both``, or frames alone, for the first stage and as a baseline; joints are then not looked at."""
+    """``both``, or frames alone, for the first stage and as a baseline; joints are then not used."""
     rgb: Path | None = None
-    """Folder of a training of this row with ``save: true``, whose stream of frames to begin with; None: fresh
+    """Folder of a training of this protocol with ``save: true``, whose stream of frames to begin with; None: fresh
     weights."""
     rgb_size: RGBSize = "base"
     """Of the stream of frames; ``base`` is the paper's."""
