@@ -27,7 +27,7 @@ class PSPConfig(RowConfig):
     from frame to frame; with the joint stream these are PSP's, but see ``PSP``. A third may be added (bone), one may
     stand twice."""
     levels: tuple[Level, ...] = Field(("body", "part", "joint"), min_length=1)
-    """Where views are compared. ``clip``, ours: the mean of the features without attention, as pooling by ``mean`` gives."""
+    """Where views are compared. ``clip``, ours: the mean of the features (pooling ``mean``), without attention."""
     heads: Positive = 4
     """Heads of PPA; must divide the backbone's width (PSP: 4)."""
     pyramid_weights: tuple[float, float, float] = (0.2, 0.12, 0.24)
