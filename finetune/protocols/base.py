@@ -135,7 +135,7 @@ class Protocol(ABC, Generic[ConfigT]):
         """Figures of one feature set on one split. Labels of test clips serve to score, and nothing else."""
 
     def once(self, key: Hashable, fit: Callable[[], Value]) -> Value:
-        """What ``fit`` gives, computed the first time only: splits such as xview and xview_clean train alike.
+        """What ``fit`` gives, computed the first time only: splits such as xview and xview_dedup train alike.
 
         Args:
             key: everything that the fit depends on, beside this protocol's config.

@@ -233,10 +233,10 @@ def _key(work: Work, format: str, files: Sequence[Path], dtype: str) -> str:
 
 
 def _sizes(store: Store, name: str) -> dict[str, Any]:
-    """Clips of a split and of its clean variant; what is wrong where it cannot be used on this store."""
+    """Clips of a split and of its deduplicated variant; what is wrong where it cannot be used on this store."""
     try:
         split = load_split(store, name)
     except UserError as error:
         return {"error": str(error).removeprefix(f"{store.path}: ")}
-    clean = ~np.isin(store.content[split.test], store.content[split.train])
-    return {"train": len(split.train), "test": len(split.test), "test_clean": int(clean.sum())}
+    own = ~np.isin(store.content[split.test], store.content[split.train])
+    return {"train": len(split.train), "test": len(split.test), "test_dedup": int(own.sum())}

@@ -7,25 +7,29 @@ A split is told by predicates over the clips' columns; a clip belongs where all 
       test: {camera: [3]}
 
 Columns are subject, camera, setup, replication, label and name. A split may name clips that belong to neither
-side, ``exclude: [clip, clip]``; ``ssl-skel audit`` proposes some. Every split has a ``_clean`` variant without
-the test clips whose recording, coordinate for coordinate, is also a training clip. ``all`` trains on everything.
+side, ``exclude: [clip, clip]``; ``ssl-skel audit`` proposes some. Every split has a deduplicated variant, named with
+``_dedup`` at its end, without the test clips whose recording, coordinate for coordinate, is also a training clip. The
+former ending, ``_clean``, is read for one release. ``all`` trains on everything.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from ssl_skel.config import FormerName
 from ssl_skel.data.exclusions import check_exclusions
 from ssl_skel.data.store import Store
 from ssl_skel.errors import UserError
 from ssl_skel.names import unknown
 
 COLUMNS = ("subject", "camera", "setup", "replication", "label", "name")
-_CLEAN = "_clean"
+DEDUP = "_dedup"
+_FORMER_DEDUP = "_clean"
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +51,7 @@ def load_split(store: Store, name: str) -> Split:
 
     Args:
         store: where the split is told.
-        name: of the split, with ``_clean`` for the variant without copies, or ``all``.
+        name: of the split, with ``_dedup`` for the variant without duplicates, or ``all``.
 
     Raises:
         UserError: no such split, an empty side, a clip on both sides, or excluded names that are no clips.
@@ -56,11 +60,13 @@ def load_split(store: Store, name: str) -> Split:
     if name == "all":
         return Split(name, rows, rows[:0])
     splits = store.splits
-    base = name if name in splits else name.removesuffix(_CLEAN)
+    base = name if name in splits else split_without_suffix(name)
     if base not in splits:
-        known = ["all", *splits, *(split + _CLEAN for split in splits)]
+        known = ["all", *splits, *(split + DEDUP for split in splits)]
         raise unknown("split", name, known, where=store.path)
-    check_splits({base: splits[base]}, str(store.path))
+    if name == base + _FORMER_DEDUP:
+        warnings.warn(f"{store.path}: split {name} is now called {base + DEDUP}", FormerName, stacklevel=2)
+    _check_split(splits[base], f"{store.path}: splits.{base}")
     train, test = (rows[_where(store, splits[base][side])] for side in ("train", "test"))
     excluded = splits[base].get("exclude", [])
     if excluded:
@@ -91,15 +97,25 @@ def check_splits(splits: Any, source: str) -> None:
         raise UserError(f"{source}: splits: give a mapping, as in {{xsub: {{train: ..., test: ...}}}}")
     for name, sides in splits.items():
         where = f"{source}: splits.{name}"
-        if not isinstance(name, str) or not name or name == "all" or name.endswith(_CLEAN):
-            raise UserError(f"{where}: 'all' and names that end in {_CLEAN} are taken; choose another name")
-        if not isinstance(sides, Mapping) or set(sides) - {"exclude"} != {"train", "test"}:
-            raise UserError(f"{where}: needs the keys train and test, may have exclude, and no other")
-        for side in ("train", "test"):
-            _check_predicate(sides[side], f"{where}.{side}")
-        names = sides.get("exclude", [])
-        if not isinstance(names, list) or not all(type(name) is str for name in names):
-            raise UserError(f"{where}.exclude: give a list of clip names")
+        if not isinstance(name, str) or not name or name == "all" or name != split_without_suffix(name):
+            endings = f"{DEDUP} or {_FORMER_DEDUP}"
+            raise UserError(f"{where}: 'all' and names that end in {endings} are taken; choose another name")
+        _check_split(sides, where)
+
+
+def split_without_suffix(name: str) -> str:
+    """Name of the split that a deduplicated one is a variant of; any other name as it is."""
+    return name.removesuffix(DEDUP).removesuffix(_FORMER_DEDUP)
+
+
+def _check_split(sides: Any, where: str) -> None:
+    if not isinstance(sides, Mapping) or set(sides) - {"exclude"} != {"train", "test"}:
+        raise UserError(f"{where}: needs the keys train and test, may have exclude, and no other")
+    for side in ("train", "test"):
+        _check_predicate(sides[side], f"{where}.{side}")
+    names = sides.get("exclude", [])
+    if not isinstance(names, list) or not all(type(name) is str for name in names):
+        raise UserError(f"{where}.exclude: give a list of clip names")
 
 
 def _check_predicate(predicate: Any, where: str) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from ssl_skel.data.splits import Split, load_split
+from ssl_skel.data.splits import Split, load_split, split_without_suffix
 from ssl_skel.data.store import Store
 from ssl_skel.errors import UserError
 from ssl_skel.files.atomic import write_json
@@ -88,7 +88,7 @@ def label_subset(store: Store, split: Split, budget: Budget, seed: int) -> Subse
     """The training clips of a split whose labels may be used, classes as frequent as in all of them.
 
     Each class keeps its share of clips, rounded, and at least one. Clips without a label are never drawn. A
-    split and its clean variant have the same subsets.
+    split and its deduplicated variant have the same subsets.
 
     Args:
         store: the clips; where its folder cannot be written to, the subset is drawn anew each time.
@@ -105,7 +105,7 @@ def label_subset(store: Store, split: Split, budget: Budget, seed: int) -> Subse
     origin: dict[str, Any] = {
         "format_version": FORMAT_VERSION,
         "store": store.sha256,
-        "split": split.name.removesuffix("_clean"),
+        "split": split_without_suffix(split.name),
         "fraction": budget.fraction,
         "per_class": budget.per_class,
         "seed": seed,

@@ -285,16 +285,21 @@ class Report(Section):
         return "## How it was made\n\n" + "\n".join(lines)
 
 
+def is_deduplicated(split: str) -> bool:
+    """Whether the split of a figure, or the mean of folds, is a deduplicated one; reports of 0.1 call it clean."""
+    return split.endswith(("dedup", "clean"))
+
+
 def fold_means(measurements: Sequence[Measurement]) -> list[Measurement]:
-    """Means over splits that are folds (``fold1``, ``fold2``, …), and over their clean variants apart.
+    """Means over splits that are folds (``fold1``, ``fold2``, …), and over their deduplicated variants apart.
 
     Nothing for fewer than two of them.
     """
     groups: dict[tuple[str, str, str], list[Measurement]] = {}
     for row in measurements:
-        fold = re.fullmatch(r"fold\d+(_clean)?", row.split)
-        if fold:
-            groups.setdefault((f"{FOLDS}, clean" if fold[1] else FOLDS, row.features, row.measure), []).append(row)
+        if re.fullmatch(r"fold\d+(_dedup|_clean)?", row.split):
+            split = f"{FOLDS}, dedup" if is_deduplicated(row.split) else FOLDS
+            groups.setdefault((split, row.features, row.measure), []).append(row)
     return [
         Measurement(
             split=split,

@@ -16,7 +16,7 @@ from typing import Any
 
 from ssl_skel.config import read_mapping
 from ssl_skel.errors import UserError
-from ssl_skel.evaluation.report import FOLDS, Figure, Measurement, Report, kind_of
+from ssl_skel.evaluation.report import FOLDS, Figure, Measurement, Report, is_deduplicated, kind_of
 from ssl_skel.experiments.anchors import Anchor, anchors_for, dataset_of
 from ssl_skel.experiments.record import headline, pretext_name, read_card, standing
 from ssl_skel.same_run import FREE, completed, recipe
@@ -199,7 +199,7 @@ def _baselines(report: Report, row: Measurement) -> dict[str, Figure]:
 def _warnings_of_folds(report: Report, row: Measurement) -> tuple[str, ...]:
     if not row.split.startswith(FOLDS):
         return ()
-    mine = [split for split in report.splits if split.name.endswith("_clean") == row.split.endswith("clean")]
+    mine = [split for split in report.splits if is_deduplicated(split.name) == is_deduplicated(row.split)]
     return tuple(f"{split.name}: {warning}" for split in mine for warning in split.warnings)
 
 

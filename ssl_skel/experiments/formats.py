@@ -182,8 +182,8 @@ def _record(row: Row) -> dict[str, Any]:
 def _latex(text: str) -> str:
     r"""Escape what LaTeX would read as a command.
 
-    >>> print(_latex("xview_clean & 5 %"))
-    xview\_clean \& 5 \%
+    >>> print(_latex("xview_dedup & 5 %"))
+    xview\_dedup \& 5 \%
     """
     return re.sub("[" + re.escape("".join(_TEXT)) + "]", lambda found: _TEXT[found[0]], text)
 

@@ -139,7 +139,7 @@ def test_runs_of_a_release_with_fewer_options_are_pooled(desk: Desk) -> None:
         ({"pretext": {"name": "skeleton_mae"}}, {}),
         ({}, {"sha256": "cd"}),
         ({}, {"test": 18}),
-        ({}, {"split": "xview_clean"}),
+        ({}, {"split": "xview_dedup"}),
         ({}, {"pooling": "part"}),
         ({}, {"measure": "kNN, k = 1"}),
     ],
@@ -191,7 +191,7 @@ def test_published_figures_need_the_data_set_the_split_and_the_protocol(desk: De
     linear = published("same")
     assert linear == sorted(linear, key=lambda text: -float(text.split()[-1]))
     assert "GL-Transformer 90.4" in linear
-    assert published("split", split="xview_clean") == []
+    assert published("split", split="xview_dedup") == []
     assert published("protocol", measure="kNN, k = 1") == []
     assert published("changed_since", sha256="cd") == []
     assert published("unknown_store", store="stores/none") == []

@@ -1,4 +1,4 @@
-"""Audit of whole stores: duplicates, overlaps, what straddles, counts, the three files, and the command."""
+"""Audit of whole stores: duplicates, overlaps, leakage, counts, the three files, and the command."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from typer.testing import CliRunner, Result
 
 from ssl_skel.cli.app import report_errors
 from ssl_skel.cli.audit import audit as command
+from ssl_skel.config import FormerName, config_from_words
 from ssl_skel.data.audit import duplicates, overlaps
 from ssl_skel.data.audit.counts import PUBLISHED
 from ssl_skel.data.audit.inspection import audit
@@ -152,6 +153,11 @@ def test_the_training_clip_stays(copied: Path, clips: list[RawClip]) -> None:
         run(copied, protocol="broken")
     with pytest.raises(UserError, match="unknown"):
         run(copied, protocol="xveiw")
+
+
+def test_former_names_of_limits_are_read() -> None:
+    with pytest.warns(FormerName, match="twins is now called duplicate_person"):
+        assert config_from_words(Limits, ["twins=0.2"], "audit") == Limits(duplicate_person=0.2)
 
 
 def test_balance_and_labels_are_told(clips: list[RawClip], tmp_path: Path) -> None:
@@ -347,8 +353,8 @@ def test_the_copies_of_nw_ucla_are_found(real_data: Path, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("format", "folder", "kinds", "shared"),
     [
-        ("utd-mhad", "utd_mhad", {"spike": 1, "drift": 6}, [["a24_s4_t1", "a25_s4_t1"]]),
-        ("sbu", "sbu", {"drift": 7}, []),
+        ("utd-mhad", "utd_mhad", {"spike": 1, "bone_length_variance": 6}, [["a24_s4_t1", "a25_s4_t1"]]),
+        ("sbu", "sbu", {"bone_length_variance": 7}, []),
     ],
 )
 def test_findings_in_the_other_real_sets(

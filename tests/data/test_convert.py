@@ -46,8 +46,8 @@ def test_summary_and_description_agree_with_the_store(source: Path) -> None:
     assert facts["per_class"]["drop trash"] == 3
     assert facts["per_class"]["carry"] == 0
     assert "(unknown)" not in facts["per_class"]
-    assert facts["splits"]["xview"] == {"train": 6, "test": 3, "test_clean": 2}
-    assert facts["splits"]["xsub"] == {"train": 6, "test": 3, "test_clean": 3}
+    assert facts["splits"]["xview"] == {"train": 6, "test": 3, "test_dedup": 2}
+    assert facts["splits"]["xsub"] == {"train": 6, "test": 3, "test_dedup": 3}
     assert facts["normalization"] == PLAIN.model_dump() | {"units": "metres", "filled": 1}
     assert facts["sha256"] == Store.open(source.parent / "store").sha256
 
@@ -217,11 +217,11 @@ def test_nw_ucla(real_data: Path, tmp_path: Path) -> None:
     facts = describe(tmp_path / "store")
     assert list(facts["per_class"].values()) == [150, 152, 141, 173, 148, 149, 142, 142, 145, 142]
     assert (facts["lengths"]["min"], facts["lengths"]["median"], facts["lengths"]["max"]) == (1, 31, 201)
-    assert facts["splits"]["xview"] == {"train": 1020, "test": 464, "test_clean": 369}
+    assert facts["splits"]["xview"] == {"train": 1020, "test": 464, "test_dedup": 369}
     store = Store.open(tmp_path / "store")
     assert np.bincount(store.camera).tolist() == [0, 516, 504, 464]
     assert sorted(set(store.subject.tolist())) == list(range(1, 11))
-    clean = load_split(store, "xview_clean")
+    clean = load_split(store, "xview_dedup")
     assert set(store.label[clean.test].tolist()) == set(range(10)) - {1, 2}
     xsub = load_split(store, "xsub")
     assert (store.subject[xsub.train] % 2 == 1).all()
@@ -234,7 +234,7 @@ def test_utd_mhad(real_data: Path, tmp_path: Path) -> None:
     summary = convert("utd-mhad", real_data / "utd_mhad", tmp_path / "store", normalize=PLAIN, progress=False)
     assert (summary["clips"], summary["classes"], summary["copies"], summary["filled"]) == (861, 27, 0, 0)
     facts = describe(tmp_path / "store")
-    assert facts["splits"] == {"xsub": {"train": 431, "test": 430, "test_clean": 430}}
+    assert facts["splits"] == {"xsub": {"train": 431, "test": 430, "test_dedup": 430}}
     assert (facts["lengths"]["min"], facts["lengths"]["median"], facts["lengths"]["max"]) == (41, 67, 125)
     store = Store.open(tmp_path / "store")
     mean = {name: store.joints[:, joint].mean(0) for joint, name in enumerate(store.layout.joints)}
@@ -248,7 +248,7 @@ def test_sbu(real_data: Path, tmp_path: Path) -> None:
     assert (summary["clips"], summary["classes"], summary["persons"], summary["filled"]) == (282, 8, 2, 0)
     facts = describe(tmp_path / "store")
     assert [facts["splits"][f"fold{i}"]["test"] for i in range(1, 6)] == [55, 52, 56, 54, 65]
-    assert all(sum(fold.values()) == 282 + fold["test_clean"] for fold in facts["splits"].values())
+    assert all(sum(fold.values()) == 282 + fold["test_dedup"] for fold in facts["splits"].values())
     store = Store.open(tmp_path / "store")
     assert (store.persons == 2).all()
     bones = store.joints - store.joints[:, list(store.layout.parents)]

@@ -68,7 +68,7 @@ def test_a_split_leaves_clips_out(tmp_path: Path) -> None:
     whole, mine = load_split(store, "xview"), load_split(store, "mine")
     assert (whole.train.tolist(), whole.test.tolist()) == ([0, 2], [1, 3])
     assert (mine.train.tolist(), mine.test.tolist()) == ([2], [1])
-    assert load_split(store, "xview_clean").test.tolist() == [1]
+    assert load_split(store, "xview_dedup").test.tolist() == [1]
     with pytest.raises(UserError, match=r"split 'wrong': exclude: 1 of 2 names are no clips here, such as 'c9'"):
         load_split(store, "wrong")
     with pytest.raises(UserError, match="test has no clips"):

@@ -212,5 +212,5 @@ def test_recordings_become_a_store(format: str, write: Callable[..., Path], tmp_
     convert(format, tmp_path / "mine", tmp_path / "store", normalize=NormalizeConfig(), options=options, progress=False)
     facts = describe(tmp_path / "store")
     assert (facts["clips"], facts["classes"]) == (4, 2)
-    assert facts["splits"]["xsub"] == {"train": 2, "test": 2, "test_clean": 0}
+    assert facts["splits"]["xsub"] == {"train": 2, "test": 2, "test_dedup": 0}
     assert facts["provenance"]["options"]["names"] == "s(?P<subject>[0-9]+)"

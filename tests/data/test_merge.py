@@ -117,7 +117,7 @@ def test_copies_are_found_across_stores(make: Make, tmp_path: Path) -> None:
     np.testing.assert_array_equal(merged.content[:4], merged.content[4:])
     assert len(rows(merged, "one_xsub_with_others")[1]) == 2
     with pytest.raises(UserError, match="test has no clips"):
-        rows(merged, "one_xsub_with_others_clean")
+        rows(merged, "one_xsub_with_others_dedup")
 
 
 def test_stores_normalised_otherwise_are_made_alike(make: Make, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Splits: predicates against loops, clean variants, mistakes."""
+"""Splits: predicates against loops, deduplicated variants, mistakes."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ssl_skel.config import FormerName
 from ssl_skel.data.clip import RawClip
 from ssl_skel.data.readers.base import odd_even
 from ssl_skel.data.splits import check_splits, load_split
@@ -70,12 +71,27 @@ def test_all_trains_on_everything(store: Store) -> None:
     assert split.test.dtype == np.int64
 
 
-def test_clean_drops_copies_of_training_clips(store: Store) -> None:
-    full, clean = load_split(store, "xview"), load_split(store, "xview_clean")
+def test_dedup_drops_copies_of_training_clips(store: Store) -> None:
+    full, clean = load_split(store, "xview"), load_split(store, "xview_dedup")
     assert set(full.test) - set(clean.test) == {2}
     np.testing.assert_array_equal(full.train, clean.train)
-    assert clean.name == "xview_clean"
-    np.testing.assert_array_equal(load_split(store, "xsub").test, load_split(store, "xsub_clean").test)
+    assert clean.name == "xview_dedup"
+    np.testing.assert_array_equal(load_split(store, "xsub").test, load_split(store, "xsub_dedup").test)
+
+
+def test_the_former_ending_names_the_same_clips_and_warns(store: Store) -> None:
+    with pytest.warns(FormerName, match="split xview_clean is now called xview_dedup"):
+        former = load_split(store, "xview_clean")
+    assert former.name == "xview_clean"  # folders of trainings were named after it
+    np.testing.assert_array_equal(former.test, load_split(store, "xview_dedup").test)
+    with pytest.raises(UserError, match="unknown split 'all_clean'"):
+        load_split(store, "all_clean")
+
+
+def test_a_split_of_an_older_store_may_have_the_ending(store: Store) -> None:
+    store.splits["mine_dedup"] = SPLITS["xsub"]
+    np.testing.assert_array_equal(load_split(store, "mine_dedup").test, load_split(store, "xsub").test)
+    del store.splits["mine_dedup"]
 
 
 @pytest.mark.parametrize(
@@ -85,8 +101,8 @@ def test_clean_drops_copies_of_training_clips(store: Store) -> None:
         ("zzz", "known: all, xview, xsub"),
         ("overlap", "split 'overlap': clip 'clip0' is in train and in test"),
         ("nobody", "split 'nobody': test has no clips"),
-        ("copies_only_clean", "split 'copies_only_clean': test has no clips"),
-        ("all_clean", "unknown split 'all_clean'"),
+        ("copies_only_dedup", "split 'copies_only_dedup': test has no clips"),
+        ("all_dedup", "unknown split 'all_dedup'"),
     ],
 )
 def test_mistakes_are_named(store: Store, name: str, message: str) -> None:
@@ -101,6 +117,7 @@ def test_mistakes_are_named(store: Store, name: str, message: str) -> None:
     [
         (["xsub"], "give a mapping"),
         ({"all": SPLITS["xsub"]}, "taken"),
+        ({"mine_dedup": SPLITS["xsub"]}, "taken"),
         ({"mine_clean": SPLITS["xsub"]}, "taken"),
         ({"xsub": ["train"]}, "xsub: needs the keys train and test"),
         ({"xsub": {"train": {"subject": [1]}}}, "xsub: needs the keys train and test"),

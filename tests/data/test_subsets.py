@@ -132,8 +132,8 @@ def test_what_was_written_once_stays_when_the_draw_would_differ(
     assert label_subset(store, split, Budget(fraction=0.1), 0).rows.tolist() == first.rows.tolist()
 
 
-def test_clean_variants_share_subsets(store: Store, split: Split) -> None:
-    clean = load_split(store, "xsub_clean")
+def test_deduplicated_variants_share_subsets(store: Store, split: Split) -> None:
+    clean = load_split(store, "xsub_dedup")
     assert label_subset(store, clean, Budget(fraction=0.1), 0).sha256 == (
         label_subset(store, split, Budget(fraction=0.1), 0).sha256
     )

@@ -122,9 +122,9 @@ def test_folds_are_averaged_and_other_splits_are_not() -> None:
     assert (figure.mean, figure.count, figure.over) == (0.875, 2, "folds")
     assert figure.std == pytest.approx(np.std([1, 0.75], ddof=1))
     assert fold_means([measurement("fold1", "raw", [0, 0, 1, 1])]) == []
-    clean = {"fold1_clean": [0, 0, 1, 0], "fold2_clean": [0, 0, 0, 0]}
+    clean = {"fold1_dedup": [0, 0, 1, 0], "fold2_dedup": [0, 0, 0, 0]}
     both = fold_means([measurement(split, "raw", predicted) for split, predicted in (right | clean).items()])
-    assert [(row.split, row.figures["accuracy"].mean) for row in both] == [(FOLDS, 0.875), (f"{FOLDS}, clean", 0.625)]
+    assert [(row.split, row.figures["accuracy"].mean) for row in both] == [(FOLDS, 0.875), (f"{FOLDS}, dedup", 0.625)]
 
 
 def test_pooling_is_as_if_all_had_been_measured_at_once() -> None:

@@ -133,11 +133,11 @@ def test_splits_that_train_alike_are_fitted_once(
     monkeypatch.setattr(module, "linear_probe", lambda *a, **k: calls.append(1) or probe(*a, **k))
     monkeypatch.setattr(module, "fit", lambda *a, **k: calls.append(2) or fit(*a, **k))
     row = {"name": "linear", "mode": "both", "c": 0.01, "epochs": 1, "batch_size": 16}
-    encoders = dict.fromkeys(("xview", "xview_clean", "unseen"), str(run_dir))
+    encoders = dict.fromkeys(("xview", "xview_dedup", "unseen"), str(run_dir))
     report = run(make_config(protocols=[row], encoders=encoders, baselines=["raw"]))
     assert sorted(calls) == [1, 1, 1, 1, 2, 2]  # raw and pretrained, xview and unseen
-    by_hand = run(make_config(name="alone", protocols=[row], encoders={"xview_clean": str(run_dir)}, baselines=[]))
+    by_hand = run(make_config(name="alone", protocols=[row], encoders={"xview_dedup": str(run_dir)}, baselines=[]))
     for measure in ("linear, cached", "linear, trained"):
         for figure in ("accuracy", "top5"):
-            alone = by_hand.figure("xview_clean", "pretrained", measure, figure)
-            assert report.figure("xview_clean", "pretrained", measure, figure) == alone
+            alone = by_hand.figure("xview_dedup", "pretrained", measure, figure)
+            assert report.figure("xview_dedup", "pretrained", measure, figure) == alone

@@ -32,7 +32,7 @@ from ssl_skel.experiments.record import find_runs
 NET = {"name": "mpae_net", "channels": [8], "strides": [4], "heads": 2, "norm": "layer"}
 FULL = {"name": "full", "epochs": 2, "batch_size": 13, "eval_every": 1, "crop": [1.0, 1.0], "augment": []}
 FULL |= {"optim": {"lr": 1e-2, "warmup_epochs": 1}, "select": "validation", "validation_share": 0.3}
-SPLITS = ["xview", "xview_clean"]
+SPLITS = ["xview", "xview_dedup"]
 
 app = typer.Typer()
 app.command()(fuse)
@@ -261,4 +261,4 @@ def test_figures_that_one_run_lacks_are_left_out_and_named(runs: Path) -> None:
     call(runs / "joint", runs / "bone", "-o", "both")
     report = Report.load(runs / "both")
     assert {m.split for m in report.measurements} == {"xview"}
-    assert f"left out: xview_clean, scratch, fine-tuned, which {runs / 'bone'} does not have" in report.to_markdown()
+    assert f"left out: xview_dedup, scratch, fine-tuned, which {runs / 'bone'} does not have" in report.to_markdown()

@@ -116,7 +116,7 @@ def test_each_encoder_reads_the_store_once(make_config: MakeConfig, monkeypatch:
     calls: list[int] = []
     extract = module.extract_features
     monkeypatch.setattr(module, "extract_features", lambda *a, **k: calls.append(1) or extract(*a, **k))
-    splits = ("xview", "xview_clean", "xsub")
+    splits = ("xview", "xview_dedup", "xsub")
     report = run(make_config(encoders={split: str(run_dir) for split in splits}))
     assert len(calls) == 2  # untrained and pretrained
     assert [facts.name for facts in report.splits] == list(splits)

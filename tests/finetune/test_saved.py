@@ -79,7 +79,7 @@ PROBE = {"name": "linear", "c": 0.1, "augmented_views": 1, "save": True}
 def test_a_saved_classifier_says_what_the_evaluation_says(
     make_config: MakeConfig, motions: Path, run_dir: Path, row: dict[str, Any], pooling: str
 ) -> None:
-    encoders = {"xview": str(run_dir), "xview_clean": str(run_dir)}
+    encoders = {"xview": str(run_dir), "xview_dedup": str(run_dir)}
     config = make_config(encoders=encoders, protocols=[row], pooling=pooling, baselines=[])
     run(config)
     (training,) = folders(config)

@@ -90,7 +90,7 @@ def test_few_labels_of_the_same_subset_for_scratch_and_pretrained(
 ) -> None:
     store = Store.open(motions)
     split = load_split(store, "xview")
-    encoders = {name: str(run_dir) for name in ("xview", "xview_clean")}
+    encoders = {name: str(run_dir) for name in ("xview", "xview_dedup")}
     config = make_config(encoders=encoders, protocols=[SEMI], seeds=[0, 1], baselines=["raw", "untrained"])
     report = run(config)
     assert [(m.split, m.features, m.measure) for m in report.measurements] == [
@@ -100,7 +100,7 @@ def test_few_labels_of_the_same_subset_for_scratch_and_pretrained(
         for budget in (1, 50)
     ]
     assert all(m.figures["accuracy"].count == 2 for m in report.measurements)
-    assert len(specs) == 8  # 2 kinds x 2 budgets x 2 seeds: xview_clean trains as xview does
+    assert len(specs) == 8  # 2 kinds x 2 budgets x 2 seeds: xview_dedup trains as xview does
     for spec in specs:
         budget = Budget(fraction=0.01 if "_0.01_" in spec.name else 0.5)
         assert spec.train.tolist() == label_subset(store, split, budget, spec.seed).rows.tolist()

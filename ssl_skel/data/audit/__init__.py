@@ -1,7 +1,7 @@
 """The doctor: what is wrong with a store, clip by clip and as a whole.
 
 ``limits`` holds every threshold, ``clips`` looks at one clip, ``duplicates`` and ``overlaps`` at pairs of them,
-``straddling`` at splits, ``counts`` at published counts and balance, ``inspection`` goes through a store, ``report``
+``leakage`` at splits, ``counts`` at published counts and balance, ``inspection`` goes through a store, ``report``
 tells what came out.
 
 What a store can no longer show: gaps were filled on the way in, persons nobody ever tracked were dropped, and

@@ -39,11 +39,11 @@ KINDS: dict[str, str] = {
     "missing": "a joint lies on its parent all through, as joints do that were never tracked (joints)",
     "jump": "the whole body jumps between two frames (metres)",
     "spike": "a joint leaps away and back (metres)",
-    "drift": "a bone changes its length (share of the frames)",
+    "bone_length_variance": "a bone changes its length (share of the frames)",
     "swap": "left and right limbs change places between two frames (metres)",
     "mirrored": "left and right are exchanged all through (cosine of feet and heading)",
     "persons_swap": "two persons change places between two frames (metres)",
-    "twins": "two persons are one body (metres between them)",
+    "duplicate_person": "two persons are one body (metres between them)",
     "size": "no human size (metres along the bones from head to foot)",
 }
 
@@ -121,7 +121,7 @@ def inspect_clip(joints: np.ndarray, anatomy: Anatomy, limits: Limits) -> list[F
         findings += _halted(moves, steps, anatomy, limits, digit)
     findings += _jump(steps, limits)
     findings += _spike(joints, steps, anatomy, limits)
-    findings += _drift(bones, anatomy, limits)
+    findings += _bone_length(bones, anatomy, limits)
     findings += _swap(joints, steps, anatomy, limits)
     findings += _mirrored(joints, anatomy, limits)
     return [*findings, *_persons(joints, limits)]
@@ -260,16 +260,16 @@ def _spike(joints: np.ndarray, steps: np.ndarray, anatomy: Anatomy, limits: Limi
         yield Finding("spike", float(onset.max()), where)
 
 
-def _drift(bones: np.ndarray, anatomy: Anatomy, limits: Limits) -> Iterator[Finding]:
+def _bone_length(bones: np.ndarray, anatomy: Anatomy, limits: Limits) -> Iterator[Finding]:
     change = bones.max(1) - bones.min(1)
-    some = np.flatnonzero((change > limits.drift_metres).any(0))
+    some = np.flatnonzero((change > limits.bone_length_metres).any(0))
     if not len(some):
         return
     chosen = bones[:, :, some]
     median = np.median(chosen, axis=1, keepdims=True)
-    share = (np.abs(chosen - median) > np.maximum(limits.drift * median, limits.drift_metres)).mean(1)
-    if share.max() > limits.drift_frames:
-        yield Finding("drift", float(share.max()), _place(share, anatomy, some))
+    share = (np.abs(chosen - median) > np.maximum(limits.bone_length * median, limits.bone_length_metres)).mean(1)
+    if share.max() > limits.bone_length_frames:
+        yield Finding("bone_length_variance", float(share.max()), _place(share, anatomy, some))
 
 
 def _swap(joints: np.ndarray, steps: np.ndarray, anatomy: Anatomy, limits: Limits) -> Iterator[Finding]:
@@ -304,7 +304,7 @@ def _mirrored(joints: np.ndarray, anatomy: Anatomy, limits: Limits) -> Iterator[
 
 def _persons(joints: np.ndarray, limits: Limits) -> Iterator[Finding]:
     swap: tuple[float, str] = (0.0, "")
-    twins: tuple[float, str] = (np.inf, "")
+    nearest: tuple[float, str] = (np.inf, "")
     for first in range(len(joints)):
         for second in range(first + 1, len(joints)):
             a, b = joints[first], joints[second]
@@ -314,8 +314,8 @@ def _persons(joints: np.ndarray, limits: Limits) -> Iterator[Finding]:
             if value.max() > swap[0]:
                 swap = (float(value.max()), f"{pair} frame {int(value.argmax()) + 1}")
             apart = float(np.median(_length(a - b).mean(-1)))
-            twins = min(twins, (apart, pair))
+            nearest = min(nearest, (apart, pair))
     if swap[0] > 0:
         yield Finding("persons_swap", *swap)
-    if twins[0] < limits.twins:
-        yield Finding("twins", *twins)
+    if nearest[0] < limits.duplicate_person:
+        yield Finding("duplicate_person", *nearest)

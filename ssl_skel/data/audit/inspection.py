@@ -14,9 +14,9 @@ from ssl_skel import __version__
 from ssl_skel.data.audit.clips import KINDS, Anatomy, inspect_clip, mean_bone, unit_length
 from ssl_skel.data.audit.counts import balance, compare_counts
 from ssl_skel.data.audit.duplicates import FRAMES, equal_groups, joints_hash, keepers, link, near_pairs, signature
+from ssl_skel.data.audit.leakage import leakage
 from ssl_skel.data.audit.limits import Limits
 from ssl_skel.data.audit.overlaps import overlaps, pose_hashes
-from ssl_skel.data.audit.straddling import straddling
 from ssl_skel.data.normalize import NormalizeConfig, record
 from ssl_skel.data.splits import load_split
 from ssl_skel.data.store import Store
@@ -49,7 +49,7 @@ class Audit:
         copies, near: groups of clip names; in ``near`` with the largest distance of a pair, metres.
         overlaps: pairs of clips that share frames, and the share, most first.
         conflicts: names of clips in one group, or of such a pair, whose labels differ.
-        splits: name -> as ``straddling``, or ``error``.
+        splits: name -> as ``leakage``, or ``error``.
         exclude: reason (of ``EXCLUDED``) -> names.
     """
 
@@ -77,7 +77,7 @@ def audit(path: Path | str, protocol: str = "", limits: Limits | None = None, *,
 
     Args:
         path: folder of the store.
-        protocol: a split. Only it is looked at for what straddles, and of duplicates the training clip stays; default:
+        protocol: a split. Only it is checked for leakage, and of duplicates the training clip stays; default:
             all splits of the store, and the earliest clip stays.
         limits: thresholds.
         progress: show a bar.
@@ -248,7 +248,7 @@ def _split(
     store: Store, name: str, twice: tuple[np.ndarray, np.ndarray, np.ndarray], *, strict: bool
 ) -> dict[str, Any]:
     try:
-        return straddling(store, load_split(store, name), *twice)
+        return leakage(store, load_split(store, name), *twice)
     except UserError as error:  # a split that does not fit the clips is a finding, unless it was asked for
         if strict:
             raise

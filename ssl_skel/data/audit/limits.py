@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 from pydantic import Field
 
 from ssl_skel.config import Section
@@ -9,6 +12,13 @@ from ssl_skel.config import Section
 
 class Limits(Section):
     """When the audit speaks up. The figures in brackets are clips of NW-UCLA (1,484), UTD-MHAD (861) and SBU (282)."""
+
+    former: ClassVar[Mapping[str, str]] = {
+        "drift": "bone_length",
+        "drift_metres": "bone_length_metres",
+        "drift_frames": "bone_length_frames",
+        "twins": "duplicate_person",
+    }
 
     jump: float = Field(0.5, gt=0)
     """Metres from one frame to the next, averaged over the joints of a person. 15 m/s at 30 frames a second, faster
@@ -22,15 +32,15 @@ class Limits(Section):
     spike_frames: int = Field(3, ge=1)
     """Longest spike, frames. From five on, throws in recordings of a low frame rate look the same."""
 
-    drift: float = Field(0.5, gt=0)
+    bone_length: float = Field(0.5, gt=0)
     """Share by which a bone is longer or shorter than its median in the clip. Bones do not change; sensors err, so all
-    three ``drift`` limits must be passed. [21, 6, 7]"""
+    three ``bone_length`` limits must be passed. [21, 6, 7]"""
 
-    drift_metres: float = Field(0.2, gt=0)
+    bone_length_metres: float = Field(0.2, gt=0)
     """The same in metres: half of a hand's 8 cm is within a Kinect's error (Wang et al., ICHI 2015)."""
 
-    drift_frames: float = Field(0.2, ge=0, le=1)
-    """Share of the frames in which it is so; a short slip is no drift."""
+    bone_length_frames: float = Field(0.2, ge=0, le=1)
+    """Share of the frames in which it is so; a short slip does not count."""
 
     swap: float = Field(0.2, gt=0)
     """Metres that a left and a right limb (two persons) together must seem to move between two frames when they
@@ -49,7 +59,7 @@ class Limits(Section):
     """Frames in which a joint goes straight ahead at an even speed, to the last digit: a gap that was filled.
     [0, 0, 0]"""
 
-    twins: float = Field(0.1, gt=0)
+    duplicate_person: float = Field(0.1, gt=0)
     """Metres between two persons' joints, median over frames of the average: one body tracked as two. Persons who
     embrace are further apart than that. [-, -, 0]"""
 

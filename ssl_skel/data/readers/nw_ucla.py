@@ -26,7 +26,7 @@ class NwUclaReader(Reader):
     agree. Coordinates are a Kinect v1's, as they stand.
 
     Splits: ``xview`` (views 1, 2 against 3, as in the paper; 95 of the test clips are copies of training clips, so
-    look at ``xview_clean`` too) and ``xsub`` (odd subjects against even).
+    look at ``xview_dedup`` too) and ``xsub`` (odd subjects against even).
     """
 
     layout = LAYOUTS["kinect20"]

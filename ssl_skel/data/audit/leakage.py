@@ -1,4 +1,4 @@
-"""What stands on both sides of a split: duplicates, which spoil it, and subjects, which may be meant to."""
+"""What is on both sides of a split: duplicates, which leak from training into the test, and subjects."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from ssl_skel.data.splits import Split
+from ssl_skel.data.splits import Split, split_without_suffix
 from ssl_skel.data.store import Store
 
 
-def straddling(store: Store, split: Split, copies: np.ndarray, near: np.ndarray, shared: np.ndarray) -> dict[str, Any]:
+def leakage(store: Store, split: Split, copies: np.ndarray, near: np.ndarray, shared: np.ndarray) -> dict[str, Any]:
     """Facts about one split.
 
     Args:
@@ -24,7 +24,8 @@ def straddling(store: Store, split: Split, copies: np.ndarray, near: np.ndarray,
         train, test: clips on each side; copies, near, overlaps: names of test clips that are there in training too, to
         the digit, nearly, or with some of their frames, each clip named once; subjects, performances: how many are on
         both sides (a performance is one subject's repetition of an action in a setup, whatever the camera);
-        unseen_classes: names of classes that are tested only; notes: what of it spoils the split, in words.
+        unseen_classes: names of classes that occur in the test only; notes: which of it makes the split's figures
+        wrong, in words.
     """
     copied = np.isin(copies[split.test], copies[split.train])
     nearly = np.isin(near[split.test], near[split.train]) & ~copied
@@ -42,7 +43,7 @@ def straddling(store: Store, split: Split, copies: np.ndarray, near: np.ndarray,
         if rows.any():
             share = 100 * rows.sum() / len(split.test)
             notes.append(f"{int(rows.sum()):,} of {len(split.test):,} test clips ({share:.1f} %) {what}")
-    sides = store.splits.get(split.name.removesuffix("_clean"), {})
+    sides = store.splits.get(split_without_suffix(split.name), {})
     by_subject = any("subject" in sides.get(side, {}) for side in ("train", "test"))
     if by_subject and subjects:
         notes.append(f"subjects on both sides of a split by subject: {', '.join(map(str, subjects))}")
