@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from copy import copy
 from dataclasses import MISSING, fields, is_dataclass
 from functools import wraps
 from inspect import Parameter
-from typing import Any, get_type_hints
+from typing import Annotated, Any, get_type_hints
 
 
 def grouped(command: Callable[..., None]) -> Callable[..., None]:
     """The command with each parameter that is a dataclass replaced by that dataclass's fields.
 
-    Fields are annotated for typer as parameters are. The command line shows one flat list of options, in the order of
-    the parameters; the command gets each group as one object.
+    Fields are annotated for typer as parameters are. The command line has all of them as options; ``--help`` shows
+    each group in a panel of its own, under the dataclass's docstring. The command gets each group as one object.
     """
     flat: list[Parameter] = []
     groups: dict[str, tuple[Any, list[str]]] = {}
@@ -27,7 +28,8 @@ def grouped(command: Callable[..., None]) -> Callable[..., None]:
         groups[parameter.name] = kind, [field.name for field in fields(kind)]
         for field in fields(kind):
             default = Parameter.empty if field.default is MISSING else field.default
-            flat.append(Parameter(field.name, Parameter.KEYWORD_ONLY, default=default, annotation=hints[field.name]))
+            hint = _in_panel(hints[field.name], (kind.__doc__ or "").rstrip("."))
+            flat.append(Parameter(field.name, Parameter.KEYWORD_ONLY, default=default, annotation=hint))
 
     @wraps(command)
     def call(**options: Any) -> None:
@@ -39,3 +41,10 @@ def grouped(command: Callable[..., None]) -> Callable[..., None]:
     call.__annotations__ = {parameter.name: parameter.annotation for parameter in flat}
     call.__signature__ = inspect.Signature(flat)  # type: ignore[attr-defined]
     return call
+
+
+def _in_panel(hint: Any, title: str) -> Any:
+    """An option's annotation with the title of its help panel."""
+    option = copy(hint.__metadata__[0])
+    option.rich_help_panel = title
+    return Annotated[hint.__origin__, option]

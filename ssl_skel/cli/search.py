@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FilterOptions:
-    """Which clips may be found."""
+    """Filter."""
 
     label: Annotated[list[str] | None, typer.Option(help="Only clips of this class. May be repeated.")] = None
     subject: Annotated[list[int] | None, typer.Option(help="Only this subject. May be repeated.")] = None
@@ -31,7 +31,7 @@ class FilterOptions:
 
 @dataclass(frozen=True)
 class QueryOptions:
-    """Which clip is searched for."""
+    """Query."""
 
     clip: Annotated[str, typer.Option(help="Use only this clip of QUERY.")] = ""
     at: Annotated[int | None, typer.Option(help="Of a clip cut into windows: the window at this frame.")] = None
@@ -40,7 +40,7 @@ class QueryOptions:
 
 @dataclass(frozen=True)
 class MethodOptions:
-    """How it is searched for."""
+    """Method."""
 
     k: Annotated[int, typer.Option("-k", help="Number of hits.")] = 10
     overlap: Annotated[float, typer.Option(help="Share of a window that two hits may have in common.")] = 0.3
@@ -53,10 +53,13 @@ class MethodOptions:
 @grouped
 def search(
     index: IndexArgument,
-    query: Annotated[str, typer.Argument(help="Name of a clip of the index, or a raw file, folder of them, or store.")],
-    method: MethodOptions,
-    filter: FilterOptions,
+    query: Annotated[
+        str,
+        typer.Argument(metavar="QUERY", help="Name of a clip of the index, or a raw file, folder of them, or store."),
+    ],
     selection: QueryOptions,
+    filter: FilterOptions,
+    method: MethodOptions,
     device: DeviceOption = "auto",
     page: Annotated[Path | None, typer.Option(help="HTML file to write: the clips side by side.")] = None,
     store: StoresOption = None,

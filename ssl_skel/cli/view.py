@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ContentOptions:
-    """What is shown."""
+    """Content."""
 
     store: Annotated[Path | None, typer.Option(help="Current path of the recordings of a run or index.")] = None
     clip: Annotated[list[str] | None, typer.Option(help="Show only this clip. May be repeated.")] = None

@@ -38,6 +38,6 @@ def test_a_group_is_given_as_one_object() -> None:
 def test_a_required_field_is_a_required_option_and_help_shows_each_field() -> None:
     assert CliRunner().invoke(app, ["box"]).exit_code == 2
     text = CliRunner().invoke(app, ["--help"]).stdout
-    for words in ("Print what it was given.", "--width", "Across.", "-t", "--loud"):
+    for words in ("Print what it was given.", "How large", "--width", "Across.", "-t", "--loud"):
         assert words in text
     assert "--size" not in text
