@@ -3,6 +3,7 @@ from .backbones import BACKBONES as BACKBONES
 from .data.convert import convert as convert
 from .data.readers import READERS as READERS
 from .data.store import Store as Store
+from .embedding.embedder import Embedder as Embedder
 from .embedding.sklearn import SkeletonEmbedder as SkeletonEmbedder
 from .encoders.files import load_encoder as load_encoder
 from .errors import UserError as UserError

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -90,6 +91,18 @@ def test_pretrain(run: Path, desk: Path) -> None:
     assert card.num_frames == 16
     with pytest.raises(ssl_skel.UserError, match="exists already"):
         ssl_skel.pretrain(desk / "pretrain.yaml")
+
+
+def test_embed(run: Path, motions: Path, desk: Path) -> None:
+    embedder = ssl_skel.Embedder(run, device="cpu")
+    vectors = embedder.encode(motions)
+    assert vectors.shape == (len(ssl_skel.Store.open(motions)), embedder.dim)
+    folder = desk / "recordings"
+    folder.mkdir()
+    for name in ("new.npz", "new.yaml"):
+        shutil.copy(desk / name, folder / name)
+    for source in (folder, folder / "new.npz"):
+        np.testing.assert_allclose(embedder.encode(source), vectors[:1], atol=1e-5)
 
 
 def test_search(run: Path, motions: Path, desk: Path) -> None:

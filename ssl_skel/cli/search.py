@@ -55,7 +55,7 @@ def search(
     index: IndexArgument,
     query: Annotated[
         str,
-        typer.Argument(metavar="QUERY", help="Name of a clip of the index, or a raw file, folder of them, or store."),
+        typer.Argument(metavar="QUERY", help="Name of a clip of the index, or a raw file, folder or store."),
     ],
     selection: QueryOptions,
     filter: FilterOptions,
