@@ -7,6 +7,7 @@ cameras, setups and replications are moved apart by a round number for each stor
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -147,35 +148,63 @@ def _moved(store: Store, column: str, shift: int) -> np.ndarray:
     return np.where(numbers >= 0, numbers + shift, -1)
 
 
+@dataclass(frozen=True)
+class _Renaming:
+    """What names, numbers and labels of one store become."""
+
+    store: str
+    shift: int
+    label_shift: int
+
+    def value(self, column: str, value: Any) -> Any:
+        """A name, a number or a label, which is known."""
+        if column == "name":
+            return f"{self.store}_{value}"
+        return value + (self.label_shift if column == "label" else self.shift)
+
+    def split(self, sides: Mapping[str, Any]) -> dict[str, Any]:
+        """A split of the store, in the form of ``ssl_skel.data.splits``."""
+        renamed: dict[str, Any] = {
+            side: {column: [self.value(column, value) for value in values] for column, values in sides[side].items()}
+            for side in ("train", "test")
+        }
+        if "exclude" in sides:
+            renamed["exclude"] = [self.value("name", clip) for clip in sides["exclude"]]
+        return renamed
+
+
 def _splits(stores: Mapping[str, Store], shifts: Mapping[str, int], labels: Mapping[str, int]) -> dict[str, Any]:
+    """Each store's splits, and where the test is told by one column, the same with all the rest as training clips."""
+    known = _known_values(stores, shifts)
+    splits: dict[str, Any] = {}
+    for name, store in stores.items():
+        renaming = _Renaming(name, shifts[name], labels[name])
+        for split, sides in store.splits.items():
+            if _asks_for_unknown(sides):
+                continue
+            own = renaming.split(sides)
+            splits[f"{name}_{split}"] = own
+            if len(own["test"]) == 1:
+                ((column, tested),) = own["test"].items()
+                rest = sorted(known[column] - set(tested))
+                splits[f"{name}_{split}_with_others"] = own | {"train": {column: rest}}
+    return splits
+
+
+def _known_values(stores: Mapping[str, Store], shifts: Mapping[str, int]) -> dict[str, set[Any]]:
+    """All values of each column in the merged store, -1 for unknown ones among them."""
     known: dict[str, set[Any]] = {
         column: {int(n) for name, store in stores.items() for n in _moved(store, column, shifts[name])}
         for column in _APART
     }
     known["label"] = {-1, *range(sum(store.num_classes for store in stores.values()))}
     known["name"] = {f"{name}_{clip}" for name, store in stores.items() for clip in store.name}
-    splits: dict[str, Any] = {}
-    for name, store in stores.items():
-        shift = dict.fromkeys(_APART, shifts[name]) | {"label": labels[name]}
+    return known
 
-        def moved(predicate: Mapping[str, list[Any]], name: str = name, shift: Mapping[str, int] = shift) -> Any:
-            return {
-                column: [f"{name}_{value}" if column == "name" else value + shift[column] for value in values]
-                for column, values in predicate.items()
-            }
 
-        for split, told in store.splits.items():
-            sides = {side: told[side] for side in ("train", "test")}
-            if any(value == -1 for predicate in sides.values() for values in predicate.values() for value in values):
-                continue
-            own = {side: moved(predicate) for side, predicate in sides.items()}
-            left_out = {"exclude": [f"{name}_{clip}" for clip in told["exclude"]]} if "exclude" in told else {}
-            splits[f"{name}_{split}"] = own | left_out
-            if len(own["test"]) == 1:
-                ((column, tested),) = own["test"].items()
-                rest = sorted(known[column] - set(tested))
-                splits[f"{name}_{split}_with_others"] = {"train": {column: rest}, "test": own["test"]} | left_out
-    return splits
+def _asks_for_unknown(sides: Mapping[str, Any]) -> bool:
+    """Whether a split names the number -1; in the merged store it would take in clips of other stores."""
+    return any(-1 in values for side in ("train", "test") for values in sides[side].values())
 
 
 def _part(name: str, store: Store, target: SkeletonLayout, config: NormalizeConfig, shift: int) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from ssl_skel.errors import UserError
@@ -38,26 +38,50 @@ def joint_names(raw: Sequence[str], parents: Sequence[int], given: Mapping[str, 
         parents: (V,) of each joint, itself at the root.
         given: name as it stands -> name wanted, which goes before all this.
     """
-    words = {name: _words(name) for name in raw if name != END}
-    if len(words) > 1 and len({parts[0] for parts in words.values()}) == 1:
-        words = {name: parts[1:] or parts for name, parts in words.items()}
-    sided = {name: _side(parts) for name, parts in words.items()}
-    bones = any(word in _NAMES_BONES for _, word in sided.values())
-    taken = set(sided.values())
+    sided = _sided(raw)
+    names_bones = any(word in _NAMES_BONES for _, word in sided.values())
     names: list[str] = []
     for name, parent in zip(raw, parents, strict=True):
         if name == END:
             own = "head_top" if names[parent] == "head" else f"{names[parent]}_end"
+        elif name in given:
+            own = given[name]
         else:
-            side, word = sided[name]
-            other = "hip_centre" if not side and word == "hips" else _BONES.get(word, word) if bones and side else word
-            free = (side, other) not in taken or _BONES.get(other, other) != other
-            own = given.get(name, side + (other if free else word))
+            own = _joint_of(sided[name], set(sided.values()), names_bones=names_bones)
         names.append(_unique(own, names))
-    for joint, name in enumerate(names):
-        if _other_side(name) not in (name, *names):
-            names[joint] = _unique(name.split("_", 1)[1], names)
-    return tuple(names)
+    return _without_lone_sides(names)
+
+
+def _sided(raw: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """Side ("" in the middle) and word of each name, without a prefix that all share; end sites have none."""
+    words = {name: _words(name) for name in raw if name != END}
+    if len(words) > 1 and len({parts[0] for parts in words.values()}) == 1:
+        words = {name: parts[1:] or parts for name, parts in words.items()}
+    return {name: _side(parts) for name, parts in words.items()}
+
+
+def _joint_of(sided: tuple[str, str], taken: Collection[tuple[str, str]], *, names_bones: bool) -> str:
+    """The joint that a side and a word mean; where rigs name bones, the one at the bone's upper end.
+
+    The word itself stays where the rig has that joint under its own name, as a rig with both LeftHand and LeftWrist.
+    """
+    side, word = sided
+    joint = word
+    if not side and word == "hips":
+        joint = "hip_centre"
+    elif side and names_bones:
+        joint = _BONES.get(word, word)
+    is_free = (side, joint) not in taken or _BONES.get(joint, joint) != joint
+    return side + (joint if is_free else word)
+
+
+def _without_lone_sides(names: Sequence[str]) -> tuple[str, ...]:
+    """A side without a counterpart is no side."""
+    found = list(names)
+    for joint, name in enumerate(found):
+        if _other_side(name) not in (name, *found):
+            found[joint] = _unique(name.split("_", 1)[1], found)
+    return tuple(found)
 
 
 def rig_layout(joints: Sequence[str], parents: Sequence[int], source: str) -> SkeletonLayout:
