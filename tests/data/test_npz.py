@@ -70,6 +70,31 @@ def test_damage_is_named(damage: str, tmp_path: Path) -> None:
     assert "\n" not in str(told.value)
 
 
+def test_npz_goes_by_recordings_yaml(tmp_path: Path) -> None:
+    npz(tmp_path, name=np.array(["s1_wave", "s2_bow", "s3_wave"]), camera=np.array([4, 5, 6]), sidecar={})
+    text = "{layout: sbu15, units: mm, names: 's(?P<subject>[0-9]+)_(?P<label>[a-z]+)'}"
+    (tmp_path / "recordings.yaml").write_text(text)
+    reader = READERS["npz"](tmp_path)
+    assert (reader.class_names, reader.layout.name) == (("bow", "wave"), "sbu15")
+    assert reader.splits == {"xsub": {"train": {"subject": [1, 3]}, "test": {"subject": [2]}}}
+    clips = read("npz", tmp_path)
+    assert [(clip.label, clip.subject, clip.camera) for clip in clips] == [(1, 1, 4), (0, 2, 5), (1, 3, 6)]
+    (metres, *_) = read("npz", tmp_path, "units=m")
+    np.testing.assert_array_equal(clips[0].joints, metres.joints * np.float32(0.001))
+    (tmp_path / "mine.yaml").write_text("layout: sbu15\n")  # its own goes before
+    assert [clip.label for clip in read("npz", tmp_path)] == [-1, -1, -1]
+
+
+def test_npz_clips_in_a_table(tmp_path: Path) -> None:
+    npz(tmp_path, label=np.array([1, 0, 1]), sidecar={"layout": "sbu15", "labels": "clips.csv"})
+    (tmp_path / "clips.csv").write_text("file,label,split\n" + "".join(f"mine_00000{i},9,train\n" for i in range(3)))
+    assert [clip.label for clip in read("npz", tmp_path)] == [1, 0, 1]  # the file itself goes before
+    assert len(READERS["npz"](tmp_path).splits["given"]["train"]["name"]) == 3
+    (tmp_path / "clips.csv").write_text("file,split\nmine_000000,train\n")
+    with pytest.raises(UserError, match=r"mine\.npz: clips\.csv has no row for 'mine_000001'; add one"):
+        READERS["npz"](tmp_path)
+
+
 @pytest.mark.parametrize("order", ["C", "F"])
 @pytest.mark.parametrize("dtype", ["f2", "f4", "f8", ">f4", "i4"])
 def test_npz_forms_agree(order: Any, dtype: str, tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from ssl_skel.data.augment import AUGMENTATIONS
 from ssl_skel.data.convert import convert
 from ssl_skel.data.merge import merge
 from ssl_skel.data.normalize import NormalizeConfig, normalize
-from ssl_skel.data.readers.folders import follow
+from ssl_skel.data.readers.estimators import follow
 from ssl_skel.data.repair import RepairConfig
 from ssl_skel.data.sources.open import open_reader
 from ssl_skel.data.sources.recordings import read_recordings

@@ -44,8 +44,7 @@ class Reader(ABC):
     def __init__(self, source: Path, layout: str | None = None, options: Section | None = None) -> None:
         self.source = Path(source)
         self.options: Any = options or self.Options()
-        if layout is not None:
-            raise UserError(f"layout {layout!r}: this format has its own ({self.layout.name}); leave the option out")
+        self._refuse_layout(layout)
 
     @abstractmethod
     def files(self) -> list[Path]:
@@ -66,6 +65,11 @@ class Reader(ABC):
     def told_options(self) -> dict[str, Any]:
         """Options as a store records them: ready for JSON, and no place on this machine."""
         return self.options.model_dump(mode="json")
+
+    def _refuse_layout(self, layout: str | None) -> None:
+        """Of a format with a layout of its own."""
+        if layout is not None:
+            raise UserError(f"layout {layout!r}: this format has its own ({self.layout.name}); leave the option out")
 
     def _find(self, pattern: str, example: str) -> list[Path]:
         """Files below the source that match a glob pattern; hidden ones are no recordings."""

@@ -12,7 +12,7 @@ import numpy as np
 
 from ssl_skel.data.clip import RawClip
 from ssl_skel.data.readers.described import DescribedReader, name_of
-from ssl_skel.data.readers.description import NamedJoints
+from ssl_skel.data.readers.description import NamedJoints, to_metres
 from ssl_skel.data.readers.rig import END, joint_names, rig_layout
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import SkeletonLayout
@@ -65,7 +65,7 @@ class BvhReader(DescribedReader):
     def read(self, file: Path) -> Iterator[RawClip]:
         nodes, motion = parse_bvh(file)
         own = self._rig(file, nodes)
-        joints = self._placed(file, forward(nodes, motion))
+        joints = to_metres(forward(nodes, motion), self.options, file)
         if self._derived and own != self.layout:
             raise UserError(f"{file}: has other joints than {self._derived.name}; convert them apart, or give --layout")
         if not self._derived:

@@ -5,23 +5,23 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import re
 from collections.abc import Iterator, Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, ClassVar
 
-import numpy as np
-
-from ssl_skel.config import Section, load_config
+from ssl_skel.config import Section
 from ssl_skel.data.readers.base import Reader, odd_even
 from ssl_skel.data.readers.description import (
     NUMBERS,
-    FilesDescription,
+    Description,
     class_number,
+    describe_clip,
+    find_description,
     find_layout,
+    given_split,
     name_classes,
+    read_description,
     read_labels,
-    to_metres,
     whole_number,
 )
 from ssl_skel.errors import UserError
@@ -29,13 +29,13 @@ from ssl_skel.layouts import SkeletonLayout, load_layout
 
 
 class DescribedReader(Reader):
-    """A folder of recordings, described by ``recordings.yaml`` in it (see ``FilesDescription``).
+    """A folder of recordings, described by ``recordings.yaml`` in it (see ``Description``).
 
     One file alone is described by the YAML file of its own name beside it, or by ``recordings.yaml`` there. Words on
     the command line (``up=z``) go before both, ``--layout`` before the layout.
 
-    Without ``names`` and ``labels``, the folder that a recording lies in is its class, as in ``wave/clip01.npy``; those
-    straight in the source have none.
+    The folder that a recording lies in is its class, as in ``wave/clip01.npy``, unless ``names`` or ``labels`` say the
+    classes; those straight in the source have none.
 
     Splits: the description's, ``given`` from the table's column, ``xsub`` (odd subjects against even).
 
@@ -44,17 +44,15 @@ class DescribedReader(Reader):
         example: of one, for messages.
     """
 
-    Options = FilesDescription
-    options: FilesDescription
+    Options = Description
+    options: Description
     pattern: ClassVar[str]
     example: ClassVar[str]
 
     def __init__(self, source: Path, layout: str | None = None, options: Section | None = None) -> None:
         self.source = Path(source)
         self._beside = self._find_description()
-        words = (options or self.Options()).model_dump(exclude_unset=True)
-        told = load_config(self.Options, self._beside) if self._beside.is_file() else self.Options()
-        self.options = told.model_copy(update=words)
+        self.options = read_description(self.Options, self._beside, options)
         files = self.files()
         self._rows = read_labels(self._beside, self.options.labels) if self.options.labels else None
         self.layout = load_layout(layout) if layout is not None else self._own_layout(files)
@@ -80,25 +78,8 @@ class DescribedReader(Reader):
         yield within.with_suffix("").as_posix(), {}
 
     def _told(self, file: Path, key: str, own: dict[str, str]) -> dict[str, str]:
-        """What is known of a clip, as text: by its folder, or by its name, then its row, then its file.
-
-        Raises:
-            UserError: its name does not match, or it has no row.
-        """
-        told: dict[str, str] = {}
-        if self.options.names:
-            match = re.search(self.options.names, key)
-            if match is None:
-                raise UserError(f"{file}: names: {self.options.names!r} is not in {key!r}; mend one of them")
-            told = {column: text for column, text in match.groupdict().items() if text}
-        elif self._rows is None:
-            told = {"label": PurePosixPath(key).parent.name}
-        if self._rows is not None:
-            row = self._rows.get(key, self._rows.get(key + file.suffix))
-            if row is None:
-                raise UserError(f"{file}: {self.options.labels} has no row for {key!r}; add one")
-            told |= {column: text for column, text in row.items() if text}
-        return told | own
+        """What is known of a clip, as text; see ``describe_clip``."""
+        return describe_clip(self.options, self._rows, key, file, own)
 
     def _columns(self, file: Path, told: Mapping[str, str]) -> dict[str, int]:
         """The same as a clip's columns.
@@ -109,44 +90,28 @@ class DescribedReader(Reader):
         numbers = {column: whole_number(told[column], f"{file}: {column}") for column in NUMBERS if column in told}
         return numbers | {"label": class_number(told.get("label", ""), self._numbers, str(file))}
 
-    def _placed(self, file: Path, joints: np.ndarray) -> np.ndarray:
-        """Joints (..., C) as described to metres with y up, float32.
-
-        Raises:
-            UserError: z is said to be up where there is none.
-        """
-        if self.options.up == "z" and joints.shape[-1] == 2:
-            raise UserError(f"{file}: up: z needs three coordinates; the recording has two")
-        with np.errstate(over="ignore", invalid="ignore"):  # what float32 cannot hold is infinite: not tracked
-            return to_metres(joints.astype(np.float32), self.options) * np.float32(self.options.scale)
-
     def _survey(self, files: list[Path]) -> None:
         """Gather classes and splits."""
         labels: set[str] = set()
         subjects: set[int] = set()
-        given: dict[str, list[str]] = {"train": [], "test": []}
+        sides: list[tuple[str, str]] = []
         for file in files:
             with contextlib.suppress(UserError):  # raised again when it is read
                 for key, own in self._keys(file):
                     told = self._told(file, key, own)
                     labels.add(told.get("label", ""))
                     subjects.add(whole_number(told.get("subject", ""), str(file)))
-                    given.get(told.get("split", ""), []).append(name_of(key))
+                    sides.append((told.get("split", ""), name_of(key)))
         self.class_names = name_classes(labels, self.options.class_names)
         self._numbers = {name: number for number, name in enumerate(self.class_names)}
         self.splits: dict[str, dict[str, Any]] = {}
         xsub = odd_even(subjects)
         if xsub["train"]["subject"] and xsub["test"]["subject"]:
             self.splits["xsub"] = xsub
-        if given["train"] or given["test"]:
-            self.splits["given"] = {side: {"name": names} for side, names in given.items()}
-        self.splits |= self.options.splits
+        self.splits |= given_split(sides) | self.options.splits
 
     def _find_description(self) -> Path:
-        own = self.source.with_suffix(".yaml")
-        if self.source.is_file() and own.is_file():
-            return own
-        return (self.source if self.source.is_dir() else self.source.parent) / "recordings.yaml"
+        return find_description(self.source) if self.source.is_file() else self.source / "recordings.yaml"
 
 
 def name_of(key: str) -> str:

@@ -1,17 +1,17 @@
-"""What recordings cannot tell themselves: a small YAML file beside them."""
+"""``recordings.yaml``: what a user's own recordings do not say themselves, whatever their format."""
 
 from __future__ import annotations
 
 import csv
 import re
 from collections.abc import Iterable, Mapping
-from pathlib import Path
-from typing import Any, Literal
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 from pydantic import Field, field_validator
 
-from ssl_skel.config import Section
+from ssl_skel.config import Section, load_config
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import SkeletonLayout, load_layout
 
@@ -22,7 +22,10 @@ _MOST_CLASSES = 1_000_000
 
 
 class Description(Section):
-    """The YAML file beside recordings."""
+    """``recordings.yaml`` in a folder of recordings, or a YAML file named like one recording beside it.
+
+    Words on the command line go before what it says.
+    """
 
     layout: str = ""
     """A built-in layout, or a YAML file in the same folder."""
@@ -38,23 +41,20 @@ class Description(Section):
     """Unit of the coordinates."""
 
     splits: dict[str, Any] = Field(default_factory=dict)
-    """Splits in the form told in ssl_skel.data.splits."""
-
-
-class FilesDescription(Description):
-    """``recordings.yaml`` in a folder of recordings; words on the command line go before what it says."""
+    """Splits in the form of ssl_skel.data.splits."""
 
     scale: float = Field(default=1.0, gt=0.0)
     """Coordinates are multiplied by it too, for units that have no name: 0.000926 makes a 1080th of pixels, so that
     an image's height is 1."""
 
     names: str = ""
-    """A regular expression that is searched in each recording's path below the folder, without the ending; its groups
-    named label, subject, camera, setup and replication tell these, as in 's(?P<subject>[0-9]+)_(?P<label>[a-z]+)'."""
+    """A regular expression that is searched in each recording's path below the folder, without the ending (of an .npz
+    file, in each clip's name). Its groups named label, subject, camera, setup and replication give these, as in
+    's(?P<subject>[0-9]+)_(?P<label>[a-z]+)'."""
 
     labels: str = ""
     """A CSV file in the same folder, with a column ``file`` (that path, with or without the ending) and any of label,
-    subject, camera, setup, replication and split (train, test or nothing). It goes before what names tell."""
+    subject, camera, setup, replication and split (train, test or nothing). It goes before what names give."""
 
     @field_validator("names")
     @classmethod
@@ -68,11 +68,16 @@ class FilesDescription(Description):
         return names
 
 
-class NamedJoints(FilesDescription):
+class NamedJoints(Description):
     """The same for files that name their joints."""
 
     joints: dict[str, str] = Field(default_factory=dict)
     """Names of joints as they stand -> as the layout has them, where they differ."""
+
+
+DescriptionT = TypeVar("DescriptionT", bound=Description)
+Labels = dict[str, dict[str, str]]
+"""Path of a recording, without the ending -> column -> text."""
 
 
 def find_layout(description: Description, beside: Path, file: Path) -> SkeletonLayout:
@@ -93,8 +98,35 @@ def find_layout(description: Description, beside: Path, file: Path) -> SkeletonL
     return load_layout(str(_inside(beside, "layout", description.layout)))
 
 
-def to_metres(joints: np.ndarray, description: Description) -> np.ndarray:
-    """Joints (..., C) float32 turned and scaled as a description says; C is 2 or 3."""
+def find_description(file: Path) -> Path:
+    """The YAML file that describes one file alone: of its own name beside it, or else ``recordings.yaml`` there."""
+    own, shared = file.with_suffix(".yaml"), file.parent / "recordings.yaml"
+    return shared if shared.is_file() and not own.is_file() else own
+
+
+def read_description(kind: type[DescriptionT], beside: Path, words: Section | None) -> DescriptionT:
+    """A description: the file's, if there is one, with words of the command line before it.
+
+    Raises:
+        UserError: the file is no such description.
+    """
+    found = load_config(kind, beside) if beside.is_file() else kind()
+    return found.model_copy(update=(words or kind()).model_dump(exclude_unset=True))
+
+
+def to_metres(joints: np.ndarray, description: Description, where: Path | str) -> np.ndarray:
+    """Joints (..., C) as described to metres with y up, float32; C is 2 or 3.
+
+    Raises:
+        UserError: z is said to be up where there is none; begins with ``where``.
+    """
+    if description.up == "z" and joints.shape[-1] == 2:
+        raise UserError(f"{where}: up: z needs three coordinates; the joints have two")
+    with np.errstate(over="ignore", invalid="ignore"):  # what float32 cannot hold is infinite: not tracked
+        return _turned(joints.astype(np.float32), description) * np.float32(description.scale)
+
+
+def _turned(joints: np.ndarray, description: Description) -> np.ndarray:
     if description.up == "z":
         joints = joints[..., [0, 2, 1]] * np.array([-1, 1, 1], np.float32)
     elif description.up == "-y":
@@ -102,8 +134,49 @@ def to_metres(joints: np.ndarray, description: Description) -> np.ndarray:
     return joints * np.float32(_METRES[description.units])
 
 
-def read_labels(beside: Path, name: str) -> dict[str, dict[str, str]]:
-    """What the CSV file of ``FilesDescription.labels`` says: path without the ending -> column -> text.
+def describe_clip(
+    description: Description, rows: Labels | None, key: str, file: Path, own: Mapping[str, str]
+) -> dict[str, str]:
+    """What is known of a clip, as text: by its folder or its name, then its row of the table, then its own file.
+
+    The folder that a recording lies in is its class, unless names or a table say the classes.
+
+    Args:
+        description: of the recordings.
+        rows: of its table, where it has one.
+        key: path of the clip below the folder, without the ending.
+        file: that holds it, for messages and its ending.
+        own: what the file says.
+
+    Raises:
+        UserError: its name does not match, or it has no row.
+    """
+    known: dict[str, str] = {}
+    if rows is None and "(?P<label>" not in description.names:
+        known["label"] = PurePosixPath(key).parent.name
+    if description.names:
+        match = re.search(description.names, key)
+        if match is None:
+            raise UserError(f"{file}: names: {description.names!r} is not in {key!r}; change one of them")
+        known |= {column: text for column, text in match.groupdict().items() if text}
+    if rows is not None:
+        row = rows.get(key, rows.get(key + file.suffix))
+        if row is None:
+            raise UserError(f"{file}: {description.labels} has no row for {key!r}; add one")
+        known |= {column: text for column, text in row.items() if text}
+    return known | dict(own)
+
+
+def given_split(sides: Iterable[tuple[str, str]]) -> dict[str, Any]:
+    """The split ``given``, of (side, clip's name) pairs; empty where no clip is on a side."""
+    names: dict[str, list[str]] = {"train": [], "test": []}
+    for side, name in sides:
+        names.get(side, []).append(name)
+    return {"given": {side: {"name": some} for side, some in names.items()}} if any(names.values()) else {}
+
+
+def read_labels(beside: Path, name: str) -> Labels:
+    """What the CSV file of ``Description.labels`` says: path without the ending -> column -> text.
 
     Raises:
         UserError: it cannot be read, lies outside of the folder, has other columns, or a path twice.

@@ -11,7 +11,7 @@ import numpy as np
 from ssl_skel.config import Section
 from ssl_skel.data.clip import RawClip
 from ssl_skel.data.readers.base import Reader
-from ssl_skel.data.readers.folders import PlaneOptions, follow, read_json
+from ssl_skel.data.readers.estimators import PlaneOptions, follow, read_json
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import LAYOUTS
 

@@ -4,21 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
+from ssl_skel.config import Section
 from ssl_skel.data.clip import RawClip
-from ssl_skel.data.readers.folders import FolderReader, follow, read_json
+from ssl_skel.data.readers.described import DescribedReader, name_of
+from ssl_skel.data.readers.description import Description, to_metres
+from ssl_skel.data.readers.estimators import EstimatorOptions, follow, read_json
 from ssl_skel.errors import UserError
-from ssl_skel.layouts import LAYOUTS
+from ssl_skel.layouts import LAYOUTS, SkeletonLayout
 
 _KEYS = ("pose_world_landmarks", "poseWorldLandmarks", "world_landmarks", "worldLandmarks")
 _JOINTS = 33
 
 
-class MediaPipeReader(FolderReader):
-    """JSON files ``<class>/<name>.json``: a list of frames, or a mapping with such a list as ``frames``.
+class MediaPipeDescription(Description, EstimatorOptions):
+    """``recordings.yaml`` in a folder of MediaPipe's results."""
+
+    up: Literal["y", "z", "-y"] = "-y"
+    """Which axis points up; MediaPipe's y grows downwards."""
+
+
+class MediaPipeReader(DescribedReader):
+    """JSON files ``<class>/<name>.json``, described by ``recordings.yaml`` (see ``DescribedReader``).
+
+    A file holds a list of frames, or a mapping with such a list as ``frames``.
 
     A frame holds, under any of the names MediaPipe's interfaces use (``pose_world_landmarks``, ``worldLandmarks``, …),
     33 landmarks, a list of persons with 33 each, or nothing where nobody was found. A landmark is a mapping with x, y,
@@ -29,11 +41,18 @@ class MediaPipeReader(FolderReader):
     """
 
     layout = LAYOUTS["mediapipe33"]
+    Options = MediaPipeDescription
+    options: MediaPipeDescription
+    pattern = "**/*.json"
+    example = "wave/clip01.json"
 
-    def files(self) -> list[Path]:
-        if self.source.is_file():
-            return [self.source]
-        return self._find("**/*.json", "wave/clip01.json")
+    def __init__(self, source: Path, layout: str | None = None, options: Section | None = None) -> None:
+        self._refuse_layout(layout)
+        super().__init__(source, None, options)
+
+    def _own_layout(self, files: list[Path]) -> SkeletonLayout:
+        self._refuse_layout(self.options.layout or None)
+        return self.layout
 
     def read(self, file: Path) -> Iterator[RawClip]:
         data = read_json(file)
@@ -41,8 +60,9 @@ class MediaPipeReader(FolderReader):
         if not isinstance(frames, list) or not frames:
             raise UserError(f"{file}: frames: missing or empty; write a list of frames")
         persons = [_persons(file, t, frame, self.options.min_score) for t, frame in enumerate(frames)]
-        joints = follow(persons, self.options.persons) * np.array([-1, -1, 1], np.float32)
-        yield RawClip(self._name(file), joints, **self._columns(file))
+        joints = to_metres(follow(persons, self.options.persons), self.options, file)
+        for key, own in self._keys(file):
+            yield RawClip(name_of(key), joints, **self._columns(file, self._told(file, key, own)))
 
 
 def _persons(file: Path, t: int, frame: Any, min_score: float) -> np.ndarray:

@@ -9,6 +9,7 @@ import numpy as np
 
 from ssl_skel.data.clip import RawClip
 from ssl_skel.data.readers.described import DescribedReader, name_of
+from ssl_skel.data.readers.description import to_metres
 from ssl_skel.errors import UserError
 
 
@@ -36,7 +37,7 @@ class NpyReader(DescribedReader):
             raise UserError(f"{file}: has shape {joints.shape}; expected (frames, {wanted}), or persons before")
         for key, own in self._keys(file):
             columns = self._columns(file, self._told(file, key, own))
-            yield RawClip(name_of(key), self._placed(file, joints), **columns)
+            yield RawClip(name_of(key), to_metres(joints, self.options, file), **columns)
 
 
 def _load(file: Path) -> np.ndarray:

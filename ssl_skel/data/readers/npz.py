@@ -11,8 +11,9 @@ Members of a file, N clips::
     split        (N,) "train", "test" or "", which gives the split named ``given``
     class_names  one name a label
 
-Only ``joints`` must be there. What arrays cannot tell stands in a YAML file beside them (``recordings.yaml``
-beside ``recordings.npz``, see ``Description``); where there is none, the layout is given on the command line.
+Only ``joints`` must be there. What arrays do not say stands in a YAML file of the same name beside them (``mine.yaml``
+beside ``mine.npz``), or in ``recordings.yaml`` there, or on the command line; see ``Description``. Its ``names`` and
+``labels`` go by the clips' names, and fill in the members that are missing.
 """
 
 from __future__ import annotations
@@ -22,21 +23,34 @@ import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
-from ssl_skel.config import Section, load_config
+from ssl_skel.config import Section
 from ssl_skel.data.clip import RawClip, tracked_joints
 from ssl_skel.data.readers.base import Reader, odd_even
-from ssl_skel.data.readers.description import Description, find_layout, to_metres
+from ssl_skel.data.readers.description import (
+    Description,
+    class_number,
+    describe_clip,
+    find_description,
+    find_layout,
+    given_split,
+    name_classes,
+    read_description,
+    read_labels,
+    to_metres,
+    whole_number,
+)
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import SkeletonLayout, load_layout
 from ssl_skel.names import unknown
 
 _NUMBERS = ("frames", "persons", "label", "subject", "camera", "setup", "replication")
+_OF_CLIP = ("subject", "camera", "setup", "replication")
 _MEMBERS = ("joints", *_NUMBERS, "name", "split", "class_names")
 DAMAGE = (
     *(OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, MemoryError),
@@ -50,9 +64,11 @@ class _Contents:
     """One file without its joints."""
 
     layout: SkeletonLayout
-    sidecar: Description
+    description: Description
     shape: tuple[int, ...]
     columns: dict[str, np.ndarray]
+    names: tuple[str, ...] = ()
+    labels: tuple[str, ...] | None = None  # as text, where names or a table say them; else they are the column
 
     def column(self, name: str, default: int = -1) -> np.ndarray:
         """(N,) values of a column, or the default."""
@@ -72,6 +88,7 @@ class NpzReader(Reader):
     test) where subjects are known.
     """
 
+    Options = Description
     archive = True
     endings = (".npz",)
 
@@ -103,8 +120,9 @@ class NpzReader(Reader):
 
     def read(self, file: Path) -> Iterator[RawClip]:
         content = self._contents(file)
-        flat, names = len(content.shape) == 3, _names(file, content)
-        columns = {column: content.column(column) for column in _NUMBERS[2:]}
+        flat = len(content.shape) == 3
+        columns = {column: content.column(column) for column in ("label", *_OF_CLIP)}
+        numbers = {name: number for number, name in enumerate(self.class_names)}
         persons, frames = content.column("persons", 1), content.columns.get("frames")
         counts = persons * content.column("frames") if flat else np.ones(content.clips, int)
         blocks = read_blocks(file, "joints", counts)
@@ -118,14 +136,17 @@ class NpzReader(Reader):
             elif len(content.shape) == 5:
                 joints = joints[0]
             joints = joints[:, : _length(joints) if frames is None else frames[row]]
-            joints = to_metres(joints.astype(np.float32), content.sidecar)
-            yield RawClip(str(names[row]), joints, **{column: int(values[row]) for column, values in columns.items()})
+            joints = to_metres(joints, content.description, file)
+            known = {column: int(values[row]) for column, values in columns.items()}
+            if content.labels is not None:
+                known["label"] = class_number(content.labels[row], numbers, f"{file}: {content.names[row]}")
+            yield RawClip(content.names[row], joints, **known)
 
     def _contents(self, file: Path) -> _Contents:
         """Read all but the joints, and check that it fits together."""
-        beside = file.with_suffix(".yaml")
-        sidecar = load_config(Description, beside) if beside.is_file() else Description()
-        layout = self._find_layout(file, sidecar)
+        beside = find_description(file)
+        description = read_description(Description, beside, self.options)
+        layout = load_layout(self._layout) if self._layout else find_layout(description, beside, file)
         try:
             with file.open("rb") as stream, np.load(stream, allow_pickle=False) as data:
                 columns = {name: data[name] for name in data.files if name != "joints"}
@@ -143,17 +164,29 @@ class NpzReader(Reader):
             raise UserError(f"{file}: joints: holds {dtype}; expected numbers")
         if len(shape) == 3 and "frames" not in columns:
             raise UserError(f"{file}: frames: missing; flat joints (F, V, C) need the frames of each clip")
-        if sidecar.up == "z" and shape[-1] == 2:
+        if description.up == "z" and shape[-1] == 2:
             raise UserError(f"{beside}: up: z needs three coordinates; joints have two")
-        content = _Contents(layout, sidecar, shape, columns)
+        content = _Contents(layout, description, shape, columns)
         _check_columns(file, content)
-        return content
+        return _described(file, beside, content)
 
-    def _find_layout(self, file: Path, sidecar: Description) -> SkeletonLayout:
-        if self._layout:
-            return load_layout(self._layout)
-        beside = file.with_suffix(".yaml")
-        return find_layout(sidecar, beside, file)
+
+def _described(file: Path, beside: Path, content: _Contents) -> _Contents:
+    """The same with clips' names and labels, and with what the description says of each where the file does not."""
+    description, columns = content.description, dict(content.columns)
+    names = tuple(map(str, columns.get("name", [f"{file.stem}_{row:06d}" for row in range(content.clips)])))
+    labels = None
+    if description.names or description.labels:
+        rows = read_labels(beside, description.labels) if description.labels else None
+        told = [describe_clip(description, rows, name, file, {}) for name in names]
+        for column in _OF_CLIP:
+            if column not in columns:
+                values = [whole_number(clip.get(column, ""), f"{file}: {column}") for clip in told]
+                columns[column] = np.array(values, np.int64)
+        if "label" not in columns:
+            labels = tuple(clip.get("label", "") for clip in told)
+        columns.setdefault("split", np.array([clip.get("split", "") for clip in told]))
+    return replace(content, columns=columns, names=names, labels=labels)
 
 
 def _check_columns(file: Path, content: _Contents) -> None:
@@ -183,11 +216,11 @@ def _check_columns(file: Path, content: _Contents) -> None:
 
 def _class_names(contents: dict[Path, _Contents]) -> tuple[str, ...]:
     """Names of the classes, the same for all files; numbers where none are given."""
-    given = {c.sidecar.class_names or tuple(map(str, c.columns.get("class_names", ()))) for c in contents.values()}
+    given = {c.description.class_names or tuple(map(str, c.columns.get("class_names", ()))) for c in contents.values()}
     if len(given) > 1:
         raise UserError(f"{next(iter(contents))}: class_names: differ between the files; make them the same")
-    classes = 1 + max(int(content.column("label").max()) for content in contents.values())
-    names = given.pop() or tuple(map(str, range(classes)))
+    found = (content.labels or map(str, content.column("label")) for content in contents.values())
+    names = name_classes((label for labels in found for label in labels), given.pop())
     for file, content in contents.items():
         if not -1 <= content.column("label").min() <= content.column("label").max() < len(names):
             raise UserError(f"{file}: label: must lie between -1 (unknown) and {len(names) - 1}, the last class")
@@ -200,18 +233,14 @@ def _splits(contents: dict[Path, _Contents]) -> dict[str, dict[str, Any]]:
     subjects = odd_even(int(subject) for content in contents.values() for subject in content.column("subject"))
     if subjects["train"]["subject"] and subjects["test"]["subject"]:
         splits["xsub"] = subjects
-    given: dict[str, list[str]] = {"train": [], "test": []}
-    for file, content in contents.items():
-        for name, side in zip(_names(file, content), content.columns.get("split", ()), strict=False):
-            given.get(str(side), []).append(str(name))
-        splits.update(content.sidecar.splits)
-    if given["train"] or given["test"]:
-        splits["given"] = {side: {"name": names} for side, names in given.items()}
-    return splits
-
-
-def _names(file: Path, content: _Contents) -> np.ndarray | list[str]:
-    return content.columns.get("name", [f"{file.stem}_{row:06d}" for row in range(content.clips)])
+    for content in contents.values():
+        splits |= content.description.splits
+    sides = (
+        (str(side), name)
+        for content in contents.values()
+        for side, name in zip(content.columns.get("split", ()), content.names, strict=False)
+    )
+    return splits | given_split(sides)
 
 
 def read_shape(file: Path, member: str) -> tuple[tuple[int, ...], np.dtype, bool]:

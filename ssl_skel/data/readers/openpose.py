@@ -4,29 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import Field
 
 from ssl_skel.config import Section
 from ssl_skel.data.clip import RawClip
-from ssl_skel.data.readers.folders import FolderReader, PlaneOptions, follow, read_json
+from ssl_skel.data.readers.described import DescribedReader, name_of
+from ssl_skel.data.readers.description import Description, to_metres
+from ssl_skel.data.readers.estimators import PlaneOptions, follow, read_json
 from ssl_skel.errors import UserError
-from ssl_skel.layouts import LAYOUTS, load_layout
+from ssl_skel.layouts import LAYOUTS, SkeletonLayout
 
 _BY_COUNT = {18: "openpose18", 25: "openpose25"}
 
 
-class OpenPoseOptions(PlaneOptions):
-    """What can be chosen of OpenPose's files."""
+class OpenPoseDescription(Description, PlaneOptions):
+    """``recordings.yaml`` in a folder of OpenPose's files."""
+
+    up: Literal["y", "z", "-y"] = "-y"
+    """Which axis points up; in images y grows downwards."""
 
     height: float = Field(default=1080.0, gt=0.0)
     """Pixels of an image's height, which become 1. The files do not tell it."""
 
 
-class OpenPoseReader(FolderReader):
-    """Folders ``<class>/<name>/*_keypoints.json``, frames in the order of the files' names; 2D, 18 or 25 joints.
+class OpenPoseReader(DescribedReader):
+    """Folders ``<class>/<name>/*_keypoints.json``, described by ``recordings.yaml`` (see ``DescribedReader``).
+
+    Frames are in the order of the files' names; 2D, 18 or 25 joints.
 
     ``people[].pose_keypoints_2d`` holds x, y and confidence of each joint in pixels; zeros are joints that were not
     found. OpenPose does not follow persons through time, so they are told apart by place (``follow``).
@@ -35,30 +42,33 @@ class OpenPoseReader(FolderReader):
     side at smaller x, as in all other data here.
     """
 
-    layout = LAYOUTS["openpose25"]
-    Options = OpenPoseOptions
+    Options = OpenPoseDescription
+    options: OpenPoseDescription
+    pattern = "**/*_keypoints.json"
+    example = "wave/clip01/clip01_000000000000_keypoints.json"
 
     def __init__(self, source: Path, layout: str | None = None, options: Section | None = None) -> None:
-        super().__init__(source, None, options)
-        self.layout = load_layout(layout) if layout is not None else self._find_layout()
+        super().__init__(source, layout, options)
         if self.options.score == "keep":
             self.layout = self.layout.with_score()
 
     def files(self) -> list[Path]:
         """Folders of recordings; one that itself holds frames is the only one."""
-        frames = self._find("**/*_keypoints.json", "wave/clip01/clip01_000000000000_keypoints.json")
-        return sorted({file.parent for file in frames})
+        return sorted({file.parent for file in self._find(self.pattern, self.example)})
 
     def read(self, file: Path) -> Iterator[RawClip]:
         frames = [_persons(frame, self.layout.num_joints, self.options.min_score) for frame in _frames(file)]
         joints = follow(frames, self.options.persons, coordinates=2)
-        joints[..., :2] /= -np.float32(self.options.height)
+        joints[..., :2] = to_metres(joints[..., :2] / np.float32(self.options.height), self.options, file)
         joints = joints if self.layout.score else joints[..., :2]
-        yield RawClip(self._name(file), joints, **self._columns(file))
+        for key, own in self._keys(file):
+            yield RawClip(name_of(key), joints, **self._columns(file, self._told(file, key, own)))
 
-    def _find_layout(self) -> Any:
-        """The layout of the first person found."""
-        for folder in self.files():
+    def _own_layout(self, files: list[Path]) -> SkeletonLayout:
+        """The layout that the description names, or that of the first person found."""
+        if self.options.layout:
+            return super()._own_layout(files)
+        for folder in files:
             for frame in _frames(folder):
                 try:
                     people = _people(frame)
@@ -69,7 +79,7 @@ class OpenPoseReader(FolderReader):
                     if rest or count not in _BY_COUNT:
                         raise UserError(f"{frame}: pose_keypoints_2d: has {len(person)} numbers; give --layout")
                     return LAYOUTS[_BY_COUNT[count]]
-        return self.layout
+        return LAYOUTS["openpose25"]
 
 
 def _frames(folder: Path) -> list[Path]:

@@ -14,7 +14,7 @@ from pydantic import Field, field_validator
 from ssl_skel.data.clip import RawClip
 from ssl_skel.data.readers.columns import column_names, read_columns
 from ssl_skel.data.readers.described import DescribedReader, name_of
-from ssl_skel.data.readers.description import NamedJoints
+from ssl_skel.data.readers.description import NamedJoints, to_metres
 from ssl_skel.errors import UserError
 from ssl_skel.names import nearest
 
@@ -94,7 +94,7 @@ class TableReader(DescribedReader):
                 raise UserError(f"{_row(file, run.first)}: clip {run.key!r} stood above; sort the rows by clip")
             seen.add(run.key)
             told = self._told(file, run.key, self._own(file, run))
-            joints = self._placed(file, self._joints(file, run, coordinates))
+            joints = to_metres(self._joints(file, run, coordinates), self.options, file)
             yield RawClip(name_of(run.key), joints, **self._columns(file, told))
 
     def _keys(self, file: Path) -> Iterator[tuple[str, dict[str, str]]]:

@@ -15,7 +15,7 @@ from raw_files import walk
 
 from ssl_skel.data.convert import convert, describe
 from ssl_skel.data.normalize import NormalizeConfig
-from ssl_skel.data.readers.folders import follow
+from ssl_skel.data.readers.estimators import follow
 from ssl_skel.data.sources.open import open_reader
 from ssl_skel.errors import UserError
 
@@ -75,6 +75,22 @@ def test_mediapipe_numbers(key: str, tmp_path: Path) -> None:
     assert (bow.joints.shape, bow.label) == ((2, 4, 33, 3), 0)
 
 
+def test_mediapipe_goes_by_recordings_yaml(tmp_path: Path) -> None:
+    joints = walk(0, 6, 33)
+    raw_files.mediapipe(tmp_path, "a/s03_wave", joints)
+    raw_files.mediapipe(tmp_path, "a/s04_bow", joints)
+    (tmp_path / "recordings.yaml").write_text("{names: 's(?P<subject>[0-9]+)_(?P<label>[a-z]+)', units: cm}")
+    wave, bow = read("mediapipe", tmp_path)
+    assert open_reader("mediapipe", tmp_path).class_names == ("bow", "wave")
+    assert (wave.name, wave.label, wave.subject, bow.label) == ("a_s03_wave", 1, 3, 0)
+    np.testing.assert_array_equal(wave.joints, joints * np.array([-1, -1, 1], np.float32) * np.float32(0.01))
+    with pytest.raises(UserError, match=r"layout 'ntu25': this format has its own \(mediapipe33\)"):
+        open_reader("mediapipe", tmp_path, "ntu25")
+    (tmp_path / "recordings.yaml").write_text("layout: ntu25")
+    with pytest.raises(UserError, match=r"layout 'ntu25': this format has its own \(mediapipe33\)"):
+        open_reader("mediapipe", tmp_path)
+
+
 def test_mediapipe_of_other_forms(tmp_path: Path) -> None:
     joints = walk(0, 3, 33)[0]
     frames = [
@@ -131,7 +147,7 @@ def test_mediapipe_damage_is_named(damage: str, tmp_path: Path) -> None:
     ("option", "message"),
     [
         ("names='s('", "names: is no regular expression"),
-        ("names='(?P<person>.)'", "names: has groups other than subject"),
+        ("names='(?P<person>.)'", "names: has groups other than label, subject"),
         ("persons=0", "persons: input should be greater than or equal to 1"),
         ("score=keep", "score: unknown key; did you mean 'min_score'"),
     ],
@@ -158,6 +174,17 @@ def test_openpose_numbers(tmp_path: Path) -> None:
     assert (alone.name, alone.label) == ("one", -1)
     with pytest.raises(UserError, match="has no tracked joint"):
         read("openpose", tmp_path, "min_score=0.9")
+
+
+def test_openpose_goes_by_recordings_yaml(tmp_path: Path) -> None:
+    raw_files.openpose(tmp_path, "x/one", 1000 + walk(0, 3, 17)[..., :2])
+    (tmp_path / "labels.csv").write_text("file,label,split\nx/one,wave,train\n")
+    (tmp_path / "recordings.yaml").write_text("{layout: coco17, labels: labels.csv, height: 500}")
+    reader = open_reader("openpose", tmp_path)
+    assert (reader.layout.name, reader.class_names) == ("coco17", ("wave",))
+    assert reader.splits == {"given": {"train": {"name": ["x_one"]}, "test": {"name": []}}}
+    (clip,) = read("openpose", tmp_path)
+    np.testing.assert_allclose(clip.joints, -(1000 + walk(0, 3, 17)[..., :2]) / 500, rtol=1e-6)
 
 
 @pytest.mark.parametrize(("joints", "layout"), [(18, "openpose18"), (25, "openpose25")])
