@@ -33,7 +33,7 @@ class RawClip:
 
 
 def check_clip(clip: RawClip, layout: SkeletonLayout, file: Path) -> None:
-    """Refuse what no normalisation can mend.
+    """Refuse what no normalisation can repair.
 
     Raises:
         UserError: wrong shape, no frames, or nothing tracked at all (only NaN, infinity or zero).

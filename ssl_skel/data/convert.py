@@ -67,7 +67,7 @@ def convert(
         layout: for formats that leave it open.
         dtype: of the stored coordinates, float32 or float16; see ``ssl_skel.data.store`` for what float16 loses.
         exclude: list of clips to leave out; see ``ssl_skel.data.exclusions``.
-        repairs: what is mended before normalisation; ``repairs.json`` in the store keeps what was changed.
+        repairs: what is repaired before normalisation; ``repairs.json`` in the store keeps what was changed.
         jobs: processes that read files; formats that keep a data set in one file are read by one.
         progress: show a bar.
 
@@ -214,7 +214,7 @@ def _provenance(format: str, reader: Reader, files: int) -> Provenance:
         format=format,
         source=reader.source.resolve().name,
         files=files,
-        options=reader.told_options(),
+        options=reader.recorded_options(),
         tool=f"ssl-skel {__version__}",
         date=datetime.now(UTC).isoformat(timespec="seconds"),
     )
@@ -225,7 +225,7 @@ def _key(work: Work, format: str, files: Sequence[Path], dtype: str) -> str:
     reader = work.reader
     stats = [(str(file.relative_to(reader.source)), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
     told = {
-        "reader": [__version__, format, reader.told_options(), reader.layout.to_dict()],
+        "reader": [__version__, format, reader.recorded_options(), reader.layout.to_dict()],
         "work": [work.normalize.model_dump(), work.skip_bad, dtype, sorted(work.exclude), work.repairs.model_dump()],
         "files": stats,
     }

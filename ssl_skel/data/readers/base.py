@@ -62,7 +62,7 @@ class Reader(ABC):
             UserError: the file is damaged; names it and what is wrong.
         """
 
-    def told_options(self) -> dict[str, Any]:
+    def recorded_options(self) -> dict[str, Any]:
         """Options as a store records them: ready for JSON, and no place on this machine."""
         return self.options.model_dump(mode="json")
 

@@ -19,7 +19,7 @@ def column_names(file: Path, delimiter: str) -> list[str]:
     """Columns that a file has.
 
     Raises:
-        UserError: it cannot be read, or pyarrow is not there.
+        UserError: it cannot be read, or pyarrow is not installed.
     """
     pyarrow = _pyarrow(file)
     try:

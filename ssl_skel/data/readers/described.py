@@ -63,7 +63,7 @@ class DescribedReader(Reader):
             return [self.source]
         return self._find(self.pattern, self.example)
 
-    def told_options(self) -> dict[str, Any]:
+    def recorded_options(self) -> dict[str, Any]:
         """The description as it was used, and a hash of its table, so that another table is another conversion."""
         table = hashlib.sha256(json.dumps(self._rows).encode()).hexdigest() if self._rows is not None else ""
         return self.options.model_dump(mode="json") | {"labels_sha256": table}

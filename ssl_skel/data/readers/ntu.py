@@ -69,8 +69,8 @@ class NtuReader(Reader):
         self.class_names = CLASS_NAMES[: 60 if small else 120]
         self.splits: dict[str, dict[str, Any]] = SPLITS_60 if small else SPLITS_120
 
-    def told_options(self) -> dict[str, Any]:
-        return super().told_options() | {"missing": Path(self.options.missing).name}
+    def recorded_options(self) -> dict[str, Any]:
+        return super().recorded_options() | {"missing": Path(self.options.missing).name}
 
     def files(self) -> list[Path]:
         if self.source.is_file():
