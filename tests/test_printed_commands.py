@@ -1,8 +1,10 @@
-"""What README.md, docs and the headers of shipped configs print: commands that the command line accepts, links to files
-and headings that exist."""
+"""What README.md, docs and the headers of shipped configs print: commands that the command line accepts, Python that
+uses public names, links to files and headings that exist."""
 
 from __future__ import annotations
 
+import ast
+import importlib
 import re
 import shlex
 from pathlib import Path
@@ -10,6 +12,7 @@ from pathlib import Path
 import pytest
 import typer
 
+import ssl_skel
 from finetune.config import FinetuneConfig
 from pretrain.config import PretrainConfig
 from ssl_skel.cli.app import build
@@ -46,6 +49,20 @@ def test_the_command_line_takes_it(line: str, monkeypatch: pytest.MonkeyPatch) -
     elif verb == "sweep":
         path, *values = plain
         assert plan(MODELS[verb_for(Path(path), MODELS)], Path(path), values)
+
+
+def python_blocks() -> list[str]:
+    return [block for page in PAGES for block in re.findall(r"```python\n(.*?)```", page.read_text("utf-8"), re.DOTALL)]
+
+
+@pytest.mark.parametrize("block", python_blocks())
+def test_printed_python_uses_public_names(block: str) -> None:
+    """It compiles, and every ``ssl_skel.name`` in it, or name it imports, exists."""
+    for node in ast.walk(ast.parse(block)):
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "ssl_skel":
+            assert getattr(ssl_skel, node.attr)
+        if isinstance(node, ast.ImportFrom) and str(node.module).startswith("ssl_skel"):
+            assert all(hasattr(importlib.import_module(str(node.module)), alias.name) for alias in node.names)
 
 
 def anchors(page: Path) -> set[str]:
