@@ -192,7 +192,8 @@ def test_published_figures_need_the_data_set_the_split_and_the_protocol(desk: De
     assert linear == sorted(linear, key=lambda text: -float(text.split()[-1]))
     assert "GL-Transformer 90.4" in linear
     assert published("split", split="xview_dedup") == []
-    assert published("protocol", measure="kNN, k = 1") == []
+    assert published("protocol", measure="kNN, k = 1") == ["P&C 84.9"]  # 1-NN in its notebook, no linear probe
+    assert published("none", measure="kNN, k = 5") == []
     assert published("changed_since", sha256="cd") == []
     assert published("unknown_store", store="stores/none") == []
 
