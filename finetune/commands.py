@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shlex
 import warnings
 from pathlib import Path
@@ -13,6 +12,7 @@ import typer
 
 from ssl_skel.cli.options import JsonOption
 from ssl_skel.errors import UserError
+from ssl_skel.names import check_path_name
 
 
 def fuse(
@@ -32,8 +32,7 @@ def fuse(
     Weights are fixed beforehand (joint, bone and hops 0.6, motions 0.4) or fitted on validation subjects, never on
     test clips.
     """
-    if not re.fullmatch(r"[\w.+-]+", output) or output in (".", ".."):
-        raise UserError(f"--output: {output!r} is not a valid name; the fused run is made beside the first run")
+    check_path_name(output, "--output: the fused run is made beside the first run")
     try:
         given = [float(word) for word in weights.split(",")] if weights else []
     except ValueError as error:

@@ -10,7 +10,8 @@ import numpy as np
 from finetune.material import Material
 from ssl_skel.data.splits import load_split
 from ssl_skel.data.store import Store
-from ssl_skel.encoders.card import EncoderCard, Origin, TrainingData
+from ssl_skel.encoders.card import EncoderCard, Origin
+from ssl_skel.encoders.training_data import TrainingData
 from ssl_skel.errors import UserError
 from ssl_skel.evaluation.report import SplitFacts, leaks
 
@@ -91,10 +92,10 @@ def _training_clips(store: Store, data: TrainingData) -> tuple[np.ndarray, np.nd
         UserError: its store is missing or has changed.
     """
     home = store if data.sha256 == store.sha256 else Store.open(data.store)
-    rows = load_split(home, data.split).train
-    if (home.sha256, len(rows)) != (data.sha256, data.clips):
+    split = load_split(home, data.split)
+    if not data.is_of(home, split):
         raise UserError(f"{home.path}: has changed")
-    return home.name[rows], home.content[rows]
+    return home.name[split.train], home.content[split.train]
 
 
 def _labels(data: TrainingData) -> str:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
-import numpy as np
 import torch
 from accelerate import Accelerator
 
@@ -16,13 +14,15 @@ from ssl_skel.config import dump_config
 from ssl_skel.data.augment.pipeline import Augment
 from ssl_skel.data.loader import ClipLoader
 from ssl_skel.data.splits import Split, load_split
-from ssl_skel.data.store import Store
-from ssl_skel.encoders.card import EncoderCard, TrainingData
+from ssl_skel.data.store import Store, hash_file
+from ssl_skel.encoders.card import CARD, WEIGHTS, EncoderCard, find_encoder
 from ssl_skel.encoders.encoder import SkeletonEncoder, build_encoder
 from ssl_skel.encoders.files import save_encoder
+from ssl_skel.encoders.training_data import TrainingData
 from ssl_skel.errors import UserError
 from ssl_skel.pretexts import build_pretext
 from ssl_skel.pretexts.base import Pretext
+from ssl_skel.same_run import fingerprint
 from ssl_skel.training.loop import fit, make_accelerator
 from ssl_skel.training.rundir import RunDir
 
@@ -32,6 +32,7 @@ def run(config: PretrainConfig, resume: str = "") -> Path:
 
     Nothing is written before everything that the config names was found to fit. The final weights are
     those of the last step (their running average, with ``train.ema``); no figure chooses among epochs.
+    The card of a finished run is never written again.
 
     Args:
         config: everything about the run.
@@ -51,6 +52,7 @@ def run(config: PretrainConfig, resume: str = "") -> Path:
     origin = load_initial_weights(config.init_from, encoder) if config.init_from else None
     pretext = build_pretext(config.pretext, encoder)
 
+    data = TrainingData.of(store, split)
     accelerator = make_accelerator(config.train)
     loader = _training_loader(config, store, split, pretext, accelerator)
     folder = RunDir.create(
@@ -59,6 +61,7 @@ def run(config: PretrainConfig, resume: str = "") -> Path:
         resume=resume,
         rank=accelerator.process_index,
         model=PretrainConfig,
+        inputs=_inputs(config, data),
     )
     fit(
         pretext,
@@ -71,12 +74,12 @@ def run(config: PretrainConfig, resume: str = "") -> Path:
         resume=bool(resume),
         on_epoch=watcher(config, store, split, encoder, accelerator.device),
     )
-    if accelerator.is_main_process:
+    if accelerator.is_main_process and not (folder.encoder / CARD).exists():
         card = EncoderCard.of(
             encoder,
             normalization=store.normalization,
             pretext=config.pretext.model_dump(mode="json"),
-            data=_training_data(store, split),
+            data=data,
             init=origin,
             seed=config.seed,
             seconds=sum(record.get("seconds", 0.0) for record in folder.records()),
@@ -120,14 +123,9 @@ def _training_loader(
     )
 
 
-def _training_data(store: Store, split: Split) -> TrainingData:
-    """What the encoder has seen, so that a later evaluation can tell where a test clip is among it."""
-    names, content = store.name[split.train], np.sort(store.content[split.train])
-    return TrainingData(
-        store=str(store.path),
-        sha256=store.sha256,
-        split=split.name,
-        clips=len(split.train),
-        names=hashlib.sha256("\n".join(names).encode()).hexdigest(),
-        content=hashlib.sha256(content.astype("<u8").tobytes()).hexdigest(),
-    )
+def _inputs(config: PretrainConfig, data: TrainingData) -> dict[str, str]:
+    """sha256 of what a continued run must find unchanged, by the key that names it."""
+    inputs = {"data.store": data.sha256, "data.split": fingerprint([data.names, data.content])}
+    if config.init_from:
+        inputs["init_from"] = hash_file(find_encoder(config.init_from) / WEIGHTS)
+    return inputs

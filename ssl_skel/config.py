@@ -15,12 +15,12 @@ from typing import Annotated, Any, ClassVar, TypeVar, Union
 
 import pydantic
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, GetCoreSchemaHandler
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetCoreSchemaHandler
 from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, ErrorDetails
 
 from ssl_skel.errors import UserError
-from ssl_skel.names import nearest
+from ssl_skel.names import PATH_NAME, check_path_name, nearest
 
 
 class FormerName(FutureWarning):
@@ -49,8 +49,18 @@ class RowConfig(Section):
 
 
 Model = TypeVar("Model", bound=BaseModel)
-RunName = Annotated[str, Field(pattern=r"^[\w+-][\w.+-]*$")]
-"""Of a run, and of its folder; it begins with no dot, so it is never the folder above."""
+
+
+def _path_name(name: str) -> str:
+    try:
+        check_path_name(name)
+    except UserError as error:
+        raise ValueError(str(error)) from error
+    return name
+
+
+RunName = Annotated[str, Field(json_schema_extra={"pattern": PATH_NAME}), AfterValidator(_path_name)]
+"""Of a run, and of its folder; see ``check_path_name``."""
 
 
 class RowOf:

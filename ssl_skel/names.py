@@ -1,8 +1,9 @@
-"""The one "did you mean": what a message says of a name that nobody knows."""
+"""Names: the one "did you mean" of a message about a name that nobody knows, and which names may become paths."""
 
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -10,6 +11,27 @@ from ssl_skel.errors import UserError
 
 _ALL = 40  # names; of longer lists only the first few help
 _FIRST = 5
+PATH_NAME = r"^[\w+-]([\w .+-]*[\w.+-])?$"
+"""Form of every name that becomes part of a path: no separator, no control character, no dot or blank in front."""
+_LONGEST = 150  # bytes; file systems take 255, and what is made of a name adds its own
+
+
+def check_path_name(name: object, where: Path | str = "") -> None:
+    """The one rule for a name that becomes part of a path: of a run, a split, a store that is merged.
+
+    Args:
+        name: as it was given, by a user or by a file.
+        where: file and field; "" where the caller says so.
+
+    Raises:
+        UserError: it has another form than ``PATH_NAME``, or more than 150 bytes.
+    """
+    if not isinstance(name, str) or not re.fullmatch(PATH_NAME[1:-1], name) or len(name.encode()) > _LONGEST:
+        shown = repr(name) if len(repr(name)) <= _ALL else f"{repr(name)[:_ALL]} ..."
+        raise UserError(
+            f"{where}{': ' if where else ''}{shown} cannot become the name of a file; use letters, digits, "
+            f"'_', '.', '+', '-' and blanks within, no dot in front, at most {_LONGEST} bytes"
+        )
 
 
 def nearest(word: object, known: Iterable[object]) -> str:

@@ -43,7 +43,7 @@ ALLOWED = {
     "cli": GROUND
     | {"console", "data", "backbones", "encoders", "embedding", "evaluation", "retrieval", "experiments", "view"},
     "pretrain": GROUND
-    | {"task", "data", "backbones", "encoders", "embedding", "pretexts", "training", "evaluation", "cli"},
+    | {"task", "data", "backbones", "encoders", "embedding", "pretexts", "training", "evaluation", "cli", "same_run"},
     "finetune": GROUND
     | {"task", "data", "backbones", "encoders", "embedding", "pretexts", "training", "evaluation", "cli"}
     | {"distributed", "same_run", "video"},

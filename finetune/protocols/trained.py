@@ -20,8 +20,8 @@ from finetune.trainings.spec import TrainingSpec
 from finetune.trainings.supervised import train_classifier, train_config, training_clips
 from ssl_skel.data.splits import Split
 from ssl_skel.data.subsets import Budget, label_subset
-from ssl_skel.encoders.card import TrainingData
 from ssl_skel.encoders.encoder import SkeletonEncoder
+from ssl_skel.encoders.training_data import TrainingData
 from ssl_skel.errors import UserError
 from ssl_skel.evaluation.report import Figure, Measurement
 from ssl_skel.training.loop import Loader
@@ -157,15 +157,10 @@ class Trained(Protocol[TrainingT]):
             seed=seed,
             pretrained=feature_set.name == "pretrained",
             unlabelled=self.unlabelled(split, validation),
-            data=self._seen(split, "all" if budget is None else str(budget)),
+            data=TrainingData.of(self.context.store, split, labels="all" if budget is None else str(budget)),
             origin=feature_set.origins[at],
         )
         return train_classifier(self.config, self.context, spec, self.task, self.loader)
-
-    def _seen(self, split: Split, labels: str) -> TrainingData:
-        """For the card: the split's training clips, of which so many labels were used."""
-        store, clips = self.context.store, len(split.train)
-        return TrainingData(store=str(store.path), sha256=store.sha256, split=split.name, clips=clips, labels=labels)
 
     def _labelled(self, split: Split, budget: Budget | None, seed: int) -> tuple[np.ndarray, tuple[str, ...], str]:
         """Rows whose labels may be used, what to know of them, and the subset's hash."""

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ssl_skel.encoders.card import Origin, TrainingData
+from ssl_skel.encoders.card import Origin
 from ssl_skel.encoders.encoder import SkeletonEncoder
+from ssl_skel.encoders.training_data import TrainingData
 
 
 @dataclass(frozen=True, eq=False)

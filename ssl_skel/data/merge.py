@@ -24,6 +24,7 @@ from ssl_skel.data.writer import StoreWriter
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import SkeletonLayout, load_layout
 from ssl_skel.layouts.mapping import joint_map
+from ssl_skel.names import check_path_name
 
 _APART = ("subject", "camera", "setup", "replication")
 _CENTRES = ("none", "first", "frame")  # from the least that is done to the most; what is done cannot be undone
@@ -54,7 +55,8 @@ def merge(
         The output.
 
     Raises:
-        UserError: a store is damaged, two have one name, some are 2D and some 3D, or one has no joint of the layout.
+        UserError: a store is damaged, two have one name, a name is no name of a file, some are 2D, or one has no
+            joint of the layout.
     """
     opened = {Path(path).resolve().name: Store.open(path) for path in stores}
     target = load_layout(layout)
@@ -110,7 +112,10 @@ def _check(stores: Mapping[str, Store], target: SkeletonLayout) -> None:
     if len(channels) > 1:
         told = ", ".join(f"{name} {store.channels}" for name, store in stores.items())
         raise UserError(f"stores: have different numbers of coordinates ({told}); merge 2D and 3D apart")
-    for store in stores.values():
+    for name, store in stores.items():
+        check_path_name(name, f"{store.path}: name of the folder, which begins the names of splits")
+        for split in store.splits:
+            check_path_name(split, f"{store.path}: splits")
         if len(joint_map(store.layout, target).missing) == target.num_joints:
             raise UserError(f"{store.path}: {store.layout.name} has no joint of {target.name}; leave the store out")
 

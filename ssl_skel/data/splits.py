@@ -25,7 +25,7 @@ from ssl_skel.config import FormerName
 from ssl_skel.data.exclusions import check_exclusions
 from ssl_skel.data.store import Store
 from ssl_skel.errors import UserError
-from ssl_skel.names import unknown
+from ssl_skel.names import check_path_name, unknown
 
 COLUMNS = ("subject", "camera", "setup", "replication", "label", "name")
 DEDUP = "_dedup"
@@ -54,7 +54,8 @@ def load_split(store: Store, name: str) -> Split:
         name: of the split, with ``_dedup`` for the variant without duplicates, or ``all``.
 
     Raises:
-        UserError: no such split, an empty side, a clip on both sides, or excluded names that are no clips.
+        UserError: no such split, a name that cannot become a path, an empty side, a clip on both sides, or excluded
+            names that are no clips.
     """
     rows = np.arange(len(store))
     if name == "all":
@@ -66,6 +67,7 @@ def load_split(store: Store, name: str) -> Split:
         raise unknown("split", name, known, where=store.path)
     if name == base + _FORMER_DEDUP:
         warnings.warn(f"{store.path}: split {name} is now called {base + DEDUP}", FormerName, stacklevel=2)
+    check_path_name(base, f"{store.path}: splits")
     _check_split(splits[base], f"{store.path}: splits.{base}")
     train, test = (rows[_where(store, splits[base][side])] for side in ("train", "test"))
     excluded = splits[base].get("exclude", [])
@@ -100,6 +102,7 @@ def check_splits(splits: Any, source: str) -> None:
         if not isinstance(name, str) or not name or name == "all" or name != split_without_suffix(name):
             endings = f"{DEDUP} or {_FORMER_DEDUP}"
             raise UserError(f"{where}: 'all' and names that end in {endings} are taken; choose another name")
+        check_path_name(name, f"{source}: splits")
         _check_split(sides, where)
 
 

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import platform
 import subprocess
-from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from ssl_skel.config import Section, read_card
 from ssl_skel.data.normalize import RecordedNormalization
 from ssl_skel.encoders.pooling_config import PoolingConfig
+from ssl_skel.encoders.training_data import RecordedData
 
 if TYPE_CHECKING:
     from ssl_skel.encoders.encoder import SkeletonEncoder
@@ -39,34 +39,6 @@ def _revision() -> str:
 
 def _versions() -> dict[str, str]:
     return {"python": platform.python_version()} | {name: version(name) for name in ("torch", "numpy", "ssl-skel")}
-
-
-class TrainingData(Section):
-    """The clips that an encoder was trained on; later evaluations look for test clips among them."""
-
-    store: str
-    """Path of the store, as it was named."""
-    sha256: str
-    """Of the store's coordinates."""
-    split: str
-    """Its training clips were trained on."""
-    clips: int
-    """How many they were."""
-    names: str = ""
-    """sha256 of their names."""
-    content: str = ""
-    """sha256 of the hashes of their recordings."""
-    labels: str = ""
-    """Which of their labels were used, such as ``all`` or ``1 %``; empty: none."""
-
-
-def _nothing(recorded: Any) -> Any:
-    """Cards of the first release write nothing as an empty mapping."""
-    return None if isinstance(recorded, Mapping) and not recorded else recorded
-
-
-RecordedData = Annotated[TrainingData | None, BeforeValidator(_nothing)]
-"""A field that holds training data, or None for weights that were never trained."""
 
 
 class Origin(Section):

@@ -211,6 +211,7 @@ def _save(learner: Learner, meter: Meter, run: RunDir, step: int, steps: int, ke
         "totals": meter.gathered(learner.accelerator),
         "seconds": meter.seconds,
         "config": run.config,
+        "inputs": dict(run.inputs),
     }
     if learner.accelerator.is_main_process:
         learner.save(run.checkpoints, state, keep)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,12 +39,19 @@ class RunDir:
         config: the run's config as plain data.
         rank: of this process among all.
         again: what a user who stops it is told to do.
+        inputs: what it is computed from: key of the config -> sha256; kept with every checkpoint.
     """
 
     def __init__(
-        self, path: Path, config: dict[str, Any], rank: int = 0, again: str = "resume=auto continues from there"
+        self,
+        path: Path,
+        config: dict[str, Any],
+        rank: int = 0,
+        again: str = "resume=auto continues from there",
+        inputs: Mapping[str, str] | None = None,
     ) -> None:
         self.path, self.config, self.writes, self.again = path, config, rank == 0, again
+        self.inputs = inputs or {}
         self.checkpoints, self.tensorboard = path / "checkpoints", path / "tensorboard"
         self.encoder, self.log_file = path / "encoder", path / "log.jsonl"
         self._writer: SummaryWriter | None = None
@@ -72,7 +80,7 @@ class RunDir:
             options: further ones of ``RunDir``.
 
         Raises:
-            UserError: the run exists, began with another config, or cannot be written.
+            UserError: the run exists, began with another config or from other inputs, or cannot be written.
         """
         run = cls(Path(path), read_yaml(config_yaml, "config"), rank, **options)
         cls.check(run.path, resume, rank)
@@ -80,14 +88,30 @@ class RunDir:
             return run
         checkpoint = newest_checkpoint(run.checkpoints)
         if checkpoint is None:
+            if run.encoder.exists():
+                raise UserError(
+                    f"{run.path}: is finished, but its checkpoints are gone; "
+                    "its encoder stays as it is, give this run another name"
+                )
             write_text(run.path / "config.yaml", config_yaml, remedy="choose another folder for runs")
         else:
-            began = read_state(checkpoint)["config"]
-            if model:
-                began = completed(began, model, f"{run.path}: began with")
-            if (change := difference(began, run.config)) is not None:
-                raise UserError(f"{run.path}: began with {change}; set it back, or give this run another name")
+            run._refuse_another(read_state(checkpoint), model)
         return run
+
+    def _refuse_another(self, state: Mapping[str, Any], model: type[BaseModel] | None) -> None:
+        """Refuse a checkpoint of other options or other inputs; those of earlier releases do not tell their inputs."""
+        began = state["config"]
+        if model:
+            began = completed(began, model, f"{self.path}: began with")
+        if (change := difference(began, self.config)) is not None:
+            raise UserError(f"{self.path}: began with {change}; set it back, or give this run another name")
+        for key, before in state.get("inputs", {}).items():
+            now = self.inputs.get(key, "missing")
+            if now != before:
+                raise UserError(
+                    f"{self.path}: {key}: has changed since the run began (sha256 {before[:12]}, now {now[:12]}); "
+                    "bring the former one back, or give this run another name"
+                )
 
     @staticmethod
     def check(path: Path, resume: str = "", rank: int = 0) -> None:

@@ -148,6 +148,8 @@ def test_what_does_not_go_together_is_refused(make: Make, tmp_path: Path) -> Non
         merge([one, one], tmp_path / "both", "common15")
     with pytest.raises(UserError, match="give at least one"):
         merge([], tmp_path / "both", "common15")
+    with pytest.raises(UserError, match=r"begins the names of splits: '\.one' cannot become the name of a file"):
+        merge([make(".one", "sbu15")], tmp_path / "both", "common15")
     with pytest.raises(UserError, match="did you mean 'common15'"):
         merge([one], tmp_path / "both", "common")
     meta = json.loads((one / "meta.json").read_text())

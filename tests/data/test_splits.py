@@ -119,6 +119,7 @@ def test_mistakes_are_named(store: Store, name: str, message: str) -> None:
         ({"all": SPLITS["xsub"]}, "taken"),
         ({"mine_dedup": SPLITS["xsub"]}, "taken"),
         ({"mine_clean": SPLITS["xsub"]}, "taken"),
+        ({"../../x": SPLITS["xsub"]}, "'../../x' cannot become the name of a file"),
         ({"xsub": ["train"]}, "xsub: needs the keys train and test"),
         ({"xsub": {"train": {"subject": [1]}}}, "xsub: needs the keys train and test"),
         ({"xsub": {**SPLITS["xsub"], "val": {"subject": [1]}}}, "xsub: needs the keys train and test"),
@@ -160,3 +161,13 @@ def test_splits_of_a_damaged_meta_are_named(store: Store, tmp_path: Path) -> Non
     with pytest.raises(UserError, match=r"splits\.odd\.train: unknown column 'file'"):
         load_split(store, "odd")
     del store.splits["odd"]
+
+
+@pytest.mark.parametrize("name", ["../../x", "a/b", "a\\b", ".hidden", "two\nlines", "x" * 151, "", " x", "=x()"])
+def test_a_name_that_would_leave_its_folder_is_refused_at_load(store: Store, name: str) -> None:
+    store.splits[name] = store.splits["xsub"]
+    with pytest.raises(UserError, match="cannot become the name of a file; use letters") as told:
+        load_split(store, name)
+    assert "\n" not in str(told.value)
+    assert len(str(told.value)) < 300 + len(str(store.path))
+    del store.splits[name]

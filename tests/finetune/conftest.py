@@ -22,9 +22,10 @@ from ssl_skel.data.clip import RawClip
 from ssl_skel.data.splits import load_split
 from ssl_skel.data.store import Store
 from ssl_skel.data.writer import StoreWriter
-from ssl_skel.encoders.card import EncoderCard, TrainingData
+from ssl_skel.encoders.card import EncoderCard
 from ssl_skel.encoders.encoder import build_encoder
 from ssl_skel.encoders.files import save_encoder
+from ssl_skel.encoders.training_data import TrainingData
 from ssl_skel.training.loop import Interrupted
 
 SaveRun = Callable[..., Path]
@@ -78,8 +79,7 @@ def save_run() -> SaveRun:
         config = net or MPAENetConfig(channels=(channels,), strides=(2,), heads=2)
         options = {"num_frames": 4, "stream": "joint"} | changes
         encoder = build_encoder(config, store.layout, channels=store.channels, **options)
-        clips = len(load_split(store, split).train)
-        data = TrainingData(store=str(store.path), sha256=store.sha256, split=split, clips=clips)
+        data = TrainingData.of(store, load_split(store, split))
         card = EncoderCard.of(encoder, normalization=store.normalization, data=data)
         save_encoder(path / "encoder", encoder, card)
         return path

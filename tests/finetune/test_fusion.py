@@ -227,7 +227,7 @@ def older(folder: Path) -> None:
         (lambda f: None, ("--weights", "1,-1"), "must not be negative"),
         (lambda f: None, ("--weights", "1,1", "--fit", "validation"), "give one of the two"),
         (lambda f: None, ("-o", "joint"), r"joint: holds another run \(.*, now .*\); give this fusion another name"),
-        (lambda f: None, ("-o", "../x"), "'../x' is not a valid name"),
+        (lambda f: None, ("-o", "../x"), "'../x' cannot become the name of a file"),
     ],
 )
 def test_what_does_not_go_together_is_refused_in_one_line(

@@ -10,36 +10,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tiny_run import config
 
 from pretrain.config import PretrainConfig
 from pretrain.run import run
-from ssl_skel.config import load_config, parse_config
+from ssl_skel.config import load_config
 from ssl_skel.data.splits import load_split
 from ssl_skel.data.store import Store
 from ssl_skel.embedding.features import extract_features, whole_clips
 from ssl_skel.encoders.files import load_encoder
 from ssl_skel.errors import UserError
 from ssl_skel.pretexts.skeleton_mae import SkeletonMAE
-
-
-def config(store: Path, runs: Path, **changes: Any) -> PretrainConfig:
-    """Two epochs of a very small network; a change is written ``data__split="xsub"``."""
-    data: dict[str, Any] = {
-        "name": "tiny",
-        "data": {"store": str(store), "split": "unseen", "num_frames": 16},
-        "augment": [{"name": "rotate"}],
-        "backbone": {"name": "mpae_net", "channels": [16], "strides": [4]},
-        "pretext": {"name": "skeleton_mae", "decoder_dim": 16},
-        "train": {"epochs": 2, "batch_size": 12, "eval_every": 1, "device": "cpu", "progress": False},
-        "runs": str(runs),
-    }
-    for path, value in changes.items():
-        *parents, last = path.split("__")
-        at = data
-        for step in parents:
-            at = at[step]
-        at[last] = value
-    return parse_config(PretrainConfig, data, "test")
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,8 @@
+"""Lets the tests here, and the benchmarks, import ``raw_files``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
