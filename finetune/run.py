@@ -18,6 +18,7 @@ from finetune.protocols.base import EvalContext, Protocol
 from finetune.seen import split_facts
 from finetune.trainings.index import save_trainings
 from ssl_skel.evaluation.report import Measurement, Report, fold_means
+from ssl_skel.files.exclusive import only_worker
 from ssl_skel.training.config import TrainConfig
 from ssl_skel.training.loop import make_accelerator
 
@@ -35,7 +36,7 @@ def run(config: FinetuneConfig, command: str = "") -> Report:
         command: what the report says it was made by; default: with the config kept in its folder.
 
     Raises:
-        UserError: config, store, encoders or splits do not fit.
+        UserError: config, store, encoders or splits do not fit, or another process works on this evaluation.
     """
     started = time.perf_counter()
     folder = config.runs / config.name
@@ -44,24 +45,25 @@ def run(config: FinetuneConfig, command: str = "") -> Report:
     context = _context(config, material)
     protocols = _protocols(config, context, material)
     writes = context.accelerator.is_main_process
-    if writes:
-        begin(folder, config)
-    measurements = _measure(config, context, material, protocols)
-    report = Report(
-        name=config.name,
-        store=str(config.data.store),
-        sha256=material.store.sha256,
-        class_names=material.store.class_names,
-        splits=tuple(split_facts(material, name) for name in material.clips),
-        measurements=(*measurements, *fold_means(measurements)),
-        selection=_selection(config),
-        command=command or f"ssl-skel finetune {shlex.quote(str(folder / 'config.yaml'))}",
-        versions=versions(),
-        seconds=time.perf_counter() - started,
-    )
-    if writes:
-        save_trainings(folder, [training for protocol in protocols for training in protocol.trainings])
-        report.save(folder)
+    with only_worker(folder, here=writes):
+        if writes:
+            begin(folder, config)
+        measurements = _measure(config, context, material, protocols)
+        report = Report(
+            name=config.name,
+            store=str(config.data.store),
+            sha256=material.store.sha256,
+            class_names=material.store.class_names,
+            splits=tuple(split_facts(material, name) for name in material.clips),
+            measurements=(*measurements, *fold_means(measurements)),
+            selection=_selection(config),
+            command=command or f"ssl-skel finetune {shlex.quote(str(folder / 'config.yaml'))}",
+            versions=versions(),
+            seconds=time.perf_counter() - started,
+        )
+        if writes:
+            save_trainings(folder, [training for protocol in protocols for training in protocol.trainings])
+            report.save(folder)
     return report
 
 

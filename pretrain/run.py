@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -20,6 +21,7 @@ from ssl_skel.encoders.encoder import SkeletonEncoder, build_encoder
 from ssl_skel.encoders.files import save_encoder
 from ssl_skel.encoders.training_data import TrainingData
 from ssl_skel.errors import UserError
+from ssl_skel.files.exclusive import only_worker
 from ssl_skel.pretexts import build_pretext
 from ssl_skel.pretexts.base import Pretext
 from ssl_skel.same_run import fingerprint
@@ -42,7 +44,8 @@ def run(config: PretrainConfig, resume: str = "") -> Path:
         The run directory.
 
     Raises:
-        UserError: the config does not fit the store, itself, ``init_from``, or the run being continued.
+        UserError: the config does not fit the store, itself, ``init_from``, or the run being continued, or
+            another process works on that.
     """
     store = Store.open(config.data.store)
     split = load_split(store, config.data.split)
@@ -55,38 +58,33 @@ def run(config: PretrainConfig, resume: str = "") -> Path:
     data = TrainingData.of(store, split)
     accelerator = make_accelerator(config.train)
     loader = _training_loader(config, store, split, pretext, accelerator)
-    folder = RunDir.create(
-        config.runs / config.name,
-        dump_config(config),
-        resume=resume,
-        rank=accelerator.process_index,
-        model=PretrainConfig,
-        inputs=_inputs(config, data),
-    )
-    fit(
-        pretext,
-        loader,
-        config.optim,
-        config.train,
-        accelerator=accelerator,
-        run=folder,
-        seed=config.seed,
-        resume=bool(resume),
-        on_epoch=watcher(config, store, split, encoder, accelerator.device),
-    )
-    if accelerator.is_main_process and not (folder.encoder / CARD).exists():
-        card = EncoderCard.of(
-            encoder,
-            normalization=store.normalization,
-            pretext=config.pretext.model_dump(mode="json"),
-            data=data,
-            init=origin,
-            seed=config.seed,
-            seconds=sum(record.get("seconds", 0.0) for record in folder.records()),
+    path, rank = config.runs / config.name, accelerator.process_index
+    RunDir.check(path, resume, rank)
+    with only_worker(path, here=rank == 0):
+        folder = RunDir.create(
+            path,
+            dump_config(config),
+            resume=resume,
+            rank=rank,
+            model=PretrainConfig,
+            inputs=_inputs(config, data),
         )
-        save_encoder(folder.encoder, encoder, card)
+        fit(
+            pretext,
+            loader,
+            config.optim,
+            config.train,
+            accelerator=accelerator,
+            run=folder,
+            seed=config.seed,
+            resume=bool(resume),
+            on_epoch=watcher(config, store, split, encoder, accelerator.device),
+        )
+        if rank == 0 and not (folder.encoder / CARD).exists():
+            facts = {"normalization": store.normalization, "data": data, "init": origin}
+            save_encoder(folder.encoder, encoder, _card(config, encoder, folder, facts))
     accelerator.end_training()
-    return folder.path
+    return path
 
 
 def _new_encoder(config: PretrainConfig, store: Store) -> SkeletonEncoder:
@@ -129,3 +127,10 @@ def _inputs(config: PretrainConfig, data: TrainingData) -> dict[str, str]:
     if config.init_from:
         inputs["init_from"] = hash_file(find_encoder(config.init_from) / WEIGHTS)
     return inputs
+
+
+def _card(config: PretrainConfig, encoder: SkeletonEncoder, folder: RunDir, facts: dict[str, Any]) -> EncoderCard:
+    """Card of the trained encoder."""
+    seconds = sum(record.get("seconds", 0.0) for record in folder.records())
+    pretext = config.pretext.model_dump(mode="json")
+    return EncoderCard.of(encoder, pretext=pretext, seed=config.seed, seconds=seconds, **facts)

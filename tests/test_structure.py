@@ -21,6 +21,7 @@ ALLOWED = {
     "console": set(),
     "batch": set(),
     "distributed": set(),
+    "lifeline": set(),
     "task": {"batch"},
     "config": {"errors", "names"},
     "registry": {"errors", "names", "config"},
@@ -36,12 +37,23 @@ ALLOWED = {
     "evaluation": GROUND | {"console", "data"},
     "retrieval": GROUND | {"data", "encoders", "embedding", "evaluation"},
     "video": {"errors", "files", "backbones"},
-    "experiments": {"errors", "names", "config", "same_run", "console", "encoders", "training", "evaluation"},
+    "experiments": {
+        "errors",
+        "names",
+        "config",
+        "same_run",
+        "lifeline",
+        "console",
+        "encoders",
+        "training",
+        "evaluation",
+    },
     "view": GROUND | {"data", "backbones", "encoders", "embedding", "pretexts", "training", "evaluation", "retrieval"},
     "__main__": {"cli"},
     "verbs": {"config", "evaluation"},
     "cli": GROUND
-    | {"console", "data", "backbones", "encoders", "embedding", "evaluation", "retrieval", "experiments", "view"},
+    | {"console", "lifeline", "data", "backbones", "encoders", "embedding", "evaluation", "retrieval", "experiments"}
+    | {"view"},
     "pretrain": GROUND
     | {"task", "data", "backbones", "encoders", "embedding", "pretexts", "training", "evaluation", "cli", "same_run"},
     "finetune": GROUND

@@ -18,6 +18,7 @@ import typer
 import ssl_skel
 from ssl_skel.cli.former import current_words
 from ssl_skel.errors import UserError
+from ssl_skel.lifeline import follow
 from ssl_skel.names import unknown
 
 
@@ -75,6 +76,7 @@ def _root(version: Annotated[bool, typer.Option("--version", help="Print the ver
 
 def main() -> None:
     """Entry point of the ``ssl-skel`` command."""
+    follow()
     with report_errors():
         build()(args=current_words(sys.argv[1:]), prog_name="ssl-skel")
 

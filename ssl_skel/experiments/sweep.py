@@ -21,6 +21,7 @@ from pydantic import BaseModel
 from ssl_skel.config import load_config, read_mapping, read_yaml
 from ssl_skel.errors import UserError
 from ssl_skel.experiments.record import read_run
+from ssl_skel.lifeline import start
 from ssl_skel.same_run import completed, difference, fingerprint
 
 RESUME = {"pretrain": ("resume=auto",)}
@@ -159,12 +160,12 @@ class _Signals:
         self._before: dict[int, Any] = {}
 
     def run(self, command: list[str]) -> int:
-        """Exit code of a command; its own session, so that a terminal's Ctrl-C reaches it once, through here."""
+        """Exit code of a command, which ends with this process; a terminal's Ctrl-C reaches it once, through here."""
         if not self.stop:
-            self._process = subprocess.Popen(command, start_new_session=True)  # noqa: S603 - a user's own words
-            if self.stop and os.name == "posix":  # the signal came while the process was being made
-                self._process.send_signal(self.stop)
-            code = self._process.wait()
+            with start(command) as self._process:
+                if self.stop and os.name == "posix":  # the signal came while the process was being made
+                    self._process.send_signal(self.stop)
+                code = self._process.wait()
             self._process = None
             return code
         return 0

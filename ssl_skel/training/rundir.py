@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ from pydantic import BaseModel
 from ssl_skel.config import read_yaml
 from ssl_skel.errors import UserError
 from ssl_skel.files.atomic import write_text
+from ssl_skel.files.exclusive import LOCK
 from ssl_skel.files.temporary import sync
 from ssl_skel.same_run import completed, difference
 from ssl_skel.training.checkpoint_folder import newest_checkpoint, read_state
@@ -122,7 +124,7 @@ class RunDir:
         """
         if resume not in ("", "auto"):
             raise UserError(f"resume: unknown {resume!r}; the only value is auto")
-        if rank == 0 and not resume and path.exists() and (not path.is_dir() or any(path.iterdir())):
+        if rank == 0 and not resume and path.exists() and (not path.is_dir() or {*os.listdir(path)} - {LOCK}):
             raise UserError(f"{path}: exists already; resume=auto continues it, another name starts a new run")
 
     @classmethod

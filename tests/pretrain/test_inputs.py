@@ -17,6 +17,7 @@ from ssl_skel.data.splits import load_split
 from ssl_skel.data.store import Store, hash_file
 from ssl_skel.encoders.training_data import TrainingData
 from ssl_skel.errors import UserError
+from ssl_skel.files.exclusive import LOCK, only_worker
 
 
 def snapshot(folder: Path) -> dict[Path, bytes]:
@@ -102,3 +103,12 @@ def test_recorded_data_is_told_from_a_split_that_changed(motions, tmp_path):
     changed = Store.open(store)
     assert not data.is_of(changed, load_split(changed, "unseen"))
     assert former.is_of(changed, load_split(changed, "unseen"))
+
+
+def test_a_run_that_another_process_works_on_is_left_alone(motions, tmp_path):
+    with only_worker(tmp_path / "tiny"), pytest.raises(UserError, match="tiny: another process works on this run"):
+        run(config(motions, tmp_path), "auto")
+    assert [path.name for path in (tmp_path / "tiny").iterdir()] == [LOCK]
+    run(config(motions, tmp_path, train__epochs=1))
+    with pytest.raises(UserError, match="exists already"):
+        run(config(motions, tmp_path, train__epochs=1))
