@@ -27,9 +27,6 @@ def backbones(
 
     Parameters and multiply-adds of one clip with two persons, 64 frames (or the nearest that the stride divides) and
     25 joints, a linear head of 60 classes included. --rate adds clips a second of training, 8 a step, on the CPU.
-
-    Raises:
-        UserError: no such network.
     """
     from tqdm import tqdm
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 COMMANDS = {"motions": "synthetic"}
 """Former command -> its name today."""
 
-OPTIONS = {"--readout": "--pooling"}
+OPTIONS = {"--readout": "--pooling", "--keep-copies": "--keep-duplicates"}
 """Former option -> its name today, for every command that has it."""
 
 

@@ -102,7 +102,9 @@ def evaluate_retrieval(
     leave_one_out: Annotated[
         bool, typer.Option("--leave-one-out", help="Search among the other test clips instead.")
     ] = False,
-    keep_copies: Annotated[bool, typer.Option("--keep-copies", help="Count exact copies of a query as hits.")] = False,
+    keep_duplicates: Annotated[
+        bool, typer.Option("--keep-duplicates", help="Count exact copies of a query as hits.")
+    ] = False,
     store: StoresOption = None,
     json_: JsonOption = False,
 ) -> None:
@@ -122,7 +124,7 @@ def evaluate_retrieval(
         split,
         kinds=tuple(kind or own),
         leave_one_out=leave_one_out,
-        keep_copies=keep_copies,
+        keep_duplicates=keep_duplicates,
         stores=tuple(store or ()),
     )
     if json_:

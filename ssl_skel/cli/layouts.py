@@ -47,11 +47,7 @@ def layouts(
     name: Annotated[str, typer.Argument(help="A layout to draw, or the path of a YAML file; default: list all.")] = "",
     json_: JsonOption = False,
 ) -> None:
-    """List the joint layouts, or draw one as a tree.
-
-    Raises:
-        UserError: no such layout.
-    """
+    """List the joint layouts, or draw one as a tree."""
     from ssl_skel.console import console, show_table
     from ssl_skel.layouts import LAYOUTS, load_layout
 

@@ -26,7 +26,7 @@ def evaluate_index(
     *,
     kinds: tuple[str, ...] = (),
     leave_one_out: bool = False,
-    keep_copies: bool = False,
+    keep_duplicates: bool = False,
     stores: tuple[Path, ...] = (),
 ) -> dict[str, Any]:
     """Measure retrieval over a split of the index's store.
@@ -39,7 +39,7 @@ def evaluate_index(
         split: of that store.
         kinds: faster searches to compare with the exact one, each trained on the gallery.
         leave_one_out: the gallery is the test clips too.
-        keep_copies: count exact copies under other names as hits; only the query's own clip is none.
+        keep_duplicates: count exact copies under other names as hits; only the query's own clip is none.
         stores: where the store may lie now.
 
     Returns:
@@ -49,7 +49,7 @@ def evaluate_index(
     Raises:
         UserError: several stores, an unknown split, or clips without labels.
     """
-    sides = _sides(index, split, leave_one_out, keep_copies, stores)
+    sides = _sides(index, split, leave_one_out, keep_duplicates, stores)
     # Deep enough that ten are left where a query's own recording is taken out.
     _, copies = np.unique(sides.gallery_source, return_counts=True)
     depth = min(len(sides.gallery), _DEPTH + int(copies.max()))
@@ -106,14 +106,16 @@ class _Sides:
         return {"figures": measured.figures, "queries_per_second": speed, "per_class": named}
 
 
-def _sides(index: MotionIndex, split: str, leave_one_out: bool, keep_copies: bool, stores: tuple[Path, ...]) -> _Sides:
+def _sides(
+    index: MotionIndex, split: str, leave_one_out: bool, keep_duplicates: bool, stores: tuple[Path, ...]
+) -> _Sides:
     if len(index.meta["stores"]) > 1:
         raise UserError(f"{index.path}: was made from several stores; evaluate an index of one")
     found = load_split(index.open_store(0, stores), split)
     if not len(found.test):
         raise UserError(f"--split {split}: has no test clips; choose another split")
     clip, label = np.asarray(index.rows["clip"]), np.asarray(index.rows["label"])
-    source = clip if keep_copies else np.asarray(index.rows["content"])
+    source = clip if keep_duplicates else np.asarray(index.rows["content"])
     asking = np.flatnonzero(np.isin(clip, found.test))
     offered = asking if leave_one_out else np.flatnonzero(np.isin(clip, found.train))
     for side, rows in (("test", asking), ("train", offered)):

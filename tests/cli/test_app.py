@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import typer
 import yaml
 
 import ssl_skel
@@ -219,3 +220,8 @@ def test_a_closed_pipe_and_ctrl_c_end_without_a_traceback(call, monkeypatch: pyt
     code, out, err = call("layouts", "ntu25")
     assert (code, out) == (130, "")
     assert "Traceback" not in err
+
+
+def test_no_help_shows_a_section_for_programmers() -> None:
+    for name, command in typer.main.get_command(cli.build()).commands.items():  # type: ignore[attr-defined]
+        assert "Raises:" not in (command.help or ""), name

@@ -279,7 +279,7 @@ def test_copies_count_only_when_told(run_dir: Path, store: Store, tmp_path: Path
             writer.add(RawClip(f"test{number}", store.clip(number), label=number % 2, camera=2))
     twins = build_index(run_dir, tmp_path / "twins", tmp_path / "index")
     words = ("evaluate-retrieval", tmp_path / "index", "--split", "s", "--json")
-    without, kept = (json.loads(call(*words, *more).stdout) for more in ((), ("--keep-copies",)))
+    without, kept = (json.loads(call(*words, *more).stdout) for more in ((), ("--keep-duplicates",)))
     assert (without["excluded"], kept["excluded"]) == (4, 0)
     assert kept["searches"]["flat"]["figures"]["R@1"] == 1
     vectors = np.asarray(twins.vectors)
