@@ -13,6 +13,7 @@ from ssl_skel.data.store import Store
 from ssl_skel.encoders.card import EncoderCard
 from ssl_skel.encoders.encoder import SkeletonEncoder
 from ssl_skel.errors import UserError
+from ssl_skel.evaluation.baselines import BASELINES
 
 Loaded = tuple[tuple[SkeletonEncoder, EncoderCard], ...]
 
@@ -41,6 +42,20 @@ def check_encoders(store: Store, paths: tuple[Path, ...], loaded: Loaded) -> Non
         own, first = encoder.pooling.config, loaded[0][0].pooling.config
         if own != first:
             raise UserError(f"{path}: pools by {own}, and {paths[0]} by {first}; choose one with pooling={first}")
+
+
+def check_baselines(store: Store, names: Sequence[str]) -> None:
+    """Refuse baselines that need more people than a store has.
+
+    Raises:
+        UserError: naming the first.
+    """
+    for name, baseline in BASELINES.items():
+        if name in names and baseline.persons > store.max_persons:
+            raise UserError(
+                f"baselines: {name} needs {baseline.persons} persons, and no clip of {store.path} has more than "
+                f"{store.max_persons}; leave it out"
+            )
 
 
 def check_names(names: Sequence[str]) -> None:

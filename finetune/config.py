@@ -15,6 +15,7 @@ from ssl_skel.backbones.configs.base import BackboneConfig
 from ssl_skel.config import RowOf, RunName, Section
 from ssl_skel.encoders.pooling_config import FORMER_TEXTS, PoolingConfig
 from ssl_skel.encoders.stream_names import Stream
+from ssl_skel.evaluation.baseline_names import RawBaseline
 
 
 def _once_each(values: Sequence[Any]) -> Any:
@@ -96,8 +97,10 @@ class FinetuneConfig(Section):
     """How features of frames and joints become a clip's vector, trained or not, as in ``part`` or ``part:4``; default:
     as the encoders' cards say."""
 
-    baselines: tuple[Literal["raw", "untrained"], ...] = ("raw", "untrained")
-    """What stands beside: resampled coordinates, and the same encoder with fresh weights."""
+    baselines: tuple[Literal[RawBaseline, "untrained"], ...] = ("raw", "untrained")
+    """What stands beside: the same encoder with fresh weights, and coordinates that are resampled (``raw``), in the box
+    of their clip (``raw_box``), minus their mean pose (``raw_deviation``), or distances between two people
+    (``raw_pairs``, for stores with two). The report states the gain over the strongest."""
 
     seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1), AfterValidator(_once_each)] = (0,)
     """Of untrained weights and of probes that are trained step by step."""

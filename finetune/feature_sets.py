@@ -14,7 +14,7 @@ from ssl_skel.embedding.embedder import Embedder
 from ssl_skel.encoders.card import EncoderCard, Origin
 from ssl_skel.encoders.encoder import SkeletonEncoder, fresh_like
 from ssl_skel.errors import UserError
-from ssl_skel.evaluation.baselines import raw_features
+from ssl_skel.evaluation.baselines import BASELINES, raw_features
 
 
 class FeatureSets:
@@ -27,10 +27,12 @@ class FeatureSets:
     def of(self, loaded: Loaded) -> list[FeatureSet]:
         """The baselines asked for, then the pretrained encoders; with ``scratch``, fresh weights only."""
         found, scratch = [], self.config.scratch is not None
-        if "raw" in self.config.baselines:
-            if "raw" not in self._made:
-                self._made["raw"] = FeatureSet("raw", (raw_features(self.store),))
-            found.append(self._made["raw"])
+        for name, baseline in BASELINES.items():
+            if name in self.config.baselines:
+                if name not in self._made:
+                    features = (raw_features(self.store, name=name),)
+                    self._made[name] = FeatureSet(name, features, num_frames=baseline.frames, raw=name)
+                found.append(self._made[name])
         if scratch or "untrained" in self.config.baselines:
             key = repr(built_as(loaded[0][1]))
             if key not in self._made:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from finetune.checks import Labelled, Loaded, check_encoders, labelled_clips
+from finetune.checks import Labelled, Loaded, check_baselines, check_encoders, labelled_clips
 from finetune.config import FinetuneConfig, ScratchConfig
 from finetune.transfer import transferred
 from ssl_skel.data.splits import Split, load_split
@@ -66,6 +66,7 @@ def load_material(config: FinetuneConfig) -> Material:
         store, remark = transferred(store, list(loaded.values()))
     for one, encoders in loaded.items():
         check_encoders(store, one, encoders)
+    check_baselines(store, config.baselines)
     clips = {name: labelled_clips(store, load_split(store, name)) for name in paths}
     return Material(store, recorded, remark, paths, {name: loaded[one] for name, one in paths.items()}, clips)
 

@@ -13,7 +13,8 @@ from ssl_skel.data.store import Store
 from ssl_skel.encoders.card import EncoderCard, Origin
 from ssl_skel.encoders.training_data import TrainingData
 from ssl_skel.errors import UserError
-from ssl_skel.evaluation.report import SplitFacts, leaks
+from ssl_skel.evaluation.leaks import leaks
+from ssl_skel.evaluation.report import SplitFacts
 
 
 class Seen(NamedTuple):

@@ -19,6 +19,7 @@ from ssl_skel.data.splits import Split
 from ssl_skel.data.store import Store
 from ssl_skel.encoders.card import Origin
 from ssl_skel.encoders.encoder import SkeletonEncoder
+from ssl_skel.evaluation.baseline_names import RawBaseline
 from ssl_skel.evaluation.metrics import score
 from ssl_skel.evaluation.report import Measurement
 from ssl_skel.evaluation.scores import Scores
@@ -73,11 +74,12 @@ class FeatureSet:
     """Features to be measured.
 
     Attributes:
-        name: ``raw``, ``untrained`` or ``pretrained``.
+        name: an entry of ``BASELINES`` (``raw``, ``raw_box``, ...), ``untrained`` or ``pretrained``.
         features: (N, D) of all clips of the store, once a seed.
         encoders: what made them, once a seed; none for raw coordinates.
-        num_frames: T of the encoders.
+        num_frames: T that clips are resampled to.
         origins: how each encoder came by its weights; None where they are fresh.
+        raw: the baseline that made them without an encoder; None for encoders.
     """
 
     name: str
@@ -85,6 +87,7 @@ class FeatureSet:
     encoders: tuple[SkeletonEncoder, ...] = ()
     num_frames: int = 0
     origins: tuple[Origin | None, ...] = ()
+    raw: RawBaseline | None = None
 
     def pairs(self, seeds: Iterable[int]) -> list[tuple[int, int]]:
         """Number of an encoder and a seed: each with every seed, but an untrained encoder only with its own."""

@@ -26,7 +26,7 @@ from ssl_skel.data.splits import Split
 from ssl_skel.embedding.features import extract_features
 from ssl_skel.encoders.card import EncoderCard
 from ssl_skel.encoders.encoder import SkeletonEncoder
-from ssl_skel.evaluation.baselines import FRAMES, raw_draws
+from ssl_skel.evaluation.baselines import raw_draws
 from ssl_skel.evaluation.linear import LinearProbe, linear_probe
 from ssl_skel.evaluation.report import Figure, Measurement
 from ssl_skel.training.config import OptimConfig
@@ -140,11 +140,10 @@ class Linear(Protocol[LinearConfig]):
     def _augmented_views(self, feature_set: FeatureSet, at: int, train: np.ndarray) -> np.ndarray:
         """(views, training clips, D); every feature set sees the same draws."""
         context = self.context
-        frames = feature_set.num_frames if feature_set.encoders else FRAMES
-        loader = self._loader(train, frames, context.seeds[0], shuffle=False)
+        loader = self._loader(train, feature_set.num_frames, context.seeds[0], shuffle=False)
         numbers = range(self.config.augmented_views)
-        if not feature_set.encoders:
-            return np.stack([raw_draws(loader, number) for number in numbers])
+        if feature_set.raw is not None:
+            return np.stack([raw_draws(loader, number, feature_set.raw) for number in numbers])
         encoder = feature_set.encoders[at]
         return np.stack([extract_features(encoder, loader, epoch=n, autocast=context.autocast) for n in numbers])
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -18,6 +18,7 @@ from ssl_skel.evaluation.scores import Scores
 from ssl_skel.files.atomic import write_text
 
 FOLDS = "mean of folds"
+GAIN = "gain over the strongest baseline"
 _TITLES = {
     "accuracy": "Accuracy (top-1), %",
     "macro_f1": "Macro F1, %",
@@ -74,8 +75,8 @@ class Measurement(Section):
     """Name of the split, or ``mean of folds``."""
 
     features: str
-    """``raw``, ``untrained``, ``scratch`` (untrained, then trained with labels) or ``pretrained``, with a remark in
-    brackets where there are several."""
+    """``raw`` and others of ``BASELINES``, ``untrained``, ``scratch`` (untrained, then trained with labels) or
+    ``pretrained``, with a remark in brackets where there are several."""
 
     measure: MeasureName
     """Such as ``kNN, k = 1``."""
@@ -179,6 +180,21 @@ class Report(Section):
                 return row.figures[name]
         raise KeyError(f"{split}, {features}, {measure}")
 
+    def gain(self, split: str, measure: str) -> tuple[float, str] | None:
+        """Mean accuracy of pretrained features minus that of the strongest baseline beside them, and its name.
+
+        Baselines are all other features of the same split and measure; the first of equals is named. None where
+        either side was not measured.
+        """
+        rows = [row for row in self.measurements if (row.split, row.measure) == (split, measure)]
+        found = {row.features: row.figures["accuracy"].mean for row in rows}
+        reached = [mean for name, mean in found.items() if kind_of(name) == "pretrained"]
+        beside = {name: mean for name, mean in found.items() if kind_of(name) != "pretrained"}
+        if not reached or not beside:
+            return None
+        strongest = max(beside, key=beside.__getitem__)
+        return max(reached) - beside[strongest], strongest
+
     def save(self, folder: Path) -> None:
         """Write ``report.json`` and ``report.md``."""
         write_text(folder / "report.json", self.model_dump_json(indent=1) + "\n")
@@ -200,10 +216,16 @@ class Report(Section):
             raise UserError(f"{path}: is damaged or of another version; make it again") from error
 
     def table(self, name: str = "accuracy") -> list[list[str]]:
-        """Header and rows of one figure: measure, features, and a column a split; no rows where nothing has it."""
+        """Header and rows of one figure: measure, features, and a column a split; no rows where nothing has it.
+
+        Accuracies of a measure are followed by the gain over its strongest baseline.
+        """
         columns = list(dict.fromkeys(row.split for row in self.measurements))
         measures = list(dict.fromkeys(row.measure for row in self.measurements))
         found = {(row.measure, row.features, row.split): row.cell(name) for row in self.measurements}
+        if name == "accuracy":
+            gains = {(measure, split): self.gain(split, measure) for measure in measures for split in columns}
+            found |= {(at, GAIN, split): f"{100 * g[0]:+.1f} ({g[1]})" for (at, split), g in gains.items() if g}
         keys = dict.fromkeys(key[:2] for key, cell in found.items() if cell)
         body = [
             [*key, *(found.get((*key, column)) or "-" for column in columns)]
@@ -316,44 +338,18 @@ def fold_means(measurements: Sequence[Measurement]) -> list[Measurement]:
     ]
 
 
-def leaks(
-    names: np.ndarray,
-    content: np.ndarray,
-    *,
-    train: np.ndarray,
-    test: np.ndarray,
-    seen_names: Iterable[str] = (),
-    seen_content: Iterable[int] = (),
-    seen_how: str = "in pretraining, without labels",
-) -> tuple[str, ...]:
-    """Warnings for test clips that were trained or pretrained on.
-
-    Args:
-        names, content: of all clips of the store.
-        train, test: rows of the split.
-        seen_names, seen_content: clips that the encoder was trained on before.
-        seen_how: in what.
-    """
-    found = []
-    copies = int(np.isin(content[test], content[train]).sum())
-    if copies:
-        found.append(f"{copies} of {len(test)} test clips are copies of training clips, coordinate for coordinate")
-    by_content = np.isin(content[test], np.fromiter(seen_content, np.uint64))
-    by_name = np.isin(names[test], np.array(list(seen_names), np.str_))
-    seen = int((by_content | by_name).sum())
-    if seen:
-        found.append(f"{seen} of {len(test)} test clips were seen {seen_how} (same content or name)")
-    return tuple(found)
-
-
 def _warnings(splits: Sequence[SplitFacts]) -> list[str]:
     lines = [f"> **Warning**, {facts.name}: {warning}." for facts in splits for warning in facts.warnings]
     return ["\n>\n".join(lines)] if lines else []
 
 
 def kind_of(features: str) -> str:
-    """What features are, without details: ``raw (Euclidean)`` -> ``raw``."""
-    return features.split(" ")[0]
+    """What features are, without details.
+
+    >>> kind_of("raw (Euclidean)"), kind_of("raw_box"), kind_of("pretrained")
+    ('raw', 'raw', 'pretrained')
+    """
+    return features.split(" ")[0].split("_")[0]
 
 
 def _once(rows: Sequence[Sequence[str]]) -> list[list[str]]:

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from ssl_skel.errors import UserError
+from ssl_skel.evaluation.leaks import leaks
 from ssl_skel.evaluation.metrics import score
-from ssl_skel.evaluation.report import FOLDS, Figure, Measurement, Report, SplitFacts, fold_means, leaks
+from ssl_skel.evaluation.report import FOLDS, Figure, Measurement, Report, SplitFacts, fold_means
 
 TRUTH = np.array([0, 0, 1, 1])
 
@@ -96,6 +97,25 @@ def test_the_page_says_what_a_reader_needs(report: Report) -> None:
     assert "Top-5" not in page
     widths = {len(line) for line in page.split("## Macro")[0].splitlines() if line.startswith("|")}
     assert len(widths) == 1  # columns line up as plain text too
+
+
+def test_the_gain_is_over_the_strongest_baseline(report: Report) -> None:
+    rows = (
+        measurement("xview", "raw_box", [0, 0, 1, 0]),
+        measurement("xview", "untrained", [0, 0, 0, 0]),
+        measurement("xview", "scratch", [1, 1, 0, 0]),
+        measurement("xsub", "pretrained", [0, 1, 0, 0]),
+    )
+    more = report.model_copy(update={"measurements": (*report.measurements, *rows)})
+    assert report.gain("xview", "kNN, k = 1") == (0.625, "raw")
+    assert report.gain("xsub", "kNN, k = 1") is None  # nothing pretrained
+    assert more.gain("xview", "kNN, k = 1") == (0.125, "raw_box")
+    assert more.gain("xsub", "kNN, k = 1") == (-0.25, "raw")
+    last = more.table()[-1]
+    assert last == ["kNN, k = 1", "gain over the strongest baseline", "+12.5 (raw_box)", "-25.0 (raw)"]
+    alone = report.model_copy(update={"measurements": report.measurements[1:2]})
+    assert [row[1] for row in alone.table()] == ["features", "pretrained"]
+    assert "gain" not in str(more.table("macro_f1"))
 
 
 def test_best_on_test_is_never_the_headline(report: Report) -> None:

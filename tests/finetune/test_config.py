@@ -46,6 +46,7 @@ def test_one_encoder_is_a_list_of_one(make_config: Callable[..., FinetuneConfig]
         ({"encoders": {"xview": 5}}, r"encoders\.xview\.0: .* got 5"),
         ({"encoders": ["runs/a"]}, "encoders"),
         ({"baselines": ["rew"]}, "unknown 'rew'; did you mean 'raw'"),
+        ({"baselines": ["raw_pair"]}, "unknown 'raw_pair'; did you mean 'raw_pairs'"),
         ({"seeds": []}, "seeds"),
         ({"name": "a/b"}, "name"),
     ],

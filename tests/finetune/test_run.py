@@ -35,6 +35,26 @@ def predicted_counts(report: Report) -> dict[tuple[str, str], list[int]]:
     return {(m.features, m.measure): np.sum(m.runs[0].confusion, axis=0).tolist() for m in report.measurements}
 
 
+def test_every_baseline_asked_for_stands_beside(make_config: MakeConfig, motions: Path) -> None:
+    asked = ["raw_box", "raw_deviation", "raw_pairs"]
+    report = run(make_config(baselines=asked, protocols=[{"name": "knn", "ks": [1]}, {"name": "linear", "c": 0.01}]))
+    for measure in ("kNN, k = 1", "linear, cached"):
+        found = {m.features for m in report.measurements if m.measure == measure}
+        assert found == {*asked, "pretrained"}
+        best = max(asked, key=lambda name: report.figure("unseen", name, measure).mean)
+        gain, name = report.gain("unseen", measure)
+        reached, beside = (report.figure("unseen", one, measure).mean for one in ("pretrained", best))
+        assert (gain, name) == (reached - beside, best)
+    page = (make_config().runs / "test" / "report.md").read_text()
+    assert page.count("gain over the strongest baseline") == 2
+
+
+def test_pairs_need_two_persons(make_config: MakeConfig, rewrite) -> None:
+    alone = rewrite(lambda clip, _: [replace(clip, joints=clip.joints[:1])])
+    with pytest.raises(UserError, match=r"^baselines: raw_pairs needs 2 persons, and no clip of .*; leave it out$"):
+        run(make_config(baselines=["raw_pairs"], data={"store": str(alone)}))
+
+
 def test_knn_measures_the_baselines_too(make_config: MakeConfig, motions: Path) -> None:
     config = make_config(seeds=[0, 1])
     report = run(config)
