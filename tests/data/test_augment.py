@@ -23,10 +23,13 @@ ZERO_STRENGTH: dict[str, dict[str, Any]] = {
     "shear": {"amount": 0.0},
     "scale": {"low": 1.0, "high": 1.0},
     "flip": {"probability": 0.0},
+    "bones": {"amount": 0.0},
+    "offset": {"sigma": 0.0},
     "jitter": {"sigma": 0.0},
     "joint_dropout": {"probability": 0.0},
     "frame_dropout": {"probability": 0.0},
     "reverse": {"probability": 0.0},
+    "time_warp": {"strength": 0.0},
 }
 SEEDS = st.integers(0, 2**32 - 1)
 quick = settings(max_examples=25, deadline=None)
@@ -144,6 +147,10 @@ def test_no_augmentations_change_nothing() -> None:
         ("scale", {"low": 0.0}),
         ("flip", {"probability": 1.5}),
         ("jitter", {"sigma": -0.1}),
+        ("bones", {"amount": 1.0}),
+        ("offset", {"sigma": -0.1}),
+        ("time_warp", {"strength": -0.1}),
+        ("time_warp", {"knots": 1}),
         ("shear", {"ammount": 0.1}),
     ],
 )

@@ -71,7 +71,8 @@ def test_augmentations_leave_scores_alone(name: str, options: dict[str, Any]) ->
     if name != "jitter":  # which draws a number for each channel
         torch.testing.assert_close(found[:, :2], row(config, FLAT)(places, Rng((1, 2), 5)))
     assert not torch.equal(found[:, :2], places)
-    if name in ("flip", "joint_dropout", "frame_dropout", "reverse"):  # scores go with their joints and frames
+    # Scores go with their joints and frames.
+    if name in ("flip", "joint_dropout", "frame_dropout", "reverse", "time_warp"):
         both = torch.cat([score, score], 1)
         if name == "flip":
             both[:, 0] = 0  # which x is not

@@ -78,9 +78,10 @@ class TwoStreamConfig(TrainingConfig):
     def _streams_stay_together(self) -> TwoStreamConfig:
         if self.crop != (1.0, 1.0):
             raise ValueError("crop: frames are of the whole clip, and joints must be too; leave it out")
-        apart = [row.name for row in self.augment if row.name in ("flip", "reverse")]
+        apart = [row.name for row in self.augment if row.name in ("flip", "reverse", "time_warp")]
         if apart:
-            raise ValueError(f"augment: {apart[0]} would change joints without their frames; use the option flip")
+            remedy = "use the option flip" if apart[0] == "flip" else "leave it out"
+            raise ValueError(f"augment: {apart[0]} would change joints without their frames; {remedy}")
         left, top, right, bottom = self.crop_frames
         if left >= right or top >= bottom:
             raise ValueError("crop_frames: needs left < right and top < bottom, as shares")

@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING
 
 from ssl_skel.config import RowConfig
 from ssl_skel.data.augment.config import (
+    BonesConfig,
     FlipConfig,
     FrameDropoutConfig,
     JitterConfig,
     JointDropoutConfig,
+    OffsetConfig,
     ReverseConfig,
     RotateConfig,
     ScaleConfig,
     ShearConfig,
+    TimeWarpConfig,
 )
 from ssl_skel.registry import Registry
 
@@ -30,10 +33,13 @@ AUGMENTATIONS: Registry[Augmentation, RowConfig] = Registry(
         ShearConfig: "ssl_skel.data.augment.space:Shear",
         ScaleConfig: "ssl_skel.data.augment.space:Scale",
         FlipConfig: "ssl_skel.data.augment.space:Flip",
+        BonesConfig: "ssl_skel.data.augment.body:Bones",
+        OffsetConfig: "ssl_skel.data.augment.body:Offset",
         JitterConfig: "ssl_skel.data.augment.sensor:Jitter",
         JointDropoutConfig: "ssl_skel.data.augment.sensor:JointDropout",
         FrameDropoutConfig: "ssl_skel.data.augment.sensor:FrameDropout",
         ReverseConfig: "ssl_skel.data.augment.time:Reverse",
+        TimeWarpConfig: "ssl_skel.data.augment.time:TimeWarp",
     },
 )
 """Augmentations by name."""

@@ -10,6 +10,7 @@ from torch import Tensor
 from ssl_skel.batch import Rng
 from ssl_skel.data.augment.base import Augmentation
 from ssl_skel.data.augment.config import FrameDropoutConfig, JitterConfig, JointDropoutConfig
+from ssl_skel.data.augment.time import between_frames
 
 
 class Jitter(Augmentation[JitterConfig]):
@@ -58,7 +59,4 @@ class FrameDropout(Augmentation[FrameDropoutConfig]):
         after = torch.where(kept, frame, frames).flip(1).cummin(1).values.flip(1)
         before, after = torch.where(before < 0, after, before), torch.where(after == frames, before, after)
         weight = (frame - before) / (after - before).clamp(min=1)
-        clip = torch.arange(len(x), device=x.device)[:, None]
-        by_frame = x.movedim(2, 1)
-        filled = torch.lerp(by_frame[clip, before], by_frame[clip, after], weight[:, :, None, None, None])
-        return filled.movedim(1, 2)
+        return between_frames(x, before, after, weight)
