@@ -12,6 +12,7 @@ from ssl_skel.backbones.configs.mixformer import FreqMixFormerConfig, FreqMixFor
 from ssl_skel.backbones.configs.mpae_net import MPAENetConfig
 from ssl_skel.backbones.configs.st_transformer import STTransformerConfig
 from ssl_skel.backbones.configs.sttformer import STTFormerConfig
+from ssl_skel.backbones.configs.tcn import TCNConfig
 from ssl_skel.backbones.configs.xshift import XShiftConfig
 from ssl_skel.registry import Registry
 
@@ -32,6 +33,7 @@ BACKBONES: Registry[Backbone, BackboneConfig] = Registry(
         STTFormerConfig: "ssl_skel.backbones.sttformer:STTFormer",
         FreqMixFormerConfig: "ssl_skel.backbones.freqmixformer:FreqMixFormer",
         FreqMixFormerV2Config: "ssl_skel.backbones.freqmixformer_v2:FreqMixFormerV2",
+        TCNConfig: "ssl_skel.backbones.tcn:TCN",
     },
 )
 """Networks by name."""

@@ -133,5 +133,6 @@ def test_it_gives_as_many_views_as_it_says(pretext, backbone):
 def test_wrong_frames_are_refused(pretext, backbone):
     task = make(pretext, backbone)
     batch = batch_for(task)
+    wrong = 9 if task.encoder.backbone.t_stride > 1 else 0  # any other number of frames fits a stride of 1
     with pytest.raises((ValueError, RuntimeError)):
-        task(change(batch, x=batch.x[:, :, :, :9]))
+        task(change(batch, x=batch.x[:, :, :, :wrong]))
