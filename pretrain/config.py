@@ -12,7 +12,7 @@ from ssl_skel.backbones import BACKBONES
 from ssl_skel.backbones.configs.base import BackboneConfig
 from ssl_skel.config import RowConfig, RowOf, RunName, Section
 from ssl_skel.data.augment import AUGMENTATIONS
-from ssl_skel.data.crop import Crop
+from ssl_skel.data.crop import Crop, Sampling
 from ssl_skel.encoders.stream_names import Stream
 from ssl_skel.pretexts import PRETEXTS
 from ssl_skel.training.config import OptimConfig, TrainConfig
@@ -29,6 +29,9 @@ class DataConfig(Section):
     """What the encoder computes from the joints before its first layer."""
     num_frames: Annotated[int, Field(ge=1)] = 64
     """T, frames that each crop is resampled to (CTR-GCN, Chen et al., ICCV 2021: 64)."""
+    sampling: Sampling = "crop"
+    """Which frames a draw takes: a crop, resampled; or sorted, ``num_frames`` of the whole clip at random, in order
+    (CTR-GCN on NW-UCLA; PSP Learning, Xu & Shu, arXiv 2302.02327: 50), without heed of ``crop`` and ``min_frames``."""
     crop: Crop = (0.5, 1.0)
     """Smallest and largest share of a clip that is cropped, at a random place (CTR-GCN: 0.5 to 1)."""
     min_frames: Annotated[int, Field(ge=1)] = 16

@@ -93,6 +93,7 @@ def _draws(config: PretrainConfig, store: Store, rows: np.ndarray, device: torch
         store,
         rows,
         num_frames=config.data.num_frames,
+        sampling=config.data.sampling,
         crop=config.data.crop,
         min_frames=config.data.min_frames,
         batch_size=config.train.batch_size,

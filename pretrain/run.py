@@ -105,6 +105,7 @@ def _training_loader(
         store,
         split.train,
         num_frames=config.data.num_frames,
+        sampling=config.data.sampling,
         crop=config.data.crop,
         min_frames=config.data.min_frames,
         batch_size=config.train.loader_batch(accelerator.num_processes),

@@ -133,8 +133,9 @@ class PSPSemi(FewLabels[PSPSemiConfig]):
     The unlabelled clips are all training clips, the labelled ones among them and those that never had a label; with
     ``select: validation`` those of the subjects kept aside are left out. Test clips are never among them.
 
-    Departs from print: a random crop of a clip, resampled, where the paper draws 50 frames; labels are a share of each
-    class, where it counts (33 of each are 5 % of NTU 60 X-Sub; ``per_class`` does that).
+    Departs from print: a random crop of a clip, resampled, where the paper draws 50 frames (as ``sampling: sorted``
+    does); labels are a share of each class, where it counts (33 of each are 5 % of NTU 60 X-Sub; ``per_class`` does
+    that).
     """
 
     Config = PSPSemiConfig

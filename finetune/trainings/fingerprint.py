@@ -16,7 +16,7 @@ from finetune.trainings.spec import TrainingSpec
 from ssl_skel.config import Section
 from ssl_skel.encoders.pooling_config import FORMER_TEXTS
 
-NEWER = {"head": {"name": "linear"}, "drop_path": None}
+NEWER = {"head": {"name": "linear"}, "drop_path": None, "sampling": "crop"}
 """Options that are newer than some trainings, and the value that does what was done before."""
 
 

@@ -114,7 +114,7 @@ def training_clips(
     seed: int,
     **options: Any,
 ) -> ClipLoader:
-    """This rank's share of shuffled, cropped and augmented clips, full batches only.
+    """This rank's share of shuffled, cropped (or sampled) and augmented clips, full batches only.
 
     Args:
         config: crops and augmentations.
@@ -131,6 +131,7 @@ def training_clips(
         rows,
         num_frames=spec.encoder.backbone.num_frames,
         batch_size=batch_size,
+        sampling=config.sampling,
         crop=config.crop,
         shuffle=True,
         drop_last=True,

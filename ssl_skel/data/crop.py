@@ -1,8 +1,8 @@
-"""How much of a clip a crop takes, as an option of configs."""
+"""Which frames of a clip a draw takes, as options of configs."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator
 
@@ -21,3 +21,7 @@ def check_crop(shares: tuple[float, float]) -> tuple[float, float]:
 
 Crop = Annotated[tuple[float, float], AfterValidator(check_crop)]
 """Smallest and largest share of a clip that is cropped."""
+
+Sampling = Literal["crop", "sorted"]
+"""crop: a run of frames, resampled. sorted: frames of the whole clip, drawn at random and put in order."""
+SAMPLINGS: tuple[str, ...] = get_args(Sampling)

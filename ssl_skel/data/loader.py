@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ssl_skel.batch import Batch, Rng
 from ssl_skel.data.augment.pipeline import Augment
-from ssl_skel.data.crop import check_crop
+from ssl_skel.data.crop import SAMPLINGS, check_crop
 from ssl_skel.data.store import Store
 from ssl_skel.errors import UserError
 
@@ -32,13 +32,17 @@ class Draw(IntEnum):
 
 
 class ClipLoader:
-    """Batches of clips, cropped and resampled to a common length.
+    """Batches of clips, cropped or sampled to a common length.
 
     A crop is a run of ``floor(share * frames)`` frames. Where ``crop`` is a true range, share and start
     are random, for each of the K draws; where both ends are equal, the crop is centred and repeats. (The
     convention of CTR-GCN's feeder, Chen et al., ICCV 2021; shuffling has no part in it.) Crops are
     resampled on straight lines between frames with half-pixel centres, as ``torch.nn.functional.interpolate``
     does with ``align_corners=False``; a clip of one frame stands still.
+
+    With ``sampling="sorted"`` a draw is T frames of the whole clip, at random and in order, so that its speed varies
+    from frame to frame and short clips repeat frames. (CTR-GCN's feeder for NW-UCLA; PSP Learning, Xu & Shu, arXiv
+    2302.02327. Departs from print: CTR-GCN takes them from a hundred copies of the clip; here each is drawn anew.)
 
     In memory each person's joints (C, T, V) lie together, as the encoder packs them; so ``x`` is a strided
     tensor, and wants ``reshape`` where ``view`` refuses.
@@ -53,6 +57,7 @@ class ClipLoader:
         batch_size: clips a step over all ranks; the ranks share it evenly.
         crop: smallest and largest share of a clip's frames.
         min_frames: fewest frames of a crop; shorter clips stay whole.
+        sampling: ``crop``, or ``sorted``, which takes no heed of ``crop`` and ``min_frames``.
         num_views: K, independent draws of each clip.
         shuffle: another order every epoch; else that of ``rows``.
         drop_last: only full batches. Fewer rows than one batch make one batch of all of them (less the
@@ -80,6 +85,7 @@ class ClipLoader:
         batch_size: int,
         crop: tuple[float, float] = (1.0, 1.0),
         min_frames: int = 16,
+        sampling: str = "crop",
         num_views: int = 1,
         shuffle: bool = False,
         drop_last: bool = False,
@@ -93,6 +99,7 @@ class ClipLoader:
     ) -> None:
         self.store, self.rows = store, np.asarray(rows, np.int64)
         self.num_frames, self.num_views, self.crop, self.min_frames = num_frames, num_views, crop, min_frames
+        self.sampling = sampling
         self.shuffle, self.drop_last, self.augment, self.seed = shuffle, drop_last, augment, seed
         self.device, self.rank, self.world_size, self.labels = torch.device(device), rank, world_size, labels
         self._check(batch_size)
@@ -123,7 +130,8 @@ class ClipLoader:
         def rng(draw: Draw, device: torch.device | str, views: int = 1) -> Rng:
             return Rng((*key, draw), len(mine) * views, start=first * views, total=len(rows) * views, device=device)
 
-        x, present = self._gather(mine, *self._crops(mine, rng(Draw.CROP, "cpu")))
+        choose = self._sorted if self.sampling == "sorted" else self._crops
+        x, present = self._gather(mine, *choose(mine, rng(Draw.CROP, "cpu")))
         x, present = x.to(self.device), present.to(self.device)
         if self.augment is not None:
             draws = rng(Draw.AUGMENT, self.device, self.num_views)
@@ -132,8 +140,11 @@ class ClipLoader:
         index, label = (torch.tensor(column, device=self.device) for column in (mine, label))
         return Batch(x, present, label, index, rng(Draw.TASK, self.device))
 
-    def _crops(self, rows: np.ndarray, rng: Rng) -> tuple[np.ndarray, np.ndarray]:
-        """First frame and length of each draw's crop, (N, K) int64. Made on the CPU: the same on any device."""
+    def _crops(self, rows: np.ndarray, rng: Rng) -> tuple[np.ndarray, Tensor]:
+        """First frame of each draw's crop, (N, K) int64, and the places of its T frames, counted from there, (N, K, T).
+
+        Made on the CPU: the same on any device.
+        """
         frames = self.store.frames[rows, None]
         low, high = self.crop
         share, place = rng.uniform(self.num_views, 2).double().movedim(2, 0).numpy()
@@ -141,23 +152,31 @@ class ClipLoader:
         length = np.minimum(np.maximum(length, self.min_frames), frames)
         spare = frames - length
         start = spare // 2 if low == high else ((spare + 1) * place).astype(np.int64)
-        return start, length
+        middle = torch.arange(self.num_frames) + 0.5
+        frames_of_crop = torch.from_numpy(length)[..., None]
+        at = (frames_of_crop / self.num_frames * middle - 0.5).clamp(min=0)
+        return start, at.minimum(frames_of_crop - 1)
 
-    def _gather(self, rows: np.ndarray, start: np.ndarray, length: np.ndarray) -> tuple[Tensor, Tensor]:
-        """Crops of clips, resampled: x (N, K, C, T, V, M), absent persons zero, and present (N, M)."""
+    def _sorted(self, rows: np.ndarray, rng: Rng) -> tuple[np.ndarray, Tensor]:
+        """The same for frames drawn at random from the whole clip: zeros, and numbers of frames in order."""
+        frames = torch.from_numpy(self.store.frames[rows])[:, None, None]
+        at = (rng.uniform(self.num_views, self.num_frames).double() * frames).floor()
+        return np.zeros((len(rows), self.num_views), np.int64), at.float().sort().values
+
+    def _gather(self, rows: np.ndarray, start: np.ndarray, at: Tensor) -> tuple[Tensor, Tensor]:
+        """Frames of clips, interpolated: x (N, K, C, T, V, M), absent persons zero, and present (N, M)."""
         store, home = self.store, self._joints.device
         frames, persons = store.frames[rows, None], store.persons[rows, None]
-        draws = np.stack(np.broadcast_arrays(store.offset[rows, None] + start, length - 1, frames, persons))
-        first, last, frames, persons = torch.from_numpy(draws).to(home)[..., None, None]  # (N, K, 1, 1) each
+        draws = np.stack(np.broadcast_arrays(store.offset[rows, None] + start, frames, persons))
+        first, frames, persons = torch.from_numpy(draws).to(home)[..., None, None]  # (N, K, 1, 1) each
         person = torch.arange(store.max_persons, device=home)[:, None]
         present = person < persons  # (N, K, M, 1)
 
-        middle = torch.arange(self.num_frames, device=home) + 0.5
-        at = ((last + 1) / self.num_frames * middle - 0.5).clamp(min=0)  # frames into the crop, (N, K, 1, T)
+        at = at.to(home)[:, :, None]  # (N, K, 1, T)
         before = at.long()
         # Absent persons are gathered too, as the first person with weight zero: cheaper than leaving them out.
         row = first + frames * person * present + before  # (N, K, M, T)
-        both = torch.stack([row, row + (before < last)], -1)  # no frame follows the last one of a crop
+        both = torch.stack([row, row + (at > before)], -1)  # the last frame of a clip has none after it
         weight = torch.stack([1 - (at - before), at - before], -1) * present[..., None]
         table, both, weight = self._joints.flatten(1), both.view(-1, 2), weight.view(-1, 2)
         if table.dtype == torch.float16:  # rounded when stored, and not once more here
@@ -190,6 +209,8 @@ class ClipLoader:
             )
         if self.drop_last and len(self.rows) < self.world_size:
             raise UserError(f"{where}: {len(self.rows)} clips for {self.world_size} ranks; use fewer ranks")
+        if self.sampling not in SAMPLINGS:
+            raise UserError(f"sampling: must be {' or '.join(SAMPLINGS)}, got {self.sampling!r}")
         try:
             check_crop(self.crop)
         except ValueError as error:

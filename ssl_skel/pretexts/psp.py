@@ -114,8 +114,9 @@ class PSP(Pretext[PSPConfig]):
     network and queue (He et al., CVPR 2020).
 
     Departs from print: only persons who are present count, and each clip counts once; the paper averages absent ones
-    in. A view is a random crop of a clip, resampled (paper: 50 sorted frames at random). Motion is the view's change
-    from frame to frame, so its size depends on the length of the crop; the paper takes it of the recorded frames.
+    in. A view is a random crop of a clip, resampled (paper: 50 sorted frames at random, as ``data.sampling: sorted``
+    draws them). Motion is the view's change from frame to frame, so its size depends on the length of the crop; the
+    paper takes it of the recorded frames.
 
     Attributes:
         keys: the momentum network (backbone, PPA and MLP), if any; not trained by gradients.

@@ -16,7 +16,7 @@ from ssl_skel.batch import Batch, Rng
 from ssl_skel.data.augment import AUGMENTATIONS
 from ssl_skel.data.augment.pipeline import Augment
 from ssl_skel.data.clip import RawClip
-from ssl_skel.data.loader import ClipLoader
+from ssl_skel.data.loader import ClipLoader, Draw
 from ssl_skel.data.store import Store
 from ssl_skel.data.writer import StoreWriter
 from ssl_skel.errors import UserError
@@ -119,6 +119,29 @@ def test_random_crops_have_random_length_and_place(ramps: Store) -> None:
 def test_crops_have_a_floor_in_frames(ramps: Store) -> None:
     x = whole(load(ramps, crop=(0.01, 0.02), num_frames=2, min_frames=24))[:, 0, 0, :, 0, 0]
     torch.testing.assert_close((x[:, 1] - x[:, 0]) * 2, torch.full((40,), 24.0))
+
+
+def test_sorted_frames_are_drawn_from_the_whole_clip(store: Store) -> None:
+    for batch in load(store, sampling="sorted", crop=(0.1, 0.2), num_frames=20, num_views=2):
+        luck = Rng((*batch.rng.key[:3], Draw.CROP), len(batch.x)).uniform(2, 20).double().numpy()
+        for x, draws, row in zip(batch.x, luck, batch.index, strict=True):
+            clip = store.clip(int(row))
+            for view, draw in zip(x, draws, strict=True):
+                chosen = sorted(int(share * clip.shape[1]) for share in draw)
+                expected = torch.from_numpy(clip[:, chosen]).permute(3, 1, 2, 0)
+                assert torch.equal(view[..., : len(clip)], expected)
+                assert not view[..., len(clip) :].any()
+
+
+def test_sorted_frames_cover_the_clip_and_differ_in_each_draw(ramps: Store) -> None:
+    options = {"sampling": "sorted", "num_frames": 30, "num_views": 3}
+    number = whole(load(ramps, **options))[:, :, 0, :, 0, 0]  # of the frame, (N, K, T)
+    assert torch.equal(number, number.round())
+    assert (number.diff() >= 0).all()
+    assert (number.min(), number.max()) == (0, 99)
+    assert 47 < number.mean() < 52
+    assert len({tuple(draw) for draw in number.flatten(0, 1).tolist()}) == 120
+    assert not torch.equal(number, whole(load(ramps, epoch=1, **options))[:, :, 0, :, 0, 0])
 
 
 def test_views_are_independent_draws_of_the_same_clip(ramps: Store) -> None:
@@ -245,9 +268,10 @@ def test_batch_sizes(
 # ---- ranks
 
 
+@pytest.mark.parametrize("sampling", ["crop", "sorted"])
 @pytest.mark.parametrize("world_size", [2, 4])
-def test_ranks_together_load_what_one_loads(store: Store, world_size: int) -> None:
-    options = {"shuffle": True, "crop": (0.3, 0.8), "num_views": 2, "augment": everything()}
+def test_ranks_together_load_what_one_loads(store: Store, world_size: int, sampling: str) -> None:
+    options = {"shuffle": True, "sampling": sampling, "crop": (0.3, 0.8), "num_views": 2, "augment": everything()}
     one = load(store, **options)
     ranks = [load(store, rank=rank, world_size=world_size, **options) for rank in range(world_size)]
     for batch, *parts in zip(one, *ranks, strict=True):
@@ -327,6 +351,7 @@ def test_a_gpu_loads_the_same_crops(store: Store) -> None:
         ({"crop": (0.9, 0.5)}, "crop"),
         ({"crop": (0.5, 1.5)}, "crop"),
         ({"resident": "sometimes"}, "resident"),
+        ({"sampling": "sort"}, "sampling: must be crop or sorted"),
         ({"seed": -1}, "seed"),
         ({"rows": [0], "drop_last": True, "world_size": 2}, "1 clips for 2 ranks"),
     ],

@@ -42,9 +42,9 @@ def test_options_are_hashed_as_release_0_1_did(config: TrainingConfig, digest: s
 
 
 def test_options_newer_than_some_trainings_count_only_where_they_change_what_was_done() -> None:
-    plain, other = FullConfig(), FullConfig(head=BottleneckConfig(), drop_path=0.1)
-    assert not {"head", "drop_path"} & yaml.safe_load(fingerprint._recipe(plain)).keys()
-    assert {"head", "drop_path"} < yaml.safe_load(fingerprint._recipe(other)).keys()
+    plain, other = FullConfig(), FullConfig(head=BottleneckConfig(), drop_path=0.1, sampling="sorted")
+    assert not {"head", "drop_path", "sampling"} & yaml.safe_load(fingerprint._recipe(plain)).keys()
+    assert {"head", "drop_path", "sampling"} < yaml.safe_load(fingerprint._recipe(other)).keys()
 
 
 def test_a_probe_keeps_its_folder() -> None:

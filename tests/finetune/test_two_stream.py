@@ -326,6 +326,7 @@ def test_defaults_are_the_papers_second_stage() -> None:
     ("changes", "message"),
     [
         ({"crop": [0.5, 1.0]}, "crop: frames are of the whole clip, and joints must be too"),
+        ({"sampling": "sorted"}, "sampling: frames are spread evenly over the clip, and joints must be too"),
         ({"augment": [{"name": "flip"}]}, "flip would change joints without their frames; use the option flip"),
         ({"augment": [{"name": "time_warp"}]}, "time_warp would change joints without their frames; leave it out"),
         ({"augment": [{"name": "scale"}, {"name": "reverse"}]}, "augment: reverse would change joints"),

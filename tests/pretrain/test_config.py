@@ -54,6 +54,7 @@ def test_all_streams_can_be_chosen():
         ({"data": {"store": "s", "stream": "bones"}}, "data.stream: unknown 'bones'; did you mean 'bone'"),
         ({"data": {"store": "s", "num_frames": "64"}}, "data.num_frames: input should be a valid integer"),
         ({"data": {}}, "data.store: missing"),
+        ({"data": {"store": "s", "sampling": "sort"}}, "data.sampling: unknown 'sort'; did you mean 'sorted'"),
         ({"backbone": {"name": "mpae_nett"}}, "did you mean 'mpae_net'"),
         ({"pretext": {"name": "skeleton_mae", "ratio": 0.5}}, "pretext.ratio: unknown key"),
         ({"augment": [{"name": "rotat"}]}, "did you mean 'rotate'"),

@@ -11,7 +11,7 @@ from finetune.protocols.configs.base import ProtocolConfig
 from ssl_skel.config import RowConfig, RowOf
 from ssl_skel.data.augment import AUGMENTATIONS
 from ssl_skel.data.augment.config import RotateConfig
-from ssl_skel.data.crop import Crop
+from ssl_skel.data.crop import Crop, Sampling
 from ssl_skel.training.config import OptimConfig
 
 
@@ -34,6 +34,9 @@ class TrainingConfig(ProtocolConfig):
     min_clips: int = Field(0, ge=0)
     """Labelled clips are gone through again within an epoch until so many were seen, so that few labels get steps
     enough; 0: once. (PYSKL's RepeatDataset, ten times or five, for all.)"""
+    sampling: Sampling = "crop"
+    """Which frames of a training clip are taken: a crop, resampled; or sorted, as many of the whole clip at random, in
+    order (CTR-GCN on NW-UCLA), without heed of ``crop``. Test clips are always whole."""
     crop: Crop = (0.5, 1.0)
     """Smallest and largest share of a training clip that is cropped."""
     augment: tuple[Annotated[RowConfig, RowOf(AUGMENTATIONS)], ...] = (RotateConfig(),)

@@ -78,6 +78,8 @@ class TwoStreamConfig(TrainingConfig):
     def _streams_stay_together(self) -> TwoStreamConfig:
         if self.crop != (1.0, 1.0):
             raise ValueError("crop: frames are of the whole clip, and joints must be too; leave it out")
+        if self.sampling != "crop":
+            raise ValueError("sampling: frames are spread evenly over the clip, and joints must be too; leave it out")
         apart = [row.name for row in self.augment if row.name in ("flip", "reverse", "time_warp")]
         if apart:
             remedy = "use the option flip" if apart[0] == "flip" else "leave it out"
