@@ -46,7 +46,7 @@ def embed(
     """Write the features of every clip of a store, or of raw recordings."""
     from ssl_skel.embedding.outputs import check_table
 
-    check_table(output, overwrite)
+    check_table(output, overwrite, source)
     check_encoder(run)
     check_source(source, split)
 

@@ -66,7 +66,10 @@ def report(
     from ssl_skel.experiments.comparison import compare
     from ssl_skel.experiments.formats import FORMATS, SUFFIXES
     from ssl_skel.files.atomic import write_text
+    from ssl_skel.files.taken import refuse_taken_file
 
+    if output is not None:
+        refuse_taken_file(output, overwrite=True)
     chosen = format or (SUFFIXES.get(output.suffix, "") if output else "") or "markdown"
     if chosen not in FORMATS:
         raise unknown("", chosen, FORMATS, where="--format")

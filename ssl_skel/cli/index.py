@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -50,7 +51,7 @@ def index(
     part = re.fullmatch(r"(\d+)/(\d+)", shard)
     if not part:
         raise UserError(f"--shard {shard}: is written i/n, as in 1/4")
-    _check_output(output, kind, overwrite)
+    _check_output(output, kind, overwrite, [run, store])
     check_encoder(run)
     check_store(store)
 
@@ -81,7 +82,7 @@ def merge_index(
     json_: JsonOption = False,
 ) -> None:
     """Join indexes that were built separately with one encoder."""
-    _check_output(output, kind, overwrite)
+    _check_output(output, kind, overwrite, shards)
 
     from ssl_skel.retrieval.index import MotionIndex
 
@@ -133,11 +134,11 @@ def evaluate_retrieval(
         _show_evaluation(found)
 
 
-def _check_output(output: Path, kind: str, overwrite: bool) -> None:
+def _check_output(output: Path, kind: str, overwrite: bool, inputs: Iterable[Path]) -> None:
     from ssl_skel.files.taken import refuse_taken_folder
     from ssl_skel.retrieval.kinds import check_kind
 
-    refuse_taken_folder(output, overwrite)
+    refuse_taken_folder(output, overwrite, "index", inputs)
     check_kind(kind)
 
 

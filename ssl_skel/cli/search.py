@@ -72,7 +72,7 @@ def search(
     """
     within = _within(filter.within)
     if page is not None:
-        refuse_taken_file(page, overwrite)
+        refuse_taken_file(page, overwrite, [index, Path(query)])
     from ssl_skel.retrieval.filters import Filter
     from ssl_skel.retrieval.index import MotionIndex
     from ssl_skel.retrieval.search import search as run

@@ -70,7 +70,7 @@ def view(
         raise UserError("--png, --gif and --mp4 make pictures of clips and runs instead of pages; leave the others off")
     page = output or Path(f"{what.resolve().name}.html")
     for path in pictures.paths.values() or [page]:
-        refuse_taken_file(path, overwrite)
+        refuse_taken_file(path, overwrite, [what])
     for kind, path in pictures.paths.items():
         write_file(path, _picture(what, content, kind), overwrite)
         print(path)

@@ -89,11 +89,11 @@ def convert(
         splits=reader.splits,
         provenance=_provenance(format, reader, len(files)),
         overwrite=overwrite,
+        inputs=[Path(path) for path in (source, exclude) if path],
         dtype=dtype,
         key=_key(work, format, files, dtype),
     ) as writer:
-        bar = tqdm(total=len(files), desc=f"convert {format}", unit="file", disable=not progress)
-        _record(writer, work, _write(writer, work, files, jobs, bar))
+        _record(writer, work, _write(writer, work, files, jobs, progress))
     facts = describe(Path(store)) | {"seconds": time.perf_counter() - begin}
     return {key: facts[key] for key in _SUMMARY}
 
@@ -160,11 +160,11 @@ class _Totals:
         return cls(**notes[-1] | {"repaired": repaired}) if notes else cls()
 
 
-def _write(writer: StoreWriter, work: Work, files: Sequence[Path], jobs: int, bar: tqdm) -> _Totals:
+def _write(writer: StoreWriter, work: Work, files: Sequence[Path], jobs: int, progress: bool) -> _Totals:
     """Read files and write their clips, from the last checkpoint on."""
     totals, fresh = _Totals.of(writer.resumed), {}
-    noted = time.monotonic()
-    with bar:
+    noted, title = time.monotonic(), f"convert {writer.provenance.format}"
+    with tqdm(total=len(files), desc=title, unit="file", disable=not progress) as bar:
         bar.update(totals.files)
         for item in read_files(work, files[totals.files :], jobs, skip=totals.within):
             if isinstance(item, Done):

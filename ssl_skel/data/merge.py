@@ -82,6 +82,7 @@ def merge(
             ),
             normalization=config,
             overwrite=overwrite,
+            inputs=[store.path for store in opened.values()],
         ) as writer,
         tqdm(total=sum(map(len, opened.values())), desc="merge", unit="clip", disable=not progress) as bar,
     ):

@@ -35,6 +35,7 @@ class StoreWriter:
         layout, class_names, splits: as in ``Store`` and ``ssl_skel.data.splits``.
         provenance, normalization: as in ``Store``.
         overwrite: replace a store of that name, after success.
+        inputs: what the clips are read from, which is never replaced.
         dtype: of the coordinates, a row of ``DTYPES``.
         key: tells the work, so that what was left behind can be gone on with; empty: never.
 
@@ -57,13 +58,14 @@ class StoreWriter:
         provenance: Provenance | None = None,
         normalization: NormalizeConfig | None = None,
         overwrite: bool = False,
+        inputs: Sequence[Path] = (),
         dtype: str = "float32",
         key: str = "",
     ) -> None:
         self.path = Path(path).resolve()
         self.layout, self.class_names, self.splits = layout, tuple(class_names), dict(splits or {})
         self.provenance, self.normalization, self.filled = provenance or Provenance(), normalization, 0
-        self._partial = PartialFolder(self.path, overwrite=overwrite, key=key)
+        self._partial = PartialFolder(self.path, overwrite=overwrite, kind="store", inputs=inputs, key=key)
         if dtype not in DTYPES:
             raise unknown("dtype", dtype, DTYPES)
         self._dtype = cast("Dtype", dtype)

@@ -14,15 +14,20 @@ _SUFFIXES: dict[ExportFormat, str] = {"onnx": ".onnx", "torch-export": ".pt2"}
 _TABLES = (".npz", ".parquet")
 
 
-def check_table(path: Path, overwrite: bool) -> None:
+def check_table(path: Path, overwrite: bool, source: Path) -> None:
     """Refuse a file that features cannot be written to.
 
+    Args:
+        path: the file.
+        overwrite: replace it.
+        source: what they are features of.
+
     Raises:
-        UserError: another ending than .npz or .parquet, a file that exists, or a missing package.
+        UserError: another ending than .npz or .parquet, a file that exists or is read, or a missing package.
     """
     if path.suffix not in _TABLES:
         raise UserError(f"{path}: give a name that ends in .npz or .parquet")
-    refuse_taken_file(path, overwrite)
+    refuse_taken_file(path, overwrite, [source])
     if path.suffix == ".parquet" and not find_spec("pyarrow"):
         raise UserError(f"{path}: .parquet needs a further package; install it with: pip install 'ssl-skel[tables]'")
 

@@ -53,7 +53,7 @@ def embed(
     Raises:
         UserError: an encoder, store, split or file that does not fit, or a missing package.
     """
-    check_table(out, overwrite)
+    check_table(out, overwrite, source)
     embedder = Embedder(run, pooling=pooling, device=device, batch_size=batch_size, precision=precision)
     store = embedder.clips(source)
     columns = {name: getattr(store, name) for name in COLUMNS} | ({"side": _sides(store, split)} if split else {})

@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ssl_skel.files import folders
-from ssl_skel.files.taken import refuse_taken_folder
+from ssl_skel.files.taken import FolderKind, refuse_taken_folder
 from ssl_skel.files.temporary import LOCKS, REMEDY, cannot_write, claim, left_behind, lock, sync, sync_path
 
 _JOURNAL = "journal.jsonl"
@@ -27,6 +28,7 @@ class PartialFolder:
     Args:
         path: the folder to make, absolute.
         overwrite: replace what is there, at the end.
+        kind, inputs: what may be replaced, see ``refuse_taken_folder``.
         key: identifies the work: leftovers of the same key are continued. Empty: never continue.
 
     Attributes:
@@ -37,13 +39,22 @@ class PartialFolder:
         UserError: the path is taken, or is no place for a store.
     """
 
-    def __init__(self, path: Path, *, overwrite: bool = False, key: str = "") -> None:
-        self.path, self._overwrite, self._key = path, overwrite, key
+    def __init__(
+        self,
+        path: Path,
+        *,
+        overwrite: bool = False,
+        kind: FolderKind | None = None,
+        inputs: Sequence[Path] = (),
+        key: str = "",
+    ) -> None:
+        self.path, self._key = path, key
+        self._refuse_taken = partial(refuse_taken_folder, path, overwrite, kind, inputs)
         self.folder = Path()
         self.entries: list[dict[str, Any]] = []
         self._lock: int | None = None
         folders.restore(path)
-        refuse_taken_folder(path, overwrite)
+        self._refuse_taken()
 
     def open(self) -> None:
         """Make the folder, or continue one that was left behind."""
@@ -74,7 +85,7 @@ class PartialFolder:
         Raises:
             UserError: another was faster.
         """
-        refuse_taken_folder(self.path, self._overwrite)
+        self._refuse_taken()
         (self.folder / _JOURNAL).unlink(missing_ok=True)
         for path in (*self.folder.rglob("*"), self.folder):
             sync_path(path)
@@ -102,12 +113,20 @@ class PartialFolder:
 
 
 @contextmanager
-def whole_folder(path: Path, *, overwrite: bool = False, remedy: str = REMEDY) -> Iterator[Path]:
+def whole_folder(
+    path: Path,
+    *,
+    overwrite: bool = False,
+    kind: FolderKind | None = None,
+    inputs: Sequence[Path] = (),
+    remedy: str = REMEDY,
+) -> Iterator[Path]:
     """A folder that gets its name when the block ends, and vanishes by an error or Ctrl-C.
 
     Args:
         path: the folder to make.
         overwrite: replace what is there, at the end.
+        kind, inputs: what may be replaced, see ``refuse_taken_folder``.
         remedy: end of the message where the system refuses.
 
     Yields:
@@ -116,15 +135,15 @@ def whole_folder(path: Path, *, overwrite: bool = False, remedy: str = REMEDY) -
     Raises:
         UserError: as ``PartialFolder``; the system refuses to write, or an ``OSError`` in the block.
     """
-    partial = PartialFolder(path.resolve(), overwrite=overwrite)
+    work = PartialFolder(path.resolve(), overwrite=overwrite, kind=kind, inputs=inputs)
     try:
-        partial.open()
-        yield partial.folder
-        partial.publish()
+        work.open()
+        yield work.folder
+        work.publish()
     except OSError as error:
         raise cannot_write(path, error, remedy) from error
     finally:
-        partial.close()
+        work.close()
 
 
 def _read_journal(folder: Path) -> list[dict[str, Any]]:

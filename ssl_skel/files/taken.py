@@ -1,34 +1,77 @@
-"""Whether an output path is free, asked before the work that would fill it."""
+"""Whether an output path is free, asked before the work that would fill it.
+
+``--overwrite`` replaces a thing by another of its own kind, and never what the work reads.
+"""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Literal
 
 from ssl_skel.errors import UserError
 
+FolderKind = Literal["store", "index"]
+_MARKS: dict[str, set[str]] = {"store": {"joints.npy", "clips.npz"}, "index": {"vectors.npy", "rows.npy"}}
+_PARTS = {mark for marks in _MARKS.values() for mark in marks} | {
+    *("meta.json", "codes.safetensors", "faiss.index"),
+    *("card.json", "encoder.safetensors", "head.json"),
+    *("config.yaml", "log.jsonl", "report.json", "report.md", "trainings.json"),
+}
+"""Files that stores, indexes, encoders and runs consist of; no output of a command takes their place."""
 
-def refuse_taken_file(path: Path, overwrite: bool) -> None:
+
+def refuse_taken_file(path: Path, overwrite: bool, inputs: Iterable[Path] = ()) -> None:
     """Refuse to write a file where something is.
 
+    Args:
+        path: what is to be written.
+        overwrite: replace a file that is there.
+        inputs: files and folders that the work reads.
+
     Raises:
-        UserError: the path is a folder, or a file and ``overwrite`` is not set.
+        UserError: the path is a folder, an input, a part of a store, an index, an encoder or a run; or a file, and
+            ``overwrite`` is not set.
     """
     if path.is_dir():
         raise UserError(f"{path}: is a folder; give the path of a file")
     _refuse_existing(path, overwrite)
+    _refuse_inputs(path, inputs)
+    if path.exists() and path.name in _PARTS:
+        raise UserError(f"{path}: may be a part of a store, an index or a run; choose another path")
 
 
-def refuse_taken_folder(path: Path, overwrite: bool) -> None:
+def refuse_taken_folder(path: Path, overwrite: bool, kind: FolderKind | None, inputs: Iterable[Path] = ()) -> None:
     """Refuse to write a store or an index where something is.
 
+    Args:
+        path: what is to be written.
+        overwrite: replace what is there.
+        kind: what it will be, and the only kind that it replaces; None replaces nothing.
+        inputs: files and folders that the work reads.
+
     Raises:
-        UserError: the path exists and ``overwrite`` is not set, or it is neither a store nor an index.
+        UserError: the path exists and ``overwrite`` is not set, it is of another kind, or it is or holds an input.
     """
     _refuse_existing(path, overwrite)
-    if path.exists() and not (path / "meta.json").is_file():
-        raise UserError(f"{path}: exists and is no store, so it will not be replaced; choose another path")
+    if not path.exists():
+        return
+    there = {mark for mark in {"meta.json"}.union(*_MARKS.values()) if (path / mark).is_file()}
+    if kind is None or "meta.json" not in there or not there & _MARKS[kind] or there - _MARKS[kind] - {"meta.json"}:
+        raise UserError(
+            f"{path}: exists and is no {kind or 'such folder'}, so it will not be replaced; choose another path"
+        )
+    _refuse_inputs(path, inputs)
 
 
 def _refuse_existing(path: Path, overwrite: bool) -> None:
     if path.exists() and not overwrite:
         raise UserError(f"{path}: exists already; choose another path, or replace it with --overwrite")
+
+
+def _refuse_inputs(path: Path, inputs: Iterable[Path]) -> None:
+    target = path.resolve()
+    for given in inputs:
+        if os.path.exists(given) and given.resolve().is_relative_to(target):
+            raise UserError(f"{path}: {given} is read, so it will not be replaced; choose another path")

@@ -66,7 +66,9 @@ def build_index(
     facts["stores"] = [{"path": str(store), "sha256": clips.sha256}]
     records = _records(clips, chosen, row_type(facts["name_bytes"]))
     blocks = [np.arange(at, min(at + batch_size, len(chosen))) for at in range(0, len(chosen), batch_size)]
-    with writing_index(path, encoder, facts, kind, overwrite=overwrite, progress=progress) as write:
+    with writing_index(
+        path, encoder, facts, kind, overwrite=overwrite, inputs=[clips.path], progress=progress
+    ) as write:
         for block in progress_bar(blocks, "index", progress):
             write(embedder.encode_spans(clips, chosen[block]), records[block])
     return MotionIndex.open(path)

@@ -46,7 +46,7 @@ def merge_indexes(
     rows = _joined_rows(opened, facts)
     order = _ordered(rows)
     encoder = opened[0].path / ENCODER
-    with writing_index(path, encoder, facts, kind, overwrite=overwrite, progress=progress) as write:
+    with writing_index(path, encoder, facts, kind, overwrite=overwrite, inputs=parts, progress=progress) as write:
         blocks = [order[at : at + _BLOCK] for at in range(0, len(order), _BLOCK)]
         for block in progress_bar(blocks, "merge", progress):
             write(_vectors(opened, block), rows[block])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,14 @@ Write = Callable[[np.ndarray, np.ndarray], None]
 
 @contextmanager
 def writing_index(
-    path: Path | str, encoder: Path, facts: dict[str, Any], kind: str, *, overwrite: bool, progress: bool
+    path: Path | str,
+    encoder: Path,
+    facts: dict[str, Any],
+    kind: str,
+    *,
+    overwrite: bool,
+    inputs: Sequence[Path],
+    progress: bool,
 ) -> Iterator[Write]:
     """A new index, to be written block by block; it appears at the end of the ``with`` block, whole or not at all.
 
@@ -45,13 +52,14 @@ def writing_index(
         encoder: folder of the encoder, which is copied.
         facts: what ``meta.json`` holds of encoder and clips.
         kind: ``flat`` (exact) or an entry of ``KINDS``.
-        overwrite: replace what exists there, after success.
+        overwrite: replace an index that is there, after success.
+        inputs: what the vectors are made of, which is never replaced.
         progress: show bars.
 
     Raises:
         UserError: the path is taken or cannot be written, or vectors hold NaN or infinity.
     """
-    with whole_folder(Path(path), overwrite=overwrite) as folder:
+    with whole_folder(Path(path), overwrite=overwrite, kind="index", inputs=[*inputs, encoder]) as folder:
         with _arrays(folder, facts) as write:
             yield write
         _finish(folder, encoder, facts, kind, progress)

@@ -176,3 +176,12 @@ def test_the_command_tells_what_was_done(make: Make, tmp_path: Path) -> None:
     assert facts["provenance"]["stores"][0]["missing"] == [
         *("left_hand_tip", "left_thumb", "right_hand_tip", "right_thumb")
     ]
+
+
+def test_a_store_that_is_read_is_never_the_output(make: Make, tmp_path: Path) -> None:
+    one, other = make("one", "sbu15"), make("other", "sbu15", seed=1)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    for stores in ([one], [other, one]):
+        with pytest.raises(UserError, match="one is read, so it will not be replaced; choose another path"):
+            merge(stores, one, "common15", overwrite=True, progress=False)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before

@@ -318,6 +318,17 @@ def test_an_index_is_replaced_only_when_told(run_dir: Path, store: Store, tmp_pa
         build_index(run_dir, store.path, tmp_path / "mine", overwrite=True)
 
 
+def test_an_index_replaces_neither_a_store_nor_a_part(run_dir: Path, store: Store, tmp_path: Path) -> None:
+    copy, part = Path(shutil.copytree(store.path, tmp_path / "store")), tmp_path / "part"
+    build_index(run_dir, copy, part)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    with pytest.raises(UserError, match="exists and is no index, so it will not be replaced"):
+        build_index(run_dir, copy, copy, overwrite=True)
+    with pytest.raises(UserError, match="part is read, so it will not be replaced"):
+        merge_indexes([part], part, overwrite=True)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
 def test_stores_that_do_not_fit_the_encoder(run_dir: Path, store: Store, tmp_path: Path) -> None:
     with StoreWriter(tmp_path / "turned", store.layout, ("a",), normalization=NormalizeConfig(orient=True)) as writer:
         writer.add(RawClip("clip", store.clip(0)))
