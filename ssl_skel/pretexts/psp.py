@@ -16,6 +16,8 @@ from ssl_skel.backbones.layers import Norm
 from ssl_skel.batch import Batch
 from ssl_skel.distributed import gather
 from ssl_skel.encoders.encoder import SkeletonEncoder, pool_persons
+from ssl_skel.encoders.pooling import Pooling
+from ssl_skel.encoders.pooling_config import PoolingConfig
 from ssl_skel.encoders.streams import motion, on_coordinates, to_stream
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import SkeletonLayout
@@ -37,15 +39,16 @@ class PPA(nn.Module):
 
     Args:
         dim: D of the features.
-        config: levels (``clip`` has no attention), heads, weights, norm.
+        config: levels (``clip`` and ``time`` have no attention), heads, weights, norm.
         layout: groups and how they nest.
     Shape:
-        (B, D, T, V) -> one (B, D) a level: its mean over frames and groups
+        (B, D, T, V) -> one (B, D) a level but ``time``: its mean over frames and groups
     """
 
     def __init__(self, dim: int, config: PSPConfig, layout: SkeletonLayout) -> None:
         super().__init__()
-        self.levels, self.heads, self.dim = config.levels, config.heads, dim
+        self.levels = [level for level in config.levels if level != "time"]
+        self.heads, self.dim = config.heads, dim
         body_part, part_joint, body_joint = config.pyramid_weights
         self.weights = {
             ("body", "part"): body_part,
@@ -81,12 +84,12 @@ class PPA(nn.Module):
 
 
 class Contrast(nn.Module):
-    """PPA and the shared MLP: features to one point a level on the unit sphere.
+    """PPA and the shared MLP: features to one point a level on the unit sphere, one a stretch for ``time``.
 
     Paper silent: slope of LeakyReLU: 0.1, as elsewhere in its code.
 
     Shape:
-        features (B, D, T, V), present (N, M) -> (levels, N, P)
+        features (B, D, T, V), present (N, M) -> (points, N, P), as in ``PSPConfig.points``
 
     Raises:
         UserError: a single clip, where the MLP has BatchNorm.
@@ -95,6 +98,8 @@ class Contrast(nn.Module):
     def __init__(self, dim: int, config: PSPConfig, layout: SkeletonLayout) -> None:
         super().__init__()
         self.ppa = PPA(dim, config, layout)
+        self.levels = config.levels
+        self.stretches = Pooling(PoolingConfig(over="mean", time_bins=config.time_bins), layout, dim)
         width, self.mixes_clips = config.projection, config.projection_norm == "batch"
         norm = [nn.BatchNorm1d(width)] if self.mixes_clips else []
         self.mlp = nn.Sequential(nn.Linear(dim, width), *norm, nn.ReLU(), nn.Linear(width, width))
@@ -102,16 +107,23 @@ class Contrast(nn.Module):
     def forward(self, features: Tensor, present: Tensor) -> Tensor:
         if self.mixes_clips and self.training and len(present) < 2:
             raise UserError(f"{_ALONE}, or give pretext.projection_norm none")
-        vectors = self.ppa(features).values()
+        pooled = self.ppa(features)
+        vectors: list[Tensor] = []
+        for level in self.levels:
+            vectors += self._of_stretches(features) if level == "time" else [pooled[level]]
         return torch.stack([functional.normalize(self.mlp(pool_persons(vector, present)), dim=1) for vector in vectors])
+
+    def _of_stretches(self, features: Tensor) -> Sequence[Tensor]:
+        """(B, D, T, V) -> the mean (B, D) of each stretch of time."""
+        return self.stretches(features).unflatten(1, (features.shape[1], -1)).unbind(2)
 
 
 class PSP(Pretext[PSPConfig]):
     """Coarse-to-fine contrast (CCL) between a joint view and a motion view through one encoder.
 
     PSP Learning (Xu & Shu, arXiv 2302.02327): InfoNCE at body, part and joint level, in both directions,
-    summed over levels. With more than two views: the mean over their pairs. Options add MoCo's momentum
-    network and queue (He et al., CVPR 2020).
+    summed over levels; the level ``time`` is the mean of its stretches. With more than two views: the mean over their
+    pairs. Options add MoCo's momentum network and queue (He et al., CVPR 2020).
 
     Departs from print: only persons who are present count, and each clip counts once; the paper averages absent ones
     in. A view is a random crop of a clip, resampled (paper: 50 sorted frames at random, as ``data.sampling: sorted``
@@ -122,8 +134,8 @@ class PSP(Pretext[PSPConfig]):
         keys: the momentum network (backbone, PPA and MLP), if any; not trained by gradients.
 
     Raises:
-        UserError: levels that the backbone does not keep, or heads that do not divide its width; as it trains, a
-            single clip with nothing to compare it to.
+        UserError: levels that the backbone does not keep, more stretches than its features have frames, or heads that
+            do not divide its width; as it trains, a single clip with nothing to compare it to.
     """
 
     Config: ClassVar = PSPConfig
@@ -134,8 +146,13 @@ class PSP(Pretext[PSPConfig]):
         net = encoder.backbone
         if net.dim % config.heads:
             raise UserError(f"pretext.heads: {config.heads} does not divide the backbone's width {net.dim}")
-        if not net.keeps_joints and config.levels != ("clip",):
-            raise UserError("pretext.levels: this backbone merges joints; the level that remains is [clip]")
+        if not net.keeps_joints and not set(config.levels) <= {"clip", "time"}:
+            raise UserError("pretext.levels: this backbone merges joints; the levels that remain are clip and time")
+        steps = net.num_frames // net.t_stride
+        if "time" in config.levels and config.time_bins > steps:
+            raise UserError(
+                f"pretext.time_bins: {config.time_bins}; features have {steps} frames, give at most {steps}"
+            )
         self.num_views = self.num_inputs = len(config.views)
         self.head = Contrast(net.dim, config, layout)
         self.keys: nn.ModuleDict | None = None
@@ -145,7 +162,7 @@ class PSP(Pretext[PSPConfig]):
             self.keys = nn.ModuleDict({"backbone": copy.deepcopy(net), "head": copy.deepcopy(self.head)})
             self.keys.requires_grad_(False)
         if config.queue:
-            shape = len(config.levels), config.queue, config.projection
+            shape = sum(map(len, config.points.values())), config.queue, config.projection
             self.register_buffer("queue", functional.normalize(torch.randn(shape), dim=2))
             self.register_buffer("oldest", torch.zeros((), dtype=torch.long))
 
@@ -163,24 +180,25 @@ class PSP(Pretext[PSPConfig]):
 
     def loss(self, batch: Batch, views: Sequence[View], features: Sequence[Tensor]) -> dict[str, Tensor]:
         """CCL: ``loss``, and the mean cosine of ``positive`` and ``negative`` pairs."""
-        queries = torch.stack([self.head(feature, batch.present) for feature in features])  # (K, levels, n, P)
+        queries = torch.stack([self.head(feature, batch.present) for feature in features])  # (K, points, n, P)
         keys, start = gather((queries if self.keys is None else self._keys(batch, views)).transpose(0, 2))
-        keys = keys.transpose(0, 2)  # (K, levels, N, P)
+        keys = keys.transpose(0, 2)  # (K, points, N, P)
         if keys.shape[2] < 2 and not self.config.queue:
             raise UserError(f"{_ALONE}, or give pretext.momentum and queue")
-        queue: Sequence[Tensor | None] = [None] * len(self.config.levels)
-        if self.config.queue:
-            queue = self.queue.unbind()
+
+        def compare(one: int, two: int, at: int) -> Tensor:
+            """Loss, positive and negative (3,) of one view against another at one point."""
+            queue = self.queue[at] if self.config.queue else None
+            triple = queries[one][at], keys[one][at], keys[two][at]
+            return torch.stack(info_nce(*triple, temperature=self.config.temperature, start=start, queue=queue))
+
         terms = [
-            info_nce(
-                *(queries[one][level], keys[one][level], keys[two][level]),
-                temperature=self.config.temperature, start=start, queue=queue[level],
-            )
+            torch.stack([compare(one, two, at) for at in points]).mean(0)
             for a, b in combinations(range(len(views)), 2)
             for one, two in ((a, b), (b, a))
-            for level in range(len(self.config.levels))
-        ]  # fmt: skip
-        loss, positive, negative = torch.stack([torch.stack(term) for term in terms]).mean(0)
+            for points in self.config.points.values()
+        ]
+        loss, positive, negative = torch.stack(terms).mean(0)
         if self.config.queue and self.training:
             self._enqueue(keys)
         return {"loss": loss * len(self.config.levels), "positive": positive, "negative": negative}
@@ -199,7 +217,7 @@ class PSP(Pretext[PSPConfig]):
 
     @torch.no_grad()
     def _keys(self, batch: Batch, views: Sequence[View]) -> Tensor:
-        """Points (K, levels, n, P) of the momentum network."""
+        """Points (K, points, n, P) of the momentum network."""
         assert self.keys is not None
         backbone, head = self.keys.values()
         assert isinstance(backbone, Backbone)
@@ -208,7 +226,7 @@ class PSP(Pretext[PSPConfig]):
 
     @torch.no_grad()
     def _enqueue(self, keys: Tensor) -> None:
-        """Put all ranks' keys of all views (K, levels, N, P) in place of the oldest."""
+        """Put all ranks' keys of all views (K, points, N, P) in place of the oldest."""
         new = keys.transpose(0, 1).flatten(1, 2)[:, -self.config.queue :]
         at = (self.oldest + torch.arange(new.shape[1], device=new.device)) % self.config.queue
         self.queue[:, at] = new.to(self.queue.dtype)  # under autocast keys come in half precision

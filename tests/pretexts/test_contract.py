@@ -27,12 +27,12 @@ PAIRS = list(itertools.product(PRETEXTS, BACKBONES))
 
 
 def small(pretext: str, backbone: str) -> dict[str, Any]:
-    """Options of a small pretext; networks that merge joints have whole clips to compare only."""
+    """Options of a small pretext; networks that merge joints have clips and their stretches to compare only."""
     if pretext == "combined":
         parts = ("skeleton_mae", "psp")
         return {"parts": [{"pretext": {"name": name, **small(name, backbone)}} for name in parts]}
     merged = pretext == "psp" and not BACKBONES[backbone].keeps_joints
-    return TINY.get(pretext, {}) | ({"levels": ["clip"]} if merged else {})
+    return TINY.get(pretext, {}) | ({"levels": ["clip", "time"]} if merged else {})
 
 
 def make(pretext: str, backbone: str) -> Pretext:

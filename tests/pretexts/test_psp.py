@@ -159,6 +159,56 @@ def test_levels_add_up_and_three_views_are_the_mean_of_pairs() -> None:
     torch.testing.assert_close(every(batch)["loss"], total / (2 * clips), rtol=1e-4, atol=1e-5)
 
 
+def naive_time(task: PSP, grids: list[Tensor], batch: Batch, bins: int) -> Tensor:
+    """The loss of the level ``time``, clip by clip and stretch by stretch, from the features of two views."""
+    clips, losses = len(batch.x), []
+    for stretch in range(bins):
+        points = []
+        for grid in grids:
+            person, size = iter(grid), grid.shape[2] // bins
+            for clip in range(clips):
+                means = []
+                for _ in range(int(batch.present[clip].sum())):
+                    one, inside = next(person), range(stretch * size, (stretch + 1) * size)
+                    means.append(sum(one[:, t, v] for t in inside for v in range(LAYOUT.num_joints)) / size)
+                    means[-1] = means[-1] / LAYOUT.num_joints
+                points.append(functional.normalize(task.head.mlp(torch.stack(means).mean(0)), dim=0))
+        for i in range(2 * clips):
+            logits = torch.stack([points[i] @ points[j] / 0.07 for j in range(2 * clips) if j != i])
+            losses.append(logits.logsumexp(0) - points[i] @ points[(i + clips) % (2 * clips)] / 0.07)
+    return torch.stack(losses).mean()
+
+
+@pytest.mark.parametrize("bins", [1, 2, 4])
+def test_the_level_time_compares_stretches_with_their_like(bins: int) -> None:
+    """Alone it is the mean over stretches; beside another level it weighs as one, wherever it is named."""
+    task = psp(levels=["time"], time_bins=bins).eval()
+    batch = batch_for(task)
+    grids = [task.encoder.backbone(view.x) for view in task.views(batch)]
+    alone = task(batch)["loss"]
+    torch.testing.assert_close(alone, naive_time(task, grids, batch, bins), rtol=1e-4, atol=1e-5)
+    clip, first, last = (
+        psp(levels=levels, time_bins=bins).eval() for levels in (["clip"], ["time", "clip"], ["clip", "time"])
+    )
+    for other in (clip, first, last):
+        other.load_state_dict(task.state_dict())
+    for both in (first, last):
+        torch.testing.assert_close(both(batch)["loss"], alone + clip(batch)["loss"])
+        torch.testing.assert_close(both(batch)["positive"], (task(batch)["positive"] + clip(batch)["positive"]) / 2)
+
+
+def test_the_level_time_knows_the_order_of_stretches() -> None:
+    task = psp(levels=["clip", "time"], projection=32).eval()
+    batch = batch_for(task)
+    one = task.encoder.backbone(task.views(batch)[0].x)
+    points, turned = task.head(one, batch.present), task.head(one.flip(2), batch.present)
+    torch.testing.assert_close(turned[0], points[0])
+    torch.testing.assert_close(turned[1:], points[1:].flip(0))
+    assert not torch.allclose(points[1], points[4], atol=1e-4)
+    assert points.shape == (5, 4, 32)
+    assert task.config.points == {"clip": [0], "time": [1, 2, 3, 4]}
+
+
 def test_the_momentum_network_follows_without_gradients() -> None:
     task = psp(momentum=0.75)
     assert task.keys is not None
@@ -182,7 +232,7 @@ def test_a_still_momentum_network_and_no_queue_is_plain_psp() -> None:
 
 
 def test_the_queue_holds_the_newest_keys() -> None:
-    task = psp(momentum=0.9, queue=12, levels=["clip", "body"])
+    task = psp(momentum=0.9, queue=12, levels=["clip", "time", "body"])
     batch, keys = batch_for(task), []
     for _ in range(3):
         with torch.no_grad():
@@ -213,6 +263,7 @@ def test_it_learns_from_the_momentum_network() -> None:
         ({"levels": ["body", "body"]}, "name each once"),
         ({"levels": ["bodies"]}, "did you mean 'body'"),
         ({"views": ["own"]}, "views"),
+        ({"levels": ["time"], "time_bins": 5}, "time_bins: 5; features have 4 frames, give at most 4"),
     ],
 )
 def test_what_cannot_be_built_says_why(options: dict[str, Any], message: str) -> None:
@@ -220,11 +271,11 @@ def test_what_cannot_be_built_says_why(options: dict[str, Any], message: str) ->
         psp(**options)
 
 
-def test_a_backbone_that_merges_joints_says_which_level_remains() -> None:
-    task = psp(levels=["clip"])
+def test_a_backbone_that_merges_joints_says_which_levels_remain() -> None:
+    task = psp(levels=["time", "clip"])
     task.encoder.backbone.keeps_joints = False
     PSP(task.config, task.encoder, LAYOUT)
-    with pytest.raises(UserError, match=r"level that remains is \[clip\]"):
+    with pytest.raises(UserError, match="levels that remain are clip and time"):
         PSP(PSPConfig(), task.encoder, LAYOUT)
 
 

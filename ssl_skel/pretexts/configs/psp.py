@@ -11,7 +11,7 @@ from ssl_skel.config import RowConfig
 from ssl_skel.encoders.stream_names import Stream
 from ssl_skel.pretexts.configs import Positive
 
-Level = Literal["clip", "body", "part", "joint"]
+Level = Literal["clip", "time", "body", "part", "joint"]
 
 Source = Literal["own", "own_motion", Stream]
 
@@ -27,7 +27,11 @@ class PSPConfig(RowConfig):
     from frame to frame; with the joint stream these are PSP's, but see ``PSP``. A third may be added (bone), one may
     stand twice."""
     levels: tuple[Level, ...] = Field(("body", "part", "joint"), min_length=1)
-    """Where views are compared. ``clip``, ours: the mean of the features (pooling ``mean``), without attention."""
+    """Where views are compared. Two are ours, have no attention and suit networks that merge joints: ``clip``, the mean
+    of the features (pooling ``mean``); ``time``, the mean of each of ``time_bins`` stretches (pooling ``mean:4``),
+    compared with the same stretch of the other view."""
+    time_bins: Positive = 4
+    """Stretches of the level ``time``, equally long; its loss is their mean."""
     heads: Positive = 4
     """Heads of PPA; must divide the backbone's width (PSP: 4)."""
     pyramid_weights: tuple[float, float, float] = (0.2, 0.12, 0.24)
@@ -48,6 +52,15 @@ class PSPConfig(RowConfig):
     queue: Annotated[int, Field(ge=0)] = 0
     """Keys of earlier clips kept as negatives, so that small batches work (MoCo); needs ``momentum``. Each clip leaves
     one a view; with more than the clips of an epoch leave, a clip would meet its own key as a negative."""
+
+    @property
+    def points(self) -> dict[str, list[int]]:
+        """Which rows of ``Contrast`` belong to each level: ``time`` has one a stretch, every other level has one."""
+        found: dict[str, list[int]] = {}
+        for level in self.levels:
+            start = sum(map(len, found.values()))
+            found[level] = list(range(start, start + (self.time_bins if level == "time" else 1)))
+        return found
 
     @model_validator(mode="after")
     def _check(self) -> PSPConfig:
