@@ -39,7 +39,7 @@ def convert(
         str, typer.Option(help="What to repair and record, separated by commas: tracks, jumps, gaps.")
     ] = "",
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Processes that read files.")] = 1,
-    skip_bad: Annotated[bool, typer.Option(help="Skip damaged files; their names and number are recorded.")] = False,
+    skip_bad: Annotated[bool, typer.Option(help="Skip damaged files and clips; their names are recorded.")] = False,
     overwrite: OverwriteOption = False,
     json_: JsonOption = False,
 ) -> None:

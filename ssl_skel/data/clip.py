@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +31,27 @@ class RawClip:
     camera: int = -1
     setup: int = -1
     replication: int = -1
+
+
+@dataclass(frozen=True)
+class BadClip:
+    """A clip that cannot be read, of a file whose other clips can.
+
+    Attributes:
+        name: of the clip, or where it stands in its file.
+        error: what is wrong; begins with the file.
+    """
+
+    name: str
+    error: UserError
+
+
+def attempt(name: str, read: Callable[[], RawClip]) -> RawClip | BadClip:
+    """What reads one clip of several, so that the reader goes on with the next where it fails."""
+    try:
+        return read()
+    except UserError as error:
+        return BadClip(name, error)
 
 
 def check_clip(clip: RawClip, layout: SkeletonLayout, file: Path) -> None:

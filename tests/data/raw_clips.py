@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ssl_skel.data.clip import RawClip, check_clip
+from ssl_skel.data.clip import BadClip, RawClip, check_clip
 from ssl_skel.data.sources.open import open_reader
 from ssl_skel.data.splits import check_splits
 
@@ -16,6 +16,8 @@ def read(format: str, source: Path, *options: str, layout: str | None = None) ->
     clips = []
     for file in reader.files():
         for clip in reader.read(file):
+            if isinstance(clip, BadClip):
+                raise clip.error
             check_clip(clip, reader.layout, file)
             clips.append(clip)
     return clips

@@ -34,16 +34,22 @@ NPZ_DAMAGE: dict[str, tuple[Callable[[Path], Path], str]] = {
         lambda f: npz(f, joints=points(5, 15, 3), **FRAMES, persons=np.array([0, 1])),
         "persons: must be at least 1",
     ),
-    "frames beyond": (lambda f: npz(f, frames=np.array([1, 2, 7])), "between 0 and the 6 frames"),
-    "frames negative": (lambda f: npz(f, frames=np.array([1, 2, -1])), "between 0 and the 6 frames"),
+    "frames beyond": (lambda f: npz(f, frames=np.array([1, 2, 7])), "between 0 and the 6"),
+    "frames negative": (lambda f: npz(f, frames=np.array([1, 2, -1])), "between 0 and the 6"),
     "no frames": (lambda f: npz(f, frames=np.array([1, 0, 2])), "has no frames"),
     "length": (lambda f: npz(f, subject=np.zeros(4, int)), "subject: has 4 values for 3 clips"),
     "kind": (
         lambda f: npz(f, label=np.zeros(3)),
         "label: has shape (3,) of float64; expected one row of whole numbers",
     ),
-    "label": (lambda f: npz(f, label=np.array([0, 1, 2]), class_names=np.array(["a", "b"])), "label: must lie"),
-    "negative label": (lambda f: npz(f, label=np.array([0, 1, -2])), "label: must lie"),
+    "label": (
+        lambda f: npz(f, label=np.array([0, 1, 2]), class_names=np.array(["a", "b"])),
+        "-1 (unknown) and 1, the last class",
+    ),
+    "negative label": (
+        lambda f: npz(f, label=np.array([0, 1, -2])),
+        "-1 (unknown) and 1, the last class",
+    ),
     "split": (lambda f: npz(f, split=np.array(["train", "val", "test"])), "split: holds other words"),
     "up": (lambda f: npz(f, sidecar={"layout": "sbu15", "up": "x"}), "up: unknown 'x'"),
     "2D up": (

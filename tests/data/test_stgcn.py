@@ -12,7 +12,7 @@ import pytest
 import raw_files
 from raw_files import NTU_NAME, stgcn, walk
 
-from ssl_skel.data.clip import RawClip, check_clip
+from ssl_skel.data.clip import BadClip, RawClip, check_clip
 from ssl_skel.data.sources.open import open_reader
 from ssl_skel.errors import UserError
 
@@ -22,6 +22,8 @@ def read(source: Path, layout: str | None = None) -> list[RawClip]:
     clips = []
     for file in reader.files():
         for clip in reader.read(file):
+            if isinstance(clip, BadClip):
+                raise clip.error
             check_clip(clip, reader.layout, file)
             clips.append(clip)
     return clips
@@ -100,7 +102,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], Path], str]] = {
     "no pair": (lambda f: labelled(f, [1]), "is no pair of lists"),
     "fewer": (lambda f: labelled(f, ([], [])), "has 0 names and 0 labels for 1 clips"),
     "names": (lambda f: labelled(f, ([3], [0])), "has 1 names and 1 labels"),
-    "labels": (lambda f: labelled(f, (["a"], ["b"])), "some labels are no class numbers"),
+    "labels": (lambda f: labelled(f, (["a"], ["b"])), "label of 'a' is 'b', no class number"),
     "code": (lambda f: labelled(f, print), "builtins.print, which could run code"),
     "nobody": (lambda f: array(f, np.zeros((1, 3, 9, 25, 2))), "has no frames"),
 }

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from raw_clips import read
 from raw_files import csv_text, long_rows, points, walk
 
+from ssl_skel.data.clip import RawClip
 from ssl_skel.data.convert import convert, describe
 from ssl_skel.data.normalize import NormalizeConfig
 from ssl_skel.data.readers import columns
@@ -194,14 +195,17 @@ def without(*names: str) -> Callable[[Rows], Rows]:
 
 DAMAGE: dict[str, tuple[Callable[[Path], Path], str]] = {
     "empty": (lambda f: raw_files.table(f, text=""), "is damaged: Empty CSV file"),
-    "not UTF-8": (lambda f: binary(f, b"one"), "invalid UTF8"),
+    "not UTF-8": (lambda f: binary(f, b"one"), "can't decode byte 0xff"),
     "header": (lambda f: binary(f, b"clip"), "is damaged: 'utf-8' codec"),
     "no x": (lambda f: long(f, without("x")), "there is no column 'x'; known: clip, person"),
     "no frame": (lambda f: long(f, without("frame")), "there is no column 'frame'"),
     "no joint": (lambda f: long(f, without("joint")), "there is no column 'joint'"),
     "named": (lambda f: long(f, list, columns={"clip": "clib"}), "there is no column 'clib'; did you mean 'clip'"),
-    "word": (lambda f: long(f, at(7, x="abc")), "line 9, column 'x': CSV conversion error to double: invalid value"),
-    "columns": (lambda f: raw_files.table(f, text="clip,frame,joint,x,y\na,0,head,1\n"), "Expected 5 columns, got 4"),
+    "word": (lambda f: long(f, at(7, x="abc")), "line 9, column 'x': 'abc' is no number"),
+    "columns": (
+        lambda f: raw_files.table(f, text="clip,frame,joint,x,y\na,0,head,1\n"),
+        "line 2: is no row like the header",
+    ),
     "frame": (lambda f: long(f, at(7, frame="")), "line 9, column 'frame': is empty; number the frames"),
     "clip": (lambda f: long(f, at(7, clip="")), "line 9, column 'clip': is empty; name the clip"),
     "joint": (
@@ -333,6 +337,7 @@ def test_memory_holds_one_clip(write: Callable[..., Path], tmp_path: Path, monke
 
     monkeypatch.setattr("ssl_skel.data.readers.table.read_columns", watched)
     for clip in reader.read(reader.files()[0]):
+        assert isinstance(clip, RawClip)
         given.append(pieces)
         np.testing.assert_array_equal(clip.joints, joints)
     assert len(given) == 150

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from ssl_skel.config import Section
-from ssl_skel.data.clip import RawClip
+from ssl_skel.data.clip import BadClip, RawClip
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import SkeletonLayout
 
@@ -55,11 +55,11 @@ class Reader(ABC):
         """
 
     @abstractmethod
-    def read(self, file: Path) -> Iterator[RawClip]:
-        """Clips of one file.
+    def read(self, file: Path) -> Iterator[RawClip | BadClip]:
+        """Clips of one file; where it holds several, a damaged one is a ``BadClip``, and the next one follows.
 
         Raises:
-            UserError: the file is damaged; names it and what is wrong.
+            UserError: the file is damaged, and nothing more can be read; names it and what is wrong.
         """
 
     def recorded_options(self) -> dict[str, Any]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import csv
+import itertools
+import math
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -26,9 +29,15 @@ def column_names(file: Path, delimiter: str) -> list[str]:
         if file.suffix == ".parquet":
             with pyarrow.parquet.ParquetFile(file) as opened:
                 return list(opened.schema_arrow.names)
-        with _open_csv(pyarrow, file, delimiter, None) as opened:
-            return list(opened.schema.names)
-    except (OSError, UnicodeDecodeError, pyarrow.ArrowException) as error:
+        try:
+            with _open_csv(pyarrow, file, delimiter, None) as opened:
+                return list(opened.schema.names)
+        except pyarrow.ArrowException as error:  # it reads on to where a row is damaged
+            if not _one_row(error):
+                raise
+            with file.open(encoding="utf-8-sig", newline="") as stream:
+                return next(csv.reader(stream, delimiter=delimiter))
+    except (OSError, UnicodeDecodeError, csv.Error, pyarrow.ArrowException) as error:
         raise _damage(file, error) from error
 
 
@@ -38,12 +47,17 @@ def read_columns(
     """Some columns of a file, in pieces of equally long arrays: text as str objects ("" where empty), numbers as
     float64 (NaN where empty).
 
+    A CSV file goes on after a row that is damaged, more slowly: numbers of such pieces are objects, floats but for the
+    cells that are no numbers, which stay text. In a row that is longer or
+    shorter than the header all numbers are "", and text it lacks is that of the row above.
+
     Raises:
-        UserError: the file is damaged, or a number is none; names the row and column where pyarrow does.
+        UserError: the file is damaged.
     """
     pyarrow = _pyarrow(file)
     text, number = pyarrow.string(), pyarrow.float64()
     types = dict.fromkeys(texts, text) | dict.fromkeys(numbers, number)
+    rows = 0
     try:
         for batch in _batches(pyarrow, file, types, delimiter):
             columns: dict[str, np.ndarray] = {}
@@ -52,9 +66,51 @@ def read_columns(
                 columns[name] = np.array(coded.dictionary.to_pylist() or [""], object)[coded.indices.to_numpy()]
             for name in numbers:
                 columns[name] = batch.column(name).cast(number).to_numpy(zero_copy_only=False)
+            rows += batch.num_rows
             yield columns
     except (OSError, UnicodeDecodeError, pyarrow.ArrowException) as error:
-        raise _damage(file, error, column_names(file, delimiter)) from error
+        if file.suffix != ".csv" or not _one_row(error):
+            raise _damage(file, error) from error
+        yield from _row_by_row(file, texts, numbers, delimiter, rows)
+
+
+def _one_row(error: Exception) -> bool:
+    """Whether one row of a CSV file is damaged, not the file."""
+    return bool(re.search("CSV parse error|CSV conversion error", str(error)))
+
+
+def _row_by_row(
+    file: Path, texts: Sequence[str], numbers: Sequence[str], delimiter: str, skip: int
+) -> Iterator[dict[str, np.ndarray]]:
+    """The same of a damaged CSV file, from a row on."""
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as stream:
+            reader = csv.reader(stream, delimiter=delimiter)
+            at = {name: place for place, name in enumerate(next(reader))}
+            rows = itertools.islice((row for row in reader if row), skip, None)
+            above = dict.fromkeys(texts, "")
+            while piece := list(itertools.islice(rows, _ROWS)):
+                columns: dict[str, list[Any]] = {name: [] for name in (*texts, *numbers)}
+                for row in piece:
+                    short = len(row) != len(at)
+                    above = {name: row[at[name]] if at[name] < len(row) else above[name] for name in texts}
+                    for name in texts:
+                        columns[name].append(above[name])
+                    for name in numbers:
+                        columns[name].append("" if short else _cell(row[at[name]]))
+                yield {name: np.array(values, object) for name, values in columns.items()}
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise _damage(file, error) from error
+
+
+def _cell(text: str) -> float | str:
+    """A number, NaN of an empty cell, or the text."""
+    if not text.strip():
+        return math.nan
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def _batches(pyarrow: Any, file: Path, types: dict[str, Any], delimiter: str) -> Iterator[Any]:
@@ -75,12 +131,9 @@ def _open_csv(pyarrow: Any, file: Path, delimiter: str, types: dict[str, Any] | 
     )
 
 
-def _damage(file: Path, error: Exception, names: Sequence[str] = ()) -> UserError:
-    """What pyarrow says in one line, with the column's name for its number."""
+def _damage(file: Path, error: Exception) -> UserError:
+    """What is wrong, in one line."""
     told = " ".join(str(error).split())[:200]
-    found = re.search(r"In CSV column #(\d+): Row #(\d+): (.*)", told)
-    if found and int(found[1]) < len(names):
-        told = f"line {found[2]}, column {names[int(found[1])]!r}: {found[3]}"
     return UserError(f"{file}: is damaged: {told}; write it again")
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ssl_skel.config import Section
-from ssl_skel.data.clip import RawClip
+from ssl_skel.data.clip import BadClip, RawClip, attempt
 from ssl_skel.data.readers.base import Reader
 from ssl_skel.data.readers.npz import DAMAGE, read_blocks, read_shape
 from ssl_skel.data.readers.ntu_facts import CLASS_NAMES
@@ -59,7 +60,7 @@ class CtrGcnReader(Reader):
             raise UserError(f"{self.source}: holds {len(files)} .npz files; give one of them, such as {files[0].name}")
         return files
 
-    def read(self, file: Path) -> Iterator[RawClip]:
+    def read(self, file: Path) -> Iterator[RawClip | BadClip]:
         for side in _SIDES:
             labels = self._labels[side]
             blocks = read_blocks(file, f"x_{side}", np.ones(len(labels), int))
@@ -67,12 +68,22 @@ class CtrGcnReader(Reader):
                 try:
                     flat = next(blocks)[0]
                 except DAMAGE as error:
-                    raise UserError(f"{file}: x_{side}: is truncated or damaged at clip {row}") from error
-                joints = flat.reshape(len(flat), _PERSONS, _JOINTS, 3).swapaxes(0, 1).astype(np.float32)
-                seen = (joints != 0).any((2, 3))
-                joints[~seen] = np.nan
-                length = 1 + int(np.flatnonzero(seen.any(0)).max(initial=0))
-                yield RawClip(_name(side, row), joints[seen.any(1), :length], int(one_hot.argmax()))
+                    problem = UserError(f"{file}: x_{side}: is truncated or damaged from clip {row} on")
+                    problem.__cause__ = error
+                    yield from (BadClip(_name(side, lost), problem) for lost in range(row, len(labels)))
+                    break  # the other side is a member of its own
+                yield attempt(_name(side, row), partial(_clip, file, side, row, flat, one_hot))
+
+
+def _clip(file: Path, side: str, row: int, flat: np.ndarray, one_hot: np.ndarray) -> RawClip:
+    """A clip from its row of numbers (T, 150) and its classes (K,) bool."""
+    if one_hot.sum() != 1:
+        raise UserError(f"{file}: y_{side}: row {row} names no class, or several; make the file again")
+    joints = flat.reshape(len(flat), _PERSONS, _JOINTS, 3).swapaxes(0, 1).astype(np.float32)
+    seen = (joints != 0).any((2, 3))
+    joints[~seen] = np.nan
+    length = 1 + int(np.flatnonzero(seen.any(0)).max(initial=0))
+    return RawClip(_name(side, row), joints[seen.any(1), :length], int(one_hot.argmax()))
 
 
 def _name(side: str, row: int) -> str:
@@ -94,7 +105,4 @@ def _read_labels(file: Path, side: str) -> np.ndarray:
         raise UserError(f"{file}: x_{side}: has shape {shape} of {dtype}; expected (N, frames, {wanted}) of floats")
     if labels.ndim != 2 or len(labels) != shape[0] or labels.dtype.kind not in "fiub":
         raise UserError(f"{file}: y_{side}: has shape {labels.shape}; expected one-hot rows for {shape[0]} clips")
-    if not ((labels != 0).sum(1) == 1).all():
-        row = int(np.flatnonzero((labels != 0).sum(1) != 1)[0])
-        raise UserError(f"{file}: y_{side}: row {row} names no class, or several; make the file again")
     return labels != 0

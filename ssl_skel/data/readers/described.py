@@ -98,10 +98,11 @@ class DescribedReader(Reader):
         for file in files:
             with contextlib.suppress(UserError):  # raised again when it is read
                 for key, own in self._keys(file):
-                    told = self._told(file, key, own)
-                    labels.add(told.get("label", ""))
-                    subjects.add(whole_number(told.get("subject", ""), str(file)))
-                    sides.append((told.get("split", ""), name_of(key)))
+                    with contextlib.suppress(UserError):  # of one clip of several
+                        told = self._told(file, key, own)
+                        subjects.add(whole_number(told.get("subject", ""), str(file)))
+                        labels.add(told.get("label", ""))
+                        sides.append((told.get("split", ""), name_of(key)))
         self.class_names = name_classes(labels, self.options.class_names)
         self._numbers = {name: number for number, name in enumerate(self.class_names)}
         self.splits: dict[str, dict[str, Any]] = {}

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from ssl_skel.data.clip import RawClip
+from ssl_skel.data.clip import BadClip, RawClip, attempt
 from ssl_skel.data.readers.base import Reader, odd_even
-from ssl_skel.data.readers.text_table import read_table, unseen
+from ssl_skel.data.readers.text_table import Rows, read_rows, unseen
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import LAYOUTS
 
@@ -35,15 +36,22 @@ class Florence3DReader(Reader):
             return [self.source]
         return self._find("*WorldCoordinates.txt", "Florence_dataset_WorldCoordinates.txt")
 
-    def read(self, file: Path) -> Iterator[RawClip]:
-        rows = read_table(file, 48, "video, actor, category and 15 x 3")
-        told = rows[:, :3]
+    def read(self, file: Path) -> Iterator[RawClip | BadClip]:
+        rows = read_rows(file, 48, "video, actor, category and 15 x 3")
+        for video in np.unique(rows.numbers[:, 0]):  # of NaN there is one
+            same = rows.numbers[:, 0] == video if np.isfinite(video) else ~np.isfinite(rows.numbers[:, 0])
+            name = f"video{int(video):03}" if np.isfinite(video) else "rows without a video"
+            yield attempt(name, partial(self._clip, file, name, rows, np.flatnonzero(same)))
+
+    def _clip(self, file: Path, name: str, rows: Rows, at: np.ndarray) -> RawClip:
+        """The clip of the rows that stand at some places."""
+        rows.refuse_damage(at)
+        clip = rows.numbers[at]
+        told = clip[:, :3]
         if not ((told >= 0) & (told < 10**6) & (told == np.floor(told))).all():
             raise UserError(f"{file}: video, actor and category: some are no whole numbers; download it again")
-        for video in np.unique(told[:, 0]):
-            clip = rows[told[:, 0] == video]
-            _, actor, category = clip[0, :3].astype(int).tolist()
-            if (clip[:, 1:3] != clip[0, 1:3]).any() or not 1 <= category <= len(self.class_names):
-                raise UserError(f"{file}: video {int(video)}: needs one actor and one category from 1 to 9")
-            joints = unseen(clip[:, 3:].reshape(-1, 15, 3)[..., [0, 2, 1]])
-            yield RawClip(f"video{int(video):03}", joints[None], category - 1, subject=actor)
+        _, actor, category = told[0].astype(int).tolist()
+        if (told != told[0]).any() or not 1 <= category <= len(self.class_names):
+            raise UserError(f"{file}: video {int(told[0, 0])}: needs one actor and one category from 1 to 9")
+        joints = unseen(clip[:, 3:].reshape(-1, 15, 3)[..., [0, 2, 1]])
+        return RawClip(name, joints[None], category - 1, subject=actor)

@@ -24,13 +24,14 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
 from ssl_skel.config import Section
-from ssl_skel.data.clip import RawClip, tracked_joints
+from ssl_skel.data.clip import BadClip, RawClip, attempt, tracked_joints
 from ssl_skel.data.readers.base import Reader, odd_even
 from ssl_skel.data.readers.description import (
     Description,
@@ -75,6 +76,10 @@ class _Contents:
         numbers: np.ndarray = self.columns.get(name, np.full(self.clips, default))
         return numbers
 
+    def value(self, name: str, row: int, default: int = -1) -> int:
+        """The value of one clip in a column, or the default."""
+        return int(self.columns[name][row]) if name in self.columns else default
+
     @property
     def clips(self) -> int:
         """N."""
@@ -118,29 +123,42 @@ class NpzReader(Reader):
             return [self.source]
         return self._find("*.npz", "recordings.npz")
 
-    def read(self, file: Path) -> Iterator[RawClip]:
+    def read(self, file: Path) -> Iterator[RawClip | BadClip]:
         content = self._contents(file)
         flat = len(content.shape) == 3
-        columns = {column: content.column(column) for column in ("label", *_OF_CLIP)}
-        numbers = {name: number for number, name in enumerate(self.class_names)}
-        persons, frames = content.column("persons", 1), content.columns.get("frames")
-        counts = persons * content.column("frames") if flat else np.ones(content.clips, int)
+        counts = content.column("persons", 1) * content.column("frames") if flat else np.ones(content.clips, int)
         blocks = read_blocks(file, "joints", counts)
         for row in range(content.clips):
             try:
-                joints = next(blocks)
+                block = next(blocks)
             except DAMAGE as error:
-                raise UserError(f"{file}: joints: is truncated or damaged at clip {row}") from error
-            if flat:
-                joints = joints.reshape(persons[row], counts[row] // persons[row], *content.shape[1:])
-            elif len(content.shape) == 5:
-                joints = joints[0]
-            joints = joints[:, : _length(joints) if frames is None else frames[row]]
-            joints = to_metres(joints, content.description, file)
-            known = {column: int(values[row]) for column, values in columns.items()}
-            if content.labels is not None:
-                known["label"] = class_number(content.labels[row], numbers, f"{file}: {content.names[row]}")
-            yield RawClip(content.names[row], joints, **known)
+                raise UserError(f"{file}: joints: is truncated or damaged from clip {row} on") from error
+            yield attempt(content.names[row], partial(self._clip, file, content, row, block))
+
+    def _clip(self, file: Path, content: _Contents, row: int, joints: np.ndarray) -> RawClip:
+        """A clip from its part of ``joints``: (M * T, V, C) if flat, else (1, T, V, C) or (1, M, T, V, C)."""
+        where = f"{file}: clip {content.names[row]!r}"
+        frames = content.value("frames", row)
+        if len(content.shape) == 3:
+            joints = joints.reshape(content.value("persons", row, 1), frames, *content.shape[1:])
+        elif len(content.shape) == 5:
+            joints = joints[0]
+        if "frames" not in content.columns:
+            frames = _length(joints)
+        if not 0 <= frames <= joints.shape[1]:
+            raise UserError(
+                f"{where}: frames: is {frames}; must lie between 0 and the {joints.shape[1]} that joints hold"
+            )
+        known = {column: content.value(column, row) for column in ("label", *_OF_CLIP)}
+        if content.labels is not None:
+            numbers = {name: number for number, name in enumerate(self.class_names)}
+            known["label"] = class_number(content.labels[row], numbers, where)
+        if not -1 <= known["label"] < len(self.class_names):
+            last = len(self.class_names) - 1
+            raise UserError(
+                f"{where}: label: is {known['label']}; must lie between -1 (unknown) and {last}, the last class"
+            )
+        return RawClip(content.names[row], to_metres(joints[:, :frames], content.description, file), **known)
 
     def _contents(self, file: Path) -> _Contents:
         """Read all but the joints, and check that it fits together."""
@@ -202,8 +220,8 @@ def _check_columns(file: Path, content: _Contents) -> None:
     if not content.clips:
         raise UserError(f"{file}: joints: holds no clips")
     frames, persons = content.columns.get("frames"), content.column("persons", 1)
-    if frames is not None and (frames.min() < 0 or (len(content.shape) > 3 and frames.max() > content.shape[-3])):
-        raise UserError(f"{file}: frames: must lie between 0 and the {content.shape[-3]} frames that joints holds")
+    if len(content.shape) == 3 and frames is not None and frames.min() < 0:
+        raise UserError(f"{file}: frames: must be at least 0")
     if len(content.shape) > 3 and "persons" in content.columns:
         raise UserError(f"{file}: persons: only flat joints need it; leave it out")
     if persons.min() < 1:
@@ -219,12 +237,11 @@ def _class_names(contents: dict[Path, _Contents]) -> tuple[str, ...]:
     given = {c.description.class_names or tuple(map(str, c.columns.get("class_names", ()))) for c in contents.values()}
     if len(given) > 1:
         raise UserError(f"{next(iter(contents))}: class_names: differ between the files; make them the same")
-    found = (content.labels or map(str, content.column("label")) for content in contents.values())
-    names = name_classes((label for labels in found for label in labels), given.pop())
-    for file, content in contents.items():
-        if not -1 <= content.column("label").min() <= content.column("label").max() < len(names):
-            raise UserError(f"{file}: label: must lie between -1 (unknown) and {len(names) - 1}, the last class")
-    return names
+    found = (
+        content.labels or (str(label) for label in content.column("label") if label >= -1)  # lower ones are damage
+        for content in contents.values()
+    )
+    return name_classes((label for labels in found for label in labels), given.pop())
 
 
 def _splits(contents: dict[Path, _Contents]) -> dict[str, dict[str, Any]]:

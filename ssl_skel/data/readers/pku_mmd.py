@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ssl_skel.config import Section
-from ssl_skel.data.clip import RawClip
+from ssl_skel.data.clip import BadClip, RawClip, attempt
 from ssl_skel.data.readers.base import Reader
-from ssl_skel.data.readers.text_table import read_table, unseen
+from ssl_skel.data.readers.text_table import Rows, read_rows, unseen
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import LAYOUTS
 
@@ -44,21 +47,33 @@ class PkuMmdReader(Reader):
     def files(self) -> list[Path]:
         return self._find("skeleton/*.txt", _EXAMPLE)
 
-    def read(self, file: Path) -> Iterator[RawClip]:
+    def read(self, file: Path) -> Iterator[RawClip | BadClip]:
         match = _NAME.fullmatch(file.stem)
         if not match:
             raise UserError(f"{file}: the name tells no video and camera; expected one like {_EXAMPLE}")
-        rows = read_table(file, 150, "2 x 25 x 3")
+        rows = read_rows(file, 150, "2 x 25 x 3")
         labels = file.parent.parent / "label" / file.name
         if not labels.is_file():
             raise UserError(f"{file}: label/{file.name} is missing; put it beside the folder skeleton")
-        for label, first, end, _ in read_table(labels, 4, "class, first frame, end and confidence").tolist():
-            if not (1 <= label <= _CLASSES and 0 <= first < min(end, len(rows)) and label % 1 == first % 1 == 0):
-                told = f"class {label:g}, frames {first:g} to {end:g}"
-                raise UserError(f"{file}: label/{file.name}: {told}: does not fit {len(rows)} frames")
-            joints = unseen(rows[int(first) : int(min(end, len(rows)))].reshape(-1, 2, 25, 3).swapaxes(0, 1))
-            name = f"{file.stem}_{int(first):05}"
-            yield RawClip(name, joints, int(label) - 1, camera=_CAMERAS[match[3]], setup=_video(match))
+        told = read_rows(labels, 4, "class, first frame, end and confidence")
+        for row in range(len(told.numbers)):
+            first = told.numbers[row, 1]
+            name = f"{file.stem}_{int(first):05}" if np.isfinite(first) else f"{file.stem}, row {row} of label"
+            yield attempt(name, partial(_clip, file, match, name, rows, told, row))
+
+
+def _clip(file: Path, match: re.Match[str], name: str, rows: Rows, told: Rows, row: int) -> RawClip:
+    """The clip that a row of labels tells of."""
+    told.refuse_damage(np.array([row]))
+    count = len(rows.numbers)
+    label, first, end = told.numbers[row, :3].tolist()
+    if not (1 <= label <= _CLASSES and 0 <= first < min(end, count) and label % 1 == first % 1 == 0):
+        action = f"class {label:g}, frames {first:g} to {end:g}"
+        raise UserError(f"{file}: label/{file.name}: {action}: does not fit {count} frames")
+    frames = np.arange(int(first), int(min(end, count)))
+    rows.refuse_damage(frames)
+    joints = unseen(rows.numbers[frames].reshape(-1, 2, 25, 3).swapaxes(0, 1))
+    return RawClip(name, joints, int(label) - 1, camera=_CAMERAS[match[3]], setup=_video(match))
 
 
 def _video(match: re.Match[str]) -> int:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,7 +12,7 @@ import numpy as np
 from pydantic import Field
 
 from ssl_skel.config import Section
-from ssl_skel.data.clip import RawClip
+from ssl_skel.data.clip import BadClip, RawClip, attempt
 from ssl_skel.data.readers.base import Reader
 from ssl_skel.data.readers.ntu_facts import CLASS_NAMES, NAME, columns
 from ssl_skel.data.readers.plain_pickle import LateArray, load_plain
@@ -58,7 +59,7 @@ class PysklReader(Reader):
         if not isinstance(data, dict) or not isinstance(data.get("annotations"), list) or not data["annotations"]:
             raise UserError(f"{file}: annotations: missing or empty; expected a dict of split and annotations")
         self._clips: list[Any] = data["annotations"]
-        keypoints = _keypoints(file, 0, self._clips[0])
+        keypoints = _first_keypoints(file, self._clips)
         known = _LAYOUTS.get(keypoints.shape[2:])
         if layout is None and known is None:
             raise UserError(f"{file}: keypoint: has {keypoints.shape[2:]} joints and coordinates; give --layout")
@@ -83,20 +84,25 @@ class PysklReader(Reader):
             raise UserError(f"{self.source}: holds {len(files)} .pkl files; give one of them, such as {files[0].name}")
         return files
 
-    def read(self, file: Path) -> Iterator[RawClip]:
+    def read(self, file: Path) -> Iterator[RawClip | BadClip]:
         for row, clip in enumerate(self._clips):
-            keypoints = _keypoints(file, row, clip)
-            name, label = clip.get("frame_dir"), clip.get("label", -1)
-            if not isinstance(name, str) or not name:
-                raise UserError(f"{file}: annotations[{row}].frame_dir: is {str(name)[:40]!r}; expected a name")
-            if type(label) is not int or not -1 <= label < len(self.class_names):
-                raise UserError(f"{file}: annotations[{row}].label: is {str(label)[:40]!r}; expected a class number")
-            joints = keypoints.astype(np.float32)
-            joints[~(joints != 0).any((2, 3))] = np.nan
-            if joints.shape[3] == 2:
-                joints = self._upright(file, row, clip, joints)
-            told = columns(name) if NAME.fullmatch(name) else {}
-            yield RawClip(name, joints, **(told | {"label": label}))
+            name = clip.get("frame_dir") if isinstance(clip, Mapping) else None
+            where = name if isinstance(name, str) and name else f"annotations[{row}]"
+            yield attempt(where, partial(self._clip, file, row, clip))
+
+    def _clip(self, file: Path, row: int, clip: Any) -> RawClip:
+        keypoints = _keypoints(file, row, clip)
+        name, label = clip.get("frame_dir"), clip.get("label", -1)
+        if not isinstance(name, str) or not name:
+            raise UserError(f"{file}: annotations[{row}].frame_dir: is {str(name)[:40]!r}; expected a name")
+        if type(label) is not int or not -1 <= label < len(self.class_names):
+            raise UserError(f"{file}: annotations[{row}].label: is {str(label)[:40]!r}; expected a class number")
+        joints = keypoints.astype(np.float32)
+        joints[~(joints != 0).any((2, 3))] = np.nan
+        if joints.shape[3] == 2:
+            joints = self._upright(file, row, clip, joints)
+        told = columns(name) if NAME.fullmatch(name) else {}
+        return RawClip(name, joints, **(told | {"label": label}))
 
     def _upright(self, file: Path, row: int, clip: Mapping[str, Any], joints: np.ndarray) -> np.ndarray:
         """Pixels (M, T, V, 2) to image heights, x and y turned by half a turn; doubtful joints NaN; scores if asked."""
@@ -137,6 +143,22 @@ def _keypoints(file: Path, row: int, clip: Any) -> np.ndarray:
             "make the file again"
         )
     return keypoints
+
+
+def _first_keypoints(file: Path, clips: Sequence[Any]) -> np.ndarray:
+    """Of the first clip that has any; they tell the layout.
+
+    Raises:
+        UserError: none has; tells what is wrong with the first.
+    """
+    problem: UserError | None = None
+    for row, clip in enumerate(clips):
+        try:
+            return _keypoints(file, row, clip)
+        except UserError as error:
+            problem = problem or error
+    assert problem is not None  # there are clips
+    raise problem
 
 
 def _splits(file: Path, given: Any) -> dict[str, dict[str, Any]]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ssl_skel.config import Section
-from ssl_skel.data.clip import RawClip
+from ssl_skel.data.clip import BadClip, RawClip, attempt
 from ssl_skel.data.readers.base import Reader
 from ssl_skel.data.readers.ntu_facts import CLASS_NAMES, columns
 from ssl_skel.data.readers.plain_pickle import load_plain
@@ -38,7 +39,7 @@ class StGcnReader(Reader):
     def __init__(self, source: Path, layout: str | None = None, options: Section | None = None) -> None:
         self.source = Path(source)
         self.options = options or self.Options()
-        self._labels: dict[Path, tuple[list[str], list[int]]] = {}
+        self._labels: dict[Path, tuple[list[str], list[Any]]] = {}
         sides: dict[str, list[str]] = {"train": [], "test": []}
         shapes = {}
         for file in self.files():
@@ -52,7 +53,9 @@ class StGcnReader(Reader):
         if layout is None and self._count not in _BY_COUNT:
             raise UserError(f"{next(iter(shapes))}: has {self._count} joints; give --layout")
         self.layout = load_layout(layout) if layout is not None else LAYOUTS[_BY_COUNT[self._count]]
-        count = 1 + max((label for _, labels in self._labels.values() for label in labels), default=-1)
+        count = 1 + max(
+            (label for _, labels in self._labels.values() for label in labels if _is_class(label)), default=-1
+        )
         ntu = self.layout.name == "ntu25" and count in (60, 120)
         self.class_names = CLASS_NAMES[:count] if ntu else tuple(map(str, range(count)))
         both = sides["train"] and sides["test"]
@@ -68,18 +71,25 @@ class StGcnReader(Reader):
             raise UserError(f"{self.source}: needs one train_data.npy (or the like) and one val_data.npy; give a file")
         return files
 
-    def read(self, file: Path) -> Iterator[RawClip]:
+    def read(self, file: Path) -> Iterator[RawClip | BadClip]:
         data = _map(file)
         names, labels = self._labels[file]
-        channels = 2 if self.layout.name == "openpose18" else data.shape[1]
         for row, (name, label) in enumerate(zip(names, labels, strict=True)):
-            joints = unseen(np.array(data[row, :channels]).transpose(3, 1, 2, 0))
-            if channels == 3:  # a joint at the very origin is one; a person with all joints there is none
-                joints = np.where(np.isnan(joints).all((2, 3), keepdims=True), np.nan, np.nan_to_num(joints))
-            seen = np.isfinite(joints).any((2, 3))
-            length = 1 + int(np.flatnonzero(seen.any(0)).max(initial=0))
-            clip = joints[seen.any(1), :length].astype(np.float32)
-            yield RawClip(name, clip, **(columns(name) | {"label": label}))
+            yield attempt(name, partial(self._clip, file, data[row], name, label))
+
+    def _clip(self, file: Path, data: np.ndarray, name: str, label: Any) -> RawClip:
+        """A clip from its part (C, T, V, M) of an array."""
+        if not _is_class(label):
+            told = f"label of {name!r} is {str(label)[:40]!r}"
+            raise UserError(f"{_labels_of(file)}: {told}, no class number; download it again")
+        channels = 2 if self.layout.name == "openpose18" else len(data)
+        joints = unseen(np.array(data[:channels]).transpose(3, 1, 2, 0))
+        if channels == 3:  # a joint at the very origin is one; a person with all joints there is none
+            joints = np.where(np.isnan(joints).all((2, 3), keepdims=True), np.nan, np.nan_to_num(joints))
+        seen = np.isfinite(joints).any((2, 3))
+        length = 1 + int(np.flatnonzero(seen.any(0)).max(initial=0))
+        clip = joints[seen.any(1), :length].astype(np.float32)
+        return RawClip(name, clip, **(columns(name) | {"label": label}))
 
 
 def _side(file: Path) -> str:
@@ -99,9 +109,17 @@ def _map(file: Path) -> np.ndarray:
     return data
 
 
-def _read_labels(file: Path, clips: int) -> tuple[list[str], list[int]]:
-    """Names (without ``.skeleton``) and labels of the clips of a file."""
-    labels = file.with_name(f"{file.name.partition('_')[0]}_label.pkl")
+def _is_class(label: Any) -> bool:
+    return type(label) is int and 0 <= label < 10**6
+
+
+def _labels_of(file: Path) -> Path:
+    return file.with_name(f"{file.name.partition('_')[0]}_label.pkl")
+
+
+def _read_labels(file: Path, clips: int) -> tuple[list[str], list[Any]]:
+    """Names (without ``.skeleton``) and labels, as they stand, of the clips of a file."""
+    labels = _labels_of(file)
     if not labels.is_file():
         raise UserError(f"{file}: {labels.name} is missing; put it beside")
     told = load_plain(labels)
@@ -111,6 +129,4 @@ def _read_labels(file: Path, clips: int) -> tuple[list[str], list[int]]:
     fits = len(names) == len(numbers) == clips
     if not fits or not all(isinstance(name, str) for name in names):
         raise UserError(f"{labels}: has {len(names)} names and {len(numbers)} labels for {clips} clips")
-    if not all(type(label) is int and 0 <= label < 10**6 for label in numbers):
-        raise UserError(f"{labels}: some labels are no class numbers; download it again")
     return [name.removesuffix(".skeleton") for name in names], numbers

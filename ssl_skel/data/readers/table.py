@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Literal
@@ -11,7 +13,8 @@ from typing import Literal
 import numpy as np
 from pydantic import Field, field_validator
 
-from ssl_skel.data.clip import RawClip
+from ssl_skel.config import Section
+from ssl_skel.data.clip import BadClip, RawClip, attempt
 from ssl_skel.data.readers.columns import column_names, read_columns
 from ssl_skel.data.readers.described import DescribedReader, name_of
 from ssl_skel.data.readers.description import NamedJoints, to_metres
@@ -70,6 +73,10 @@ class TableReader(DescribedReader):
     pattern = "**/*.csv"
     example = "recordings.csv or .parquet"
 
+    def __init__(self, source: Path, layout: str | None = None, options: Section | None = None) -> None:
+        self._scattered: set[tuple[Path, str]] = set()  # clips whose rows stand in several places
+        super().__init__(source, layout, options)
+
     def files(self) -> list[Path]:
         if self.source.is_file():
             return [self.source]
@@ -85,24 +92,38 @@ class TableReader(DescribedReader):
             raise problem
         return sorted(found)
 
-    def read(self, file: Path) -> Iterator[RawClip]:
-        seen: set[str] = set()
+    def read(self, file: Path) -> Iterator[RawClip | BadClip]:
         coordinates = self._coordinates(file)
         places: list[Name] = ["person", "frame", *(() if self.options.joint_columns else ("joint",))]
-        for run in self._runs(file, [*coordinates.ravel(), *self._present(file, places)]):
-            if run.key in seen:
-                raise UserError(f"{_row(file, run.first)}: clip {run.key!r} stood above; sort the rows by clip")
-            seen.add(run.key)
-            told = self._told(file, run.key, self._own(file, run))
-            joints = to_metres(self._joints(file, run, coordinates), self.options, file)
-            yield RawClip(name_of(run.key), joints, **self._columns(file, told))
+        wanted = [*coordinates.ravel(), *self._present(file, places)]
+        pieces: dict[str, int] = {}
+        for run in self._runs(file, wanted):
+            pieces[run.key] = pieces.get(run.key, 0) + 1
+            if (file, run.key) in self._scattered and pieces[run.key] != 2:  # told once, where it comes again
+                continue
+            name = name_of(run.key) or _row(file, run.first).removeprefix(f"{file}: ")
+            yield attempt(name, partial(self._clip, file, run, coordinates))
+
+    def _clip(self, file: Path, run: _Run, coordinates: np.ndarray) -> RawClip:
+        if (file, run.key) in self._scattered:
+            raise UserError(f"{_row(file, run.first)}: clip {run.key!r} stood above; sort the rows by clip")
+        if not run.key:
+            raise UserError(f"{_row(file, run.first)}, column {self._column('clip')!r}: is empty; name the clip")
+        joints = to_metres(self._joints(file, run, coordinates), self.options, file)
+        told = self._told(file, run.key, self._own(file, run))
+        return RawClip(name_of(run.key), joints, **self._columns(file, told))
 
     def _keys(self, file: Path) -> Iterator[tuple[str, dict[str, str]]]:
         if not self._present(file, ("clip", *_OF_CLIP)):
             yield from super()._keys(file)
             return
+        begun: set[str] = set()
         for run in self._runs(file, []):
-            yield run.key, self._own(file, run)
+            if run.key and run.key in begun:
+                self._scattered.add((file, run.key))
+            begun.add(run.key)
+            with contextlib.suppress(UserError):  # of one clip; raised again when it is read
+                yield run.key, self._own(file, run)
 
     def _column(self, name: Name) -> str:
         return self.options.columns.get(name, name)
@@ -172,8 +193,6 @@ class TableReader(DescribedReader):
                     pieces = []
                 if not pieces:
                     key, first = keys[start], row + start
-                if not key:
-                    raise UserError(f"{_row(file, first)}, column {clip!r}: is empty; name the clip")
                 pieces.append({name: values[start:stop] for name, values in batch.items()})
             row += length
         if pieces:
@@ -205,6 +224,9 @@ class TableReader(DescribedReader):
             UserError: a frame is no number, a joint unknown, a place told twice, or there are far too many persons.
         """
         rows = run.rows
+        rows |= {
+            name: _numbers(file, run, name) for name in {*coordinates.ravel(), self._column("frame")} & rows.keys()
+        }
         values = np.stack([rows[name] for name in coordinates.ravel()], -1).reshape(-1, *coordinates.shape)
         frame, person = rows.get(self._column("frame")), rows.get(self._column("person"))
         if frame is None:
@@ -244,6 +266,21 @@ class TableReader(DescribedReader):
                 hint = nearest(name, self.layout.joints)
                 raise UserError(f"{where}, column {self._column('joint')!r}: {name!r} is no joint of the layout{hint}")
         return np.array([number[name] for name in names])[rows]
+
+
+def _numbers(file: Path, run: _Run, name: str) -> np.ndarray:
+    """(rows,) float64 of a column.
+
+    Raises:
+        UserError: a cell is no number.
+    """
+    values = run.rows[name]
+    if values.dtype == object:
+        for row, value in enumerate(values):
+            if isinstance(value, str):
+                told = f", column {name!r}: {value[:40]!r} is no number" if value else ": is no row like the header"
+                raise UserError(f"{_row(file, run.first + row)}{told}")
+    return values.astype(np.float64)
 
 
 def _in_order(names: np.ndarray) -> tuple[np.ndarray, int]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +34,74 @@ def read_table(file: Path, columns: int, what: str) -> np.ndarray:
     if rows.shape[1] != columns:
         raise UserError(f"{file}: rows have {rows.shape[1]} numbers; expected {columns}, {what}")
     return rows
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows of numbers, of which some may be damaged.
+
+    Attributes:
+        numbers: (N, columns) float64; in a damaged row NaN where a word is no number or is missing.
+        damage: number of a damaged row -> what is wrong with it; begins with the file.
+    """
+
+    numbers: np.ndarray
+    damage: Mapping[int, str]
+
+    def refuse_damage(self, rows: np.ndarray) -> None:
+        """Let a clip be made of sound rows only.
+
+        Raises:
+            UserError: one of the rows is damaged.
+        """
+        for row in rows.tolist() if self.damage else ():
+            if row in self.damage:
+                raise UserError(self.damage[row])
+
+
+def read_rows(file: Path, columns: int, what: str) -> Rows:
+    """As ``read_table``, for files of several clips: a damaged row spoils the clip it is part of, and no other.
+
+    Raises:
+        UserError: as ``read_table``, where not one row is sound.
+    """
+    try:
+        return Rows(read_table(file, columns, what), {})
+    except UserError:
+        rows, damage = _row_by_row(file, columns, what)
+        if len(damage) == len(rows):
+            raise
+    return Rows(np.array(rows), damage)
+
+
+def _row_by_row(file: Path, columns: int, what: str) -> tuple[list[list[float]], dict[int, str]]:
+    """Each row's numbers, as many as there should be, and what is wrong with rows that are damaged."""
+    rows: list[list[float]] = []
+    damage: dict[int, str] = {}
+    try:
+        lines = file.read_bytes().removeprefix(b"\xef\xbb\xbf").replace(b",", b" ").splitlines()
+    except OSError:
+        return rows, damage
+    for line, text in enumerate(lines, 1):
+        words = text.decode("ascii", "replace").split()
+        if not words:
+            continue
+        numbers = [_number(word) for word in words]
+        odd = next((word for word, number in zip(words, numbers, strict=True) if number is None), None)
+        if len(words) != columns:
+            damage[len(rows)] = f"{file}: line {line}: has {len(words)} numbers; expected {columns}, {what}"
+        elif odd is not None:
+            damage[len(rows)] = f"{file}: line {line}: {odd[:40]!r} is no number"
+        numbers += [None] * columns
+        rows.append([math.nan if number is None else number for number in numbers[:columns]])
+    return rows, damage
+
+
+def _number(word: str) -> float | None:
+    try:
+        return float(word)
+    except ValueError:
+        return None
 
 
 def unseen(joints: np.ndarray) -> np.ndarray:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from ssl_skel.config import Section
-from ssl_skel.data.clip import RawClip
+from ssl_skel.data.clip import BadClip, RawClip, attempt
 from ssl_skel.data.readers.base import Reader, match_name, odd_even
-from ssl_skel.data.readers.text_table import read_table, unseen
+from ssl_skel.data.readers.text_table import Rows, read_rows, unseen
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import LAYOUTS
 
@@ -19,6 +20,10 @@ _NAME = re.compile(r"joints_s(\d+)_e(\d+)")
 _EXAMPLE = "joints/joints_s01_e01.txt"
 _TITLE = re.compile(r"s(\d+)_e(\d+)")
 _LINE = re.compile(r"(\w+)\s*:\s*(\d+|NaN)\s+(\d+|NaN)")
+
+
+Action = tuple[int, int, int] | BadClip
+"""Label, first frame and last frame of an action, or the line that should tell them."""
 
 
 class UtKinectReader(Reader):
@@ -43,28 +48,41 @@ class UtKinectReader(Reader):
     def files(self) -> list[Path]:
         return self._find("joints/joints_*.txt", _EXAMPLE)
 
-    def read(self, file: Path) -> Iterator[RawClip]:
+    def read(self, file: Path) -> Iterator[RawClip | BadClip]:
         subject, number = match_name(file.stem, _NAME, file, _EXAMPLE)
         if (subject, number) not in self._labels:
             raise UserError(f"{file}: actionLabel.txt tells nothing of s{subject:02}_e{number:02}; add its lines")
-        rows = read_table(file, 61, "a frame number and 20 x 3")
-        _, first = np.unique(rows[:, 0], return_index=True)
-        rows = rows[first]
-        for label, begin, end in self._labels[subject, number]:
-            within = rows[(rows[:, 0] >= begin) & (rows[:, 0] <= end), 1:]
-            name = f"s{subject:02}_e{number:02}_{self.class_names[label]}"
-            joints = unseen(within.reshape(-1, 20, 3))
-            yield RawClip(name, joints[None], label, subject=subject, replication=number)
+        rows = read_rows(file, 61, "a frame number and 20 x 3")
+        session = f"s{subject:02}_e{number:02}"
+        for action in self._labels[subject, number]:
+            if isinstance(action, BadClip):
+                yield BadClip(f"{session}, {action.name}", action.error)
+                continue
+            name = f"{session}_{self.class_names[action[0]]}"
+            yield attempt(name, partial(_clip, name, rows, action, subject, number))
 
 
-def _read_labels(file: Path, class_names: tuple[str, ...]) -> dict[tuple[int, int], list[tuple[int, int, int]]]:
-    """(subject, try) -> (label, first frame, last frame) of its actions."""
+def _clip(name: str, rows: Rows, action: tuple[int, int, int], subject: int, number: int) -> RawClip:
+    """The rows of one action; a damaged row without a frame number counts to the frame before."""
+    label, begin, end = action
+    frames = rows.numbers[:, 0]
+    known = np.isfinite(frames)
+    told = np.maximum.accumulate(np.where(known, np.arange(len(frames)), 0))
+    rows.refuse_damage(np.flatnonzero((frames[told] >= begin) & (frames[told] <= end)))
+    numbers, first = np.unique(frames[known], return_index=True)
+    within = rows.numbers[known][first[(numbers >= begin) & (numbers <= end)], 1:]
+    joints = unseen(within.reshape(-1, 20, 3))
+    return RawClip(name, joints[None], label, subject=subject, replication=number)
+
+
+def _read_labels(file: Path, class_names: tuple[str, ...]) -> dict[tuple[int, int], list[Action]]:
+    """(subject, try) -> its actions."""
     try:
         lines = file.read_bytes().removeprefix(b"\xef\xbb\xbf").decode("ascii").splitlines()
     except (OSError, ValueError) as error:
         raise UserError(f"{file}: cannot be read; it is needed to cut the sessions into actions") from error
-    labels: dict[tuple[int, int], list[tuple[int, int, int]]] = {}
-    session: list[tuple[int, int, int]] | None = None
+    labels: dict[tuple[int, int], list[Action]] = {}
+    session: list[Action] | None = None
     for number, line in enumerate(lines, 1):
         title, action = _TITLE.fullmatch(line.strip()), _LINE.fullmatch(line.strip())
         if title:
@@ -73,5 +91,8 @@ def _read_labels(file: Path, class_names: tuple[str, ...]) -> dict[tuple[int, in
             if "NaN" not in (action[2], action[3]):
                 session.append((class_names.index(action[1]), int(action[2]), int(action[3])))
         elif line.strip():
-            raise UserError(f"{file}: line {number}: is {line[:40]!r}; expected 's01_e01' or 'walk: 252 390'")
+            problem = UserError(f"{file}: line {number}: is {line[:40]!r}; expected 's01_e01' or 'walk: 252 390'")
+            if session is None or ":" not in line:  # perhaps a title, without which later actions would go astray
+                raise problem
+            session.append(BadClip(f"line {number} of {file.name}", problem))
     return labels

@@ -11,16 +11,18 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field, replace
+from functools import partial
 from multiprocessing.connection import wait
 from pathlib import Path
 
 import numpy as np
 
-from ssl_skel.data.clip import RawClip, check_clip, content_hash
+from ssl_skel.data.clip import BadClip, RawClip, attempt, check_clip, content_hash
 from ssl_skel.data.normalize import NormalizeConfig, normalize
 from ssl_skel.data.readers.base import Reader
 from ssl_skel.data.repair import Change, RepairConfig, repair
 from ssl_skel.errors import UserError
+from ssl_skel.layouts import SkeletonLayout
 
 _FILES_AT_ONCE = 8  # sent to a process together; the few clips they hold wait in memory
 
@@ -98,28 +100,48 @@ def _read(work: Work, file: Path, skip: int = 0) -> Iterator[Ready | Done]:
     """Sound clips of one file, normalised; damage is listed, or stops everything."""
     skipped: list[dict[str, str]] = []
     excluded: list[str] = []
-    clips = work.reader.read(file)
     count = 0
+    for clip in _clips(work.reader, file):
+        if isinstance(clip, BadClip):
+            if not work.skip_bad:
+                error = clip.error
+                raise UserError(f"{error}; {work.remedy}" if work.remedy else str(error)) from error
+            skipped.append(_told(work.reader, file, clip))
+        elif clip.name in work.exclude:
+            excluded.append(clip.name)
+        else:
+            count += 1
+            if count > skip:
+                yield _ready(work, file, clip)
+    yield Done(file, skipped, excluded)
+
+
+def _clips(reader: Reader, file: Path) -> Iterator[RawClip | BadClip]:
+    """Clips of one file, sound or bad; what ends the file early comes last, as a bad clip without a name."""
+    clips = reader.read(file)
     while True:
         try:
             with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, which is: not tracked
-                clip = next(clips, None)
-            if clip is None:
-                yield Done(file, skipped, excluded)
-                return
-            check_clip(clip, work.reader.layout, file)
+                clip = next(clips)
+        except StopIteration:
+            return
         except UserError as error:
-            if not work.skip_bad:
-                raise UserError(f"{error}; {work.remedy}" if work.remedy else str(error)) from error
-            within = file.relative_to(work.reader.source) if file != work.reader.source else file.name
-            skipped.append({"file": str(within), "why": str(error).removeprefix(f"{file}: ")})
-            continue
-        if clip.name in work.exclude:
-            excluded.append(clip.name)
-            continue
-        count += 1
-        if count > skip:
-            yield _ready(work, file, clip)
+            yield BadClip("", error)
+            return
+        yield clip if isinstance(clip, BadClip) else attempt(clip.name, partial(_checked, clip, reader.layout, file))
+
+
+def _checked(clip: RawClip, layout: SkeletonLayout, file: Path) -> RawClip:
+    check_clip(clip, layout, file)
+    return clip
+
+
+def _told(reader: Reader, file: Path, bad: BadClip) -> dict[str, str]:
+    """What a store records of damage: the file, the clip where it was one of several, and what is wrong."""
+    within = str(file.relative_to(reader.source)) if file != reader.source else file.name
+    return (
+        {"file": within} | ({"clip": bad.name} if bad.name else {}) | {"why": str(bad.error).removeprefix(f"{file}: ")}
+    )
 
 
 def _ready(work: Work, file: Path, clip: RawClip) -> Ready:
