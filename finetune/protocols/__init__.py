@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from finetune.protocols.configs.base import ProtocolConfig
-from finetune.protocols.configs.fewshot import FewShotConfig
+from finetune.protocols.configs.frozen import ClassMeansConfig, FewShotConfig, PropagateConfig
 from finetune.protocols.configs.knn import KnnConfig
 from finetune.protocols.configs.linear import LinearConfig
 from finetune.protocols.configs.psp import PSPSemiConfig
@@ -29,7 +29,9 @@ PROTOCOLS: Registry[Protocol[Any], ProtocolConfig] = Registry(
         FullConfig: "finetune.protocols.trained:Full",
         PSPSemiConfig: "finetune.protocols.psp:PSPSemi",
         TwoStreamConfig: "finetune.protocols.two_stream:TwoStream",
-        FewShotConfig: "finetune.protocols.fewshot:FewShot",
+        FewShotConfig: "finetune.protocols.frozen:FewShot",
+        ClassMeansConfig: "finetune.protocols.frozen:ClassMeans",
+        PropagateConfig: "finetune.protocols.frozen:Propagate",
         RetrievalConfig: "finetune.protocols.retrieval:Retrieval",
     },
 )

@@ -212,8 +212,7 @@ class FewLabels(Trained[FewLabelsT]):
 
     @property
     def budgets(self) -> tuple[Budget | None, ...]:
-        shares = (Budget(fraction=share) for share in self.config.fractions)
-        return (*shares, *(Budget(per_class=number) for number in self.config.per_class))
+        return self.config.budgets
 
 
 class Semi(FewLabels[SemiConfig]):

@@ -44,6 +44,7 @@ PROTOCOLS = [
     {"name": "knn", "ks": [1]},
     {"name": "linear", "mode": "both", "c": 0.1, "epochs": 4, "batch_size": 16, "augmented_views": 1},
     {"name": "fewshot", "draws": 2},
+    {"name": "propagate", "fractions": [0.5], "draws": 2},
     {"name": "full"} | SHORT,
     {"name": "semi", "fractions": [0.5]} | SHORT,
     {"name": "psp", "fractions": [0.5], "unlabelled": 12, "pretext": {"name": "psp", "norm": "layer"}} | SHORT,
@@ -112,7 +113,7 @@ def test_two_processes_measure_what_one_measures(motions: Path, tmp_path: Path) 
         for alone, shared in zip(ours.runs, theirs.runs, strict=True):
             assert shared.confusion == alone.confusion, ours.measure
             assert np.sum(shared.confusion) == tested
-    assert len({m.measure for m in one.measurements}) == 7
+    assert len({m.measure for m in one.measurements}) == 8
     mine, yours = logs(tmp_path / "one"), logs(tmp_path / "two")
     assert mine.keys() == yours.keys()  # fingerprints, hence clips and subsets, are the same
     for name, records in mine.items():
