@@ -16,7 +16,7 @@ from finetune.trainings.spec import TrainingSpec
 from ssl_skel.config import Section
 from ssl_skel.encoders.pooling_config import FORMER_TEXTS
 
-NEWER = {"head": {"name": "linear"}, "drop_path": None, "sampling": "crop"}
+NEWER = {"head": {"name": "linear"}, "drop_path": None, "sampling": "crop", "pretext.time_bins": 4}
 """Options that are newer than some trainings, and the value that does what was done before."""
 
 
@@ -48,7 +48,17 @@ def options_hash(config: Section) -> str:
 def _recipe(config: TrainingConfig) -> str:
     """The options that decide the outcome; whether weights are kept does not."""
     options = _former(config, config.model_dump(mode="json", exclude={"save"}))
-    return _yaml({key: value for key, value in options.items() if key not in NEWER or value != NEWER[key]})
+    return _yaml(_without_newer(options))
+
+
+def _without_newer(options: dict[str, Any], within: str = "") -> dict[str, Any]:
+    """Options but those of ``NEWER`` that do what was done before; ``within`` is the path to them, with a dot."""
+    kept = {}
+    for key, value in options.items():
+        path = within + key
+        if path not in NEWER or value != NEWER[path]:
+            kept[key] = _without_newer(value, f"{path}.") if isinstance(value, dict) else value
+    return kept
 
 
 def _former(value: Any, plain: Any) -> Any:

@@ -18,6 +18,7 @@ from finetune.protocols.configs.training import TrainingConfig
 from finetune.protocols.configs.two_stream import TwoStreamConfig
 from finetune.run import run
 from finetune.trainings import fingerprint
+from ssl_skel.pretexts.configs.psp import PSPConfig
 from ssl_skel.training.rundir import RunDir
 
 QUICK: dict[str, Any] = {"epochs": 5, "batch_size": 16, "eval_every": 1, "crop": [1.0, 1.0], "augment": []}
@@ -45,6 +46,10 @@ def test_options_newer_than_some_trainings_count_only_where_they_change_what_was
     plain, other = FullConfig(), FullConfig(head=BottleneckConfig(), drop_path=0.1, sampling="sorted")
     assert not {"head", "drop_path", "sampling"} & yaml.safe_load(fingerprint._recipe(plain)).keys()
     assert {"head", "drop_path", "sampling"} < yaml.safe_load(fingerprint._recipe(other)).keys()
+    contrasts = (PSPSemiConfig(), PSPSemiConfig(pretext=PSPConfig(time_bins=2)))
+    told = [yaml.safe_load(fingerprint._recipe(config))["pretext"] for config in contrasts]
+    assert "time_bins" not in told[0]
+    assert told[1] == told[0] | {"time_bins": 2}
 
 
 def test_a_probe_keeps_its_folder() -> None:
