@@ -1,7 +1,7 @@
 """Few labels on frozen features: nothing of the network is trained.
 
-With one or two labels a class ``propagate`` is the strongest of all protocols here (docs/results.md); from about five
-on, training the network is (``semi``, ``psp``).
+With one label a class ``propagate`` was the strongest of all protocols on NW-UCLA; from about five on, training the
+network is (``semi``, ``psp``). Figures: docs/results.md.
 """
 
 from __future__ import annotations
