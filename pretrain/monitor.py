@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import cache
 
 import numpy as np
-import torch
+from accelerate import Accelerator
 from tqdm import tqdm
 
 from pretrain.config import PretrainConfig
@@ -16,29 +16,35 @@ from ssl_skel.data.loader import ClipLoader
 from ssl_skel.data.splits import Split
 from ssl_skel.data.store import Store
 from ssl_skel.embedding.features import extract_features, whole_clips
-from ssl_skel.encoders.encoder import SkeletonEncoder
 from ssl_skel.encoders.pooling_config import PoolingConfig
 from ssl_skel.evaluation.baselines import raw_features
 from ssl_skel.evaluation.knn import knn_predict
 from ssl_skel.evaluation.linear import linear_probe
 from ssl_skel.evaluation.quality import alignment, evenly_spaced, feature_std, rankme, uniformity
+from ssl_skel.evaluation.shortcut import GROUP, log_proportions, match_rate
+from ssl_skel.pretexts.base import Pretext
 
 DRAWN = 256
-"""Most training clips, evenly spaced, whose augmented draws ``alignment`` compares."""
+"""Most training clips, evenly spaced, whose augmented draws ``alignment`` and ``shortcut`` compare."""
+TOO_HIGH = 0.2
+"""A ``shortcut`` above it is warned of, where a pretext compares clips."""
+FEWEST = 20
+"""Clips below which it is not, for there chance alone comes near."""
 PROBE_C = 0.01
 """C of the online probe. Fixed, so that an evaluation is quick; the linear protocol chooses C by cross-validation."""
 
 
 def watcher(
-    config: PretrainConfig, store: Store, split: Split, encoder: SkeletonEncoder, device: torch.device
+    config: PretrainConfig, store: Store, split: Split, pretext: Pretext, accelerator: Accelerator
 ) -> Callable[[int], dict[str, float]]:
     """What the features are like by now: told the epoch, it returns figures for the log.
 
     Without labels, of the training clips: ``feature_std``, ``rankme`` and ``uniformity`` of whole clips, and
     ``alignment`` of two draws as the run crops and augments them, the same two every time; how to read them is
-    told in ``ssl_skel.evaluation.quality``. By labels, where both parts of the split have some: accuracy on its
-    test clips of the nearest training clip (``knn_1``), of the same on raw coordinates (``knn_1_raw``), and of
-    logistic regression on the training clips' features (``linear``).
+    told in ``ssl_skel.evaluation.quality``. Of the same draws ``shortcut``, which no encoder changes: how often body
+    proportions alone match them. By labels, where both parts of the split have some: accuracy on its test clips of
+    the nearest training clip (``knn_1``), of the same on raw coordinates (``knn_1_raw``), and of logistic regression
+    on the training clips' features (``linear``). A high shortcut is warned of at once, before training.
 
     It is for monitoring. Nothing is chosen, stopped or tuned by it within a run; whoever compares runs by
     its accuracies has seen the test clips. And it changes nothing: features are arrays made in eval mode under
@@ -55,11 +61,12 @@ def watcher(
         rows,
         num_frames=config.data.num_frames,
         batch_size=config.train.batch_size,
-        device=device,
+        device=accelerator.device,
         resident=config.data.resident,
     )
-    pooled = encoder.with_pooling(PoolingConfig(over="mean"))  # by any network, so that curves of all compare
-    drawn = _draws(config, store, train[evenly_spaced(len(train), DRAWN)], device)
+    pooled = pretext.encoder.with_pooling(PoolingConfig(over="mean"))  # by any network, so that curves of all compare
+    drawn = _draws(config, store, train[evenly_spaced(len(train), DRAWN)], accelerator)
+    shortcut = _shortcut(drawn, config, warn=pretext.couples_clips and accelerator.is_main_process)
 
     def one_nn(features: np.ndarray) -> float:
         guess = knn_predict(features[: len(train)][known], taught, features[len(train) :], ks=(1,))[1]
@@ -79,7 +86,8 @@ def watcher(
         if all(np.isfinite(found).all() for found in (features, first, second)):
             if labelled:
                 figures |= {"knn_1": one_nn(features), "knn_1_raw": raw(), "linear": linear(features)}
-            figures |= _without_labels(features[: len(train)]) | {"alignment": alignment(first, second)}
+            figures |= _without_labels(features[: len(train)])
+            figures |= {"alignment": alignment(first, second), "shortcut": shortcut}
         if config.train.progress:
             tqdm.write(_line(epoch, figures), sys.stderr)
         return figures
@@ -87,7 +95,7 @@ def watcher(
     return watch
 
 
-def _draws(config: PretrainConfig, store: Store, rows: np.ndarray, device: torch.device) -> ClipLoader:
+def _draws(config: PretrainConfig, store: Store, rows: np.ndarray, accelerator: Accelerator) -> ClipLoader:
     """Clips as the run crops and augments them; every epoch of it is another draw."""
     return ClipLoader(
         store,
@@ -99,7 +107,7 @@ def _draws(config: PretrainConfig, store: Store, rows: np.ndarray, device: torch
         batch_size=config.train.batch_size,
         augment=Augment(config.augment, store.layout),
         seed=config.seed,
-        device=device,
+        device=accelerator.device,
         resident="never",  # not one more copy of the store for a few clips
         labels=False,
     )
@@ -107,6 +115,20 @@ def _draws(config: PretrainConfig, store: Store, rows: np.ndarray, device: torch
 
 def _without_labels(features: np.ndarray) -> dict[str, float]:
     return {"feature_std": feature_std(features), "rankme": rankme(features), "uniformity": uniformity(features)}
+
+
+def _shortcut(drawn: ClipLoader, config: PretrainConfig, *, warn: bool) -> float:
+    """How often body proportions match two draws; one line on stderr where that is too often, if it is to warn."""
+    found, clips = match_rate(log_proportions(drawn, 0), log_proportions(drawn, 1)), len(drawn.rows)
+    if warn and found > TOO_HIGH and clips >= FEWEST:
+        missing = [name for name in ("bones", "offset") if name not in [row.name for row in config.augment]]
+        remedy = f"add {' and '.join(missing)}" if missing else "raise amount of bones or sigma of offset"
+        print(
+            f"warning: augment: body proportions alone match {100 * found:.0f} % of clips to their other draw (among "
+            f"{min(clips, GROUP)}), so {config.pretext.name} may learn who moves instead of what is done; {remedy}",
+            file=sys.stderr,
+        )
+    return found
 
 
 def _line(epoch: int, figures: dict[str, float]) -> str:

@@ -78,7 +78,7 @@ def run(config: PretrainConfig, resume: str = "") -> Path:
             run=folder,
             seed=config.seed,
             resume=bool(resume),
-            on_epoch=watcher(config, store, split, encoder, accelerator.device),
+            on_epoch=watcher(config, store, split, pretext, accelerator),
         )
         if rank == 0 and not (folder.encoder / CARD).exists():
             facts = {"normalization": store.normalization, "data": data, "init": origin}

@@ -14,7 +14,7 @@ from ssl_skel.same_run import flat
 from ssl_skel.training.checkpoint_folder import newest_checkpoint, read_state
 from ssl_skel.training.rundir import RunDir
 
-ONLINE = ("knn_1", "knn_1_raw", "linear", "rankme", "uniformity", "alignment", "feature_std")
+ONLINE = ("knn_1", "knn_1_raw", "linear", "rankme", "uniformity", "alignment", "feature_std", "shortcut")
 """Figures that a pretraining run logs on its way. Accuracies are of test clips: for monitoring, not for choosing."""
 
 

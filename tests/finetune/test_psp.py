@@ -192,6 +192,18 @@ def test_clips_of_either_kind_are_drawn_apart(motions: Path, tmp_path: Path) -> 
     assert next(other.epoch()).index[5:].tolist() != next(loader.epoch()).index[5:].tolist()
 
 
+@pytest.mark.parametrize("sampling", ["crop", "sorted"])
+def test_clips_of_either_kind_are_sampled_as_configured(motions: Path, tmp_path: Path, sampling: str) -> None:
+    """Sorted frames are frames of the clip, those of a crop lie between some."""
+    rows = protocol(motions, tmp_path, sampling=sampling, augment=[])
+    batch = next(paired(rows).epoch())
+    for x, row in zip(batch.x, batch.index, strict=True):
+        recorded = torch.from_numpy(rows.context.store.clip(int(row))[0]).flatten(1)  # (frames, V * C)
+        drawn = x[0, ..., 0].permute(1, 2, 0).flatten(1)
+        found = (drawn[:, None] == recorded).all(2).any(1)
+        assert bool(found.all()) is (sampling == "sorted")
+
+
 def test_two_ranks_hold_equal_shares_of_both_kinds(motions: Path, tmp_path: Path) -> None:
     rows = protocol(motions, tmp_path, batch_size=4)
     one, parts = paired(rows), []

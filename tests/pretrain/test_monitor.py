@@ -16,11 +16,18 @@ from pretrain.config import PretrainConfig
 from pretrain.monitor import watcher
 from pretrain.run import run
 from ssl_skel.config import parse_config
+from ssl_skel.data.augment.config import BonesConfig, OffsetConfig, RotateConfig, ScaleConfig
 from ssl_skel.data.splits import Split, load_split
 from ssl_skel.data.store import Store
 from ssl_skel.encoders.encoder import SkeletonEncoder, build_encoder
+from ssl_skel.pretexts import build_pretext
+from ssl_skel.pretexts.configs.combined import CombinedConfig, Part
+from ssl_skel.pretexts.configs.psp import PSPConfig
+from ssl_skel.pretexts.configs.skeleton_mae import SkeletonMAEConfig
+from ssl_skel.training.loop import make_accelerator
 
-WITHOUT_LABELS = {"feature_std", "rankme", "uniformity", "alignment"}
+OF_FEATURES = {"feature_std", "rankme", "uniformity", "alignment"}
+WITHOUT_LABELS = OF_FEATURES | {"shortcut"}
 BY_LABELS = {"knn_1", "knn_1_raw", "linear"}
 FIGURES = WITHOUT_LABELS | BY_LABELS
 Watching = Callable[[int], dict[str, float]]
@@ -56,10 +63,13 @@ def encoder(store: Store) -> SkeletonEncoder:
     return build_encoder(config(store.path).backbone, store.layout, channels=3, num_frames=16, stream="joint").train()
 
 
-def watching(store: Store, split: Split, encoder: SkeletonEncoder, *, progress: bool = False) -> Watching:
+def watching(
+    store: Store, split: Split, encoder: SkeletonEncoder, *, progress: bool = False, **changes: Any
+) -> Watching:
     plain = config(store.path)
     train = plain.train.model_copy(update={"progress": progress})
-    return watcher(plain.model_copy(update={"train": train}), store, split, encoder, torch.device("cpu"))
+    watched = plain.model_copy(update={"train": train} | changes)
+    return watcher(watched, store, split, build_pretext(watched.pretext, encoder), make_accelerator(train))
 
 
 def records(folder: Path) -> list[dict[str, Any]]:
@@ -71,12 +81,12 @@ def test_the_log_has_every_figure_within_its_range(watched: Path) -> None:
     assert len(log) == 3
     for record in log:
         assert record.keys() >= FIGURES
-        assert all(0 <= record[name] <= 1 for name in BY_LABELS | {"feature_std"})
+        assert all(0 <= record[name] <= 1 for name in BY_LABELS | {"feature_std", "shortcut"})
         assert 1 <= record["rankme"] <= 16
         assert -8 <= record["uniformity"] <= 0
         assert 0 < record["alignment"] < 4
-    assert len({record["knn_1_raw"] for record in log}) == 1
-    assert all(len({record[name] for record in log}) == 3 for name in WITHOUT_LABELS)
+    assert all(len({record[name] for record in log}) == 1 for name in ("knn_1_raw", "shortcut"))
+    assert all(len({record[name] for record in log}) == 3 for name in OF_FEATURES)
 
 
 def test_tensorboard_has_what_the_log_has(watched: Path) -> None:
@@ -180,3 +190,53 @@ def test_the_line_is_one_and_says_what_matters(
         f"epoch 20: 1-NN {100 * figures['knn_1']:.1f} %, raw coordinates {100 * figures['knn_1_raw']:.1f} %, "
         f"linear {100 * figures['linear']:.1f} %, rank {figures['rankme']:.1f}\n"
     )
+
+
+# ---- the shortcut
+
+LINEAR_MAPS = (RotateConfig(), ScaleConfig())  # all joints share them
+HIDDEN = (BonesConfig(), *LINEAR_MAPS, OffsetConfig())
+
+
+def test_proportions_match_the_draws_unless_they_are_drawn_anew(store: Store, encoder: SkeletonEncoder) -> None:
+    split = load_split(store, "all")
+    seen, hidden = (watching(store, split, encoder, augment=rows)(1)["shortcut"] for rows in (LINEAR_MAPS, HIDDEN))
+    assert seen > 0.8
+    assert hidden < 0.2
+
+
+@pytest.mark.parametrize(
+    ("augment", "remedy"),
+    [(LINEAR_MAPS, "add bones and offset"), ((*LINEAR_MAPS, BonesConfig(amount=0.01)), "add offset")],
+)
+def test_a_contrast_is_warned_of_the_shortcut_before_it_trains(
+    store: Store, encoder: SkeletonEncoder, capsys: pytest.CaptureFixture[str], augment: Any, remedy: str
+) -> None:
+    both = CombinedConfig(parts=(Part(pretext=SkeletonMAEConfig(decoder_dim=16)), Part(pretext=PSPConfig())))
+    for pretext in (PSPConfig(), both):
+        watching(store, load_split(store, "all"), encoder, augment=augment, pretext=pretext)
+        words = capsys.readouterr().err
+        assert words.startswith("warning: augment: body proportions alone match ")
+        assert words.endswith(f"so {pretext.name} may learn who moves instead of what is done; {remedy}\n")
+        assert words.count("\n") == 1
+
+
+def test_nobody_is_warned_who_has_no_shortcut_or_no_use_for_it(
+    store: Store, encoder: SkeletonEncoder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    split = load_split(store, "all")
+    watching(store, split, encoder, augment=HIDDEN, pretext=PSPConfig())
+    watching(store, split, encoder, augment=LINEAR_MAPS)  # reconstruction compares no clips
+    few = Split("few", split.train[:5], split.test)  # one in five by chance
+    watching(store, few, encoder, augment=LINEAR_MAPS, pretext=PSPConfig())
+    assert capsys.readouterr().err == ""
+
+
+def test_two_draws_are_sampled_as_the_run_samples(store: Store, encoder: SkeletonEncoder) -> None:
+    split, data = load_split(store, "all"), config(store.path).data
+    crop, frames = (
+        watching(store, split, encoder, augment=(), data=data.model_copy(update={"sampling": sampling}))(1)
+        for sampling in ("crop", "sorted")
+    )
+    assert crop["uniformity"] == frames["uniformity"]  # of whole clips
+    assert crop["alignment"] != pytest.approx(frames["alignment"], rel=1e-3)

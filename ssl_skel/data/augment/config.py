@@ -65,8 +65,8 @@ class BonesConfig(RowConfig):
 
     name: Literal["bones"] = "bones"
     amount: Annotated[float, Field(ge=0, lt=1)] = 0.25
-    """Largest change of a bone, as a share of its length; chosen here: two draws of a clip are then matched by
-    proportions in one case of ten, where without it is nineteen of twenty."""
+    """Largest change of a bone, as a share of its length; chosen here. It lowers ``shortcut``, which pretraining logs,
+    from 97 % or more to 7 to 13 % on UTD-MHAD, SBU and NW-UCLA."""
 
 
 class OffsetConfig(RowConfig):
@@ -74,7 +74,8 @@ class OffsetConfig(RowConfig):
 
     name: Literal["offset"] = "offset"
     sigma: NotNegative = 0.06
-    """Standard deviation of each coordinate, metres (chosen here); in a store that was scaled, its unit."""
+    """Standard deviation of each coordinate, metres; in a store that was scaled, its unit. Chosen here. It lowers
+    ``shortcut`` to what chance gives, 2 %."""
 
 
 class JitterConfig(RowConfig):
