@@ -11,6 +11,7 @@ from ssl_skel.errors import UserError
 
 _ALL = 40  # names; of longer lists only the first few help
 _FIRST = 5
+_SURELY = 0.8  # share of letters in common
 PATH_NAME = r"^[\w+-]([\w .+-]*[\w.+-])?$"
 """Form of every name that becomes part of a path: no separator, no control character, no dot or blank in front."""
 _LONGEST = 150  # bytes; file systems take 255, and what is made of a name adds its own
@@ -54,6 +55,17 @@ def nearest(word: object, known: Iterable[object]) -> str:
         return f"; did you mean {near[0]!r}?"
     listed = names if len(names) <= _ALL else [*names[:_FIRST], f"... ({len(names)} in all)"]
     return f"; known: {', '.join(listed)}" if names else ""
+
+
+def misspelt(word: str, known: Iterable[str]) -> str | None:
+    """The known name of which a word that is none looks like a misspelling, where others may stand too.
+
+    >>> misspelt("labels", ["label", "frames"]), misspelt("content", ["label", "frames"])
+    ('label', None)
+    """
+    names = list(known)
+    near = difflib.get_close_matches(word, names, 1, _SURELY)
+    return near[0] if near and word not in names else None
 
 
 def unknown(kind: str, word: object, known: Iterable[object], *, where: Path | str = "") -> UserError:

@@ -13,10 +13,9 @@ import numpy as np
 from ssl_skel.data.clip import RawClip
 from ssl_skel.data.readers.described import DescribedReader, name_of
 from ssl_skel.data.readers.description import NamedJoints, to_metres
-from ssl_skel.data.readers.rig import END, joint_names, rig_layout
+from ssl_skel.data.readers.rig import END, joint_names, rig_layout, rig_map
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import SkeletonLayout
-from ssl_skel.layouts.mapping import joint_map
 
 Lines = Iterator[tuple[int, bytes]]
 """Lines that are not empty, with their numbers."""
@@ -69,12 +68,7 @@ class BvhReader(DescribedReader):
         if self._derived and own != self.layout:
             raise UserError(f"{file}: has other joints than {self._derived.name}; convert them apart, or give --layout")
         if not self._derived:
-            take = joint_map(own, self.layout)
-            needed = [self.layout.joints[joint] for joint in (self.layout.centre, *self.layout.across)]
-            lost = [name for name in needed if name in take.missing]
-            if lost:
-                raise UserError(f"{file}: has no joint that could be {lost[0]}; tell by joints in recordings.yaml")
-            joints = take(joints)
+            joints = rig_map(own, self.layout, str(file))(joints)
         for key, told in self._keys(file):
             yield RawClip(name_of(key), joints[None], **self._columns(file, self._told(file, key, told)))
 

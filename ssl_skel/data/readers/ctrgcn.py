@@ -12,7 +12,7 @@ import numpy as np
 from ssl_skel.config import Section
 from ssl_skel.data.clip import BadClip, RawClip, attempt
 from ssl_skel.data.readers.base import Reader
-from ssl_skel.data.readers.npz import DAMAGE, read_blocks, read_shape
+from ssl_skel.data.readers.npz_blocks import DAMAGE, read_blocks, read_shape
 from ssl_skel.data.readers.ntu_facts import CLASS_NAMES
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import LAYOUTS

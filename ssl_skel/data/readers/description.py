@@ -222,14 +222,19 @@ def whole_number(text: str, where: str) -> int:
 def name_classes(found: Iterable[str], given: tuple[str, ...] = ()) -> tuple[str, ...]:
     """Names of the classes: those given; else numbers up to the largest label, where all are numbers; else the labels.
 
-    >>> name_classes(["wave", "bow", "wave", ""]), name_classes(["2", "0"])
-    (('bow', 'wave'), ('0', '1', '2'))
+    Numbers begin at 0, or at 1 where that is the smallest.
+
+    >>> name_classes(["wave", "bow", "wave", ""]), name_classes(["2", "0"]), name_classes(["3", "1"])
+    (('bow', 'wave'), ('0', '1', '2'), ('1', '2', '3'))
     """
     if given:
         return given
     labels = set(found) - {"", "-1"}
     numbers = [int(label) for label in labels if _is_class_number(label)]
-    return tuple(sorted(labels)) if len(numbers) < len(labels) else tuple(map(str, range(max(numbers, default=-1) + 1)))
+    if len(numbers) < len(labels):
+        return tuple(sorted(labels))
+    first = int(min(numbers, default=0) == 1)
+    return tuple(map(str, range(first, max(numbers, default=-1) + 1)))
 
 
 def class_number(label: str, numbers: Mapping[str, int], where: str) -> int:
