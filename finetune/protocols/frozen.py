@@ -1,7 +1,7 @@
 """Few labels on frozen features: nothing of the network is trained.
 
-With one label a class ``propagate`` was the strongest of all protocols on NW-UCLA; from about five on, training the
-network is (``semi``, ``psp``). Figures: docs/results.md.
+On NW-UCLA ``propagate`` was the strongest of all protocols at one label a class and level with training the network
+(``semi``, ``psp``) at five to ten, which is ahead from there on. Figures: docs/results.md.
 """
 
 from __future__ import annotations
