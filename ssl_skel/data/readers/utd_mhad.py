@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-import struct
 import zlib
 from collections.abc import Iterator
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 
 from ssl_skel.data.clip import RawClip
 from ssl_skel.data.readers.base import Reader, match_name, odd_even
+from ssl_skel.data.readers.matlab5 import read_variable
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import LAYOUTS
 
@@ -66,19 +65,13 @@ class UtdMhadReader(Reader):
         return self._find("*.mat", _EXAMPLE)
 
     def read(self, file: Path) -> Iterator[RawClip]:
-        from scipy.io import loadmat  # slow to import
-
         action, subject, trial = match_name(file.stem, _NAME, file, _EXAMPLE)
         if not 1 <= action <= len(self.class_names):
             raise UserError(f"{file}: action {action} is unknown; there are 1 to {len(self.class_names)}")
         try:
-            data = file.read_bytes()
-            _check_sums(data)
-            joints = np.asarray(loadmat(BytesIO(data), variable_names=["d_skel"])["d_skel"], np.float32)
-        except Exception as error:  # SciPy raises whatever an odd file leads it into
-            raise UserError(
-                f"{file}: is damaged: no MATLAB 5 file, compressed as published, with a numeric d_skel"
-            ) from error
+            joints = read_variable(file.read_bytes(), "d_skel").astype(np.float32)
+        except (OSError, ValueError, zlib.error) as error:
+            raise UserError(f"{file}: is damaged: no MATLAB 5 file with a numeric d_skel ({error})") from error
         if joints.ndim == 2:  # MATLAB drops a last axis of one frame
             joints = joints[..., None]
         if joints.ndim != 3 or joints.shape[:2] != (20, 3):
@@ -90,20 +83,3 @@ class UtdMhadReader(Reader):
             subject=subject,
             replication=trial,
         )
-
-
-def _check_sums(data: bytes) -> None:
-    """Check the zlib sums of a MATLAB 5 file, for ``loadmat`` can crash the interpreter on a damaged one.
-
-    Raises:
-        ValueError, struct.error, zlib.error: the file is damaged, or not compressed.
-    """
-    compressed, at = 15, 128
-    if data[124:128] != b"\x00\x01IM":
-        raise ValueError("no MATLAB 5 file")
-    while at < len(data):
-        kind, size = struct.unpack_from("<II", data, at)
-        if kind != compressed or at + 8 + size > len(data):
-            raise ValueError("not compressed, or cut")
-        zlib.decompress(data[at + 8 : at + 8 + size])
-        at += 8 + size
