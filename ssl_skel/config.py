@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, TypeVar, Union
 
 import pydantic
-import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetCoreSchemaHandler
 from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, ErrorDetails
 
 from ssl_skel.errors import UserError
 from ssl_skel.names import PATH_NAME, check_path_name, nearest
+from ssl_skel.plain_yaml import dump_yaml, read_yaml
 
 
 class FormerName(FutureWarning):
@@ -81,30 +81,6 @@ class RowOf:
         if len(self.configs) == 1:
             return handler.generate_schema(self.configs[0])
         return handler.generate_schema(Annotated[Union[self.configs], Field(discriminator="name")])  # noqa: UP007
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML 1.1 reads ``1e-3`` as text; here it is a number, as everybody expects."""
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9][0-9_]*(\.[0-9_]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
-)
-
-
-def read_yaml(text: str, source: str) -> Any:
-    """Parse YAML without building objects.
-
-    >>> read_yaml("{lr: 1e-3, name: mpae_net}", "example")
-    {'lr': 0.001, 'name': 'mpae_net'}
-
-    Raises:
-        UserError: the text is not YAML.
-    """
-    try:
-        return yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
-    except yaml.YAMLError as error:
-        raise UserError(f"{source}: is not YAML: {' '.join(str(error).split())}") from error
 
 
 def load_config(model: type[Model], path: Path | str, overrides: Iterable[str] = ()) -> Model:
@@ -205,7 +181,7 @@ def read_card(model: type[Model], path: Path, version: int, *, missing: str, rem
 
 def dump_config(config: BaseModel) -> str:
     """The whole config as YAML; ``load_config`` reads it back to an equal model."""
-    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    return dump_yaml(config.model_dump(mode="json"))
 
 
 def _override(data: dict[str, Any], word: str) -> None:

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field
 
-from ssl_skel.config import FormerName, RowConfig, RowOf, Section, dump_config, load_config, parse_config, read_yaml
+from ssl_skel.config import FormerName, RowConfig, RowOf, Section, dump_config, load_config, parse_config
 from ssl_skel.errors import UserError
+from ssl_skel.plain_yaml import read_yaml
 
 
 class AppleConfig(RowConfig):

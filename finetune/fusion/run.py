@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from finetune.fusion.members import Member, check_members, common_figures, fused_facts, load_member
 from finetune.fusion.weights import fit_on_validation, fixed_weights, load_logits
@@ -22,6 +21,7 @@ from ssl_skel.evaluation.metrics import score
 from ssl_skel.evaluation.report import Figure, Measurement, Report, fold_means
 from ssl_skel.evaluation.scores import Scores
 from ssl_skel.files.atomic import write_text
+from ssl_skel.plain_yaml import dump_yaml
 from ssl_skel.same_run import difference
 
 
@@ -144,5 +144,5 @@ def _folder(folder: Path, config: dict[str, Any]) -> Path:
         change = difference(read_mapping(kept), config, free=()) if kept.exists() else "it has no config.yaml"
         if change is not None:
             raise UserError(f"{folder}: holds another run ({change}); give this fusion another name")
-    write_text(kept, yaml.safe_dump(config, sort_keys=False, allow_unicode=True))
+    write_text(kept, dump_yaml(config))
     return folder

@@ -14,8 +14,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from ssl_skel.backbones import BACKBONES
 from ssl_skel.backbones.base import Backbone
-from ssl_skel.config import Section, parse_config, read_yaml
+from ssl_skel.config import Section, parse_config
 from ssl_skel.layouts import LAYOUTS
+from ssl_skel.plain_yaml import read_yaml
 
 CLASSES = 60
 """Of the linear head that the field counts in: NTU RGB+D's."""

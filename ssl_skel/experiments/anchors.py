@@ -7,8 +7,9 @@ from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 
-from ssl_skel.config import Section, parse_config, read_yaml
+from ssl_skel.config import Section, parse_config
 from ssl_skel.evaluation.report import Measurement, Report, kind_of
+from ssl_skel.plain_yaml import read_yaml
 
 _NTU = ("ntu", "ctrgcn", "pyskl", "stgcn")
 

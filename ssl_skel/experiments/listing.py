@@ -6,11 +6,11 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from ssl_skel.config import read_yaml
 from ssl_skel.console import show_table
 from ssl_skel.errors import UserError
 from ssl_skel.experiments.record import RunRecord
 from ssl_skel.names import nearest
+from ssl_skel.plain_yaml import read_yaml
 from ssl_skel.same_run import flat
 
 

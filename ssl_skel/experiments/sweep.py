@@ -18,10 +18,11 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from ssl_skel.config import load_config, read_mapping, read_yaml
+from ssl_skel.config import load_config, read_mapping
 from ssl_skel.errors import UserError
 from ssl_skel.experiments.record import read_run
 from ssl_skel.lifeline import start
+from ssl_skel.plain_yaml import read_yaml
 from ssl_skel.same_run import completed, difference, fingerprint
 
 RESUME = {"pretrain": ("resume=auto",)}
@@ -201,10 +202,6 @@ def _grid(words: Sequence[str]) -> dict[str, list[Any]]:
             raise UserError(f"{key}: has no value; write null for none, '' for empty text")
         if key in ("name", "runs") and len(values) > 1:
             raise UserError(f"{key}: takes one value, which all runs share; a run is named after what it varies")
-        try:
-            json.dumps(values)
-        except TypeError as error:
-            raise UserError(f"{key}: {error}; write dates and the like in quotes") from error
         grid[key] = values
     return grid
 

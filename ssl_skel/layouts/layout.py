@@ -28,6 +28,7 @@ import yaml
 
 from ssl_skel.errors import UserError
 from ssl_skel.names import nearest, unknown
+from ssl_skel.plain_yaml import read_yaml
 
 Level = tuple[tuple[int, ...], ...]
 
@@ -305,10 +306,8 @@ def load_layout(name: str) -> SkeletonLayout:
     if path.suffix not in (".yaml", ".yml"):
         raise unknown("layout", name, LAYOUTS)
     try:
-        data = yaml.safe_load(path.read_text("utf-8"))
+        text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "is not UTF-8 text"
         raise UserError(f"{path}: cannot be read: {reason}; give the path of a layout's YAML") from error
-    except yaml.YAMLError as error:
-        raise UserError(f"{path}: is not YAML: {' '.join(str(error).split())}") from error
-    return parse_layout(data, str(path))
+    return parse_layout(read_yaml(text, str(path)), str(path))

@@ -21,11 +21,11 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
-from ssl_skel.config import read_yaml
 from ssl_skel.errors import UserError
 from ssl_skel.files.atomic import write_text
 from ssl_skel.files.exclusive import LOCK
 from ssl_skel.files.temporary import sync
+from ssl_skel.plain_yaml import read_yaml
 from ssl_skel.same_run import completed, difference
 from ssl_skel.training.checkpoint_folder import newest_checkpoint, read_state
 

@@ -8,11 +8,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from ssl_skel.config import FormerName, Section, dump_config, load_config, parse_config, read_yaml
+from ssl_skel.config import FormerName, Section, dump_config, load_config, parse_config
 from ssl_skel.encoders.pooling import Pooling
 from ssl_skel.encoders.pooling_config import PoolingConfig
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import LAYOUTS
+from ssl_skel.plain_yaml import read_yaml
 
 LAYOUT = LAYOUTS["ntu25"]
 DIM = 6

@@ -137,7 +137,6 @@ def test_names_that_would_fall_together_or_grow_too_long(config: Path) -> None:
         (["seed=0,1", "seed=2,3"], "seed: is given twice"),
         (["seed=1,1"], "a value is given twice"),
         (["name=a,b"], "name: takes one value"),
-        (["data.split=2020-01-01,a"], "in quotes"),
         (["sed=0,1"], "sed: unknown key; did you mean 'seed'"),
         (["seed=0,many"], "seed: .*'many'"),
     ],

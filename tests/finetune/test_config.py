@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from finetune.config import FinetuneConfig
-from ssl_skel.config import FormerName, dump_config, load_config, parse_config, read_yaml
+from ssl_skel.config import FormerName, dump_config, load_config, parse_config
 from ssl_skel.errors import UserError
+from ssl_skel.plain_yaml import read_yaml
 
 SHIPPED = sorted((Path(__file__).parents[2] / "configs" / "finetune").glob("*.yaml"))
 
