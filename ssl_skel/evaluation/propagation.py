@@ -26,8 +26,8 @@ _REST = 1e-8  # share of the sum over all path lengths that may be left out
 def neighbour_graph(x: np.ndarray, neighbours: int) -> sparse.csr_array:
     """S = D^-1/2 W D^-1/2, W = A + A^T, A_ij = max(0, cos(x_i, x_j))^3 where j is among the nearest of i.
 
-    Zhou et al., steps 1 and 2 of their algorithm; A as Iscen et al. have it. No vertex is its own neighbour. One without an edge of
-    positive weight has a row of zeros.
+    Zhou et al., steps 1 and 2 of their algorithm; A as Iscen et al. have it. No vertex is its own neighbour. One
+    without an edge of positive weight has a row of zeros.
 
     Args:
         x: (N, D), at least two.
@@ -52,8 +52,8 @@ def neighbour_graph(x: np.ndarray, neighbours: int) -> sparse.csr_array:
 def spread(graph: sparse.csr_array, label: np.ndarray, num_classes: int, alpha: float) -> np.ndarray:
     """How much each vertex belongs to each class.
 
-    F = sum over t of alpha^t S^t Y, that is (I - alpha S)^-1 Y (Zhou et al., the limit of their algorithm), summed until
-    the rest cannot count. Each class is then scaled so that its sum over all vertices is its share of the labels, and
+    F = sum over t of alpha^t S^t Y, that is (I - alpha S)^-1 Y, the limit of Zhou et al.'s algorithm; summed until the
+    rest cannot count. Each class is then scaled so that its sum over all vertices is its share of the labels, and
     each vertex so that its classes sum to 1.
 
     Args:
