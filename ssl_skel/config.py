@@ -194,11 +194,21 @@ def _override(data: dict[str, Any], word: str) -> None:
         at = at.setdefault(step, {}) if isinstance(at, dict) else _item(at, step, key)
     if isinstance(at, list):
         _item(at, last, key)
-        at[int(last)] = read_yaml(value, key)
+        at[int(last)] = _value(value, key)
     elif isinstance(at, dict):
-        at[last] = read_yaml(value, key)
+        at[last] = _value(value, key)
     else:
         raise UserError(f"{key}: {'.'.join(parents)} is a plain value and has no keys")
+
+
+def _value(text: str, key: str) -> Any:
+    """What stands behind the = of a word: YAML, or a pattern such as {joint}_{axis}, which is none, as text."""
+    try:
+        return read_yaml(text, key)
+    except UserError:
+        if re.fullmatch(r"([^{}]*\{[a-z]+\})+[^{}]*", text):
+            return text
+        raise
 
 
 def _item(at: Any, step: str, key: str) -> Any:

@@ -241,3 +241,19 @@ def test_recordings_become_a_store(format: str, write: Callable[..., Path], tmp_
     assert (facts["clips"], facts["classes"]) == (4, 2)
     assert facts["splits"]["xsub"] == {"train": 2, "test": 2, "test_dedup": 0}
     assert facts["provenance"]["options"]["names"] == "s(?P<subject>[0-9]+)"
+
+
+def test_frames_come_in_the_order_of_their_numbers(tmp_path: Path) -> None:
+    joints = 1000 + 100 * walk(0, 12, 25)[..., :2]
+    raw_files.openpose(tmp_path, "wave/padded", joints)
+    raw_files.openpose(tmp_path, "wave/plain", joints)
+    for t, file in enumerate(sorted((tmp_path / "wave/plain").iterdir())):
+        file.rename(file.with_name(f"{t}_keypoints.json"))
+    padded, plain = read("openpose", tmp_path)
+    np.testing.assert_array_equal(plain.joints, padded.joints)
+
+
+def test_recordings_come_in_the_order_of_their_numbers(tmp_path: Path) -> None:
+    for number in (10, 9, 1):
+        raw_files.openpose(tmp_path, f"wave/clip{number}")
+    assert [clip.name for clip in read("openpose", tmp_path)] == ["wave_clip1", "wave_clip9", "wave_clip10"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -140,7 +141,7 @@ def test_pickle_of_another_layout(tmp_path: Path) -> None:
 GOOD = {"frame_dir": "a", "label": 0, "keypoint": walk(0, 3)}
 PICKLE_DAMAGE: dict[str, tuple[Callable[[Path], Path], str]] = {
     "no clips": (lambda f: filled_pickle(f, {"annotations": []}), "annotations: missing or empty"),
-    "a list": (lambda f: filled_pickle(f, [1]), "annotations: missing or empty"),
+    "a list": (lambda f: filled_pickle(f, [1]), "annotations[0].keypoint: is no array"),
     "no dict": (lambda f: filled_pickle(f, {"annotations": [GOOD, 3]}), "annotations[1].keypoint: is no array"),
     "axes": (lambda f: raw_files.pyskl(f, [GOOD | {"keypoint": np.ones((3, 25, 3))}]), "annotations[0].keypoint"),
     "whole": (lambda f: raw_files.pyskl(f, [GOOD | {"keypoint": np.ones((1, 3, 25, 3), int)}]), "of floats"),
@@ -209,3 +210,18 @@ def test_three_forms_of_a_recording_give_one_store(tmp_path: Path) -> None:
             np.testing.assert_allclose(
                 stores[form].clip(at[form]), stores["raw"].clip(at["raw"]), atol=1e-5, err_msg=f"{form} {name}"
             )
+
+
+def test_a_plain_list_of_annotations_is_read(tmp_path: Path) -> None:
+    """As MMAction2 wrote it before 1.0."""
+    clips = [{"frame_dir": name, "label": label, "keypoint": walk(label, 5)} for label, name in enumerate("ab")]
+    file = raw_files.pyskl(tmp_path, clips)
+    told = read("pyskl", file)
+    file.write_bytes(pickle.dumps(pickle.loads(file.read_bytes())["annotations"]))
+    for one, other in zip(read("pyskl", file), told, strict=True):
+        assert (one.name, one.label) == (other.name, other.label)
+        np.testing.assert_array_equal(one.joints, other.joints)
+    assert open_reader("pyskl", file).splits == {}
+    file.write_bytes(pickle.dumps([]))
+    with pytest.raises(UserError, match="annotations: missing or empty"):
+        open_reader("pyskl", file)

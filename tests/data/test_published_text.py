@@ -182,3 +182,19 @@ def test_labels_that_are_missing_or_odd_are_named(tmp_path: Path) -> None:
     (tmp_path / "split" / "cross-subject.txt").write_text("nothing")
     with pytest.raises(UserError, match="has no lists 'Training videos:'"):
         read("pku-mmd", tmp_path)
+
+
+def test_florence_in_millimetres_has_y_up(tmp_path: Path) -> None:
+    """As it was published; both forms of the same people agree."""
+    joints = walk(0, 4, 15)[0] + np.float32([0, 0.2, 2])
+    raw_files.florence3d(tmp_path, [(1, 1, 9, np.round(1000 * joints, 3))])
+    (clip,) = read("florence3d", tmp_path)
+    np.testing.assert_allclose(clip.joints[0], joints, atol=1e-6)
+
+
+def test_msr_screen_coordinates_are_refused(tmp_path: Path) -> None:
+    screen = walk(0, 3, 20)[0] * np.float32([40, -80, 400]) + np.float32([160, 120, 800])
+    file = raw_files.msr_action3d(tmp_path, "a01_s01_e01_skeleton", screen)
+    with pytest.raises(UserError, match=r"holds screen coordinates \(pixels\), no metres") as told:
+        read("msr-action3d", tmp_path)
+    assert str(told.value).startswith(f"{file}: ")

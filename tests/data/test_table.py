@@ -352,3 +352,16 @@ def test_tables_become_a_store(clips: dict[str, np.ndarray], tmp_path: Path) -> 
     convert("table", tmp_path / "mine", tmp_path / "store", normalize=NormalizeConfig(), progress=False)
     facts = describe(tmp_path / "store")
     assert (facts["clips"], facts["classes"], facts["persons"], facts["filled"]) == (3, 2, 2, 16)
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_joints_in_columns_by_number(first: int, tmp_path: Path) -> None:
+    """The pattern as it stands on the command line, where it is no YAML."""
+    joints = {"a": walk(0, 2, 15)}
+    text = csv_text(wide_rows(joints))
+    for number, name in reversed(list(enumerate(JOINTS, first))):
+        for axis in "xyz":
+            text = text.replace(f"{name}.{axis}", f"{axis}_{number}")
+    raw_files.table(tmp_path, text=text)
+    (clip,) = read("table", tmp_path, "joint_columns={axis}_{joint}")
+    np.testing.assert_array_equal(clip.joints, joints["a"])

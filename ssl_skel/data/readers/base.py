@@ -48,7 +48,7 @@ class Reader(ABC):
 
     @abstractmethod
     def files(self) -> list[Path]:
-        """Files to read, sorted.
+        """Files to read, in natural order.
 
         Raises:
             UserError: there are none; says what was looked for.
@@ -75,7 +75,7 @@ class Reader(ABC):
         """Files below the source that match a glob pattern; hidden ones are no recordings."""
         if not self.source.is_dir():
             raise UserError(f"{self.source}: is no folder; give the folder that holds the recordings ({example})")
-        found = sorted(self.source.glob(pattern))
+        found = sorted(self.source.glob(pattern), key=natural)
         files = [
             file
             for file in found
@@ -84,6 +84,16 @@ class Reader(ABC):
         if not files:
             raise UserError(f"{self.source}: holds no {pattern}; give the folder that holds the recordings ({example})")
         return files
+
+
+def natural(path: Path) -> tuple[list[int | str], str]:
+    """What files are ordered by: numbers in their names count as numbers, so that frame 2 comes before frame 10.
+
+    >>> sorted(map(Path, ["f10.json", "f2.json", "e3.json"]), key=natural)[1:]
+    [PosixPath('f2.json'), PosixPath('f10.json')]
+    """
+    parts = re.split("([0-9]+)", path.as_posix())  # text and numbers in turn, so that like meets like
+    return [int(part) if place % 2 else part for place, part in enumerate(parts)], path.as_posix()
 
 
 def match_name(name: str, pattern: re.Pattern[str], file: Path, example: str) -> list[int]:

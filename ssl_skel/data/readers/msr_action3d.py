@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ssl_skel.data.clip import RawClip
 from ssl_skel.data.readers.base import Reader, match_name, odd_even
 from ssl_skel.data.readers.text_table import read_table, unseen
@@ -21,6 +23,7 @@ _SUBSETS = {  # Table 1; actions counted from 1
     "as2": (1, 4, 7, 8, 9, 11, 12, 14),
     "as3": (6, 14, 15, 16, 17, 18, 19, 20),
 }
+_FAR = 10.0  # metres to a side; a Kinect sees 3
 _XSUB = odd_even(range(1, 11))
 
 
@@ -28,6 +31,7 @@ class MsrAction3DReader(Reader):
     """Text files ``aAA_sSS_eEE_skeleton3D.txt`` (or ``…_skeleton.txt``): action, subject, try; 20 classes, 10 subjects.
 
     A row is a joint, ``x y z confidence``, 20 rows a frame; metres, y up. Zeros are joints that were not tracked.
+    Files of the same recordings in screen coordinates are refused.
     Joints are put in the order of ``kinect20``, so that what was learnt on other Kinect v1 data fits.
 
     Splits: ``xsub`` (odd subjects against even), and the same within the paper's subsets of eight actions, ``as1``,
@@ -58,6 +62,8 @@ class MsrAction3DReader(Reader):
         rows = read_table(file, 4, "x y z confidence")
         if len(rows) % 20:
             raise UserError(f"{file}: has {len(rows)} rows, no multiple of 20 joints; download it again")
+        if np.median(np.nan_to_num(np.abs(rows[:, :2]))) > _FAR:
+            raise UserError(f"{file}: holds screen coordinates (pixels), no metres; take the files …_skeleton3D.txt")
         joints = unseen(rows.reshape(-1, 20, 4)[:, _ORDER, :3])
         name = file.stem.partition("_skeleton")[0]
         yield RawClip(name, joints[None], action - 1, subject=subject, replication=number)

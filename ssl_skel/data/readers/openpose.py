@@ -11,6 +11,7 @@ from pydantic import Field
 
 from ssl_skel.config import Section
 from ssl_skel.data.clip import RawClip
+from ssl_skel.data.readers.base import natural
 from ssl_skel.data.readers.described import DescribedReader, name_of
 from ssl_skel.data.readers.description import Description, to_metres
 from ssl_skel.data.readers.estimators import PlaneOptions, follow, read_json
@@ -33,7 +34,7 @@ class OpenPoseDescription(Description, PlaneOptions):
 class OpenPoseReader(DescribedReader):
     """Folders ``<class>/<name>/*_keypoints.json``, described by ``recordings.yaml`` (see ``DescribedReader``).
 
-    Frames are in the order of the files' names; 2D, 18 or 25 joints.
+    Frames are in the order of the numbers in the files' names; 2D, 18 or 25 joints.
 
     ``people[].pose_keypoints_2d`` holds x, y and confidence of each joint in pixels; zeros are joints that were not
     found. OpenPose does not follow persons through time, so they are told apart by place (``follow``).
@@ -54,7 +55,7 @@ class OpenPoseReader(DescribedReader):
 
     def files(self) -> list[Path]:
         """Folders of recordings; one that itself holds frames is the only one."""
-        return sorted({file.parent for file in self._find(self.pattern, self.example)})
+        return sorted({file.parent for file in self._find(self.pattern, self.example)}, key=natural)
 
     def read(self, file: Path) -> Iterator[RawClip]:
         frames = [_persons(frame, self.layout.num_joints, self.options.min_score) for frame in _frames(file)]
@@ -83,7 +84,7 @@ class OpenPoseReader(DescribedReader):
 
 
 def _frames(folder: Path) -> list[Path]:
-    return sorted(folder.glob("*_keypoints.json"))
+    return sorted(folder.glob("*_keypoints.json"), key=natural)
 
 
 def _people(frame: Path) -> list[list[Any]]:

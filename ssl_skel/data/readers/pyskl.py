@@ -36,6 +36,8 @@ class PysklOptions(Section):
 class PysklReader(Reader):
     """A dict of ``split`` {name: [frame_dir]} and ``annotations`` [{frame_dir, label, keypoint (M, T, V, C), …}].
 
+    MMAction2 before 1.0 wrote the list of annotations alone, which is read too and tells no split.
+
     Nothing in the file is run (see ``plain_pickle``). 25 joints of three coordinates are NTU's, 17 of two COCO's; other
     layouts are given. Names like NTU's tell subject, camera, setup and replication. Frames in which a person is all
     zeros are those in which they were not seen.
@@ -56,8 +58,12 @@ class PysklReader(Reader):
         self.options = options or self.Options()
         (file,) = self.files()
         data = load_plain(file, late=True)
+        if isinstance(data, list):
+            data = {"annotations": data}
         if not isinstance(data, dict) or not isinstance(data.get("annotations"), list) or not data["annotations"]:
-            raise UserError(f"{file}: annotations: missing or empty; expected a dict of split and annotations")
+            raise UserError(
+                f"{file}: annotations: missing or empty; expected a dict of split and annotations, or a list of these"
+            )
         self._clips: list[Any] = data["annotations"]
         keypoints = _first_keypoints(file, self._clips)
         known = _LAYOUTS.get(keypoints.shape[2:])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -15,6 +15,7 @@ from pydantic import Field, field_validator
 
 from ssl_skel.config import Section
 from ssl_skel.data.clip import BadClip, RawClip, attempt
+from ssl_skel.data.readers.base import natural
 from ssl_skel.data.readers.columns import column_names, read_columns
 from ssl_skel.data.readers.described import DescribedReader, name_of
 from ssl_skel.data.readers.description import NamedJoints, to_metres
@@ -34,7 +35,8 @@ class TableDescription(NamedJoints):
 
     joint_columns: str = ""
     """Names of the coordinates' columns where a row holds all joints of a frame, as in '{joint}_{axis}' for
-    left_hand_x; default: a row holds one joint."""
+    left_hand_x, or '{axis}_{joint}' for x_0 where joints are numbered in the layout's order; default: a row holds one
+    joint."""
 
     delimiter: str = Field(default=",", min_length=1, max_length=1)
     """What stands between the columns of a CSV file; ';' or a tab."""
@@ -90,7 +92,7 @@ class TableReader(DescribedReader):
                 problem = problem or error
         if not found and problem:
             raise problem
-        return sorted(found)
+        return sorted(found, key=natural)
 
     def read(self, file: Path) -> Iterator[RawClip | BadClip]:
         coordinates = self._coordinates(file)
@@ -151,7 +153,7 @@ class TableReader(DescribedReader):
         if form:
             theirs = {ours: name for name, ours in self._theirs().items()}
             joints = [theirs.get(joint, joint) for joint in self.layout.joints]
-            filled = [[form.replace("{axis}", axis).replace("{joint}", joint) for axis in "xyz"] for joint in joints]
+            filled = _wide_columns(form, joints, there)
             names = np.array(filled if filled[0][2] in there else [row[:2] for row in filled], object)
             needed = list(names.ravel())
         else:
@@ -300,3 +302,13 @@ def _row(file: Path, row: int) -> str:
 
 def _no_column(file: Path, name: str, there: Sequence[str]) -> UserError:
     return UserError(f"{file}: there is no column {name!r}{nearest(name, there)}")
+
+
+def _wide_columns(form: str, joints: Sequence[str], there: Collection[str]) -> list[list[str]]:
+    """(V, 3) names of columns: by joints' names, or by their numbers from 0 or 1 where the table goes by these."""
+    numbers = [[str(joint + first) for joint in range(len(joints))] for first in (0, 1)]
+    filled = [
+        [[form.replace("{axis}", axis).replace("{joint}", joint) for axis in "xyz"] for joint in words]
+        for words in (joints, *numbers)
+    ]
+    return next((names for names in filled if names[0][0] in there), filled[0])
