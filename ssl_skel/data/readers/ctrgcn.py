@@ -12,7 +12,7 @@ import numpy as np
 from ssl_skel.config import Section
 from ssl_skel.data.clip import BadClip, RawClip, attempt
 from ssl_skel.data.readers.base import Reader
-from ssl_skel.data.readers.npz_blocks import DAMAGE, read_blocks, read_shape
+from ssl_skel.data.readers.npz_blocks import DAMAGE, read_blocks, read_columns, read_shape
 from ssl_skel.data.readers.ntu_facts import CLASS_NAMES
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import LAYOUTS
@@ -93,8 +93,7 @@ def _name(side: str, row: int) -> str:
 def _read_labels(file: Path, side: str) -> np.ndarray:
     """One-hot labels (N, K) of a side, checked against the shape of its joints."""
     try:
-        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as data:
-            labels: np.ndarray = data[f"y_{side}"]
+        labels = read_columns(file, [f"y_{side}"])[f"y_{side}"]
         shape, dtype, whole = read_shape(file, f"x_{side}")
     except DAMAGE as error:
         raise UserError(f"{file}: is damaged, or no .npz with x_train, y_train, x_test and y_test") from error

@@ -1,22 +1,69 @@
-"""Members of ``.npz`` files, read clip by clip: an archive need not fit into memory."""
+"""Members of ``.npz`` files, read clip by clip: an archive need not fit into memory.
+
+A small archive may unpack to any size, so headers are checked against limits before anything is read.
+"""
 
 from __future__ import annotations
 
 import math
+import struct
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import IO
 
 import numpy as np
+
+from ssl_skel.errors import UserError
 
 DAMAGE = (
     *(OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, MemoryError),
     *(tokenize.TokenError, SyntaxError),  # NumPy parses an odd header as Python
 )
 """What reading a damaged ``.npz`` can raise."""
+LARGEST = 128 * 2**20
+"""Most bytes of a column, and of the coordinates of one clip."""
+_LONGEST_TEXT = 4096  # bytes; NumPy has four a character
+_LONGEST_HEADER = 20_000  # bytes; NumPy believes 10,000 characters
+
+
+def member_names(file: Path) -> list[str]:
+    """Names of an archive's members.
+
+    Raises:
+        DAMAGE: no such archive.
+    """
+    with zipfile.ZipFile(file) as archive:
+        return [entry.removesuffix(".npy") for entry in archive.namelist()]
+
+
+def read_columns(file: Path, names: Collection[str] = (), without: Collection[str] = ()) -> dict[str, np.ndarray]:
+    """Members that are read whole.
+
+    Args:
+        file: the archive.
+        names: of the members; default: all that are there.
+        without: names of members that are left out.
+
+    Raises:
+        UserError: a member of more than ``LARGEST`` bytes, or with texts of more than 1,024 characters.
+        DAMAGE: the archive or a member is damaged, or a name is missing.
+    """
+    wanted = [name for name in names or member_names(file) if name not in without]
+    with zipfile.ZipFile(file) as archive:
+        return {name: _read_column(file, archive, name) for name in wanted}
+
+
+def _read_column(file: Path, archive: zipfile.ZipFile, name: str) -> np.ndarray:
+    with archive.open(f"{name}.npy") as stream:
+        shape, _, dtype = _header(stream)
+        if math.prod(shape) * dtype.itemsize > LARGEST or (dtype.kind in "US" and dtype.itemsize > _LONGEST_TEXT):
+            raise UserError(f"{file}: {name[:40]}: has shape {shape} of {dtype}, which is too large; leave it out")
+        stream.seek(0)
+        column: np.ndarray = np.lib.format.read_array(stream, allow_pickle=False)
+        return column
 
 
 def read_shape(file: Path, member: str) -> tuple[tuple[int, ...], np.dtype, bool]:
@@ -33,14 +80,23 @@ def read_shape(file: Path, member: str) -> tuple[tuple[int, ...], np.dtype, bool
 def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
     """Shape, Fortran order and dtype of an ``.npy`` stream, which is left at the first number."""
     version = np.lib.format.read_magic(stream)
-    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    return read(stream)
+    if version == (1, 0):
+        return np.lib.format.read_array_header_1_0(stream)
+    at = stream.tell()
+    (length,) = struct.unpack("<I", stream.read(4).ljust(4, b"\xff"))
+    if length > _LONGEST_HEADER:
+        raise ValueError("the header is too long")
+    stream.seek(at)
+    return np.lib.format.read_array_header_2_0(stream)
 
 
 def read_blocks(file: Path, member: str, counts: np.ndarray) -> Iterator[np.ndarray]:
-    """Slices of a member along its first axis, without ever holding it whole.
+    """Slices of a member along its first axis, of at most ``LARGEST`` bytes each, without ever holding it whole.
 
     An array in Fortran order has to be read whole.
+
+    Raises:
+        DAMAGE: the member is damaged, or a slice is larger.
     """
     with zipfile.ZipFile(file) as archive, archive.open(f"{member}.npy") as stream:
         shape, fortran, dtype = _header(stream)
@@ -50,6 +106,8 @@ def read_blocks(file: Path, member: str, counts: np.ndarray) -> Iterator[np.ndar
             yield from np.split(whole, np.cumsum(counts)[:-1])
             return
         size = math.prod(shape[1:]) * dtype.itemsize
-        for count in counts:
-            data = stream.read(int(count) * size)
+        for count in map(int, counts):
+            if count * size > LARGEST:
+                raise ValueError(f"a clip has more than {LARGEST} bytes")
+            data = stream.read(count * size)
             yield np.frombuffer(data, dtype).reshape(count, *shape[1:])

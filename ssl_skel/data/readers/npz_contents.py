@@ -19,7 +19,7 @@ from ssl_skel.data.readers.description import (
     read_labels,
     whole_number,
 )
-from ssl_skel.data.readers.npz_blocks import DAMAGE, read_shape
+from ssl_skel.data.readers.npz_blocks import DAMAGE, member_names, read_columns, read_shape
 from ssl_skel.data.readers.rig import joint_names, known_layout, rig_layout, rig_map
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import SkeletonLayout, load_layout
@@ -103,10 +103,9 @@ def read_contents(file: Path, layout: str | None, words: Section) -> Contents:
     beside = find_description(file)
     description = read_description(NpzDescription, beside, words)
     try:
-        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as data:
-            coordinates = "pos" if "pos" in data.files else "joints"
-            held = {name: data[name] for name in data.files if name not in (coordinates, "root")}
-            rooted = "root" in data.files
+        there = member_names(file)
+        coordinates, rooted = "pos" if "pos" in there else "joints", "root" in there
+        held = read_columns(file, without=(coordinates, "root"))
         shape, dtype, whole = read_shape(file, coordinates)
         root = read_shape(file, "root") if rooted else None
     except DAMAGE as error:

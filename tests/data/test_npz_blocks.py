@@ -1,0 +1,106 @@
+"""Small archives that would unpack to gigabytes are refused by their headers."""
+
+from __future__ import annotations
+
+import io
+import struct
+import tracemalloc
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ssl_skel.data.readers.ctrgcn import CtrGcnReader
+from ssl_skel.data.readers.npz import NpzReader
+from ssl_skel.data.readers.npz_blocks import DAMAGE, LARGEST, read_blocks, read_columns
+from ssl_skel.errors import UserError
+
+
+def header(descr: str, shape: tuple[int, ...]) -> bytes:
+    stream = io.BytesIO()
+    np.lib.format.write_array_header_1_0(stream, {"descr": descr, "fortran_order": False, "shape": shape})
+    return stream.getvalue()
+
+
+def archive(file: Path, **members: tuple[bytes, int]) -> Path:
+    """An archive whose members are some bytes and so many zeros behind them."""
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as made:
+        for name, (begin, zeros) in members.items():
+            with made.open(f"{name}.npy", "w", force_zip64=True) as stream:
+                stream.write(begin)
+                for _ in range(zeros // 2**20):
+                    stream.write(bytes(2**20))
+    return file
+
+
+HUGE = 300 * 2**20
+JOINTS = (header("<f4", (1, 1, 15, 3)) + bytes(180), 0)
+BOMBS = {
+    "an unknown member": (
+        {"joints": JOINTS, "other": (header("<f8", (HUGE // 8,)), HUGE)},
+        "other: has .* large",
+    ),
+    "a long column": (
+        {"joints": JOINTS, "label": (header("<i8", (HUGE // 8,)), HUGE)},
+        "label: has shape .* large",
+    ),
+    "a long name": ({"joints": JOINTS, "name": (header("<U50000000", (1,)), HUGE)}, "name: has shape .* large"),
+    "a long header": (
+        {"joints": JOINTS, "name": (b"\x93NUMPY\x02\x00" + struct.pack("<I", HUGE), HUGE)},
+        "is damaged, or no .npz",
+    ),
+}
+
+
+def grown(call: object) -> int:
+    tracemalloc.start()
+    try:
+        call()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("bomb", BOMBS)
+def test_what_is_too_large_is_refused_before_it_is_read(tmp_path: Path, bomb: str) -> None:
+    members, words = BOMBS[bomb]
+    file = archive(tmp_path / "recordings.npz", **members)
+    assert file.stat().st_size < 2**20
+
+    def read() -> None:
+        with pytest.raises(UserError, match=words):
+            NpzReader(file, layout="sbu15")
+
+    assert grown(read) < 16 * 2**20
+
+
+def test_one_hot_labels_are_checked_by_their_header(tmp_path: Path) -> None:
+    x = (header("<f4", (1, 1, 150)) + bytes(600), 0)
+    y = (header("<f8", (1, HUGE // 8)), HUGE)
+    file = archive(tmp_path / "NTU60_CS.npz", x_train=x, y_train=y, x_test=x, y_test=y)
+
+    def read() -> None:
+        with pytest.raises(UserError, match=r"y_train: has shape .* large"):
+            CtrGcnReader(file)
+
+    assert grown(read) < 16 * 2**20
+
+
+def test_a_clip_is_not_larger_than_the_limit(tmp_path: Path) -> None:
+    file = archive(tmp_path / "a.npz", joints=(header("<f4", (HUGE // 180, 15, 3)), HUGE))
+
+    def read() -> None:
+        with pytest.raises(DAMAGE, match=f"more than {LARGEST} bytes"):
+            next(read_blocks(file, "joints", np.array([HUGE // 180])))
+
+    assert grown(read) < 16 * 2**20
+
+
+def test_sound_members_are_numpys(tmp_path: Path) -> None:
+    members = {"label": np.arange(3), "name": np.array(["a", "bc", "d"]), "joints": np.zeros(5)}
+    np.savez(tmp_path / "a.npz", **members)
+    found = read_columns(tmp_path / "a.npz", without=["joints"])
+    assert found.keys() == {"label", "name"}
+    for name, values in found.items():
+        np.testing.assert_array_equal(values, members[name])
