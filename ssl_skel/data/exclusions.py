@@ -1,10 +1,12 @@
-"""Lists of clips to leave out: a text file, one clip name a line, ``#`` before remarks.
+r"""Lists of clips to leave out: a text file, one clip name a line, ``#`` before remarks.
 
-``ssl-skel audit`` proposes one; conversion and splits use it.
+A name that a plain line would not keep (blanks at its ends, ``#`` or ``"`` in front, line ends, control characters)
+stands as a JSON string, ``"two\nlines"``. ``ssl-skel audit`` proposes a list; conversion and splits use it.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
@@ -21,11 +23,11 @@ def read_exclusions(file: Path | str | None) -> frozenset[str]:
         return frozenset()
     file = Path(file)
     try:
-        lines = file.read_text("utf-8-sig").splitlines()
+        lines = file.read_text("utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "is not UTF-8 text"
         raise UserError(f"{file}: cannot be read: {reason}; give a list of clip names, one a line") from error
-    return frozenset(line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#"))
+    return frozenset(_name(line.strip()) for line in lines if line.strip() and not line.lstrip().startswith("#"))
 
 
 def check_exclusions(names: Collection[str], there: Collection[str], source: Path | str) -> None:
@@ -53,6 +55,23 @@ def format_exclusions(reasons: Mapping[str, Iterable[str]]) -> str:
     for reason, names in reasons.items():
         new = [name for name in dict.fromkeys(names) if name not in written]
         if new:
-            lines += [f"# {reason}: {len(new)}", *new]
+            lines += [f"# {reason}: {len(new)}", *map(_line, new)]
             written.update(new)
     return "".join(f"{line}\n" for line in lines)
+
+
+def _line(name: str) -> str:
+    """The line of a name."""
+    plain = name == name.strip() and name.isprintable() and name != "" and not name.startswith(("#", '"'))
+    return name if plain else json.dumps(name)
+
+
+def _name(line: str) -> str:
+    """The name on a line; what is no JSON string is a name as it stands, as in lists of earlier releases."""
+    if line.startswith('"'):
+        try:
+            name = json.loads(line)
+        except ValueError:
+            return line
+        return name if isinstance(name, str) else line
+    return line

@@ -128,13 +128,13 @@ def to_latex(rows: Sequence[Row]) -> str:
 
 
 def to_csv(rows: Sequence[Row]) -> str:
-    """One line a row; figures are shares between 0 and 1."""
+    """One line a row; figures are shares between 0 and 1. Text that a spreadsheet would compute begins with ``'``."""
     text = io.StringIO()
     records = [_record(row) for row in rows]
     fields = list(dict.fromkeys(name for record in records for name in record))
     writer = csv.DictWriter(text, fields, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(records)
+    writer.writerow({name: _inert(name) for name in fields})
+    writer.writerows({name: _inert(value) for name, value in record.items()} for record in records)
     return text.getvalue()
 
 
@@ -177,6 +177,20 @@ def _record(row: Row) -> dict[str, Any]:
         "runs": "; ".join(row.runs),
         "commands": "; ".join(row.commands),
     }
+
+
+def _inert(value: Any) -> Any:
+    """A cell that no spreadsheet takes for a formula: what begins like one gets a quote in front (OWASP).
+
+    Control characters, which would break the line, are escaped.
+
+    >>> _inert("=HYPERLINK(1)"), _inert("xview"), _inert(-0.5)
+    ("'=HYPERLINK(1)", 'xview', -0.5)
+    """
+    if not isinstance(value, str):
+        return value
+    text = re.sub(r"[\x00-\x1f\x7f-\x9f]", lambda found: repr(found[0])[1:-1], value)
+    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
 
 
 def _latex(text: str) -> str:

@@ -283,6 +283,22 @@ def test_csv_and_json_hold_shares(desk: Desk) -> None:
     assert row["commands"] == ["ssl-skel finetune e0.yaml 'x=50%'", "ssl-skel finetune e1.yaml 'x=50%'"]
 
 
+@pytest.mark.parametrize(
+    ("name", "cell"),
+    [
+        *[("=HYPERLINK(1)", "'=HYPERLINK(1)"), ("+1", "'+1"), ("-1", "'-1"), ("@x", "'@x"), ("a=b", "a=b")],
+        *[("\t=x", "\\t=x"), ("\rx", "\\rx"), ("a\nb", "a\\nb"), ("\x1b[2J", "\\x1b[2J")],
+    ],
+)
+def test_no_name_is_a_formula_in_csv(desk: Desk, name: str, cell: str) -> None:
+    path = desk.evaluation("e", desk.encoder("p"), 14)
+    text = (path / "report.json").read_text()
+    (path / "report.json").write_text(text.replace('"xview"', json.dumps(name)))
+    (line,) = csv.DictReader(io.StringIO(call(path, "--format", "csv").stdout, newline=""))
+    assert line["split"] == cell
+    assert float(line["accuracy"]) == pytest.approx(0.7)
+
+
 def test_files_and_mistakes(desk: Desk) -> None:
     path = desk.evaluation("e", desk.encoder("p"), 14)
     assert call(path, "-o", desk.folder / "table.tex").stdout == ""

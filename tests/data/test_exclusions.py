@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ssl_skel.data.clip import RawClip
@@ -39,6 +40,19 @@ def test_what_was_written_is_read(reasons: dict[str, list[str]]) -> None:
     names = [line for line in text.splitlines() if not line.startswith("#")]
     assert len(names) == len(set(names))
     assert set(names) == {name for some in reasons.values() for name in some}
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    names=st.lists(
+        st.text(max_size=8) | st.sampled_from([" a", "#b", "c\nd", "e\u2028f", '"g"', '"h', "\ufeffi", "\x85"])
+    )
+)
+def test_every_name_is_kept(names: list[str]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "exclude.txt")
+        file.write_text(format_exclusions({"copy": names}), "utf-8")
+        assert read_exclusions(file) == set(names)
 
 
 def test_reasons_stand_above_their_names() -> None:
