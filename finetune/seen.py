@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from finetune.material import Material
+from ssl_skel.data.normalize import alike
 from ssl_skel.data.splits import load_split
 from ssl_skel.data.store import Store
 from ssl_skel.encoders.card import EncoderCard, Origin
@@ -30,7 +31,7 @@ def split_facts(material: Material, name: str) -> SplitFacts:
     store, clips, loaded = material.store, material.clips[name], material.encoders[name]
     split, warnings = clips.split, [*([material.remark] if material.remark else []), *clips.remarks]
     for _, card in loaded:
-        if card.normalization != store.normalization:
+        if not alike(card.normalization, store.normalization, store.max_persons):
             warnings.append(f"the encoder was trained on clips normalised as {card.normalization}, the store's are not")
         seen, unknown = seen_clips(store, card)
         warnings += unknown

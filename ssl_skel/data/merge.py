@@ -27,6 +27,7 @@ from ssl_skel.layouts.mapping import joint_map
 from ssl_skel.names import check_path_name
 
 _APART = ("subject", "camera", "setup", "replication")
+_ORDERS = ("none", "pooled", "per_joint")  # where a store was ordered by the rule of old, so is the whole
 _CENTRES = ("none", "first", "frame")  # from the least that is done to the most; what is done cannot be undone
 
 
@@ -96,8 +97,8 @@ def _add(
 ) -> None:
     """Write all clips of a store."""
     take = joint_map(store.layout, writer.layout)
-    ordered = _config(store).order_persons  # then that order stays: it was found on all joints
-    how = config.model_copy(update={"order_persons": config.order_persons and not ordered})
+    # an order that a store has stays: it was found on all joints, before gaps were filled
+    how = config if _config(store).order_persons == "none" else config.model_copy(update={"order_persons": "none"})
     columns = {column: _moved(store, column, shift).tolist() for column in _APART}
     labels = np.where(store.label >= 0, store.label + label_shift, -1).tolist()
     for i in range(len(store)):
@@ -132,7 +133,7 @@ def _most_done(stores: Mapping[str, Store]) -> NormalizeConfig:
         centre=max((config.centre for config in configs), key=_CENTRES.index),
         orient=any(config.orient for config in configs),
         scale=any(config.scale for config in configs),
-        order_persons=any(config.order_persons for config in configs),
+        order_persons=max((config.order_persons for config in configs), key=_ORDERS.index),
     )
 
 

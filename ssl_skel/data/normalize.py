@@ -32,9 +32,12 @@ class NormalizeConfig(Section):
     scale: bool = False
     """Divide by the first person's mean bone length (median over frames); lengths are then counted in mean bones."""
 
-    order_persons: bool = True
-    """Put the person who moves most first: largest summed variance of the coordinates (CTR-GCN,
-    data/ntu/get_raw_denoised_data.py). Persons never tracked are dropped in any case."""
+    order_persons: Literal["pooled", "per_joint", "none"] = "pooled"
+    """Put the person who moves most first; persons never tracked are dropped in any case. pooled: who has the largest
+    variance of x, y and z, summed, over all joints that were tracked in any frame, taken together (CTR-GCN,
+    data/ntu/get_raw_skes_data.py), before gaps are filled; a reader that has done so itself keeps its order. per_joint:
+    the variances of each joint over time, summed, after gaps are filled; this is what stores record that do not name a
+    rule. none: as the reader gives them."""
 
     @property
     def units(self) -> str:
@@ -63,7 +66,20 @@ def _options(recorded: Any) -> Any:
     """A record without what follows from the options or came of them; None where nothing is left."""
     if not isinstance(recorded, Mapping):
         return recorded
-    return {key: value for key, value in recorded.items() if key not in ("units", "filled")} or None
+    options = {key: value for key, value in recorded.items() if key not in ("units", "filled")}
+    if options and isinstance(options.get("order_persons", True), bool):  # from before there were two rules
+        options["order_persons"] = "per_joint" if options.get("order_persons", True) else "none"
+    return options or None
+
+
+def alike(one: NormalizeConfig | None, other: NormalizeConfig | None, persons: int) -> bool:
+    """Whether two normalisations do the same to clips of at most so many persons, for one alone is in any order.
+
+    Those of which nothing is known are alike.
+    """
+    if one and other and persons == 1:
+        one = one.model_copy(update={"order_persons": other.order_persons})
+    return one == other
 
 
 RecordedNormalization = Annotated[NormalizeConfig | None, BeforeValidator(_options)]
@@ -91,13 +107,16 @@ def require_normalization(config: NormalizeConfig | None, source: str) -> Normal
     return config
 
 
-def normalize(joints: np.ndarray, layout: SkeletonLayout, config: NormalizeConfig) -> tuple[np.ndarray, int]:
+def normalize(
+    joints: np.ndarray, layout: SkeletonLayout, config: NormalizeConfig, ordered: bool = False
+) -> tuple[np.ndarray, int]:
     """Normalise one clip.
 
     Args:
         joints: (M, T, V, C) metres, y up, NaN where not tracked; at least one joint is.
         layout: its joints. Where it has scores, they stay as they are, and are 0 where a joint was not tracked.
         config: what to do.
+        ordered: the reader has put the persons in the ``pooled`` order.
 
     Returns:
         (M', T, V, C) float32 without gaps, M' persons who were ever tracked; and how many joint positions were filled.
@@ -111,9 +130,12 @@ def normalize(joints: np.ndarray, layout: SkeletonLayout, config: NormalizeConfi
     joints = joints[tracked_persons(joints)].astype(np.float64)
     tracked = tracked_joints(joints)
     score = np.where(tracked[..., None], joints[..., coordinates:], 0)
-    joints = fill(joints[..., :coordinates], layout)
-    if config.order_persons and len(joints) > 1:
-        order = np.argsort(-joints.var(1).sum((1, 2)), kind="stable")
+    recorded = joints[..., :coordinates]
+    joints = fill(recorded, layout)
+    rule = "none" if ordered and config.order_persons == "pooled" else config.order_persons
+    if rule != "none":
+        moved = _pooled(recorded) if rule == "pooled" else _per_joint(joints)
+        order = np.argsort(-moved, kind="stable")
         joints, tracked, score = joints[order], tracked[order], score[order]
     if config.centre == "first":  # a filled frame 0 holds the value of the first frame in which the joint was tracked
         joints = joints - joints[0, 0, layout.centre]
@@ -124,6 +146,17 @@ def normalize(joints: np.ndarray, layout: SkeletonLayout, config: NormalizeConfi
     if config.scale:
         joints = joints / _mean_bone(joints[0], layout)
     return np.concatenate([joints, score], -1).astype(np.float32), int((~tracked).sum())
+
+
+def _pooled(joints: np.ndarray) -> np.ndarray:
+    """(M,) how much each person of (M, T, V, C) moves, by what was tracked."""
+    return np.array([person[tracked_joints(person)].var(0).sum() for person in joints])
+
+
+def _per_joint(joints: np.ndarray) -> np.ndarray:
+    """(M,) how much each joint of each person of (M, T, V, C) moves, summed."""
+    moved: np.ndarray = joints.var(1).sum((1, 2))
+    return moved
 
 
 def fill(joints: np.ndarray, layout: SkeletonLayout) -> np.ndarray:

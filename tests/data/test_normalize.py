@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ssl_skel.config import parse_config
-from ssl_skel.data.normalize import NormalizeConfig, fill, normalize
+from ssl_skel.data.normalize import NormalizeConfig, alike, fill, normalize, parse_normalization, record
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import LAYOUTS, SkeletonLayout
 
@@ -88,22 +88,77 @@ def test_filled_positions_are_counted() -> None:
     assert result.dtype == np.float32
 
 
+def naive_order(joints: np.ndarray) -> list[int]:
+    """By the variance of x, y and z over all tracked joints, taken together."""
+    moved = []
+    for person in joints:
+        rows = [joint for frame in person for joint in frame if np.isfinite(joint).all()]
+        moved.append(sum(np.var([row[axis] for row in rows]) for axis in range(3)))
+    return sorted(range(len(moved)), key=lambda person: -moved[person])
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 999), late=st.integers(0, 6))
+def test_persons_are_ordered_by_what_was_tracked(seed: int, late: int) -> None:
+    rng = np.random.default_rng(seed)
+    joints = motion(seed, persons=3) * rng.uniform(0.8, 1.2, (3, 1, 1, 1))
+    joints[1, :late] = np.nan
+    joints[2, rng.integers(joints.shape[1]), :, rng.integers(3)] = np.inf
+    result, _ = normalize(joints, KINECT, NormalizeConfig(centre="none"))
+    order = naive_order(joints)
+    seen = np.isfinite(joints[order]).all(-1)
+    np.testing.assert_allclose(result[seen], joints[order][seen], rtol=1e-6)
+
+
+def test_a_pose_that_is_held_is_no_rest() -> None:
+    """Somebody who comes late is not calmer for the frames in which nobody saw them."""
+    joints = np.stack([motion(0)[0], 3 * motion(1)[0]])
+    assert naive_order(joints) == [1, 0]
+    joints[1, 1:] = np.nan
+    assert naive_order(joints) == [1, 0]
+    result, _ = normalize(joints, KINECT, NormalizeConfig(centre="none"))
+    np.testing.assert_allclose(result[1], joints[0], rtol=1e-6)
+    former, _ = normalize(joints, KINECT, NormalizeConfig(centre="none", order_persons="per_joint"))
+    np.testing.assert_allclose(former[0], joints[0], rtol=1e-6)
+
+
+def test_an_ordered_clip_stays_so_under_the_rule_it_was_ordered_by() -> None:
+    joints = motion(0, persons=2) * np.array([1.0, 2.0])[:, None, None, None]
+    for rule, first in (("pooled", 0), ("none", 0), ("per_joint", 1)):
+        how = parse_config(NormalizeConfig, {"centre": "none", "order_persons": rule}, "test")
+        np.testing.assert_allclose(normalize(joints, KINECT, how, ordered=True)[0][0], joints[first], rtol=1e-6)
+
+
+def test_records_that_name_no_rule_are_of_the_former_one() -> None:
+    """So that an encoder of that time normalises new recordings as it learnt, and is told apart from new stores."""
+    old = {"centre": "first", "orient": False, "scale": False, "order_persons": True, "units": "metres", "filled": 3}
+    former = parse_normalization(old, "meta.json")
+    assert former == NormalizeConfig(order_persons="per_joint")
+    assert parse_normalization(old | {"order_persons": False}, "meta.json") == NormalizeConfig(order_persons="none")
+    new = NormalizeConfig()
+    assert parse_normalization(record(new, 3), "meta.json") == new
+    assert former is not None
+    assert not alike(former, new, persons=2)
+    assert alike(former, new, persons=1)
+    assert not alike(former, new.model_copy(update={"orient": True}), persons=1)
+
+
 def test_centre_on_the_first_frame_keeps_the_path() -> None:
     joints = motion(3, persons=2)
-    result, _ = normalize(joints, KINECT, NormalizeConfig(order_persons=False))
+    result, _ = normalize(joints, KINECT, NormalizeConfig(order_persons="none"))
     np.testing.assert_allclose(result, joints - joints[0, 0, KINECT.centre], atol=1e-5)
     joints[0, :2, KINECT.centre] = np.nan  # then the first frame in which it was tracked
-    result, _ = normalize(joints, KINECT, NormalizeConfig(order_persons=False))
+    result, _ = normalize(joints, KINECT, NormalizeConfig(order_persons="none"))
     np.testing.assert_allclose(result[0, 2, KINECT.centre], 0, atol=1e-6)
     np.testing.assert_allclose(result[1], joints[1] - joints[0, 2, KINECT.centre], atol=1e-5)
 
 
 def test_centre_on_each_frame_and_not_at_all() -> None:
     joints = motion(4, persons=2)
-    result, _ = normalize(joints, KINECT, NormalizeConfig(centre="frame", order_persons=False))
+    result, _ = normalize(joints, KINECT, NormalizeConfig(centre="frame", order_persons="none"))
     expected = np.stack([joints[:, t] - joints[0, t, KINECT.centre] for t in range(joints.shape[1])], 1)
     np.testing.assert_allclose(result, expected, atol=1e-5)
-    result, _ = normalize(joints, KINECT, NormalizeConfig(centre="none", order_persons=False))
+    result, _ = normalize(joints, KINECT, NormalizeConfig(centre="none", order_persons="none"))
     np.testing.assert_allclose(result, joints, atol=1e-5)
 
 
@@ -187,7 +242,7 @@ def test_the_person_who_moves_most_comes_first() -> None:
     joints[2] = joints[2, :1] + 5 * (joints[2] - joints[2, :1])
     result, _ = normalize(joints, KINECT, NormalizeConfig(centre="none"))
     np.testing.assert_allclose(result, joints[[2, 1, 0]], atol=1e-4)
-    result, _ = normalize(joints, KINECT, NormalizeConfig(centre="none", order_persons=False))
+    result, _ = normalize(joints, KINECT, NormalizeConfig(centre="none", order_persons="none"))
     np.testing.assert_allclose(result, joints, atol=1e-4)
 
 
@@ -195,7 +250,7 @@ def test_the_person_who_moves_most_comes_first() -> None:
 def test_persons_never_tracked_are_dropped(nobody: float) -> None:
     joints = motion(10, persons=3)
     joints[1] = nobody
-    result, filled = normalize(joints, KINECT, NormalizeConfig(centre="none", order_persons=False))
+    result, filled = normalize(joints, KINECT, NormalizeConfig(centre="none", order_persons="none"))
     np.testing.assert_allclose(result, joints[[0, 2]], atol=1e-5)
     assert filled == 0
 

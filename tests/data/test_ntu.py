@@ -172,12 +172,13 @@ def test_of_three_bodies_two_stay_unless_all_are_wanted(tmp_path: Path) -> None:
 
 
 def naive(frames: list[dict[int, np.ndarray]]) -> np.ndarray:
-    """CTR-GCN's three scripts, told with loops; for bodies that are never lost on the way."""
+    """CTR-GCN's scripts, told with loops."""
     tracks: dict[int, list[tuple[int, np.ndarray]]] = {}
     frames = [frame for frame in frames if frame]
     for t, frame in enumerate(frames):
         for body, joints in frame.items():
-            tracks.setdefault(body, []).append((t, joints.astype(np.float64)))
+            track = tracks.setdefault(body, [])
+            track.append((track[-1][0] + 1 if track else t, joints.astype(np.float64)))
 
     def motion(joints: list[np.ndarray]) -> float:
         points = np.concatenate(joints)
@@ -212,6 +213,7 @@ def naive(frames: list[dict[int, np.ndarray]]) -> np.ndarray:
             continue
         for t, joints in tracks[body]:
             result[actor, t] = joints
+    result = result[:, [t for t in range(len(frames)) if np.isfinite(result[:, t]).any()]]
     return result if np.isfinite(result[1]).any() else result[:1]
 
 
@@ -219,18 +221,71 @@ def naive(frames: list[dict[int, np.ndarray]]) -> np.ndarray:
 @given(
     spans=st.lists(st.tuples(st.integers(0, 30), st.integers(12, 40)), min_size=1, max_size=4),
     wide=st.lists(st.integers(0, 40), min_size=4, max_size=4),
+    lost=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 60)), max_size=20),
     seed=st.integers(0, 99),
 )
 def test_bodies_are_joined_as_published(
-    spans: list[tuple[int, int]], wide: list[int], seed: int, tmp_path_factory: pytest.TempPathFactory
+    spans: list[tuple[int, int]],
+    wide: list[int],
+    lost: list[tuple[int, int]],
+    seed: int,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
+    """People, late people, people lost for some frames, noise: the recording, and the store's order and origin."""
     frames, _ = people(seed, *((start, start + length) for start, length in spans))
     for body, (start, length) in enumerate(spans):
         for t in range(start, start + min(length, wide[body])):
             frames[t][100 + body] = frames[t][100 + body] * np.array([9, 1, 1], np.float32)
+    for body, t in lost:
+        if t < len(frames) and sum(map(len, frames)) > 1:
+            frames[t].pop(100 + body, None)
     folder = tmp_path_factory.mktemp("ntu")
     write(folder, frames)
-    np.testing.assert_array_equal(read("ntu", folder)[0].joints, naive(frames))
+    expected = naive(frames)
+    np.testing.assert_array_equal(read("ntu", folder, "lost=close")[0].joints, expected)
+    convert("ntu", folder, folder / "store", normalize=NormalizeConfig(), options=["lost=close"], progress=False)
+    clip = Store.open(folder / "store").clip(0)
+    first = expected[0, np.flatnonzero(np.isfinite(expected[0]).all((1, 2)))[0], 1]
+    seen = np.isfinite(expected)
+    np.testing.assert_allclose(clip[seen], (expected - first)[seen], atol=1e-5)
+
+
+def test_frames_that_show_only_noise_are_dropped(tmp_path: Path) -> None:
+    frames, joints = people(0, (0, 28), (28, 36))
+    write(tmp_path, frames)
+    np.testing.assert_array_equal(read("ntu", tmp_path)[0].joints, joints[0][None])
+    assert read("ntu", tmp_path, "denoise=false")[0].joints.shape == (2, 36, 25, 3)
+    frames, joints = people(0, (0, 20), (16, 24), (24, 40))  # between two bodies, too
+    write(tmp_path, frames)
+    np.testing.assert_array_equal(read("ntu", tmp_path)[0].joints, np.concatenate([joints[0], joints[2]])[None])
+
+
+def test_a_lost_body_keeps_its_frames_or_goes_on_at_once(tmp_path: Path) -> None:
+    frames, joints = people(0, (0, 30), (0, 30))
+    for t in range(10, 14):
+        del frames[t][101]
+    write(tmp_path, frames)
+    lost = next(person for person in read("ntu", tmp_path)[0].joints if np.isnan(person).any())
+    np.testing.assert_array_equal(np.flatnonzero(np.isnan(lost).all((1, 2))), range(10, 14))
+    closed = next(person for person in read("ntu", tmp_path, "lost=close")[0].joints if np.isnan(person).any())
+    np.testing.assert_array_equal(closed[:26], np.delete(joints[1], range(10, 14), 0))
+    assert np.isnan(closed[26:]).all()
+
+
+def test_a_store_keeps_the_readers_order(tmp_path: Path) -> None:
+    """Wide frames do not count as motion in CTR-GCN's order; all of the person's frames would be another order."""
+    calm, wild = walk(0, 20)[0], walk(1, 20)[0]
+    wild[:4] *= np.array([30, 1, 1], np.float32)
+    calm = calm + np.linspace(0, 2, 20, dtype=np.float32)[:, None, None]
+    write(tmp_path, [{5: x, 6: y} for x, y in zip(calm, wild, strict=True)])
+    expected = np.stack([calm, wild])
+    np.testing.assert_array_equal(read("ntu", tmp_path)[0].joints, expected)
+    convert("ntu", tmp_path, tmp_path / "store", normalize=NormalizeConfig(centre="none"), progress=False)
+    store = Store.open(tmp_path / "store")
+    np.testing.assert_array_equal(store.clip(0), expected)
+    assert store.normalization == NormalizeConfig(centre="none")
+    variances = [person.reshape(-1, 3).var(0).sum() for person in expected]
+    assert variances[1] > variances[0]
 
 
 def test_published_missing_lists_are_left_out(tmp_path: Path) -> None:
@@ -302,5 +357,9 @@ def test_a_store_tells_of_a_missing_list_but_not_where_it_lies(tmp_path: Path) -
     (tmp_path / "list.txt").write_text("S001C002P005R002A008")
     options = [f"missing={tmp_path / 'list.txt'}"]
     convert("ntu", tmp_path, tmp_path / "store", normalize=NormalizeConfig(), options=options, progress=False)
-    assert Store.open(tmp_path / "store").provenance.options == {"denoise": True, "missing": "list.txt"}
+    assert Store.open(tmp_path / "store").provenance.options == {
+        "denoise": True,
+        "lost": "stay",
+        "missing": "list.txt",
+    }
     assert str(tmp_path) not in (tmp_path / "store" / "meta.json").read_text("utf-8")

@@ -228,7 +228,7 @@ def test_tracks_that_are_mended_take_scores_along(tmp_path: Path) -> None:
     repairs = RepairConfig(steps=("tracks",))
     convert(
         *("pyskl", tmp_path, tmp_path / "store"),
-        **{"normalize": NormalizeConfig(order_persons=False), "options": ["score=keep"], "repairs": repairs},
+        **{"normalize": NormalizeConfig(order_persons="none"), "options": ["score=keep"], "repairs": repairs},
         progress=False,
     )
     clip = Store.open(tmp_path / "store").clip(0)

@@ -22,6 +22,7 @@ class Reader(ABC):
         class_names: one a label.
         splits: ways to part the clips into train and test; the form is told in ``ssl_skel.data.splits``.
         Options: what else can be chosen; the fields stand above the reader.
+        ordered: its clips have the person who moves most first, as ``NormalizeConfig.order_persons`` tells.
         archive: one file holds a whole data set, so that files are no fair shares of the work.
         endings: of the names of its files, where no other data would have them.
 
@@ -38,6 +39,7 @@ class Reader(ABC):
     class_names: tuple[str, ...]
     splits: dict[str, dict[str, Any]]
     Options: ClassVar[type[Section]] = Section
+    ordered: bool = False
     archive: ClassVar[bool] = False
     endings: ClassVar[tuple[str, ...]] = ()
 

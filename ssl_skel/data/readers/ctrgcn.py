@@ -27,9 +27,9 @@ _SPLITS = {"CS": "xsub", "CSUB": "xsub", "XSUB": "xsub", "CV": "xview", "XVIEW":
 class CtrGcnReader(Reader):
     """Members ``x_train``, ``x_test`` (N, T, 150), T frames of 2 persons x 25 joints x 3, and one-hot ``y_…`` (N, K).
 
-    Clips are read one by one. Zeros are padding, or a person who is not there. Clips were centred when the file was
-    made, and it tells neither their names nor subjects: clips are named ``train_000000``. 60 or 120 classes are taken
-    for NTU's.
+    Clips are read one by one. Zeros are padding, or a person who is not there. Clips were centred, and persons put in
+    order, when the file was made, and it tells neither their names nor subjects: clips are named ``train_000000``. 60
+    or 120 classes are taken for NTU's.
 
     Split: what the file's name says (``CS``, ``XSub``: xsub; ``CV``, ``XView``: xview; ``CSet``, ``XSet``: xset), else
     ``given``.
@@ -37,6 +37,7 @@ class CtrGcnReader(Reader):
 
     layout = LAYOUTS["ntu25"]
     archive = True
+    ordered = True
 
     def __init__(self, source: Path, layout: str | None = None, options: Section | None = None) -> None:
         super().__init__(source, layout, options)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -36,6 +36,11 @@ class NtuOptions(Section):
     """Drop tracks that are noise, and put what is left together as two persons, as CTR-GCN's code does. Off: every
     body the sensor told of is a person of its own."""
 
+    lost: Literal["stay", "close"] = "stay"
+    """What becomes of the frames in which a body was lost, between others in which it was seen. stay: they are a gap.
+    close: it goes on in the frame after it was last seen, as in CTR-GCN's code, so that all it does later comes too
+    early, beside the other person too."""
+
     missing: str = ""
     """A text file of names to leave out, such as the published lists of samples with missing skeletons (302 of NTU-60,
     535 of NTU-120); whatever in it looks like a clip's name counts."""
@@ -54,8 +59,12 @@ class NtuReader(Reader):
 
     A folder without actions above 60 is read as NTU-60 (60 classes), else as NTU-120.
 
-    Departs from print: in CTR-GCN's code a body that was lost for some frames goes on in the frame after it was last
-    seen, so its later movement comes too early; here it keeps its frames. A track survives even if all are short.
+    Frames that show nobody, or nobody but noise, are dropped, as in CTR-GCN's code; persons are in its order.
+
+    Departs from print: a body that was lost for some frames keeps its later frames, unless ``lost=close``. A track
+    survives even if all are short. Where one of two persons is absent, CTR-GCN's files have zeros; here the joints are
+    not tracked, and normalisation fills them: the pose before or after is held, and crossed in a straight line between
+    (``NormalizeConfig``; a store's ``filled`` counts these positions).
 
     Splits: ``xsub`` and, of NTU-60, ``xview`` (cameras 2, 3 against 1), of NTU-120 ``xset`` (even setups against odd).
     """
@@ -65,6 +74,7 @@ class NtuReader(Reader):
 
     def __init__(self, source: Path, layout: str | None = None, options: Section | None = None) -> None:
         super().__init__(source, layout, options)
+        self.ordered = self.options.denoise
         small = all(int(match[5]) <= 60 for match in map(NAME.match, (file.stem for file in self.files())) if match)
         self.class_names = CLASS_NAMES[: 60 if small else 120]
         self.splits: dict[str, dict[str, Any]] = SPLITS_60 if small else SPLITS_120
@@ -87,7 +97,8 @@ class NtuReader(Reader):
         if not 0 <= told.get("label", -1) < len(CLASS_NAMES):
             raise UserError(f"{file}: the name tells no action from 1 to 120; expected one like {_EXAMPLE}")
         try:
-            tracks = _tracks(*_bodies(file.read_bytes().removeprefix(_MARK) + PADDING))
+            ids, frames, joints = _bodies(file.read_bytes().removeprefix(_MARK) + PADDING)
+            tracks = _tracks(ids, frames, joints, self.options.lost == "close")
         except (OSError, ValueError, IndexError, OverflowError) as error:
             raise UserError(f"{file}: is damaged: {_reason(error)}; download it again") from error
         if not tracks:
@@ -147,14 +158,20 @@ def _bodies(data: bytes) -> tuple[list[bytes], np.ndarray, np.ndarray]:
     return ids, np.array(frame_of), places.reshape(-1, _JOINTS, 3)
 
 
-def _tracks(ids: list[bytes], frames: np.ndarray, joints: np.ndarray) -> list[_Track]:
-    """Bodies gathered by id, in the order in which they appear; of an id twice in a frame the last counts."""
+def _tracks(ids: list[bytes], frames: np.ndarray, joints: np.ndarray, close: bool) -> list[_Track]:
+    """Bodies gathered by id, in the order in which they appear; of an id twice in a frame the last counts.
+
+    Args:
+        ids, frames, joints: as ``_bodies`` gives them.
+        close: leave no frames out within a track.
+    """
     rows: dict[bytes, dict[int, int]] = {}
     for row, (body, frame) in enumerate(zip(ids, frames.tolist(), strict=True)):
         rows.setdefault(body, {})[frame] = row
     tracks = []
     for seen in rows.values():
-        tracks.append(_Track(np.array(list(seen)), joints[list(seen.values())]))
+        at = np.array(list(seen))
+        tracks.append(_Track(at[0] + np.arange(len(at)) if close else at, joints[list(seen.values())]))
     return tracks
 
 
@@ -166,7 +183,7 @@ def _motion(joints: np.ndarray) -> float:
 
 
 def _join(tracks: list[_Track], denoise: bool) -> np.ndarray:
-    """Persons (M, T, 25, 3) float32, NaN where not seen."""
+    """Persons (M, T, 25, 3) float32, NaN where not seen; frames in which nobody is left are dropped."""
     length = 1 + max(int(track.frames[-1]) for track in tracks)
     if not denoise:
         joined = np.full((len(tracks), length, _JOINTS, 3), np.nan, np.float32)
@@ -182,6 +199,7 @@ def _join(tracks: list[_Track], denoise: bool) -> np.ndarray:
                 joined[person, track.frames] = track.joints
                 spans[person] = (min(begin, first), max(stop, last)) if number else (first, last)
                 break
+    joined = joined[:, ~np.isnan(joined).all((0, 2, 3))]
     return joined if np.isfinite(joined[1]).any() else joined[:1]
 
 

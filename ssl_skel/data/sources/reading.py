@@ -153,7 +153,9 @@ def _ready(work: Work, file: Path, clip: RawClip) -> Ready:
             frames = slice(change.first, change.last + 1)
             score[:, frames] = score[list(change.order), frames]
     try:
-        joints, filled = normalize(np.concatenate([repaired, score], -1), work.reader.layout, work.normalize)
+        joints, filled = normalize(
+            np.concatenate([repaired, score], -1), work.reader.layout, work.normalize, work.reader.ordered
+        )
     except UserError as error:
         raise UserError(f"{file}: clip {clip.name!r}: {error}") from error
     return Ready(file, replace(clip, joints=joints), content_hash(clip.joints), filled, changes)

@@ -11,7 +11,7 @@ import numpy as np
 
 from ssl_skel.data.clip import RawClip
 from ssl_skel.data.meta import Provenance
-from ssl_skel.data.normalize import NormalizeConfig, require_normalization
+from ssl_skel.data.normalize import NormalizeConfig, alike, require_normalization
 from ssl_skel.data.readers import READERS
 from ssl_skel.data.sources.open import OtherLayout, first_that_reads, open_reader
 from ssl_skel.data.sources.reading import Ready, Work, read_files
@@ -41,7 +41,7 @@ def read_recordings(
         own = require_normalization(store.normalization, str(store.path))
         if store.layout != layout:
             raise _other_layout(store.path, store.layout, layout)
-        if own != want:
+        if not alike(own, want, store.max_persons):
             raise UserError(
                 f"{store.path}: normalization: is {own}, the encoder's clips had {want}; convert with the same options"
             )
