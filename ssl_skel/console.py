@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ssl_skel.escaping import shown
+
 _NO_BREAK = 100_000
 
 
@@ -45,11 +47,11 @@ def show_table(
         numbers: columns of numbers, which are aligned to the right.
     """
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=bool(header), title_justify="left")
-    table.title = Text(title) if title else None
+    table.title = Text(shown(title)) if title else None
     for name in header:
-        table.add_column(name, justify="right" if name in numbers else "left")
+        table.add_column(Text(shown(name)), justify="right" if name in numbers else "left")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(shown, row))
     console().print(table)
 
 

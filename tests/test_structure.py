@@ -19,7 +19,8 @@ ALLOWED = {
     "errors": set(),
     "names": {"errors"},
     "plain_yaml": {"errors"},
-    "console": set(),
+    "escaping": set(),
+    "console": {"escaping"},
     "batch": set(),
     "distributed": set(),
     "lifeline": set(),
@@ -54,7 +55,18 @@ ALLOWED = {
     "__main__": {"cli"},
     "verbs": {"config", "evaluation"},
     "cli": GROUND
-    | {"console", "lifeline", "data", "backbones", "encoders", "embedding", "evaluation", "retrieval", "experiments"}
+    | {
+        "console",
+        "escaping",
+        "lifeline",
+        "data",
+        "backbones",
+        "encoders",
+        "embedding",
+        "evaluation",
+        "retrieval",
+        "experiments",
+    }
     | {"view"},
     "pretrain": GROUND
     | {"task", "data", "backbones", "encoders", "embedding", "pretexts", "training", "evaluation", "cli", "same_run"},

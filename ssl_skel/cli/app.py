@@ -18,6 +18,7 @@ import typer
 import ssl_skel
 from ssl_skel.cli.former import current_words
 from ssl_skel.errors import UserError
+from ssl_skel.escaping import shown
 from ssl_skel.lifeline import follow
 from ssl_skel.names import unknown
 
@@ -33,7 +34,7 @@ def report_errors() -> Iterator[None]:
     try:
         yield
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {shown(error)}", file=sys.stderr)
         raise SystemExit(2) from None
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
@@ -42,7 +43,7 @@ def report_errors() -> Iterator[None]:
 
 def _one_line(message: Warning | str, *where: object, **more: object) -> str:
     """How a warning is printed: a sentence, without the line of code that gave it."""
-    return f"warning: {message}\n"
+    return f"warning: {shown(message)}\n"
 
 
 def schema(verb: Annotated[str, typer.Argument(help="pretrain or finetune.")]) -> None:
