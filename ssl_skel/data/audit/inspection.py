@@ -172,7 +172,7 @@ def _read(store: Store, anatomy: Anatomy, limits: Limits, progress: bool) -> _Tr
             traces.findings[finding.kind].append(item)
         traces.hashes[row] = joints_hash(joints)
         m, start = len(joints), int(store.offset[row])
-        traces.poses[start : start + m * joints.shape[1]] = pose_hashes(joints, store.layout.centre)
+        traces.poses[start : start + m * joints.shape[1]] = pose_hashes(joints)
         traces.signatures[m][written[m]] = signature(joints, store.layout, limits.near_view) * anatomy.metres
         written[m] += 1
     for items in traces.findings.values():

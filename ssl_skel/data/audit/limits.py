@@ -80,7 +80,7 @@ class Limits(Section):
 
     overlap: float = Field(0.1, gt=0, le=1)
     """Share of the poses of the shorter clip that two clips have in common, and five poses at least: two cuts of one
-    recording. A sensor never gives the same pose twice. [14 pairs, 1, 0]"""
+    recording. A sensor never gives the same pose twice. [15 pairs, 1, 0]"""
 
     imbalance: float = Field(10.0, ge=1)
     """How many times more clips the largest class has than the smallest (subjects likewise) before it is mentioned. The

@@ -1,23 +1,32 @@
 """Clips that share frames: two cuts of one recording, which no comparison of whole clips finds.
 
-Each pose is hashed relative to its centre joint, to a tenth of a millimetre; a sensor never gives the same pose twice.
-Not found: cuts that were turned or scaled each by itself, as ``orient`` and ``scale`` do.
+Each pose is hashed by distances between its joints, to a ten-thousandth of their mean, which is less than a tenth of a
+millimetre; a sensor never gives the same pose twice. Distances are the same wherever a cut begins, and however it was
+moved, turned or scaled by itself, as normalisation may do. Not found: cuts that were smoothed, resampled or rounded.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-_TENTH_OF_MILLIMETRE = 1e4
+_STEPS = 1e4  # of a distance, in a mean distance
 _SEEN = 8  # clips after a pose's first that are compared; a pose in more clips than that is no recording
 _FRAMES = 5  # fewer than that may be poses filled in the same way
 
 
-def pose_hashes(joints: np.ndarray, centre: int) -> np.ndarray:
-    """(M * T,) int64, equal for equal poses of (M, T, V, C): a random sum of the rounded coordinates."""
-    relative = (joints - joints[:, :, [centre]]).reshape(joints.shape[0] * joints.shape[1], -1)
+def pose_hashes(joints: np.ndarray) -> np.ndarray:
+    """(M * T,) int64, equal for poses of (M, T, V, C) that differ by a motion and a scale: a random sum of rounded
+    distances.
+
+    Each joint is measured to one that stands a third of the layout further on, so that it counts in two distances:
+    more of them would be more chances for float32 to round one otherwise.
+    """
+    poses = joints.reshape(-1, *joints.shape[2:]).astype(np.float64)
+    distances = np.linalg.norm(poses - np.roll(poses, 1 + poses.shape[1] // 3, 1), axis=-1)
+    mean = distances.mean(1, keepdims=True)
+    relative = distances / np.where(mean > 0, mean, 1)
     weights = np.random.default_rng(0).integers(1, 2**62, relative.shape[1])
-    hashes: np.ndarray = np.rint(relative * _TENTH_OF_MILLIMETRE).astype(np.int64) @ weights  # wraps around
+    hashes: np.ndarray = np.rint(relative * _STEPS).astype(np.int64) @ weights  # wraps around
     return hashes
 
 
