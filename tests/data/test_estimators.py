@@ -257,3 +257,41 @@ def test_recordings_come_in_the_order_of_their_numbers(tmp_path: Path) -> None:
     for number in (10, 9, 1):
         raw_files.openpose(tmp_path, f"wave/clip{number}")
     assert [clip.name for clip in read("openpose", tmp_path)] == ["wave_clip1", "wave_clip9", "wave_clip10"]
+
+
+def test_a_false_detection_is_no_person(tmp_path: Path) -> None:
+    joints = 1000 + 100 * walk(0, 40, 25, persons=2)[..., :2]
+    joints[1] += 5000
+    joints[1, :30], joints[1, 31:] = np.nan, np.nan
+    raw_files.openpose(tmp_path, joints=joints)
+    assert len(read("openpose", tmp_path)[0].joints) == 1
+    assert len(read("openpose", tmp_path, "min_seen=0")[0].joints) == 2
+
+
+def test_mediapipe_frames_may_be_bare_lists(tmp_path: Path) -> None:
+    numbers = np.random.default_rng(0).normal(size=(3, 33, 3))
+    numbers -= numbers[:, 23:25].mean(1, keepdims=True)
+    frames = [[dict(zip("xyz", point, strict=True)) for point in frame] for frame in numbers.tolist()]
+    (tmp_path / "bare.json").write_text(json.dumps([*frames, None]))
+    (tmp_path / "told.json").write_text(json.dumps([{"pose_world_landmarks": frame} for frame in [*frames, None]]))
+    bare, told = read("mediapipe", tmp_path)
+    np.testing.assert_array_equal(bare.joints, told.joints)
+
+
+def test_mediapipe_image_landmarks_are_2d_in_image_heights(tmp_path: Path) -> None:
+    numbers = np.random.default_rng(0).uniform(0.3, 0.7, size=(3, 33, 3))
+    (tmp_path / "image.json").write_text(json.dumps(numbers.tolist()))
+    with pytest.raises(UserError, match="holds image landmarks; give aspect"):
+        read("mediapipe", tmp_path)
+    (clip,) = read("mediapipe", tmp_path, "aspect=2")
+    np.testing.assert_allclose(clip.joints[0], -numbers[..., :2] * [2, 1], rtol=1e-6)
+
+
+def test_openpose_shares_of_the_image_need_its_aspect(tmp_path: Path) -> None:
+    pixels = 1000 + 100 * walk(0, 3, 25)[..., :2]
+    raw_files.openpose(tmp_path, "wave/pixels", pixels)
+    raw_files.openpose(tmp_path, "wave/shares", pixels / np.float32([1920, 1080]))
+    with pytest.raises(UserError, match="x and y run from 0 to 1; give aspect"):
+        read("openpose", tmp_path)
+    one, other = read("openpose", tmp_path, f"aspect={1920 / 1080}")
+    np.testing.assert_allclose(one.joints, other.joints, rtol=1e-5)

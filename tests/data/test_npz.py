@@ -253,3 +253,15 @@ def test_npz_is_read_clip_by_clip(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(np, "frombuffer", watched)
     assert len(list(reader.read(tmp_path / "mine.npz"))) == 50
     assert sizes == [6 * 15 * 3 * 4] * 50
+
+
+def test_npz_frames_of_zeros_are_unseen_and_cut_at_the_end(tmp_path: Path) -> None:
+    joints = points(2, 2, 6, 15, 3)
+    joints[0, :, 4:] = 0
+    joints[0, :, 1] = 0
+    npz(tmp_path, joints=joints)
+    cut, whole = read("npz", tmp_path)
+    expected = joints[0, :, :4].copy()
+    expected[:, 1] = np.nan
+    np.testing.assert_array_equal(cut.joints, expected)
+    np.testing.assert_array_equal(whole.joints, joints[1])

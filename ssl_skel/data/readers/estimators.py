@@ -23,6 +23,10 @@ class EstimatorOptions(Section):
     persons: int = Field(default=2, ge=1)
     """How many persons of a recording are kept: those seen in most frames."""
 
+    min_seen: float = Field(default=0.1, ge=0.0, le=1.0)
+    """Whoever is seen in a smaller share of the frames than this, of those in which the person seen most was, is taken
+    for a false detection and left out; 0 keeps all."""
+
 
 class PlaneOptions(EstimatorOptions):
     """The same for 2D."""
@@ -43,7 +47,9 @@ def read_json(file: Path) -> Any:
         raise UserError(f"{file}: is damaged: no JSON; write it again") from error
 
 
-def follow(frames: Sequence[np.ndarray], most: int, coordinates: int | None = None) -> np.ndarray:
+def follow(
+    frames: Sequence[np.ndarray], most: int, coordinates: int | None = None, *, min_seen: float = 0.0
+) -> np.ndarray:
     """Persons found frame by frame, told apart by place.
 
     In each frame the nearest pair of a known person (where last seen) and a found one is matched first; whoever is left
@@ -53,6 +59,7 @@ def follow(frames: Sequence[np.ndarray], most: int, coordinates: int | None = No
         frames: at least one; for each (P, V, C), P persons in no order, NaN where a joint was not found.
         most: how many persons to keep, those seen in most frames; among equals the earlier.
         coordinates: channels that tell a place; default: all.
+        min_seen: as in ``EstimatorOptions``.
 
     Returns:
         (M, T, V, C) float32, M at most ``most`` and at least 1, NaN where not seen.
@@ -74,7 +81,9 @@ def follow(frames: Sequence[np.ndarray], most: int, coordinates: int | None = No
         for who in sorted(left):
             tracks.append({t: seen[who]})
             last.append(seen[who])
-    kept = sorted(sorted(range(len(tracks)), key=lambda track: (-len(tracks[track]), track))[:most])
+    longest = max(map(len, tracks), default=0)
+    lasting = [track for track, seen in enumerate(tracks) if len(seen) >= min_seen * longest]
+    kept = sorted(sorted(lasting, key=lambda track: (-len(tracks[track]), track))[:most])
     joined = np.full((max(len(kept), 1), len(frames), *frames[0].shape[1:]), np.nan, np.float32)
     for person, track in enumerate(kept):
         for t, joints in tracks[track].items():

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from pydantic import Field
 
 from ssl_skel.config import Section
 from ssl_skel.data.clip import RawClip
@@ -18,6 +19,8 @@ from ssl_skel.layouts import LAYOUTS, SkeletonLayout
 
 _KEYS = ("pose_world_landmarks", "poseWorldLandmarks", "world_landmarks", "worldLandmarks")
 _JOINTS = 33
+_HIPS = [LAYOUTS["mediapipe33"].joints.index(joint) for joint in ("left_hip", "right_hip")]
+_OFF_CENTRE = 0.05  # world landmarks count from the middle of the hips
 
 
 class MediaPipeDescription(Description, EstimatorOptions):
@@ -26,6 +29,10 @@ class MediaPipeDescription(Description, EstimatorOptions):
     up: Literal["y", "z", "-y"] = "-y"
     """Which axis points up; MediaPipe's y grows downwards."""
 
+    aspect: float = Field(default=0.0, ge=0.0)
+    """Width of the images divided by their height, 1.778 for 1920 x 1080: needed for image landmarks, whose x and y
+    both run from 0 to 1. 0: unknown."""
+
 
 class MediaPipeReader(DescribedReader):
     """JSON files ``<class>/<name>.json``, described by ``recordings.yaml`` (see ``DescribedReader``).
@@ -33,11 +40,13 @@ class MediaPipeReader(DescribedReader):
     A file holds a list of frames, or a mapping with such a list as ``frames``.
 
     A frame holds, under any of the names MediaPipe's interfaces use (``pose_world_landmarks``, ``worldLandmarks``, …),
-    33 landmarks, a list of persons with 33 each, or nothing where nobody was found. A landmark is a mapping with x, y,
+    33 landmarks (or is the list of them itself), a
+    list of persons with 33 each, or nothing where nobody was found. A landmark is a mapping with x, y,
     z and perhaps visibility, or a list of these numbers.
 
     World landmarks are metres about the middle of the hips, in each frame, so a path through the room is not in them; y
-    grows downwards. They are turned by half a turn about z (never mirrored).
+    grows downwards. They are turned by half a turn about z (never mirrored). Bare lists may be image landmarks, which
+    do not count from the hips; they are read as 2D, in heights of the image (``aspect``).
     """
 
     layout = LAYOUTS["mediapipe33"]
@@ -60,14 +69,27 @@ class MediaPipeReader(DescribedReader):
         if not isinstance(frames, list) or not frames:
             raise UserError(f"{file}: frames: missing or empty; write a list of frames")
         persons = [_persons(file, t, frame, self.options.min_score) for t, frame in enumerate(frames)]
-        joints = to_metres(follow(persons, self.options.persons), self.options, file)
+        joints = self._in_heights(file, frames, follow(persons, self.options.persons, min_seen=self.options.min_seen))
+        joints = to_metres(joints, self.options, file)
         for key, own in self._keys(file):
             yield RawClip(name_of(key), joints, **self._columns(file, self._told(file, key, own)))
+
+    def _in_heights(self, file: Path, frames: list[Any], joints: np.ndarray) -> np.ndarray:
+        """World landmarks as they are; image landmarks, which bare lists may be, as 2D in heights of the image."""
+        hips = np.abs(joints[:, :, _HIPS, :2].mean(2))
+        hips = hips[np.isfinite(hips)]
+        if isinstance(frames[0], Mapping) or not hips.size or np.median(hips) < _OFF_CENTRE:
+            return joints
+        if not self.options.aspect:
+            raise UserError(f"{file}: holds image landmarks; give aspect=1.778 (width / height of the images)")
+        return joints[..., :2] * np.array([self.options.aspect, 1], np.float32)
 
 
 def _persons(file: Path, t: int, frame: Any, min_score: float) -> np.ndarray:
     """Persons of one frame (P, 33, 3), NaN where doubtful."""
     where = f"{file}: frame {t}"
+    if isinstance(frame, list) or frame is None:
+        frame = {_KEYS[0]: frame}
     if not isinstance(frame, Mapping):
         raise UserError(f"{where}: is no mapping with {_KEYS[0]}; write it as MediaPipe's results are")
     key = next((key for key in _KEYS if key in frame), None)

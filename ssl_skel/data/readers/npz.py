@@ -2,9 +2,10 @@
 
 Members of a file, N clips::
 
-    joints       (N, T, V, C) or (N, M, T, V, C), padded; or flat (F, V, C), clips one after the
+    joints       (N, T, V, C) or (N, M, T, V, C), padded with NaN or zeros; or flat (F, V, C), clips one after the
                  other, and the persons of a clip likewise; C is 2 or 3; NaN where a joint was not tracked
-    frames       (N,) frames of each clip; needed if flat; else padding with NaN at the end is cut
+    frames       (N,) frames of each clip; needed if flat; else padding at the end is cut. A person all of whose
+                 joints are zero was not seen in that frame
     offsets      (N + 1,) in place of frames, if flat: clip i is rows offsets[i] to offsets[i + 1] - 1
     persons      (N,) persons of each clip, if flat; default 1
     label        (N,) whole numbers from 0, -1 unknown; or names
@@ -101,6 +102,9 @@ class NpzReader(Reader):
             joints = joints.reshape(content.value("persons", row, 1), frames, *content.shape[1:])
         elif len(content.shape) == 5:
             joints = joints[0]
+        unseen = (joints == 0).all((2, 3))
+        if unseen.any():
+            joints = np.where(unseen[..., None, None], np.float32(np.nan), joints)
         if "frames" not in content.columns:
             frames = _length(joints)
         if not 0 <= frames <= joints.shape[1]:

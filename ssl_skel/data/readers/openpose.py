@@ -18,6 +18,7 @@ from ssl_skel.data.readers.estimators import PlaneOptions, follow, read_json
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import LAYOUTS, SkeletonLayout
 
+_SHARES = 2.0  # pixels; nobody is so small, and shares of the image hardly leave it
 _BY_COUNT = {18: "openpose18", 25: "openpose25"}
 
 
@@ -29,6 +30,10 @@ class OpenPoseDescription(Description, PlaneOptions):
 
     height: float = Field(default=1080.0, gt=0.0)
     """Pixels of an image's height, which become 1. The files do not tell it."""
+
+    aspect: float = Field(default=0.0, ge=0.0)
+    """Width of the images divided by their height, 1.778 for 1920 x 1080: needed where x and y both run from 0 to 1
+    (OpenPose's keypoint_scale 3) and no height is told. 0: unknown."""
 
 
 class OpenPoseReader(DescribedReader):
@@ -59,11 +64,20 @@ class OpenPoseReader(DescribedReader):
 
     def read(self, file: Path) -> Iterator[RawClip]:
         frames = [_persons(frame, self.layout.num_joints, self.options.min_score) for frame in _frames(file)]
-        joints = follow(frames, self.options.persons, coordinates=2)
-        joints[..., :2] = to_metres(joints[..., :2] / np.float32(self.options.height), self.options, file)
+        joints = follow(frames, self.options.persons, coordinates=2, min_seen=self.options.min_seen)
+        joints[..., :2] = to_metres(self._in_heights(file, joints[..., :2]), self.options, file)
         joints = joints if self.layout.score else joints[..., :2]
         for key, own in self._keys(file):
             yield RawClip(name_of(key), joints, **self._columns(file, self._told(file, key, own)))
+
+    def _in_heights(self, file: Path, places: np.ndarray) -> np.ndarray:
+        """Pixels, or shares of width and height, in heights of the image."""
+        told = "height" in self.options.model_fields_set
+        if told or not np.isfinite(places).any() or np.nanmax(np.abs(places)) > _SHARES:
+            return places / np.float32(self.options.height)
+        if not self.options.aspect:
+            raise UserError(f"{file}: x and y run from 0 to 1; give aspect=1.778 (width / height of the images)")
+        return places * np.array([self.options.aspect, 1], np.float32)
 
     def _own_layout(self, files: list[Path]) -> SkeletonLayout:
         """The layout that the description names, or that of the first person found."""
