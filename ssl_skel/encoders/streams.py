@@ -13,7 +13,9 @@ from ssl_skel.layouts import SkeletonLayout
 def bone(x: Tensor, layout: SkeletonLayout) -> Tensor:
     """Joint minus parent, written at the joint; zero at the root. (N, C, T, V, M), metres.
 
-    CTR-GCN (Chen et al., ICCV 2021), feeders/bone_pairs.py.
+    CTR-GCN (Chen et al., ICCV 2021), feeders/bone_pairs.py. Departs from print: parents are the layout's. Those of
+    ``ntu25`` are rooted at the spine base, CTR-GCN's at the spine's top: joints 1, 2 and 21 (counted from 1) hold the
+    same two bones in other slots, with the other sign. The trunk of ``kinect20`` differs likewise (joints 1 to 3).
     """
     return x - x[:, :, :, list(layout.parents)]
 

@@ -324,3 +324,17 @@ def test_a_damaged_file_is_left_out(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"a\.bvh: the file ends too early"):
         convert("bvh", tmp_path, tmp_path / "store", **options)
     assert convert("bvh", tmp_path, tmp_path / "store", skip_bad=True, **options)["clips"] == 1
+
+
+def test_a_root_that_stays_behind_is_no_centre() -> None:
+    names = ["root", "hip_centre", "spine", "left_shoulder", "right_shoulder", "left_hip", "right_hip"]
+    layout = rig_layout(names, [0, 0, 1, 2, 2, 1, 1], "test")
+    assert layout.joints[layout.centre] == "hip_centre"
+    others = ["root", "body", "spine", "left_shoulder", "right_shoulder", "left_hip", "right_hip"]
+    layout = rig_layout(others, [0, 0, 1, 2, 2, 1, 1], "test")  # whatever it is called
+    assert layout.joints[layout.centre] == "body"
+    arms = ["root", "hip_centre", "left_shoulder", "right_shoulder"]
+    layout = rig_layout(arms, [0, 0, 1, 1], "test")
+    assert layout.joints[layout.centre] == "hip_centre"
+    layout = rig_layout(["chest", "left_shoulder", "right_shoulder"], [0, 0, 0], "test")
+    assert layout.joints[layout.centre] == "chest"

@@ -111,7 +111,8 @@ def _without_lone_sides(names: Sequence[str]) -> tuple[str, ...]:
 def rig_layout(joints: Sequence[str], parents: Sequence[int], source: str) -> SkeletonLayout:
     """The layout of a hierarchy.
 
-    Body groups are what hangs together on one side: the trunk, and each limb. Each is parted at half its length.
+    Clips are centred on the joint that both hips hang on. Body groups are what hangs together on one side: the trunk,
+    and each limb. Each is parted at half its length.
 
     Args:
         joints: (V,) names, as ``joint_names`` makes them.
@@ -145,12 +146,23 @@ def rig_layout(joints: Sequence[str], parents: Sequence[int], source: str) -> Sk
         "name": f"rig{len(joints)}",
         "joints": list(joints),
         "bones": {joints[j]: joints[parent] for j, parent in enumerate(parents) if j != parent},
-        "centre": joints[order[0]],
+        "centre": joints[_centre(joints, parents, order[0])],
         "across": [across, _other_side(across)],
         "body": {name: [joints[joint] for joint in members] for name, members in body.items()},
         "part": {name: [joints[joint] for joint in members] for name, members in part.items()},
     }
     return parse_layout(data, source)
+
+
+def _centre(joints: Sequence[str], parents: Sequence[int], root: int) -> int:
+    """The joint that both hips hang on, for a root may stay on the floor; else the one named so, else the root."""
+    if not {"left_hip", "right_hip"} <= set(joints):
+        return joints.index("hip_centre") if "hip_centre" in joints else root
+    above = [[joints.index(f"{side}_hip")] for side in ("left", "right")]
+    for chain in above:
+        while parents[chain[-1]] != chain[-1]:
+            chain.append(parents[chain[-1]])
+    return next(joint for joint in above[0] if joint in above[1])
 
 
 def rig_map(own: SkeletonLayout, wanted: SkeletonLayout, source: str) -> JointMap:
