@@ -25,10 +25,8 @@ if TYPE_CHECKING:
 
 def finetune(config: Path | str | FinetuneConfig, *overrides: str, command: str = "") -> Report:
     """Evaluate encoders; see ``ssl_skel.verbs``."""
-    if isinstance(config, FinetuneConfig):
-        resolved = config
-    else:
-        resolved = load_config(FinetuneConfig, config, overrides)
+    resolved = load_config(FinetuneConfig, config, overrides)
+    if not isinstance(config, FinetuneConfig):
         command = shlex.join(["ssl-skel", "finetune", str(config), *overrides])
     check(resolved)
     from finetune.run import run  # needs torch

@@ -21,16 +21,15 @@ def command(
     """Train an encoder without labels."""
     # Imported here so that --help is quick.
     from pretrain.config import PretrainConfig
-    from pretrain.verb import pretrain
+    from pretrain.verb import pretrain, split_resume
     from ssl_skel.config import dump_config, load_config
 
-    words = overrides or []
-    resume = [word.removeprefix("resume=") for word in words if word.startswith("resume=")]
-    resolved = load_config(PretrainConfig, config, [word for word in words if not word.startswith("resume=")])
+    words, resume = split_resume(overrides or [])
+    resolved = load_config(PretrainConfig, config, words)
     if print_config:
         print(dump_config(resolved), end="")
     else:
-        pretrain(resolved, resume=resume[-1] if resume else "")
+        pretrain(resolved, resume=resume)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ What can be checked without torch is checked before it is imported, so that a mi
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from pretrain.config import PretrainConfig
@@ -18,11 +19,23 @@ from ssl_skel.training.rundir import RunDir
 
 def pretrain(config: Path | str | PretrainConfig, *overrides: str, resume: str = "") -> Path:
     """Pretrain an encoder; see ``ssl_skel.verbs``."""
-    resolved = config if isinstance(config, PretrainConfig) else load_config(PretrainConfig, config, overrides)
+    words, word = split_resume(overrides)
+    resume = word or resume
+    resolved = load_config(PretrainConfig, config, words)
     check(resolved, resume)
     from pretrain.run import run  # needs torch
 
     return run(resolved, resume)
+
+
+def split_resume(words: Sequence[str]) -> tuple[list[str], str]:
+    """Overrides without ``resume=...``, and what it says; "" where it is not among them.
+
+    >>> split_resume(["train.epochs=9", "resume=auto"])
+    (['train.epochs=9'], 'auto')
+    """
+    resume = [word.removeprefix("resume=") for word in words if word.startswith("resume=")]
+    return [word for word in words if not word.startswith("resume=")], resume[-1] if resume else ""
 
 
 def check(config: PretrainConfig, resume: str = "") -> None:

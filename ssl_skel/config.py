@@ -83,22 +83,24 @@ class RowOf:
         return handler.generate_schema(Annotated[Union[self.configs], Field(discriminator="name")])  # noqa: UP007
 
 
-def load_config(model: type[Model], path: Path | str, overrides: Iterable[str] = ()) -> Model:
+def load_config(model: type[Model], path: Path | str | Model, overrides: Iterable[str] = ()) -> Model:
     """Read a config once, strictly.
 
     Args:
         model: the frozen model it must fit.
-        path: YAML file.
+        path: YAML file; or a config, to be changed by the overrides.
         overrides: ``key.path=value`` words; values are YAML.
 
     Raises:
         UserError: file, key path and remedy in one line.
     """
-    data = _renamed(model, read_mapping(path), str(path))
+    source = "the config" if isinstance(path, BaseModel) else str(path)
+    data = path.model_dump(mode="json") if isinstance(path, BaseModel) else read_mapping(path)
+    data = _renamed(model, data, source)
     for word in overrides:
         _override(data, word)
         data = _renamed(model, data, word, last_wins=True)
-    return parse_config(model, data, str(path))
+    return parse_config(model, data, source)
 
 
 def read_mapping(path: Path | str) -> dict[str, Any]:

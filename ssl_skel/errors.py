@@ -2,7 +2,7 @@
 
 
 class UserError(Exception):
-    """A mistake in a file, a config or a command line that its author can mend.
+    """A mistake in a file, a config or a command line that its author can fix.
 
     The message is one line and names the file, the field and the remedy. The command prints it
     without a traceback and exits with code 2; library callers may catch it.

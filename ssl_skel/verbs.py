@@ -21,7 +21,7 @@ def pretrain(config: Path | str | Section, *overrides: str, resume: str = "") ->
 
     Args:
         config: YAML file, or the config itself.
-        overrides: ``key.path=value`` words, as on the command line: ``"train.epochs=10"``.
+        overrides: ``key.path=value`` words, as on the command line: ``"train.epochs=10"``, ``"resume=auto"``.
         resume: ``auto`` continues a stopped run; "" refuses a run directory that exists.
 
     Returns:

@@ -13,6 +13,9 @@ import pytest
 import yaml
 
 import ssl_skel
+from finetune.config import FinetuneConfig
+from pretrain.config import PretrainConfig
+from ssl_skel.config import load_config
 from ssl_skel.data.synthetic import SyntheticConfig, generate
 
 STUB = Path(ssl_skel.__file__).with_suffix(".pyi")
@@ -91,6 +94,20 @@ def test_pretrain(run: Path, desk: Path) -> None:
     assert card.num_frames == 16
     with pytest.raises(ssl_skel.UserError, match="exists already"):
         ssl_skel.pretrain(desk / "pretrain.yaml")
+
+
+def test_words_change_a_config_object_too(desk: Path) -> None:
+    """As on the command line; none is passed over."""
+    pretraining = load_config(PretrainConfig, desk / "pretrain.yaml")
+    evaluation = load_config(FinetuneConfig, desk / "finetune.yaml")
+    for verb, config in ((ssl_skel.pretrain, pretraining), (ssl_skel.finetune, evaluation)):
+        with pytest.raises(ssl_skel.UserError, match=r"^nowhere"):
+            verb(config, "data.store=nowhere")
+        with pytest.raises(ssl_skel.UserError, match=r"^the config: data\.stor: unknown key; did you mean 'store'"):
+            verb(config, "data.stor=nowhere")
+    for source in (pretraining, desk / "pretrain.yaml"):
+        with pytest.raises(ssl_skel.UserError, match="resume: unknown 'yes'"):
+            ssl_skel.pretrain(source, "resume=yes")
 
 
 def test_embed(run: Path, motions: Path, desk: Path) -> None:

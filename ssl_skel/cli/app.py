@@ -31,6 +31,7 @@ def report_errors() -> Iterator[None]:
         SystemExit: with one of these codes.
     """
     warnings.formatwarning = _one_line
+    warnings.filterwarnings("once", category=FutureWarning, append=True)  # such as a former name that is met twice
     try:
         yield
     except UserError as error:
@@ -39,6 +40,10 @@ def report_errors() -> Iterator[None]:
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         raise SystemExit(130) from None
+    except SystemExit as end:
+        if isinstance(getattr(end.__context__, "__cause__", None), KeyboardInterrupt):  # typer exits without a word
+            print("stopped", file=sys.stderr)
+        raise
 
 
 def _one_line(message: Warning | str, *where: object, **more: object) -> str:

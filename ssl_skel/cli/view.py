@@ -65,7 +65,7 @@ def view(
 
     own = content.reconstructions or content.attention
     if own and not _is_run(what):
-        raise UserError(f"{what}: --reconstructions and --attention want a run of ssl-skel pretrain")
+        raise UserError(f"{what}: --reconstructions and --attention need a run of ssl-skel pretrain")
     if pictures.paths and (output or own):
         raise UserError("--png, --gif and --mp4 make pictures of clips and runs instead of pages; leave the others off")
     page = output or Path(f"{what.resolve().name}.html")

@@ -132,7 +132,7 @@ class Embedder:
         Args:
             source: see ``Source``; a store is opened and checked, anything else is read into memory.
             format: raw format; default: the first that reads the source.
-        layout: of the source, where its joints will be mapped to the encoder's; default: the encoder's.
+            layout: of the source, where its joints will be mapped to the encoder's; default: the encoder's.
 
         Raises:
             UserError: nothing there, or clips of another layout, other coordinates or another normalisation.

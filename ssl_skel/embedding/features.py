@@ -64,7 +64,7 @@ def find_device(name: str) -> torch.device:
     """The device that a user named; ``auto`` takes an accelerator where there is one.
 
     Raises:
-        UserError: it is not to be had here.
+        UserError: this machine does not have it.
     """
     if name == "auto":
         return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
@@ -72,7 +72,7 @@ def find_device(name: str) -> torch.device:
         device = torch.device(name)
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise UserError(f"device: {name!r} is not to be had here; use auto or cpu") from error
+        raise UserError(f"device: {name!r} is not available on this machine; use auto or cpu") from error
     return device
 
 

@@ -228,14 +228,14 @@ class MotionIndex:
             elsewhere: stores to try where it has been moved.
 
         Raises:
-            UserError: it is not there any more, or has changed.
+            UserError: it no longer exists, or has changed.
         """
         said = self.meta["stores"][number]
         for path in (*elsewhere, Path(said["path"])):
             if (path / META).is_file() and (store := Store.open(path)).sha256 == said["sha256"]:
                 return store
         raise UserError(
-            f"{said['path']}: the clips of the index are not there any more, or have changed; name the store with "
+            f"{said['path']}: the clips of the index no longer exist, or have changed; name the store with "
             "--store, or build the index again"
         )
 

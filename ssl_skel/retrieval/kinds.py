@@ -75,4 +75,4 @@ def check_kind(kind: str, count: int | None = None) -> None:
     if kind not in KINDS:
         raise unknown("", kind, ("flat", *KINDS), where="--kind")
     if count is not None and count < KINDS[kind].fewest:
-        raise UserError(f"--kind {kind}: wants {KINDS[kind].fewest} vectors at least, got {count}; use flat")
+        raise UserError(f"--kind {kind}: needs at least {KINDS[kind].fewest} vectors, got {count}; use flat")

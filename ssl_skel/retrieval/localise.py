@@ -123,7 +123,7 @@ def _diagonals(near: np.ndarray, clips: np.ndarray) -> tuple[np.ndarray, np.ndar
         clips: (G, 2) store and clip that each lies in.
 
     Returns:
-        (G,) means, minus infinity where a clip ends before the query and a longer diagonal is to be had in it; and
+        (G,) means, minus infinity where a clip ends before the query and a longer diagonal fits into it; and
         (G,) where each diagonal ends.
     """
     count, parts = near.shape

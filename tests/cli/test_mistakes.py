@@ -116,7 +116,7 @@ CASES = (
     Case("evaluate-retrieval none --split xsub", "error: none"),
     Case("view none", "error: none"),
     Case("view store -o taken.html", "taken.html: exists already"),
-    Case("view store --reconstructions", "want a run"),
+    Case("view store --reconstructions", "need a run"),
     Case("convert ntv raw new", "'ntv'"),
     Case("convert npz none.npz new --layout ntu25", "none.npz"),
     Case("convert npz recording.npz store --layout ntu25", "store: exists already"),

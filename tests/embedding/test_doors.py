@@ -24,9 +24,10 @@ from ssl_skel.embedding.embedder import Embedder
 from ssl_skel.embedding.features import whole_clips
 from ssl_skel.embedding.sklearn import SkeletonEmbedder
 from ssl_skel.embedding.table import embed
-from ssl_skel.encoders.card import EncoderCard, TrainingData
+from ssl_skel.encoders.card import EncoderCard
 from ssl_skel.encoders.encoder import build_encoder
 from ssl_skel.encoders.files import load_encoder, save_encoder
+from ssl_skel.encoders.training_data import TrainingData
 from ssl_skel.errors import UserError
 from ssl_skel.evaluation.knn import unit
 from ssl_skel.retrieval.build import build_index

@@ -286,7 +286,7 @@ def test_another_encoder_is_refused(damaged: Damage, other_run: Path, store: Sto
         ({"shard": (3, 2)}, "--shard 3/2"),
         ({"shard": (900, 999)}, "is empty"),
         ({"batch_size": 0}, "--batch-size"),
-        ({"device": "abacus"}, "device: 'abacus' is not to be had here"),
+        ({"device": "abacus"}, "device: 'abacus' is not available on this machine"),
     ],
 )
 def test_mistakes_leave_nothing_behind(
@@ -301,7 +301,7 @@ def test_a_faster_search_is_refused_before_anything_is_embedded(
     run_dir: Path, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ssl_skel.embedding.embedder.extract_features", None)
-    with pytest.raises(UserError, match="ivfpq: wants 256 vectors at least"):
+    with pytest.raises(UserError, match="ivfpq: needs at least 256 vectors"):
         build_index(run_dir, store.path, tmp_path / "made", kind="ivfpq")
 
 

@@ -244,7 +244,7 @@ def test_a_device_that_is_not_there_is_told(call: Call, index: MotionIndex, stor
         ("index", "RUN", store.path, "-o", tmp_path / "made"),
     ):
         run = [index.path / "encoder" if word == "RUN" else word for word in words]
-        with pytest.raises(UserError, match="device: 'abacus' is not to be had here; use auto or cpu"):
+        with pytest.raises(UserError, match="device: 'abacus' is not available on this machine; use auto or cpu"):
             call(*run, "--device", "abacus")
         assert call(*run, "--device", "cpu").exit_code == 0
 

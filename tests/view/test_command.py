@@ -116,7 +116,7 @@ def test_mistakes(motions: Path, tmp_path: Path) -> None:
         ((tmp_path / "text.txt",), "text.txt: no format reads it"),
         ((tmp_path / "text.txt", "--format", "ntv"), "unknown format 'ntv'; did you mean 'ntu'"),
         ((motions, "--clip", "wave_s01_r0_c9"), "unknown clip 'wave_s01_r0_c9'; did you mean 'wave_s01_r0_c"),
-        ((motions, "--reconstructions"), "want a run"),
+        ((motions, "--reconstructions"), "need a run"),
         ((motions, "-o", tmp_path / "taken.html"), "taken.html: exists already; .*--overwrite"),
         ((motions, "-o", tmp_path), "is a folder"),
     ):

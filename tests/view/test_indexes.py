@@ -34,6 +34,6 @@ def test_windows_say_where_they_lie_and_lost_clips_are_named(
     assert "parts of recordings" in page
     assert '"from":"1.5 s to 3.0 s"' in page
     shutil.rmtree(moved)
-    with pytest.raises(UserError, match=r"not there any more"):
+    with pytest.raises(UserError, match=r"no longer exist"):
         page_of_index(tmp_path / "index")
     assert "parts of recordings" in page_of_index(tmp_path / "index", motions)
