@@ -20,6 +20,7 @@ def command(
     """Measure encoders by labels, beside raw coordinates and untrained weights."""
     # Imported here so that --help is quick.
     import shlex
+    import sys
 
     from finetune.config import FinetuneConfig
     from finetune.verb import finetune
@@ -36,6 +37,8 @@ def command(
     if not PartialState().is_main_process:  # one table, however many processes
         return
     report.show()
+    if "pooling" not in resolved.model_fields_set:
+        print("note: pooling is not given: each encoder's own was used, where 0.1 took the mean", file=sys.stderr)
     print(f"report: {resolved.runs / resolved.name / 'report.md'}")
 
 

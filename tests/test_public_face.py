@@ -140,3 +140,23 @@ def test_evaluate_and_predict(run: Path, desk: Path) -> None:
     assert predictions.clips == ("new",)
     assert predictions.probability.shape == (1, len(predictions.class_names))
     assert predictions.probability.sum() == pytest.approx(1)
+
+
+def test_arrays_are_a_query_and_what_is_no_clip_is_refused(run: Path, motions: Path, desk: Path) -> None:
+    index = ssl_skel.build_index(run, motions, desk / "for_arrays")
+    store = ssl_skel.Store.open(motions)
+    (answer,) = ssl_skel.search(index, [store.clip(0)], k=1)
+    assert answer.hits[0].name == str(store.name[0])
+    embedder = ssl_skel.Embedder(run)
+    with pytest.raises(ssl_skel.UserError, match="5: is no source of clips"):
+        embedder.encode(5)  # type: ignore[arg-type]
+    with pytest.raises(ssl_skel.UserError, match="is an index; give a raw file"):
+        embedder.encode(desk / "for_arrays")
+    with pytest.raises(ssl_skel.UserError, match="unknown format 'nzp'"):
+        embedder.encode(desk / "new.npz", format="nzp")
+
+
+def test_an_evaluation_that_names_no_pooling_says_which_it_takes(run: Path, desk: Path) -> None:
+    command = [sys.executable, "-m", "finetune", str(desk / "finetune.yaml"), "name=noted", "protocols=[{name: knn}]"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "note: pooling is not given" in done.stderr

@@ -27,8 +27,10 @@ def store_of_arrays(
         how: what is done to each.
 
     Raises:
-        UserError: there is no clip, or one does not fit, which is named by its number.
+        UserError: it is no list, there is no clip, or one does not fit, which is named by its number.
     """
+    if not isinstance(clips, Sequence | np.ndarray):
+        raise UserError(f"{clips!r}: is no source of clips; give a path, a store, or a list of arrays")
     normalized = []
     for number, clip in enumerate(clips):
         joints = _checked(clip, number, layout, channels)

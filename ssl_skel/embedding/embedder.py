@@ -146,12 +146,15 @@ class Embedder:
             raise UserError(f"{store.path}: channels: has {store.channels}, the encoder takes {self.channels}")
         return store
 
-    def encode(self, source: Source, rows: np.ndarray | None = None, *, progress: bool = False) -> np.ndarray:
+    def encode(
+        self, source: Source, rows: np.ndarray | None = None, *, format: str = "", progress: bool = False
+    ) -> np.ndarray:
         """Vectors of clips.
 
         Args:
             source: see ``Source``.
             rows: of the source; default: all.
+            format: raw format; default: the first that reads the source.
             progress: show a bar where it takes longer than a second.
 
         Returns:
@@ -160,7 +163,7 @@ class Embedder:
         Raises:
             UserError: as ``clips``.
         """
-        return self.features(self.clips(source), rows, progress=progress)
+        return self.features(self.clips(source, format), rows, progress=progress)
 
     def features(self, store: Store, rows: np.ndarray | None = None, *, progress: bool = False) -> np.ndarray:
         """As ``encode``, of a store that is known to fit: ``clips`` gave it, or whoever asks answers for it."""

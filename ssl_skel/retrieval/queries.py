@@ -1,9 +1,10 @@
-"""What an index is searched for: one of its own clips or windows, or clips of a raw file, a folder or a store."""
+"""What an index is searched for: one of its own clips or windows, or clips from elsewhere."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,6 +12,9 @@ from ssl_skel.data.store import Store
 from ssl_skel.errors import UserError
 from ssl_skel.names import nearest, unknown
 from ssl_skel.retrieval.index import MotionIndex
+
+if TYPE_CHECKING:
+    from ssl_skel.embedding.embedder import Source
 
 _HINTS = 20_000  # names that a mistyped one is compared with
 
@@ -37,13 +41,13 @@ class Query:
 
 
 def load_queries(
-    index: MotionIndex, query: str, *, clip: str = "", at: int | None = None, format: str = ""
+    index: MotionIndex, query: Source, *, clip: str = "", at: int | None = None, format: str = ""
 ) -> list[Query]:
-    """Queries by a name or a path.
+    """Queries by a name or a path, or from arrays.
 
     Args:
         index: to be searched.
-        query: name of a clip of the index, or path of a raw file, a folder of them, or a store.
+        query: name of a clip of the index; or a raw file, a folder of them, a store, or arrays, see ``Source``.
         clip: take only this clip of the file, folder or store; default: every clip.
         at: of a clip that was cut into windows: take the last window that begins no later than this frame.
         format: entry of ``READERS``; default: the first that reads the file.
@@ -51,17 +55,18 @@ def load_queries(
     Raises:
         UserError: neither a clip nor a path, or one that does not fit the index.
     """
-    rows = np.flatnonzero(index.rows["name"] == query.encode())
-    if len(rows):
-        return [_of_index(index, query, rows, at)]
-    if not Path(query).exists():
-        known = [index.name(row) for row in range(min(len(index), _HINTS))]
-        hint = nearest(query, known)
-        raise UserError(f"{query}: is neither the name of a clip of {index.path} nor a file{hint}")
+    if isinstance(query, str | Path):
+        rows = np.flatnonzero(index.rows["name"] == str(query).encode())
+        if len(rows):
+            return [_of_index(index, str(query), rows, at)]
+        if not Path(query).exists():
+            known = [index.name(row) for row in range(min(len(index), _HINTS))]
+            hint = nearest(query, known)
+            raise UserError(f"{query}: is neither the name of a clip of {index.path} nor a file{hint}")
     if at is not None:
         raise UserError("--at: chooses among windows of a clip of the index; leave it out, or name such a clip")
     store = index.embedder.clips(query, format)
-    numbers = _numbered(store, clip, query) if clip else np.arange(len(store))
+    numbers = _numbered(store, clip) if clip else np.arange(len(store))
     hashes = [stored["sha256"] for stored in index.meta["stores"]]
     home = hashes.index(store.sha256) if store.sha256 in hashes else None
     return [
@@ -76,11 +81,11 @@ def load_queries(
     ]
 
 
-def _numbered(store: Store, clip: str, source: str) -> np.ndarray:
+def _numbered(store: Store, clip: str) -> np.ndarray:
     """Numbers of the clips of one name."""
     numbers = np.flatnonzero(store.name == clip)
     if not len(numbers):
-        raise unknown("clip", clip, store.name, where=source)
+        raise unknown("clip", clip, store.name, where=store.path)
     return numbers
 
 

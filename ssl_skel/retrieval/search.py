@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ssl_skel.retrieval.filters import ALL_ROWS, Filter
 from ssl_skel.retrieval.hits import OVERLAP, Hit, nearest_hits
 from ssl_skel.retrieval.index import MotionIndex
 from ssl_skel.retrieval.localise import localise as find_places
 from ssl_skel.retrieval.queries import Query, load_queries
+
+if TYPE_CHECKING:
+    from ssl_skel.embedding.embedder import Source
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +31,7 @@ class Answer:
 
 def search(
     index: MotionIndex | Path | str,
-    query: Path | str,
+    query: Source,
     k: int = 10,
     *,
     clip: str = "",
@@ -44,7 +48,7 @@ def search(
 
     Args:
         index: an index, or its folder.
-        query: name of a clip of the index, or path of a raw file, a folder of them, or a store.
+        query: name of a clip of the index; or a raw file, a folder of them, a store, or arrays.
         k: how many hits at most for each query.
         clip, at, format: which clip or window of ``query``; see ``load_queries``.
         filter: search only among the rows that meet it.
@@ -60,7 +64,7 @@ def search(
     """
     opened = index if isinstance(index, MotionIndex) else MotionIndex.open(index)
     rows = filter.rows(opened)
-    queries = load_queries(opened, str(query), clip=clip, at=at, format=format)
+    queries = load_queries(opened, query, clip=clip, at=at, format=format)
     if localise:
         return [Answer(one, find_places(opened, one, k, rows=rows, overlap=overlap)) for one in queries]
     return [Answer(one, nearest_hits(opened, one, k, rows=rows, exact=exact, overlap=overlap)) for one in queries]

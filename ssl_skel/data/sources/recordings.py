@@ -83,18 +83,20 @@ def open_clips(
 
 
 def refuse_missing(source: Path) -> None:
-    """Refuse a path where nothing is.
+    """Refuse a path where no clips can be.
 
     Raises:
-        UserError: it does not exist.
+        UserError: it does not exist, or is an index.
     """
     if not source.exists():
         raise UserError(f"{source}: does not exist; give a raw file, a folder of them, or a store")
+    if (source / "vectors.npy").is_file():
+        raise UserError(f"{source}: is an index; give a raw file, a folder of them, or a store")
 
 
 def is_store(path: Path) -> bool:
     """Whether a path is the folder of a store."""
-    return (path / "meta.json").is_file()
+    return (path / "meta.json").is_file() and not (path / "vectors.npy").is_file()  # an index has both
 
 
 def store_of(
