@@ -12,7 +12,7 @@ from finetune.protocols import PROTOCOLS
 from finetune.protocols.configs.base import ProtocolConfig
 from ssl_skel.backbones import BACKBONES
 from ssl_skel.backbones.configs.base import BackboneConfig
-from ssl_skel.config import RowOf, RunName, Section
+from ssl_skel.config import EntryOf, RunName, Section
 from ssl_skel.encoders.pooling_config import FORMER_TEXTS, PoolingConfig
 from ssl_skel.encoders.stream_names import Stream
 from ssl_skel.evaluation.baseline_names import RawBaseline
@@ -62,7 +62,7 @@ class ScratchConfig(Section):
     splits: tuple[str, ...] = Field(min_length=1)
     """Splits to measure on."""
 
-    backbone: Annotated[BackboneConfig, RowOf(BACKBONES)]
+    backbone: Annotated[BackboneConfig, EntryOf(BACKBONES)]
     """Entry of ``BACKBONES``."""
 
     stream: Stream = "joint"
@@ -90,7 +90,7 @@ class FinetuneConfig(Section):
     scratch: ScratchConfig | None = None
     """Instead of ``encoders``: measure fresh weights only, trained by protocols such as ``full``."""
 
-    protocols: tuple[Annotated[ProtocolConfig, RowOf(PROTOCOLS)], ...] = Field(min_length=1)
+    protocols: tuple[Annotated[ProtocolConfig, EntryOf(PROTOCOLS)], ...] = Field(min_length=1)
     """Entries of ``PROTOCOLS``; their figures share one table."""
 
     pooling: PoolingConfig | None = None

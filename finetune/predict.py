@@ -7,8 +7,6 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import numpy as np
-import safetensors
-import safetensors.torch
 import torch
 from tqdm import tqdm
 
@@ -22,7 +20,7 @@ from ssl_skel.config import parse_config, read_card
 from ssl_skel.data.store import Store
 from ssl_skel.embedding.embedder import Embedder
 from ssl_skel.encoders.card import EncoderCard
-from ssl_skel.encoders.files import load_encoder
+from ssl_skel.encoders.files import load_encoder, read_weights
 from ssl_skel.errors import UserError
 from ssl_skel.evaluation.predictions import Predictions
 from ssl_skel.layouts import parse_layout
@@ -92,7 +90,7 @@ def load_classifier(path: Path) -> SavedClassifier:
         task = PROTOCOLS[config.name].classifier(config, encoder, len(head.class_names))
     if task is None:
         raise UserError(f"{source}: protocol.name: {config.name!r} trains no classifier; the file was edited")
-    _read_weights(folder / HEAD, task)
+    read_weights(folder / HEAD, task.head, HEAD_CARD, again)
     return SavedClassifier(task.eval(), head, card)
 
 
@@ -105,16 +103,3 @@ def probabilities(saved: SavedClassifier, store: Store) -> np.ndarray:
         bar = tqdm(loader.epoch(), "predict", len(loader), leave=False, delay=1.0)
         parts = [task.logits(batch).double().softmax(1).cpu().numpy() for batch in bar]
     return np.concatenate(parts)
-
-
-def _read_weights(path: Path, task: Classifier) -> None:
-    try:
-        weights = safetensors.torch.load_file(path)
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror or error}; the weights belong beside {HEAD_CARD}") from error
-    except safetensors.SafetensorError as error:
-        raise UserError(f"{path}: is no safetensors file ({error}); train with save: true again") from error
-    try:
-        task.head.load_state_dict(weights)
-    except RuntimeError as error:
-        raise UserError(f"{path}: does not fit {HEAD_CARD}; the two are not of one training") from error

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from ssl_skel.backbones import BACKBONES
 from ssl_skel.backbones.configs.base import BackboneConfig
-from ssl_skel.config import RowConfig, RowOf, RunName, Section
+from ssl_skel.config import EntryConfig, EntryOf, RunName, Section
 from ssl_skel.data.augment import AUGMENTATIONS
 from ssl_skel.data.crop import Crop, Sampling
 from ssl_skel.encoders.stream_names import Stream
@@ -49,14 +49,14 @@ class PretrainConfig(Section):
     """Of the run; its folder is ``<runs>/<name>``."""
     data: DataConfig
     """Which clips."""
-    augment: tuple[Annotated[RowConfig, RowOf(AUGMENTATIONS)], ...] = ()
+    augment: tuple[Annotated[EntryConfig, EntryOf(AUGMENTATIONS)], ...] = ()
     """Entries of ``AUGMENTATIONS``, applied in order."""
-    backbone: Annotated[BackboneConfig, RowOf(BACKBONES)]
+    backbone: Annotated[BackboneConfig, EntryOf(BACKBONES)]
     """Entry of ``BACKBONES``."""
     init_from: Path | None = None
     """A run directory, or a folder with an encoder, whose weights the encoder starts from, whatever pretext trained
     them; it must be built as this run's. It is read again when the run is resumed."""
-    pretext: Annotated[RowConfig, RowOf(PRETEXTS)]
+    pretext: Annotated[EntryConfig, EntryOf(PRETEXTS)]
     """Entry of ``PRETEXTS``."""
     optim: OptimConfig = OptimConfig()
     """Optimiser and learning rate."""

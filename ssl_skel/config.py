@@ -1,7 +1,7 @@
 """Strict configs: one YAML a run, plus ``key.path=value``, into a frozen model.
 
 Every option lives in the ``Config`` above the class it configures, with its only default. A choice
-among the rows of a table is written ``{name: <row>, ...its own fields}``.
+among the entries of a table is written ``{name: <entry>, ...its own fields}``.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Section(BaseModel):
     former_values: ClassVar[Mapping[str, Mapping[str, str]]] = {}
 
 
-class RowConfig(Section):
+class EntryConfig(Section):
     """A ``Section`` that is an entry of a table, which it names: ``name: Literal["mpae_net"] = "mpae_net"``."""
 
     name: str = ""
@@ -63,19 +63,19 @@ RunName = Annotated[str, Field(json_schema_extra={"pattern": PATH_NAME}), AfterV
 """Of a run, and of its folder; see ``check_path_name``."""
 
 
-class RowOf:
-    """Marks a field that holds the config of one row of a table.
+class EntryOf:
+    """Marks a field that holds the config of one entry of a table.
 
-    ``backbone: Annotated[RowConfig, RowOf(BACKBONES)]`` admits the options of each entry and picks them by ``name``;
-    the JSON schema lists them all.
+    ``backbone: Annotated[EntryConfig, EntryOf(BACKBONES)]`` admits the options of each entry and picks them by
+    ``name``; the JSON schema lists them all.
 
     Args:
         table: a ``Registry``, or a mapping of classes with a ``Config``.
     """
 
     def __init__(self, table: Mapping[str, Any]) -> None:
-        known = getattr(table, "configs", None) or {name: row.Config for name, row in table.items()}
-        self.configs: tuple[type[RowConfig], ...] = tuple(known.values())
+        known = getattr(table, "configs", None) or {name: entry.Config for name, entry in table.items()}
+        self.configs: tuple[type[EntryConfig], ...] = tuple(known.values())
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         if len(self.configs) == 1:
@@ -313,14 +313,14 @@ def _fields(model: Any, path: Iterable[Any]) -> list[str]:
 
 def _inside(field: FieldInfo) -> list[type[BaseModel]]:
     rows: list[type[BaseModel]] = [
-        config for mark in field.metadata if isinstance(mark, RowOf) for config in mark.configs
+        config for mark in field.metadata if isinstance(mark, EntryOf) for config in mark.configs
     ]
     return rows or _models(field.annotation)
 
 
 def _models(annotation: Any) -> list[type[BaseModel]]:
     marks = getattr(annotation, "__metadata__", ())
-    rows: list[type[BaseModel]] = [config for mark in marks if isinstance(mark, RowOf) for config in mark.configs]
+    rows: list[type[BaseModel]] = [config for mark in marks if isinstance(mark, EntryOf) for config in mark.configs]
     if rows:
         return rows
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):

@@ -6,11 +6,11 @@ import importlib
 from collections.abc import Iterator, Mapping
 from typing import Generic, TypeVar
 
-from ssl_skel.config import RowConfig
+from ssl_skel.config import EntryConfig
 from ssl_skel.names import unknown
 
 T = TypeVar("T")
-C = TypeVar("C", bound=RowConfig)
+C = TypeVar("C", bound=EntryConfig)
 
 
 class Registry(Mapping[str, type[T]], Generic[T, C]):

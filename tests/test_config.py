@@ -11,17 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field
 
-from ssl_skel.config import FormerName, RowConfig, RowOf, Section, dump_config, load_config, parse_config
+from ssl_skel.config import EntryConfig, EntryOf, FormerName, Section, dump_config, load_config, parse_config
 from ssl_skel.errors import UserError
 from ssl_skel.plain_yaml import read_yaml
 
 
-class AppleConfig(RowConfig):
+class AppleConfig(EntryConfig):
     name: Literal["apple"] = "apple"
     sweetness: float = 0.5
 
 
-class PearConfig(RowConfig):
+class PearConfig(EntryConfig):
     name: Literal["pear"] = "pear"
     size: int = 3
 
@@ -43,10 +43,10 @@ class Inner(Section):
 
 
 class Run(Section):
-    fruit: Annotated[RowConfig, RowOf(FRUIT)]
-    basket: tuple[Annotated[RowConfig, RowOf(FRUIT)], ...] = ()
-    spare: Annotated[RowConfig, RowOf(FRUIT)] | None = None
-    only: Annotated[RowConfig, RowOf({"apple": Apple})] = AppleConfig()
+    fruit: Annotated[EntryConfig, EntryOf(FRUIT)]
+    basket: tuple[Annotated[EntryConfig, EntryOf(FRUIT)], ...] = ()
+    spare: Annotated[EntryConfig, EntryOf(FRUIT)] | None = None
+    only: Annotated[EntryConfig, EntryOf({"apple": Apple})] = AppleConfig()
     inner: Inner = Inner()
     folder: Path = Path("runs")
     span: tuple[float, float] = (0.5, 1.0)
@@ -98,7 +98,7 @@ def test_several_mistakes_are_counted() -> None:
 
 def test_a_list_whose_rows_are_all_wrong_counts_its_rows_only() -> None:
     class Basket(Section):
-        fruits: tuple[Annotated[RowConfig, RowOf(FRUIT)], ...] = Field(min_length=1)
+        fruits: tuple[Annotated[EntryConfig, EntryOf(FRUIT)], ...] = Field(min_length=1)
 
     with pytest.raises(UserError, match=r"fruits\.0\.sise: unknown key; did you mean 'size'\?$"):
         parse_config(Basket, {"fruits": [{"name": "pear", "sise": 1}]}, "run.yaml")

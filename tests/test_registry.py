@@ -10,7 +10,7 @@ import pytest
 from finetune.protocols import PROTOCOLS
 from ssl_skel.backbones import BACKBONES
 from ssl_skel.backbones.recalibration import RECALIBRATIONS
-from ssl_skel.config import RowConfig
+from ssl_skel.config import EntryConfig
 from ssl_skel.data.augment import AUGMENTATIONS
 from ssl_skel.errors import UserError
 from ssl_skel.pretexts import PRETEXTS
@@ -66,7 +66,7 @@ assert "torch" in sys.modules
 
 
 def test_a_class_that_is_not_there_fails_when_it_is_used() -> None:
-    registry: Registry[object, RowConfig] = Registry(
+    registry: Registry[object, EntryConfig] = Registry(
         "backbone", {BACKBONES.configs["man"]: "ssl_skel.backbones.man:Man"}
     )
     with pytest.raises(AttributeError, match="Man"):

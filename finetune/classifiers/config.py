@@ -6,16 +6,16 @@ from typing import Literal
 
 from pydantic import Field
 
-from ssl_skel.config import RowConfig
+from ssl_skel.config import EntryConfig
 
 
-class LinearHeadConfig(RowConfig):
+class LinearHeadConfig(EntryConfig):
     """BatchNorm and a linear layer, see ``Classifier``; nothing to choose."""
 
     name: Literal["linear"] = "linear"
 
 
-class BottleneckConfig(RowConfig):
+class BottleneckConfig(EntryConfig):
     """Options of ``BottleneckClassifier``. Defaults: InfoGCN's for NTU 60 X-Sub (released code, args.py)."""
 
     name: Literal["bottleneck"] = "bottleneck"

@@ -17,7 +17,7 @@ import safetensors.torch
 
 from finetune.classifiers.linear import Classifier
 from finetune.classifiers.names import HEAD, HEAD_CARD
-from ssl_skel.config import RowConfig, Section
+from ssl_skel.config import EntryConfig, Section
 from ssl_skel.encoders.card import EncoderCard
 from ssl_skel.encoders.files import save_encoder
 from ssl_skel.encoders.pooling_config import FORMER_TEXTS, PoolingConfig
@@ -52,7 +52,7 @@ class HeadCard(Section):
 def save_classifier(
     folder: Path,
     task: Classifier,
-    config: RowConfig,
+    config: EntryConfig,
     class_names: Sequence[str],
     card: EncoderCard,
     layout: SkeletonLayout | None = None,

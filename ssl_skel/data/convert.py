@@ -57,7 +57,7 @@ def convert(
     Clips stand in the order of the files, whatever the number of jobs. Of all clips only the columns are in memory.
 
     Args:
-        format: a row of ``READERS``.
+        format: an entry of ``READERS``.
         source: where the recordings lie.
         store: folder to make; it appears only when whole.
         normalize: what is done to each clip.

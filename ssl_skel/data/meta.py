@@ -37,7 +37,7 @@ class Provenance(_Record):
     """Where a store comes from. Nothing in it names a place on the machine that wrote it."""
 
     format: str | None = None
-    """Row of ``READERS``, ``synthetic`` or ``merge``."""
+    """Entry of ``READERS``, ``synthetic`` or ``merge``."""
     source: str = ""
     """Name of the folder or file that was read."""
     files: int = 0

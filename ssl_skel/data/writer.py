@@ -36,7 +36,7 @@ class StoreWriter:
         provenance, normalization: as in ``Store``.
         overwrite: replace a store of that name, after success.
         inputs: what the clips are read from, which is never replaced.
-        dtype: of the coordinates, a row of ``DTYPES``.
+        dtype: of the coordinates, an entry of ``DTYPES``.
         key: tells the work, so that what was left behind can be gone on with; empty: never.
 
     Attributes:

@@ -58,7 +58,7 @@ class EncoderCard(Section):
     layout: dict[str, Any]
     """Skeleton layout in its YAML form."""
     stream: str
-    """Row of ``STREAMS`` that the encoder computes from joints."""
+    """Entry of ``STREAMS`` that the encoder computes from joints."""
     num_frames: int
     """T it was built for."""
     channels: int

@@ -36,7 +36,7 @@ class Published(Section):
     persons: int = 2
     """M, all present."""
     layout: str = "ntu25"
-    """Row of ``LAYOUTS``."""
+    """Entry of ``LAYOUTS``."""
     source: str
     """Where it stands."""
     remark: str = ""
@@ -62,7 +62,7 @@ class Budget(NamedTuple):
 
 @cache
 def load_published() -> dict[str, Published]:
-    """Row of ``BACKBONES`` -> what is known; rows of which nothing was found are missing."""
+    """Entry of ``BACKBONES`` -> what is known; entries of which nothing was found are missing."""
     path = Path(__file__).with_name("published.yaml")
     rows = read_yaml(path.read_text("utf-8"), path.name)
     return {row: parse_config(Published, data, f"{path.name}: {row}") for row, data in rows.items()}

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import safetensors
 import safetensors.torch
+from torch import nn
 
 from ssl_skel.backbones import BACKBONES
 from ssl_skel.config import parse_config
@@ -66,21 +67,32 @@ def load_encoder(path: Path | str, pooling: PoolingConfig | str | None = None) -
         stream=card.stream,
         pooling=card.pooling if pooling is None else PoolingConfig.of(pooling),
     )
-    _read_weights(folder / WEIGHTS, encoder)
+    read_weights(folder / WEIGHTS, encoder, CARD, "save the encoder again")
     return encoder, card
 
 
-def _read_weights(path: Path, encoder: SkeletonEncoder) -> None:
+def read_weights(path: Path, module: nn.Module, card: str, remedy: str) -> None:
+    """Fill a module from a safetensors file that has its tensors, all of them and no other.
+
+    Args:
+        path: the file.
+        module: gets the weights.
+        card: file that lies beside and describes the module.
+        remedy: what to do about a damaged file.
+
+    Raises:
+        UserError: the file is missing, damaged, or of another module.
+    """
     try:
         weights = safetensors.torch.load_file(path)
     except OSError as error:
-        raise UserError(f"{path}: {error.strerror or error}; the weights belong beside {CARD}") from error
+        raise UserError(f"{path}: {error.strerror or error}; the weights belong beside {card}") from error
     except safetensors.SafetensorError as error:
-        raise UserError(f"{path}: is no safetensors file ({error}); it is damaged, save the encoder again") from error
-    own = encoder.state_dict()
+        raise UserError(f"{path}: is no safetensors file ({error}); it is damaged, {remedy}") from error
+    own = module.state_dict()
     wrong = sorted(own.keys() ^ weights.keys()) + [n for n in own if n in weights and own[n].shape != weights[n].shape]
     if wrong:
         raise UserError(
-            f"{path}: {len(wrong)} tensors do not fit {CARD}, first {wrong[0]!r}; the two are not of one run"
+            f"{path}: {len(wrong)} tensors do not fit {card}, first {wrong[0]!r}; the two are not of one run"
         )
-    encoder.load_state_dict(weights)
+    module.load_state_dict(weights)

@@ -13,12 +13,12 @@ from typing_extensions import TypeVar
 
 from ssl_skel.backbones.base import Backbone
 from ssl_skel.batch import Batch
-from ssl_skel.config import RowConfig
+from ssl_skel.config import EntryConfig
 from ssl_skel.encoders.encoder import SkeletonEncoder
 from ssl_skel.layouts import SkeletonLayout
 from ssl_skel.task import Task
 
-ConfigT = TypeVar("ConfigT", bound=RowConfig, covariant=True, default=RowConfig)
+ConfigT = TypeVar("ConfigT", bound=EntryConfig, covariant=True, default=EntryConfig)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,7 +51,7 @@ class Pretext(Task, Generic[ConfigT]):
             with ``train.accumulate`` a clip meets only those of its micro-batch.
     """
 
-    Config: ClassVar[type[RowConfig]]
+    Config: ClassVar[type[EntryConfig]]
     config: ConfigT
     num_views: int = 1
     num_inputs: int = 1

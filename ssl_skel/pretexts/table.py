@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ssl_skel.config import RowConfig
+from ssl_skel.config import EntryConfig
 from ssl_skel.pretexts.configs.psp import PSPConfig
 from ssl_skel.pretexts.configs.skeleton_mae import SkeletonMAEConfig
 from ssl_skel.pretexts.configs.temporal_order import TemporalOrderConfig
@@ -13,7 +13,7 @@ from ssl_skel.registry import Registry
 if TYPE_CHECKING:
     from ssl_skel.pretexts.base import Pretext
 
-SINGLE: Registry[Pretext, RowConfig] = Registry(
+SINGLE: Registry[Pretext, EntryConfig] = Registry(
     "pretext",
     {
         SkeletonMAEConfig: "ssl_skel.pretexts.skeleton_mae:SkeletonMAE",

@@ -40,7 +40,7 @@ def build_index(
         run: run directory or folder of the encoder.
         store: clips in the encoder's layout, normalised as its training clips were.
         path: folder to make; it appears only when whole.
-        kind: ``flat`` (exact) or a row of ``KINDS``.
+        kind: ``flat`` (exact) or an entry of ``KINDS``.
         pooling: how frames and joints become a vector; default: as the encoder's card says.
         windows, stride: as for ``spans``. A window is normalised as if it had been recorded alone.
         shard: (i, n): only the i-th of n parts, from 1 on; ``merge_indexes`` joins them.

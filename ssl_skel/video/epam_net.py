@@ -69,7 +69,7 @@ class EPAMNet(nn.Module):
     Args:
         pose_dim: D of the pose stream's features; 0: there is none, frames alone are looked at.
         num_classes: of the heads.
-        size: row of ``RGB_PLANS``.
+        size: entry of ``RGB_PLANS``.
         dropout: before each linear layer (paper: 0.5).
         places: see ``PoseAttention``.
     """

@@ -1,4 +1,4 @@
-"""Every row of AUGMENTATIONS against one contract, then what is true of each alone."""
+"""Every entry of AUGMENTATIONS against one contract, then what is true of each alone."""
 
 from typing import Any
 

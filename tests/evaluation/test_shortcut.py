@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ssl_skel.config import RowConfig
+from ssl_skel.config import EntryConfig
 from ssl_skel.data.augment.config import BonesConfig, OffsetConfig, RotateConfig, ScaleConfig
 from ssl_skel.data.augment.pipeline import Augment
 from ssl_skel.data.loader import ClipLoader
@@ -15,7 +15,7 @@ from ssl_skel.data.store import Store
 from ssl_skel.evaluation.shortcut import GROUP, log_proportions, match_rate
 
 
-def draws(store: Store, *augment: RowConfig, crop: tuple[float, float] = (1.0, 1.0)) -> ClipLoader:
+def draws(store: Store, *augment: EntryConfig, crop: tuple[float, float] = (1.0, 1.0)) -> ClipLoader:
     rows = range(len(store))
     return ClipLoader(store, rows, num_frames=12, batch_size=7, crop=crop, augment=Augment(augment, store.layout))
 

@@ -17,7 +17,7 @@ from finetune.run import run
 from finetune.trainings import supervised
 from ssl_skel.backbones.configs.mpae_net import MPAENetConfig
 from ssl_skel.backbones.heatmaps import heat_maps
-from ssl_skel.config import RowConfig, parse_config
+from ssl_skel.config import EntryConfig, parse_config
 from ssl_skel.data.clip import RawClip
 from ssl_skel.data.splits import load_split
 from ssl_skel.data.store import Store
@@ -72,7 +72,7 @@ def save_run() -> SaveRun:
         split: str = "xview",
         seed: int = 7,
         channels: int = 8,
-        net: RowConfig | None = None,
+        net: EntryConfig | None = None,
         **changes: Any,
     ) -> Path:
         torch.manual_seed(seed)

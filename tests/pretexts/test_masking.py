@@ -10,7 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from ssl_skel.batch import Rng
-from ssl_skel.config import RowConfig, parse_config
+from ssl_skel.config import EntryConfig, parse_config
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import LAYOUTS
 from ssl_skel.pretexts.masking import MASKS
@@ -23,7 +23,7 @@ EACH = torch.arange(20)
 
 
 def row(name: str, layout: str = "kinect20", **options: object) -> Masking:
-    config: RowConfig = parse_config(MASKS[name].Config, {"name": name, **options}, "test")
+    config: EntryConfig = parse_config(MASKS[name].Config, {"name": name, **options}, "test")
     assert isinstance(config, MaskConfig)
     return MASKS[name](config, LAYOUTS[layout])
 

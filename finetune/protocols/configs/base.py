@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from ssl_skel.config import RowConfig
+from ssl_skel.config import EntryConfig
 
 
-class ProtocolConfig(RowConfig):
+class ProtocolConfig(EntryConfig):
     """Options of one protocol.
 
     Attributes:

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from finetune.protocols.configs.base import ProtocolConfig
-from ssl_skel.config import RowConfig, RowOf
+from ssl_skel.config import EntryConfig, EntryOf
 from ssl_skel.data.augment import AUGMENTATIONS
 from ssl_skel.data.augment.config import RotateConfig
 from ssl_skel.data.crop import Crop
@@ -39,7 +39,7 @@ class LinearConfig(ProtocolConfig):
     """Trained: of SGD."""
     crop: Crop = (0.5, 1.0)
     """Trained, and augmented views: smallest and largest share of a training clip that is cropped."""
-    augment: tuple[Annotated[RowConfig, RowOf(AUGMENTATIONS)], ...] = (RotateConfig(),)
+    augment: tuple[Annotated[EntryConfig, EntryOf(AUGMENTATIONS)], ...] = (RotateConfig(),)
     """Trained, and augmented views: entries of ``AUGMENTATIONS``; MAMP rotates by up to 0.3 rad."""
     save: bool = False
     """Cached, of pretrained encoders: keep the probe as a classifier, for ``ssl-skel predict``, and its log-odds of

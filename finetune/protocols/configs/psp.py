@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from finetune.protocols.configs.trained import FewLabelsConfig
-from ssl_skel.config import RowConfig, RowOf
+from ssl_skel.config import EntryConfig, EntryOf
 from ssl_skel.data.augment import AUGMENTATIONS
 from ssl_skel.pretexts.configs.psp import PSPConfig
 from ssl_skel.training.config import OptimConfig
@@ -35,8 +35,8 @@ class PSPSemiConfig(FewLabelsConfig):
     """PSP: SGD with Nesterov momentum 0.9, steps after epochs 60 and 90. Given otherwise, it is given whole."""
     epochs: int = Field(120, ge=1)
     """Passes over the unlabelled clips, also with weight 0 (PSP: 120 of 500 steps each; NTU 60 X-Sub has 445)."""
-    augment: tuple[Annotated[RowConfig, RowOf(AUGMENTATIONS)], ...] = ()
-    """Rows of ``AUGMENTATIONS`` (PSP: none)."""
+    augment: tuple[Annotated[EntryConfig, EntryOf(AUGMENTATIONS)], ...] = ()
+    """Entries of ``AUGMENTATIONS`` (PSP: none)."""
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     """PSP: none."""
     layer_decay: float = Field(1.0, gt=0, le=1)

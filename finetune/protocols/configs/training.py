@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from finetune.protocols.configs.base import ProtocolConfig
-from ssl_skel.config import RowConfig, RowOf
+from ssl_skel.config import EntryConfig, EntryOf
 from ssl_skel.data.augment import AUGMENTATIONS
 from ssl_skel.data.augment.config import RotateConfig
 from ssl_skel.data.crop import Crop, Sampling
@@ -39,8 +39,8 @@ class TrainingConfig(ProtocolConfig):
     order (CTR-GCN on NW-UCLA), without heed of ``crop``. Test clips are always whole."""
     crop: Crop = (0.5, 1.0)
     """Smallest and largest share of a training clip that is cropped."""
-    augment: tuple[Annotated[RowConfig, RowOf(AUGMENTATIONS)], ...] = (RotateConfig(),)
-    """Rows of ``AUGMENTATIONS``; MAMP rotates by up to 0.3 rad."""
+    augment: tuple[Annotated[EntryConfig, EntryOf(AUGMENTATIONS)], ...] = (RotateConfig(),)
+    """Entries of ``AUGMENTATIONS``; MAMP rotates by up to 0.3 rad."""
     label_smoothing: float = Field(0.1, ge=0, lt=1)
     """MAMP: 0.1."""
     layer_decay: float = Field(0.8, gt=0, le=1)

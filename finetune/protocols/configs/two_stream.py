@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from finetune.protocols.configs.training import TrainingConfig
-from ssl_skel.config import RowConfig, RowOf
+from ssl_skel.config import EntryConfig, EntryOf
 from ssl_skel.data.augment import AUGMENTATIONS
 from ssl_skel.data.crop import Crop
 from ssl_skel.training.config import OptimConfig
@@ -62,8 +62,8 @@ class TwoStreamConfig(TrainingConfig):
     """Clips a step over all ranks. Paper: 12 on each of 2 GPUs."""
     crop: Crop = (1.0, 1.0)
     """Whole clips, as frames and joints must tell of the same time."""
-    augment: tuple[Annotated[RowConfig, RowOf(AUGMENTATIONS)], ...] = ()
-    """Rows of ``AUGMENTATIONS``, of joints alone (paper: none but ``flip``)."""
+    augment: tuple[Annotated[EntryConfig, EntryOf(AUGMENTATIONS)], ...] = ()
+    """Entries of ``AUGMENTATIONS``, of joints alone (paper: none but ``flip``)."""
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     """Paper: none."""
     layer_decay: float = Field(1.0, gt=0, le=1)

@@ -6,10 +6,10 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from ssl_skel.config import RowConfig
+from ssl_skel.config import EntryConfig
 
 
-class RecalibrationConfig(RowConfig):
+class RecalibrationConfig(EntryConfig):
     """What the options of every recalibration share."""
 
     @model_validator(mode="before")

@@ -21,7 +21,7 @@ class Finding:
     """One thing about one clip.
 
     Attributes:
-        kind: a row of ``KINDS``.
+        kind: an entry of ``KINDS``.
         value: how bad, in the unit its kind tells.
         where: person, joint and frame of the worst place, in words.
     """

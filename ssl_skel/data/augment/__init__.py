@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ssl_skel.config import RowConfig
+from ssl_skel.config import EntryConfig
 from ssl_skel.data.augment.config import (
     BonesConfig,
     FlipConfig,
@@ -26,7 +26,7 @@ from ssl_skel.registry import Registry
 if TYPE_CHECKING:
     from ssl_skel.data.augment.base import Augmentation
 
-AUGMENTATIONS: Registry[Augmentation, RowConfig] = Registry(
+AUGMENTATIONS: Registry[Augmentation, EntryConfig] = Registry(
     "augmentation",
     {
         RotateConfig: "ssl_skel.data.augment.space:Rotate",

@@ -17,10 +17,10 @@ from torch import Tensor
 from typing_extensions import TypeVar
 
 from ssl_skel.batch import Rng
-from ssl_skel.config import RowConfig
+from ssl_skel.config import EntryConfig
 from ssl_skel.layouts import SkeletonLayout
 
-ConfigT = TypeVar("ConfigT", bound=RowConfig, covariant=True, default=RowConfig)
+ConfigT = TypeVar("ConfigT", bound=EntryConfig, covariant=True, default=EntryConfig)
 
 
 class Augmentation(ABC, Generic[ConfigT]):
@@ -33,7 +33,7 @@ class Augmentation(ABC, Generic[ConfigT]):
         keeps_zero: an absent person, who is zero, comes out zero.
     """
 
-    Config: ClassVar[type[RowConfig]]
+    Config: ClassVar[type[EntryConfig]]
     keeps_zero: ClassVar[bool] = True
 
     def __init__(self, config: ConfigT, layout: SkeletonLayout) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from ssl_skel.config import RowConfig
+from ssl_skel.config import EntryConfig
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -17,7 +17,7 @@ NotNegative = Annotated[float, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 
 
-class RotateConfig(RowConfig):
+class RotateConfig(EntryConfig):
     """Options of ``Rotate``."""
 
     name: Literal["rotate"] = "rotate"
@@ -26,7 +26,7 @@ class RotateConfig(RowConfig):
     Default 0.3 rad (CTR-GCN, feeders/tools.py)."""
 
 
-class ShearConfig(RowConfig):
+class ShearConfig(EntryConfig):
     """Options of ``Shear``."""
 
     name: Literal["shear"] = "shear"
@@ -34,7 +34,7 @@ class ShearConfig(RowConfig):
     """Largest factor (AimCLR, Guo et al., AAAI 2022: 0.5)."""
 
 
-class ScaleConfig(RowConfig):
+class ScaleConfig(EntryConfig):
     """Options of ``Scale``."""
 
     name: Literal["scale"] = "scale"
@@ -52,7 +52,7 @@ class ScaleConfig(RowConfig):
         return self
 
 
-class FlipConfig(RowConfig):
+class FlipConfig(EntryConfig):
     """Options of ``Flip``."""
 
     name: Literal["flip"] = "flip"
@@ -60,7 +60,7 @@ class FlipConfig(RowConfig):
     """Of a clip being mirrored (AimCLR: 0.5)."""
 
 
-class BonesConfig(RowConfig):
+class BonesConfig(EntryConfig):
     """Options of ``Bones``."""
 
     name: Literal["bones"] = "bones"
@@ -69,7 +69,7 @@ class BonesConfig(RowConfig):
     from 97 % or more to 7 to 13 % on UTD-MHAD, SBU and NW-UCLA."""
 
 
-class OffsetConfig(RowConfig):
+class OffsetConfig(EntryConfig):
     """Options of ``Offset``."""
 
     name: Literal["offset"] = "offset"
@@ -78,7 +78,7 @@ class OffsetConfig(RowConfig):
     ``shortcut`` to what chance gives, 2 %."""
 
 
-class JitterConfig(RowConfig):
+class JitterConfig(EntryConfig):
     """Options of ``Jitter``."""
 
     name: Literal["jitter"] = "jitter"
@@ -86,7 +86,7 @@ class JitterConfig(RowConfig):
     """Standard deviation, metres (AimCLR: 0.01)."""
 
 
-class JointDropoutConfig(RowConfig):
+class JointDropoutConfig(EntryConfig):
     """Options of ``JointDropout``."""
 
     name: Literal["joint_dropout"] = "joint_dropout"
@@ -94,7 +94,7 @@ class JointDropoutConfig(RowConfig):
     """Of each joint being dropped; chosen here, the papers drop up to 0.6."""
 
 
-class FrameDropoutConfig(RowConfig):
+class FrameDropoutConfig(EntryConfig):
     """Options of ``FrameDropout``."""
 
     name: Literal["frame_dropout"] = "frame_dropout"
@@ -102,7 +102,7 @@ class FrameDropoutConfig(RowConfig):
     """Of each frame being dropped; chosen here."""
 
 
-class TimeWarpConfig(RowConfig):
+class TimeWarpConfig(EntryConfig):
     """Options of ``TimeWarp``."""
 
     name: Literal["time_warp"] = "time_warp"
@@ -113,7 +113,7 @@ class TimeWarpConfig(RowConfig):
     """Evenly spaced times of a clip at which speeds are drawn (chosen here)."""
 
 
-class ReverseConfig(RowConfig):
+class ReverseConfig(EntryConfig):
     """Options of ``Reverse``."""
 
     name: Literal["reverse"] = "reverse"

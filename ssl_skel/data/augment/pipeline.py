@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from ssl_skel.batch import Rng
-from ssl_skel.config import RowConfig
+from ssl_skel.config import EntryConfig
 from ssl_skel.data.augment import AUGMENTATIONS
 from ssl_skel.layouts import SkeletonLayout
 
@@ -20,7 +20,7 @@ class Augment:
         layout: joints of the clips.
     """
 
-    def __init__(self, configs: Sequence[RowConfig], layout: SkeletonLayout) -> None:
+    def __init__(self, configs: Sequence[EntryConfig], layout: SkeletonLayout) -> None:
         self.steps = [AUGMENTATIONS[config.name](config, layout) for config in configs]
 
     def __call__(self, x: Tensor, present: Tensor, rng: Rng) -> Tensor:

@@ -22,7 +22,7 @@ def open_reader(format: str, source: Path, layout: str | None = None, options: S
     """The reader of a format.
 
     Args:
-        format: row of ``READERS``.
+        format: entry of ``READERS``.
         source: a raw file, or a folder of them.
         layout: name or path of a layout, for formats that leave it open.
         options: ``key=value`` words for the reader's ``Options``.

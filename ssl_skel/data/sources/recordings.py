@@ -61,7 +61,7 @@ def open_clips(
 
     Args:
         source: a store, a raw file, or a folder of raw files.
-        format: row of ``READERS``; default: the first that reads the path (with the wanted layout).
+        format: entry of ``READERS``; default: the first that reads the path (with the wanted layout).
         layout: name or path of a layout, for formats that leave it open.
         normalize: what is done to raw clips; default: what ``ssl-skel convert`` does by default.
         wanted: the layout that raw clips must have; default: any.

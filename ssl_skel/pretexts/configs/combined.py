@@ -6,20 +6,20 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from ssl_skel.config import RowConfig, RowOf, Section
+from ssl_skel.config import EntryConfig, EntryOf, Section
 from ssl_skel.pretexts.table import SINGLE
 
 
 class Part(Section):
     """One pretext of a combination."""
 
-    pretext: Annotated[RowConfig, RowOf(SINGLE)]
+    pretext: Annotated[EntryConfig, EntryOf(SINGLE)]
     """An entry of ``PRETEXTS``, but not a combination."""
     weight: Annotated[float, Field(gt=0.0)] = 1.0
     """Of its loss in the sum."""
 
 
-class CombinedConfig(RowConfig):
+class CombinedConfig(EntryConfig):
     """Options of ``Combined``."""
 
     name: Literal["combined"] = "combined"

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from ssl_skel.config import RowConfig
+from ssl_skel.config import EntryConfig
 from ssl_skel.encoders.stream_names import Stream
 from ssl_skel.pretexts.configs import Positive
 
@@ -16,7 +16,7 @@ Level = Literal["clip", "time", "body", "part", "joint"]
 Source = Literal["own", "own_motion", Stream]
 
 
-class PSPConfig(RowConfig):
+class PSPConfig(EntryConfig):
     """Options of ``PSP``."""
 
     former: ClassVar[Mapping[str, str]] = {"hand_down": "pyramid_weights"}

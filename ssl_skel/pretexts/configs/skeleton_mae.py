@@ -6,17 +6,17 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from ssl_skel.config import RowConfig, RowOf
+from ssl_skel.config import EntryConfig, EntryOf
 from ssl_skel.pretexts.configs import Positive
 from ssl_skel.pretexts.masking import MASKS
 from ssl_skel.pretexts.masking.config import MaskConfig, UnionMaskConfig
 
 
-class SkeletonMAEConfig(RowConfig):
+class SkeletonMAEConfig(EntryConfig):
     """Options of ``SkeletonMAE``."""
 
     name: Literal["skeleton_mae"] = "skeleton_mae"
-    mask: Annotated[MaskConfig, RowOf(MASKS)] = UnionMaskConfig()
+    mask: Annotated[MaskConfig, EntryOf(MASKS)] = UnionMaskConfig()
     """Which units are hidden; default as in SkeletonMAE (Wu et al., ICMEW 2023)."""
     unit: Positive = 4
     """u, frames of a unit, which is hidden or seen as a whole (MAMP: 4)."""

@@ -6,11 +6,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from ssl_skel.config import RowConfig
+from ssl_skel.config import EntryConfig
 from ssl_skel.pretexts.configs import Positive
 
 
-class TemporalOrderConfig(RowConfig):
+class TemporalOrderConfig(EntryConfig):
     """Options of ``TemporalOrder``."""
 
     name: Literal["temporal_order"] = "temporal_order"

@@ -6,14 +6,14 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from ssl_skel.config import RowConfig
+from ssl_skel.config import EntryConfig
 
 Ratio = Annotated[float, Field(ge=0.0, le=1.0)]
 
 Length = Annotated[int, Field(ge=1)]
 
 
-class MaskConfig(RowConfig):
+class MaskConfig(EntryConfig):
     """What all masks can do beyond print; the defaults do none of it."""
 
     tube: Length = 1
