@@ -254,4 +254,4 @@ def test_findings_in_real_recordings(real_data: Path) -> None:
             for kind in kinds(joints, anatomy):
                 counts[kind] += 1
     found = {kind: count for kind, count in counts.items() if count}
-    assert found == {"one_frame": 2, "jump": 57, "spike": 57, "drift": 21, "swap": 11, "mirrored": 3}
+    assert found == {"one_frame": 2, "jump": 57, "spike": 57, "bone_length_variance": 21, "swap": 11, "mirrored": 3}

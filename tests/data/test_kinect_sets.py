@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from raw_clips import read
 from raw_files import nw_ucla, points, sbu, utd_mhad
-from scipy.io import savemat
 
 from ssl_skel.data.readers import READERS
 from ssl_skel.errors import UserError
@@ -90,18 +89,11 @@ NW_UCLA_DAMAGE: dict[str, tuple[Callable[[Path], Path], str]] = {
 }
 
 
-def uncompressed(folder: Path) -> Path:
-    file = utd_mhad(folder)
-    savemat(file, {"d_skel": points(20, 3, 6)})  # no sums to check, so loadmat might crash on a damaged one
-    return file
-
-
 UTD_MHAD_DAMAGE: dict[str, tuple[Callable[[Path], Path], str]] = {
     "name": (lambda f: utd_mhad(f, "clip"), "expected one like a1_s1_t1_skeleton.mat"),
     "action": (lambda f: utd_mhad(f, "a28_s1_t1"), "action 28 is unknown"),
     "joints": (lambda f: utd_mhad(f, joints=points(25, 3, 6)), "d_skel has shape (25, 3, 6)"),
     "text": (lambda f: utd_mhad(f, joints="walk"), "is damaged"),
-    "uncompressed": (uncompressed, "compressed as published"),
     "no frames": (lambda f: utd_mhad(f, joints=points(20, 3, 0)), "has no frames"),
     "only NaN": (lambda f: utd_mhad(f, joints=np.full((20, 3, 6), np.nan)), "has no tracked joint"),
 }
