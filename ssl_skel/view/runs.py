@@ -47,7 +47,7 @@ def page_of_run(path: Path, store: Path | None = None, fps: float = 30.0, poolin
         card = embedder.card
         if store is None and not (_told_store(card) / "meta.json").is_file():
             notes.append(
-                f"what is taken for what, and the map, for no store lies at {_told_store(card)} any more. "
+                f"the confusion matrix and the map, for no store is at {_told_store(card)} any more. "
                 "Name its place now with --store."
             )
         else:
@@ -56,7 +56,7 @@ def page_of_run(path: Path, store: Path | None = None, fps: float = 30.0, poolin
                 notes.append("certainty that these recordings are those of the training: their hash is another.")
             compared = compare(embedder, opened, split_of(card), fps)
     else:
-        notes.append("what is taken for what, and the map, for the run has no encoder yet. It is written at its end.")
+        notes.append("the confusion matrix and the map, for the run has no encoder yet. It is written at its end.")
     records = run.records()
     if not records:
         notes.append("curves, for the run has logged nothing yet.")
@@ -150,10 +150,10 @@ def compare(embedder: Embedder, store: Store, split: str, fps: float = 30.0) -> 
         if alone
         else f"each test clip of {split}, by its nearest training clip"
     )
-    facts = [{"taken for": store.class_names[label]} for label in guess]
+    facts = [{"predicted": store.class_names[label]} for label in guess]
     kept = np.unique(np.linspace(0, len(queries) - 1, min(MARKS, len(queries))).round().astype(int))
     return Compared(
-        note=f"{100 * scores.accuracy:.1f} % of {len(queries)} clips are named rightly: {how} (1-NN, cosine).",
+        note=f"{100 * scores.accuracy:.1f} % of {len(queries)} clips are classified correctly: {how} (1-NN, cosine).",
         class_names=store.class_names,
         confusion=np.array(scores.confusion),
         clips=[shown(store, int(queries[at]), facts[at], fps) for at in kept],
@@ -199,7 +199,7 @@ def _examples(
                 shown(store, int(row), {"similarity": f"{value:.3f}"}, fps)
                 for row, value in zip(near[at], similarity[at], strict=True)
             ],
-            note=f"{names[label]}, taken for {names[taken]} ({number} of {int(confusion[label].sum())}); for example:",
+            note=f"{names[label]}, predicted as {names[taken]}, {number} of {confusion[label].sum()} clips; such as:",
         )
 
 

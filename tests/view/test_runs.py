@@ -39,7 +39,7 @@ def test_neighbours_are_those_of_a_loop(done: Path, motions: Path, name: str) ->
         confusion[store.label[query], store.label[nearest]] += 1
     np.testing.assert_array_equal(found.confusion, confusion)
     right = 100 * np.trace(confusion) / len(queries)
-    assert found.note.startswith(f"{right:.1f} % of {len(queries)} clips are named rightly")
+    assert found.note.startswith(f"{right:.1f} % of {len(queries)} clips are classified correctly")
     assert [clip.name for clip in found.clips] == store.name[queries].tolist()
     assert found.places is not None
     assert found.places.shape == (len(queries), 2)
@@ -97,15 +97,13 @@ def test_charts_hold_what_was_logged() -> None:
 def test_the_page_of_a_run(done: Path, motions: Path, tmp_path: Path) -> None:
     page = page_of_run(done)
     assert "Missing here" not in page
-    assert all(
-        text in page for text in ("skeleton_mae", "2 of 2", "Map of the movements", "Where it errs", "kNN, k = 1")
-    )
+    assert all(text in page for text in ("skeleton_mae", "2 of 2", "Map of the movements", "Errors", "kNN, k = 1"))
     moved = shutil.copytree(done, tmp_path / "moved")
     card = json.loads((moved / "encoder" / "card.json").read_text())
     card["data"]["store"] = "nowhere/store"
     (moved / "encoder" / "card.json").write_text(json.dumps(card))
     page = page_of_run(moved)
-    assert "for no store lies at nowhere/store any more. Name its place now with --store." in page
+    assert "for no store is at nowhere/store any more. Name its place now with --store." in page
     assert "Map of the movements" not in page
     assert "Map of the movements" in page_of_run(moved, motions)
     card["data"]["sha256"] = "another"

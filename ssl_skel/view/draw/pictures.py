@@ -107,7 +107,7 @@ def _confusion(axes: Axes, compared: Compared) -> None:
     size = 8 if len(share) <= 20 else 5
     axes.set_xticks(numbers, names, rotation=90, fontsize=size)
     axes.set_yticks(numbers, names, fontsize=size)
-    axes.set(xlabel="taken for", ylabel="is")
+    axes.set(xlabel="predicted", ylabel="true")
     axes.set_title("nearest neighbour, % of each class", fontsize=10)
 
 

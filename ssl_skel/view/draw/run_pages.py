@@ -130,7 +130,7 @@ def report_page(report: Report) -> str:
         for facts in report.splits
         for warning in facts.warnings
     ]
-    for name, heading in (("accuracy", "Share of clips named rightly, %"), ("macro_f1", "Macro F1, %")):
+    for name, heading in (("accuracy", "Accuracy, %"), ("macro_f1", "Macro F1, %")):
         header, *rows = report.table(name)
         if rows:
             body += [f"<h2>{heading}</h2>", table(header, rows)]
@@ -176,12 +176,12 @@ def _confusion(confusion: np.ndarray, names: Sequence[str], note: str) -> str:
         [name for name, keep in zip(names, kept, strict=True) if keep],
         names,
         texts=texts,
-        corner="is ↓, was taken for →",
+        corner="true ↓, predicted →",
     )
     rows = [(names[row], names[column], f"{number} of {count[row]}") for row, column, number in worst(confusion)]
-    often = table(("movement", "taken for", "how often"), rows) if rows else "<p>Nothing was confused.</p>"
+    often = table(("true class", "predicted class", "clips"), rows) if rows else "<p>Nothing was confused.</p>"
     return (
-        f"<h2>What is taken for what</h2><p>{escape(note)} A row holds the movements of one class; right ones stand on "
+        f"<h2>Confusion matrix</h2><p>{escape(note)} Each row is a true class; correct predictions are on "
         f"the diagonal.</p>{matrix}<h2>Most frequent confusions</h2>{often}"
     )
 
@@ -191,7 +191,7 @@ def _failures(failures: Sequence[Failure], clips: list[RenderableClip]) -> list[
     if not failures:
         return []
     parts = [
-        "<h2>Where it errs</h2><p>At the left a movement that was taken for another class; beside it the "
+        "<h2>Errors</h2><p>On the left a misclassified clip; next to it the "
         "movements that the network finds most like it.</p>"
     ]
     for failure in failures:

@@ -216,7 +216,7 @@ def test_attention_is_drawn_on_the_body(visit: Visit, shown: list[RenderableClip
 
 def test_a_run_page_works(visit: Visit, shown: list[RenderableClip]) -> None:
     places, kinds = np.array([[0.0, 0.0], [1.0, 1.0], [0.5, 0.5]]), np.array([0, 1, 1])
-    failure = Failure(shown[3], shown[4:6], "a, taken for b")
+    failure = Failure(shown[3], shown[4:6], "a, predicted as b")
     compared = Compared("Half.", ("a", "b"), np.array([[1, 1], [0, 2]]), shown[:3], kinds, places, [failure])
     chart = line_chart("loss", {"loss": [(1, 2.0), (2, 1.0)]})
     page = visit(run_page("run", {"method": "psp"}, [chart], [], compared), reduced_motion="reduce")

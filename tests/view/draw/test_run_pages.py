@@ -18,7 +18,7 @@ CONFUSION = np.array([[5, 2, 0], [4, 1, 2], [0, 0, 0]])
 
 @pytest.fixture
 def compared(shown: list[RenderableClip]) -> Compared:
-    failures = [Failure(shown[4], shown[5:8], "a, taken for b (2 of 7); for example:")]
+    failures = [Failure(shown[4], shown[5:8], "a, predicted as b (2 of 7); for example:")]
     places = np.array([[0.0, 0], [1, 0], [0, 1], [2, 2]])
     return Compared(
         "50 % are right.", ("a", "b", "c <d>"), CONFUSION, shown[:4], np.array([0, 0, 1, 1]), places, failures
@@ -36,10 +36,10 @@ def test_a_run_page_holds_its_parts(compared: Compared) -> None:
     assert re.findall(r"<h2>(.*?)</h2>", text) == [
         "The run",
         "How training went",
-        "What is taken for what",
+        "Confusion matrix",
         "Most frequent confusions",
         "Map of the movements",
-        "Where it errs",
+        "Errors",
     ]
     assert "<td>b</td><td>a</td><td>4 of 7</td>" in text
     assert re.findall(r'data-clip="(\d+)"', text) == ["4", "5", "6", "7"]  # 0 to 3 are the map's
@@ -54,7 +54,7 @@ def test_what_is_missing_is_said(compared: Compared) -> None:
     assert "canvas" not in re.sub(r"<(script|style)>.*?</\1>", "", text, flags=re.S)
     small = run_page("a run", {}, [], [], replace(compared, places=None, failures=[]))
     assert "Map of" not in small
-    assert "Where it errs" not in small
+    assert "Errors" not in small
     none = run_page("a run", {}, [], [], replace(compared, confusion=np.diag([3, 4, 0]), failures=[]))
     assert "Nothing was confused." in none
 
