@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -326,3 +326,14 @@ def table(folder: Path, name: str = "recordings", text: str | None = None, **des
     joints = {"one": walk(0, 3, 15, persons=2), "two": walk(1, 2, 15)}
     file.write_text(csv_text(long_rows(joints, LAYOUTS["sbu15"].joints)) if text is None else text, "utf-8")
     return file
+
+
+WRITERS: dict[str, Callable[[Path], Path]] = {
+    **{"nw-ucla": nw_ucla, "utd-mhad": utd_mhad, "sbu": sbu, "npz": npz},
+    **{"ntu": ntu, "ctrgcn": ctrgcn, "pyskl": pyskl},
+    **{"mediapipe": mediapipe, "openpose": openpose},
+    **{"msr-action3d": msr_action3d, "utkinect": utkinect, "florence3d": florence3d},
+    **{"stgcn": stgcn, "pku-mmd": pku_mmd, "kinetics": kinetics},
+    **{"bvh": bvh, "table": table, "npy": npy},
+}
+"""Format -> what writes a small file of it."""

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-import raw_files
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from raw_clips import read
+from raw_files import WRITERS
 
 from ssl_skel.data.clip import RawClip
 from ssl_skel.data.readers import READERS, Reader
@@ -25,14 +24,6 @@ def attempt(format: str, source: Path) -> tuple[list[RawClip], str]:
         return [], str(error)
 
 
-WRITERS: dict[str, Callable[[Path], Path]] = {
-    **{"nw-ucla": raw_files.nw_ucla, "utd-mhad": raw_files.utd_mhad, "sbu": raw_files.sbu, "npz": raw_files.npz},
-    **{"ntu": raw_files.ntu, "ctrgcn": raw_files.ctrgcn, "pyskl": raw_files.pyskl},
-    **{"mediapipe": raw_files.mediapipe, "openpose": raw_files.openpose},
-    **{"msr-action3d": raw_files.msr_action3d, "utkinect": raw_files.utkinect, "florence3d": raw_files.florence3d},
-    **{"stgcn": raw_files.stgcn, "pku-mmd": raw_files.pku_mmd, "kinetics": raw_files.kinetics},
-    **{"bvh": raw_files.bvh, "table": raw_files.table, "npy": raw_files.npy},
-}
 LINES = {
     "sbu",
     "msr-action3d",
