@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ssl_skel.cli.app import report_errors
+from ssl_skel.escaping import say, say_page
 
 
 def command(
@@ -20,7 +21,6 @@ def command(
     """Measure encoders by labels, beside raw coordinates and untrained weights."""
     # Imported here so that --help is quick.
     import shlex
-    import sys
 
     from finetune.config import FinetuneConfig
     from finetune.verb import finetune
@@ -29,7 +29,7 @@ def command(
     words = overrides or []
     resolved = load_config(FinetuneConfig, config, words)
     if print_config:
-        print(dump_config(resolved), end="")
+        say_page(dump_config(resolved))
         return
     report = finetune(resolved, command=shlex.join(["ssl-skel", "finetune", str(config), *words]))
     from accelerate import PartialState  # with torch, which finetune has imported by now
@@ -38,8 +38,8 @@ def command(
         return
     report.show()
     if "pooling" not in resolved.model_fields_set:
-        print("note: pooling is not given: each encoder's own was used, where 0.1 took the mean", file=sys.stderr)
-    print(f"report: {resolved.runs / resolved.name / 'report.md'}")
+        say("note: pooling is not given: each encoder's own was used, where 0.1 took the mean", error=True)
+    say(f"report: {resolved.runs / resolved.name / 'report.md'}")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import warnings
 from pathlib import Path
@@ -12,6 +11,7 @@ import typer
 
 from ssl_skel.cli.options import JsonOption
 from ssl_skel.errors import UserError
+from ssl_skel.escaping import say, show_json
 from ssl_skel.names import check_path_name
 
 
@@ -52,8 +52,8 @@ def fuse(
     report = run(runs, output, given, fit=bool(fit), command=command)
     report.show()
     for note in dict.fromkeys(note for row in report.measurements for note in row.notes):
-        print(note)
-    print(f"report: {runs[0].parent / output / 'report.md'}")
+        say(note)
+    say(f"report: {runs[0].parent / output / 'report.md'}")
 
 
 def predict(
@@ -75,9 +75,9 @@ def predict(
     ranked = {clip: found.best(at, top) for at, clip in enumerate(found.clips)}
     if json_:
         clips = [{"clip": clip, "classes": [{"name": n, "probability": p} for n, p in r]} for clip, r in ranked.items()]
-        print(json.dumps({"trainings": list(found.trainings), "clips": clips}, indent=2, ensure_ascii=False))
+        show_json({"trainings": list(found.trainings), "clips": clips})
         return
     if len(found.trainings) > 1:
-        print(f"mean probabilities of {len(found.trainings)} trainings: {', '.join(found.trainings)}")
+        say(f"mean probabilities of {len(found.trainings)} trainings: {', '.join(found.trainings)}")
     for clip, classes in ranked.items():
-        print(f"{clip}: {', '.join(f'{name} {100 * share:.1f} %' for name, share in classes)}")
+        say(f"{clip}: {', '.join(f'{name} {100 * share:.1f} %' for name, share in classes)}")

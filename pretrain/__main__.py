@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ssl_skel.cli.app import report_errors
+from ssl_skel.escaping import say_page
 
 
 def command(
@@ -27,7 +28,7 @@ def command(
     words, resume = split_resume(overrides or [])
     resolved = load_config(PretrainConfig, config, words)
     if print_config:
-        print(dump_config(resolved), end="")
+        say_page(dump_config(resolved))
     else:
         pretrain(resolved, resume=resume)
 

@@ -17,6 +17,7 @@ from ssl_skel.data.splits import Split
 from ssl_skel.data.store import Store
 from ssl_skel.embedding.features import extract_features, whole_clips
 from ssl_skel.encoders.pooling_config import PoolingConfig
+from ssl_skel.escaping import say
 from ssl_skel.evaluation.baselines import raw_features
 from ssl_skel.evaluation.knn import knn_predict
 from ssl_skel.evaluation.linear import linear_probe
@@ -123,10 +124,10 @@ def _shortcut(drawn: ClipLoader, config: PretrainConfig, *, warn: bool) -> float
     if warn and found > TOO_HIGH and clips >= FEWEST:
         missing = [name for name in ("bones", "offset") if name not in [row.name for row in config.augment]]
         remedy = f"add {' and '.join(missing)}" if missing else "raise amount of bones or sigma of offset"
-        print(
+        say(
             f"warning: augment: body proportions alone match {100 * found:.0f} % of clips to their other draw (among "
             f"{min(clips, GROUP)}), so {config.pretext.name} may learn who moves instead of what is done; {remedy}",
-            file=sys.stderr,
+            error=True,
         )
     return found
 

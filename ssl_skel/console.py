@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Collection, Sequence
 from typing import Any
@@ -11,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ssl_skel.escaping import shown
+from ssl_skel.escaping import show_json, shown
 
 _NO_BREAK = 100_000
 
@@ -30,7 +29,7 @@ def show_facts(facts: dict[str, Any], as_json: bool = False) -> None:
         as_json: print them as they are instead.
     """
     if as_json:
-        print(json.dumps(facts, indent=2))
+        show_json(facts)
     else:
         show_table([], [[key.replace("_", " "), _line(value)] for key, value in facts.items()])
 

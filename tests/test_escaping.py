@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ssl_skel.cli.app import report_errors
+from ssl_skel.cli.app import main, report_errors
 from ssl_skel.console import show_facts, show_table
 from ssl_skel.errors import UserError
-from ssl_skel.escaping import shown
+from ssl_skel.escaping import say, say_page, shown
 
 
 @given(text=st.text())
@@ -31,3 +34,49 @@ def test_errors_and_tables_are_escaped(capsys: pytest.CaptureFixture[str]) -> No
     assert not set(out) & set("\x1b\r\x07")
     assert "[x]\\rc" in out
     assert "[b]\\x1b" in out
+
+
+def test_lines_and_pages_are_escaped(capsys: pytest.CaptureFixture[str]) -> None:
+    say("a\nb\x1b")
+    say("c\u202e", error=True)
+    say_page("a\x1b\n\nb\n")
+    assert capsys.readouterr() == ("a\\nb\\x1b\na\\x1b\n\nb\n", "c\\u202e\n")
+
+
+def test_a_word_that_is_no_command_or_option_is_one_escaped_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for words in (["conv\x1bert"], ["info", "--\x1b"], ["info"], ["view", "x", "--fps", "\x1b"]):
+        monkeypatch.setattr(sys, "argv", ["ssl-skel", *words])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        out, err = capsys.readouterr()
+        assert (ended.value.code, out, err.count("\n")) == (2, "", 1)
+        assert err.startswith("error: ")
+        assert "\x1b" not in err
+
+
+def test_a_console_without_a_letter_gets_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    console = io.TextIOWrapper(io.BytesIO(), encoding="cp1252", write_through=True)
+    monkeypatch.setattr(sys, "stdout", console)
+    with report_errors():
+        say("Grüße, 歩く")
+        show_table(["class"], [["歩く"]], title="歩く")
+    printed = console.buffer.getvalue().decode("cp1252")  # type: ignore[attr-defined]
+    assert printed.splitlines()[0] == r"Grüße, \u6b69\u304f"
+    assert printed.count(r"\u6b69\u304f") == 3
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (OSError(28, "No space left on device", "runs/x"), "runs/x: No space left on device; make room"),
+        (OSError(30, "Read-only file system"), "Read-only file system; make room"),
+        (MemoryError("3 TB"), "memory is not enough: 3 TB; use"),
+    ],
+)
+def test_what_the_machine_refuses_is_one_line(error: Exception, line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended, report_errors():
+        raise error
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.startswith(f"error: {line}")

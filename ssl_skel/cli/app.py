@@ -5,22 +5,30 @@ Nothing heavy is imported here: ``ssl-skel --help`` answers at once.
 
 from __future__ import annotations
 
-import json
+import errno
 import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import entry_points
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 import ssl_skel
 from ssl_skel.cli.former import current_words
 from ssl_skel.errors import UserError
-from ssl_skel.escaping import shown
+from ssl_skel.escaping import never_refuse_letters, say, show_json, shown
 from ssl_skel.lifeline import follow
 from ssl_skel.names import unknown
+
+_UsageError: Any = typer.BadParameter.__base__
+_OF_THE_MACHINE = {
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG),
+    *(errno.ELOOP, errno.ENAMETOOLONG, errno.EIO),
+}
+"""What a system refuses whatever the program: rights, room, and names."""
 
 
 @contextmanager
@@ -30,20 +38,56 @@ def report_errors() -> Iterator[None]:
     Raises:
         SystemExit: with one of these codes.
     """
+    never_refuse_letters()
     warnings.formatwarning = _one_line
     warnings.filterwarnings("once", category=FutureWarning, append=True)  # such as a former name that is met twice
     try:
         yield
     except UserError as error:
-        print(f"error: {shown(error)}", file=sys.stderr)
+        say(f"error: {error}", error=True)
+        raise SystemExit(2) from None
+    except OSError as error:
+        if error.errno not in _OF_THE_MACHINE:
+            raise
+        place = f"{error.filename}: " if error.filename else ""
+        say(f"error: {place}{error.strerror}; make room or choose another path", error=True)
+        raise SystemExit(2) from None
+    except MemoryError as error:
+        say(f"error: memory is not enough: {error}; use smaller batches or shorter clips", error=True)
         raise SystemExit(2) from None
     except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
+        say("stopped", error=True)
         raise SystemExit(130) from None
     except SystemExit as end:
         if isinstance(getattr(end.__context__, "__cause__", None), KeyboardInterrupt):  # typer exits without a word
-            print("stopped", file=sys.stderr)
+            say("stopped", error=True)
         raise
+
+
+class OneLine(TyperGroup):
+    """Commands whose mistakes in the words themselves, such as an unknown option, are told as all others are."""
+
+    def make_context(self, *given: Any, **more: Any) -> Any:
+        """As typer's, see there."""
+        with _told_by_us():
+            return super().make_context(*given, **more)
+
+    def invoke(self, ctx: Any) -> Any:
+        """As typer's, see there."""
+        with _told_by_us():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _told_by_us() -> Iterator[None]:
+    try:
+        yield
+    except _UsageError as error:
+        context = getattr(error, "ctx", None)
+        if context is None or not hasattr(error, "format_message") or "NoArgs" in type(error).__name__:
+            raise
+        text = error.format_message().rstrip(".")
+        raise UserError(f"{text}{'' if text.endswith('?') else ';'} see {context.command_path} --help") from error
 
 
 def _one_line(message: Warning | str, *where: object, **more: object) -> str:
@@ -56,13 +100,14 @@ def schema(verb: Annotated[str, typer.Argument(help="pretrain or finetune.")]) -
     found = {entry.name: entry for entry in entry_points(group="ssl_skel.configs")}
     if verb not in found:
         raise unknown("verb", verb, sorted(found))
-    print(json.dumps(found[verb].load().model_json_schema(), indent=2))
+    show_json(found[verb].load().model_json_schema())
 
 
 def build() -> typer.Typer:
     """The command with all its verbs, each an entry point."""
     app = typer.Typer(
         name="ssl-skel",
+        cls=OneLine,
         help="Self-supervised pretraining for 3D-skeleton action recognition.",
         no_args_is_help=True,
         add_completion=False,
@@ -76,7 +121,7 @@ def build() -> typer.Typer:
 
 def _root(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
     if version:
-        print(ssl_skel.__version__)
+        say(ssl_skel.__version__)
         raise typer.Exit
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +9,7 @@ from typing import Annotated
 import typer
 
 from ssl_skel.cli.options import JsonOption, OverwriteOption, StoreArgument
+from ssl_skel.escaping import say, show_json
 
 
 def audit(
@@ -44,14 +44,14 @@ def audit(
     folder = output or store / "audit"
     check_folder(folder, overwrite=overwrite)
 
-    from ssl_skel.console import console
     from ssl_skel.data.audit import inspection
     from ssl_skel.data.audit.report import show, write_audit
 
     found = inspection.audit(store, protocol, limits, progress=sys.stderr.isatty())
     write_audit(found, folder, overwrite=overwrite)
     if json_:
-        print(json.dumps(found.to_dict(), indent=1))
+        show_json(found.to_dict())
         return
-    show(found, console())
-    print(f"\nwritten: {folder / 'audit.json'}, audit.md, exclude.txt")
+    show(found)
+    say()
+    say(f"written: {folder / 'audit.json'}, audit.md, exclude.txt")

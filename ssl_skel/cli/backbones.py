@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from ssl_skel.cli.options import JsonOption
+from ssl_skel.escaping import say, show_json
 
 if TYPE_CHECKING:
     from ssl_skel.encoders.cost import Budget, Published
@@ -37,7 +37,7 @@ def backbones(
     bar = tqdm(rows or BACKBONES, unit="network", leave=False)
     facts = [_facts(row, size, rate) for row in bar]
     if json_:
-        print(json.dumps(facts, indent=2))
+        show_json(facts)
     else:
         _print(facts, rate)
 
@@ -74,8 +74,8 @@ def _print(facts: list[dict[str, Any]], rate: bool) -> None:
         rows.append([*cells, *([f"{fact['clips_per_second']:.1f}"] if rate else [])])
     show_table([*HEADER, *(["clips/s"] if rate else [])], rows)
     for note in (note for fact in facts for note in _note(fact)):
-        print(note)
-    print("?: not found. *: counted or published for another input; ours for that input is in its line.")
+        say(note)
+    say("?: not found. *: counted or published for another input; ours for that input is in its line.")
 
 
 def _published(fact: dict[str, Any], name: str, unit: float) -> str:

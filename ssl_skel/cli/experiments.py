@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +9,7 @@ from typing import Annotated
 import typer
 
 from ssl_skel.cli.options import JsonOption
+from ssl_skel.escaping import say, say_page, show_json
 from ssl_skel.names import unknown
 
 
@@ -39,16 +38,16 @@ def runs(
     if sort:
         chosen = listing.sort(chosen, sort, reverse)
     for line in skipped:
-        print(f"skipped: {line}", file=sys.stderr)
+        say(f"skipped: {line}", error=True)
     if json_:
         facts = {"runs": [run.facts() for run in chosen], "skipped": skipped}
-        print(json.dumps(facts | ({"differences": listing.differences(chosen)} if diff else {}), indent=2))
+        show_json(facts | ({"differences": listing.differences(chosen)} if diff else {}))
     elif not chosen:
-        print("no runs", file=sys.stderr)
+        say("no runs", error=True)
     else:
         listing.show(chosen)
         if diff:
-            print()
+            say()
             listing.show_differences(chosen)
 
 
@@ -75,7 +74,7 @@ def report(
         raise unknown("", chosen, FORMATS, where="--format")
     text = FORMATS[chosen](compare(runs))
     if output is None:
-        print(text, end="")
+        say_page(text)
         return
     write_text(output, text, make_folder=False)
 
@@ -109,15 +108,15 @@ def sweep(
     if print_:
         for job in jobs:
             line = shlex.join(["ssl-skel", verb, str(config), *job.words, *extra])
-            print(line + ("  # finished already" if job.done() else ""))
+            say(line + ("  # finished already" if job.done() else ""))
         return
     outcome = run_all(jobs, program(verb, config), extra)
     begun = [job.folder for job in jobs if (job.folder / "config.yaml").exists()]
     listing.show([run for folder in begun for run in find_runs(folder)[0]])
     for line in outcome.failed:
-        print(line, file=sys.stderr)
+        say(line, error=True)
     if outcome.stopped:
-        print("stopped; the same command continues", file=sys.stderr)
+        say("stopped; the same command continues", error=True)
         raise SystemExit(128 + outcome.stopped)
     if outcome.failed:
         raise SystemExit(1)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
+
+from ssl_skel.escaping import say
 
 COMMANDS = {"motions": "synthetic"}
 """Former command -> its name today."""
@@ -36,4 +37,4 @@ def _current_option(word: str) -> str:
 
 
 def _warn(former: str, current: str) -> None:
-    print(f"warning: {former} is now called {current}", file=sys.stderr)
+    say(f"warning: {former} is now called {current}", error=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -23,6 +22,7 @@ from ssl_skel.cli.options import (
     StoresOption,
 )
 from ssl_skel.errors import UserError
+from ssl_skel.escaping import say, show_json
 
 if TYPE_CHECKING:
     from ssl_skel.retrieval.index import MotionIndex
@@ -129,7 +129,7 @@ def evaluate_retrieval(
         stores=tuple(store or ()),
     )
     if json_:
-        print(json.dumps(found, indent=2))
+        show_json(found)
     else:
         _show_evaluation(found)
 
@@ -150,7 +150,7 @@ def _show_evaluation(found: dict[str, Any]) -> None:
     def percent(figures: dict[str, float] | None) -> list[str]:
         return [f"{100 * figures[name]:.1f}" if figures and name in figures else "-" for name in MEASURES]
 
-    print(
+    say(
         f"{found['queries']} queries, {found['gallery']} in the gallery; "
         f"{found['excluded']} pairs of one recording excluded, {found['without']} queries had nothing to find"
     )

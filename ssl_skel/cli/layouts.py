@@ -5,12 +5,12 @@ Nothing heavy is imported before it is called.
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ssl_skel.cli.options import JsonOption
+from ssl_skel.escaping import show_json, shown
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -29,7 +29,7 @@ def draw(layout: SkeletonLayout) -> Tree:
 
     def label(joint: int) -> Text:
         marks = [part[joint], *([special[joint]] if joint in special else [])]
-        return Text.assemble(f"{layout.joints[joint]} {joint} ", (f"({'; '.join(marks)})", "dim"))
+        return Text.assemble(shown(f"{layout.joints[joint]} {joint} "), (shown(f"({'; '.join(marks)})"), "dim"))
 
     tree = Tree(label(layout.root))
     branches = {layout.root: tree}
@@ -53,7 +53,7 @@ def layouts(
 
     chosen = [load_layout(name)] if name else list(LAYOUTS.values())
     if json_:
-        print(json.dumps(chosen[0].to_dict() if name else [layout.to_dict() for layout in chosen], indent=2))
+        show_json(chosen[0].to_dict() if name else [layout.to_dict() for layout in chosen])
     elif name:
         console().print(draw(chosen[0]))
     else:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from ssl_skel.cli.options import JsonOption, OverwriteOption
+from ssl_skel.escaping import say, show_json
 
 
 def merge(
@@ -28,12 +28,12 @@ def merge(
 
     facts = describe(run(stores, output, layout, overwrite=overwrite, progress=not json_))
     if json_:
-        print(json.dumps(facts, indent=2))
+        show_json(facts)
         return
-    print(f"{facts['store']}: {facts['clips']:,} clips, {facts['frames']:,} frames, {facts['classes']} classes")
+    say(f"{facts['store']}: {facts['clips']:,} clips, {facts['frames']:,} frames, {facts['classes']} classes")
     for one in facts["provenance"]["stores"]:
         redone = ", ".join(f"{key} {old} -> {new}" for key, (old, new) in one["redone"].items())
         missing = ", ".join(one["missing"])
         source = f"{one['name']}: {one['clips']:,} clips of {one['layout']}; numbers moved by {one['numbers_moved_by']}"
-        print(f"  {source}; redone: {redone or 'nothing'}; missing: {missing or 'nothing'}")
-    print("splits: " + ", ".join(["all", *facts["splits"]]))
+        say(f"  {source}; redone: {redone or 'nothing'}; missing: {missing or 'nothing'}")
+    say("splits: " + ", ".join(["all", *facts["splits"]]))

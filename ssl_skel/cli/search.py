@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ import typer
 from ssl_skel.cli.groups import grouped
 from ssl_skel.cli.options import DeviceOption, FormatOption, IndexArgument, JsonOption, OverwriteOption, StoresOption
 from ssl_skel.errors import UserError
+from ssl_skel.escaping import show_json
 from ssl_skel.files.taken import refuse_taken_file
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def search(
         write_page(page, page_of_answers(opened, answers, tuple(store or ())), overwrite)
     if json_:
         found = [{"query": one.query.name, "hits": [asdict(hit) for hit in one.hits]} for one in answers]
-        print(json.dumps({"index": str(index), "kind": opened.meta["kind"], "answers": found}, indent=2))
+        show_json({"index": str(index), "kind": opened.meta["kind"], "answers": found})
     else:
         _show(answers, opened.windows)
 

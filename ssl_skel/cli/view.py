@@ -11,6 +11,7 @@ import typer
 from ssl_skel.cli.groups import grouped
 from ssl_skel.cli.options import OverwriteOption, PoolingOption
 from ssl_skel.errors import UserError
+from ssl_skel.escaping import say
 from ssl_skel.files.taken import refuse_taken_file
 
 if TYPE_CHECKING:
@@ -73,10 +74,10 @@ def view(
         refuse_taken_file(path, overwrite, [what])
     for kind, path in pictures.paths.items():
         write_file(path, _picture(what, content, kind), overwrite)
-        print(path)
+        say(path)
     if not pictures.paths:
         write_file(page, _page(what, content).encode(), overwrite)
-        print(page)
+        say(page)
 
 
 def _is_run(path: Path) -> bool:

@@ -13,6 +13,7 @@ from pydantic import Field
 
 from ssl_skel.config import Section
 from ssl_skel.errors import UserError
+from ssl_skel.escaping import shown
 from ssl_skel.evaluation.measures import MeasureName
 from ssl_skel.evaluation.scores import Scores
 from ssl_skel.files.atomic import write_text
@@ -241,15 +242,15 @@ class Report(Section):
         from ssl_skel.console import console
 
         header, *body = self.table()
-        table = Table(title=f"{self.name}: {_TITLES['accuracy']}", title_justify="left")
+        table = Table(title=Text(shown(f"{self.name}: {_TITLES['accuracy']}")), title_justify="left")
         for at, column in enumerate(header):
             side: Literal["left", "right"] = "left" if at < 2 else "right"
-            table.add_column(column, justify=side, overflow="fold", min_width=5)  # no figure loses a digit
+            table.add_column(shown(column), justify=side, overflow="fold", min_width=5)  # no figure loses a digit
         for row in _once(self._clips(header) + body):
-            table.add_row(*row, style="bold" if kind_of(row[1]) == "pretrained" else "")
+            table.add_row(*map(shown, row), style="bold" if kind_of(row[1]) == "pretrained" else "")
         for facts in self.splits:
             for warning in facts.warnings:
-                console().print(Text.assemble(("warning", "bold"), f", {facts.name}: {warning}"))
+                console().print(Text.assemble(("warning", "bold"), shown(f", {facts.name}: {warning}")))
         console().print(table)
 
     def to_markdown(self) -> str:

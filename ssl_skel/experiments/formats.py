@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ssl_skel.escaping import shown
 from ssl_skel.experiments.comparison import Row
 
 _TEXT = {
@@ -90,11 +91,11 @@ def page(rows: Sequence[Row]) -> Page:
     """Rows as text, with the notes that their cells refer to."""
     marks = _Marks.of(rows)
     return Page(
-        cells=[[cell(row, marks) for cell in _COLUMNS.values()] for row in rows],
-        warnings={letter: warning for warning, letter in marks.letters.items()},
+        cells=[[shown(cell(row, marks)) for cell in _COLUMNS.values()] for row in rows],
+        warnings={letter: shown(warning) for warning, letter in marks.letters.items()},
         sources=list(dict.fromkeys(anchor.cite() for row in rows for anchor in row.published)),
         origins=[
-            (f"{number}. {run}", command)
+            (shown(f"{number}. {run}"), shown(command))
             for (runs, commands), number in marks.numbers.items()
             for run, command in zip(runs, commands, strict=True)
         ],
@@ -149,7 +150,7 @@ def to_json(rows: Sequence[Row]) -> str:
         | {"warnings": row.warnings, "notes": row.measurement.notes, "runs": row.runs, "commands": row.commands}
         for row in rows
     ]
-    return json.dumps(facts, indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(facts, indent=2) + "\n"
 
 
 FORMATS: dict[str, Callable[[Sequence[Row]], str]] = {
@@ -189,7 +190,7 @@ def _inert(value: Any) -> Any:
     """
     if not isinstance(value, str):
         return value
-    text = re.sub(r"[\x00-\x1f\x7f-\x9f]", lambda found: repr(found[0])[1:-1], value)
+    text = shown(value)
     return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from ssl_skel.console import show_table
 from ssl_skel.errors import UserError
+from ssl_skel.escaping import say
 from ssl_skel.experiments.record import RunRecord
 from ssl_skel.names import nearest
 from ssl_skel.plain_yaml import read_yaml
@@ -88,7 +89,7 @@ def show_differences(runs: Sequence[RunRecord]) -> None:
     """Print the keys in which runs differ, one row a key and one column a run."""
     found = differences(runs)
     if not found:
-        print("the configs do not differ")
+        say("the configs do not differ")
         return
     rows = [
         [key, *("-" if value is None else json.dumps(value, ensure_ascii=False) for value in values)]

@@ -20,6 +20,7 @@ from pydantic import BaseModel
 
 from ssl_skel.config import load_config, read_mapping
 from ssl_skel.errors import UserError
+from ssl_skel.escaping import say
 from ssl_skel.experiments.record import read_run
 from ssl_skel.lifeline import start
 from ssl_skel.plain_yaml import read_yaml
@@ -140,7 +141,7 @@ def run_all(jobs: Sequence[Job], call: Sequence[str], extra: Sequence[str] = ())
     with _Signals() as signals:
         for at, job in enumerate(jobs, 1):
             done = job.done()
-            print(f"{at}/{len(jobs)} {job.name}{': finished already' if done else ''}", file=sys.stderr, flush=True)
+            say(f"{at}/{len(jobs)} {job.name}{': finished already' if done else ''}", error=True)
             if done:
                 continue
             code = signals.run([*call, *job.words, *extra])
@@ -148,7 +149,7 @@ def run_all(jobs: Sequence[Job], call: Sequence[str], extra: Sequence[str] = ())
                 break
             if code:
                 failed.append(f"{job.name}: failed with exit code {code}")
-                print(failed[-1], file=sys.stderr, flush=True)
+                say(failed[-1], error=True)
     return Outcome(tuple(failed), signals.stop)
 
 

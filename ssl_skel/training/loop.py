@@ -31,6 +31,7 @@ from tqdm import tqdm
 
 from ssl_skel.batch import Batch
 from ssl_skel.errors import UserError
+from ssl_skel.escaping import say, shown
 from ssl_skel.task import Task
 from ssl_skel.training.checkpoint_folder import newest_checkpoint
 from ssl_skel.training.config import OptimConfig, TrainConfig
@@ -182,7 +183,7 @@ def _bar(run: RunDir, step: int, total: int, watch: Watch) -> tqdm:
     """One bar over the whole training; where no terminal is, it writes only now and then."""
     hidden = not (watch.train.progress and watch.accelerator.is_main_process) or step == total
     pause = 0.1 if sys.stderr.isatty() else 30.0
-    return tqdm(total=total, initial=step, desc=run.path.name, unit="step", disable=hidden, mininterval=pause)
+    return tqdm(total=total, initial=step, desc=shown(run.path.name), unit="step", disable=hidden, mininterval=pause)
 
 
 def _log_epoch(
@@ -234,7 +235,7 @@ def _restore(learner: Learner, meter: Meter, run: RunDir, steps: int, total: int
     meter.restore(state["totals"], state["seconds"], accelerator.num_processes)
     run.rewind(state["step"])
     if state["step"] == total and accelerator.is_main_process:
-        print(f"{run.path}: training is done already ({total // steps} epochs)", file=sys.stderr)
+        say(f"{run.path}: training is done already ({total // steps} epochs)", error=True)
     return int(state["step"])
 
 
@@ -249,5 +250,5 @@ def _not_finite(step: int, steps: int, run: RunDir) -> str:
 
 def _stopped(watch: Watch, step: int, total: int, run: RunDir) -> Interrupted:
     if watch.accelerator.is_main_process:
-        print(f"{run.path}: stopped after step {step} of {total}; {run.again}", file=sys.stderr)
+        say(f"{run.path}: stopped after step {step} of {total}; {run.again}", error=True)
     return Interrupted(128 + watch.stop)

@@ -7,13 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
+from ssl_skel.console import show_table
 from ssl_skel.data.audit.clips import KINDS
 from ssl_skel.data.audit.folder import FILES, check_folder
 from ssl_skel.data.audit.inspection import EXCLUDED, Audit
 from ssl_skel.data.exclusions import format_exclusions
+from ssl_skel.escaping import say
 from ssl_skel.files.atomic import write_text
 
 _SHOWN = 10  # clips of a kind in the markdown; JSON has them all
@@ -67,17 +66,14 @@ def markdown(audit: Audit) -> str:
     return "\n".join(lines) + "\n"
 
 
-def show(audit: Audit, console: Console) -> None:
+def show(audit: Audit) -> None:
     """Print a short table."""
-    for columns, rows in ((("", ""), _overview(audit)), (_SPLIT_COLUMNS, _split_rows(audit))):
+    for columns, rows in (((), _overview(audit)), (_SPLIT_COLUMNS, _split_rows(audit))):
         if rows:
-            table = Table(*columns, box=None, padding=(0, 2, 0, 0), show_header=any(columns))
-            for row in rows:
-                table.add_row(*row)
-            console.print(table)
-            console.print()
+            show_table(columns, rows)
+            say()
     for note in _notes(audit):
-        console.print(f"! {note}")
+        say(f"! {note}")
 
 
 _SPLIT_COLUMNS = (
