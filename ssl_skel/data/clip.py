@@ -22,6 +22,7 @@ class RawClip:
         joints: (M, T, V, C) metres, y up; NaN where a joint was not tracked. As Kinect has it, someone who
             faces the camera has the left side at smaller x.
         label, subject, camera, setup, replication: -1 where unknown; labels count from 0.
+        recording: clips with the same number were cut from one recording; -1 where unknown.
     """
 
     name: str
@@ -31,6 +32,7 @@ class RawClip:
     camera: int = -1
     setup: int = -1
     replication: int = -1
+    recording: int = -1
 
 
 @dataclass(frozen=True)

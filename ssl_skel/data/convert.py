@@ -196,6 +196,7 @@ def _add(writer: StoreWriter, item: Ready) -> None:
 def _record(writer: StoreWriter, work: Work, totals: _Totals) -> None:
     """Have the store tell what was done to the recordings, and which are not in it."""
     writer.normalization, writer.filled = work.normalize, totals.filled
+    writer.value_names = work.reader.value_names
     found: dict[str, Any] = {
         "skipped": tuple(totals.skipped),
         "excluded": tuple(totals.excluded),

@@ -1,7 +1,8 @@
 """Several stores, of any layouts, as one: a corpus to pretrain on.
 
 Clips and splits are named after their store: ``nw_ucla_a01_s01_e00_v01``, ``nw_ucla_xview``. Numbers of subjects,
-cameras, setups and replications are moved apart by a round number for each store, so that no two stores share one.
+cameras, setups, replications and recordings are moved apart by a round number for each store, so that no two stores
+share one.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from ssl_skel import __version__
 from ssl_skel.data.clip import RawClip
 from ssl_skel.data.meta import Provenance
 from ssl_skel.data.normalize import NormalizeConfig, normalize, require_normalization
+from ssl_skel.data.splits import value_number
 from ssl_skel.data.store import Store
 from ssl_skel.data.writer import StoreWriter
 from ssl_skel.errors import UserError
@@ -26,7 +28,7 @@ from ssl_skel.layouts import SkeletonLayout, load_layout
 from ssl_skel.layouts.mapping import joint_map
 from ssl_skel.names import check_path_name
 
-_APART = ("subject", "camera", "setup", "replication")
+_APART = ("subject", "camera", "setup", "replication", "recording")
 _ORDERS = ("none", "pooled", "per_joint")  # where a store was ordered by the rule of old, so is the whole
 _CENTRES = ("none", "first", "frame")  # from the least that is done to the most; what is done cannot be undone
 
@@ -75,6 +77,7 @@ def merge(
             target,
             class_names,
             splits=_splits(opened, shifts, labels),
+            value_names=_value_names(opened, shifts),
             provenance=Provenance(
                 format="merge",
                 stores=tuple(_part(name, store, target, config, shifts[name]) for name, store in opened.items()),
@@ -155,19 +158,33 @@ def _moved(store: Store, column: str, shift: int) -> np.ndarray:
     return np.where(numbers >= 0, numbers + shift, -1)
 
 
+def _value_names(stores: Mapping[str, Store], shifts: Mapping[str, int]) -> dict[str, dict[str, int]]:
+    """Names of subjects and the like, each begun by its store's: subject 3 of store ``a`` may be another's 3 too."""
+    return {
+        column: {
+            f"{name}_{value}": number + shifts[name]
+            for name, store in stores.items()
+            for value, number in store.value_names.get(column, {}).items()
+        }
+        for column in _APART
+        if any(column in store.value_names for store in stores.values())
+    }
+
+
 @dataclass(frozen=True)
 class _Renaming:
     """What names, numbers and labels of one store become."""
 
-    store: str
+    name: str
+    store: Store
     shift: int
     label_shift: int
 
     def value(self, column: str, value: Any) -> Any:
         """A name, a number or a label, which is known."""
         if column == "name":
-            return f"{self.store}_{value}"
-        return value + (self.label_shift if column == "label" else self.shift)
+            return f"{self.name}_{value}"
+        return value_number(self.store, column, value) + (self.label_shift if column == "label" else self.shift)
 
     def split(self, sides: Mapping[str, Any]) -> dict[str, Any]:
         """A split of the store, in the form of ``ssl_skel.data.splits``."""
@@ -185,7 +202,7 @@ def _splits(stores: Mapping[str, Store], shifts: Mapping[str, int], labels: Mapp
     known = _known_values(stores, shifts)
     splits: dict[str, Any] = {}
     for name, store in stores.items():
-        renaming = _Renaming(name, shifts[name], labels[name])
+        renaming = _Renaming(name, store, shifts[name], labels[name])
         for split, sides in store.splits.items():
             if _asks_for_unknown(sides):
                 continue

@@ -81,6 +81,8 @@ class Meta(_Record):
     """N."""
     num_rows: int
     """F, rows of ``joints.npy``."""
+    value_names: dict[str, dict[str, int]] = Field(default_factory=dict)
+    """Column (subject, camera, …) -> name of a value -> its number, for columns whose values have names."""
     splits: dict[str, Any]
     """See ``ssl_skel.data.splits``."""
     normalization: dict[str, Any]

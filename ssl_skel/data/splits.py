@@ -6,7 +6,8 @@ A split is told by predicates over the clips' columns; a clip belongs where all 
       train: {camera: [1, 2]}
       test: {camera: [3]}
 
-Columns are subject, camera, setup, replication, label and name. A split may name clips that belong to neither
+Columns are subject, camera, setup, replication, recording, label and name. Values are numbers, or names where the
+store has some (of classes too). A split may name clips that belong to neither
 side, ``exclude: [clip, clip]``; ``ssl-skel audit`` proposes some. Every split has a deduplicated variant, named with
 ``_dedup`` at its end, without the test clips whose recording, coordinate for coordinate, is also a training clip. The
 former ending, ``_clean``, is read for one release. ``all`` trains on everything.
@@ -27,7 +28,7 @@ from ssl_skel.data.store import Store
 from ssl_skel.errors import UserError
 from ssl_skel.names import check_path_name, unknown
 
-COLUMNS = ("subject", "camera", "setup", "replication", "label", "name")
+COLUMNS = ("subject", "camera", "setup", "replication", "recording", "label", "name")
 DEDUP = "_dedup"
 _FORMER_DEDUP = "_clean"
 
@@ -127,14 +128,31 @@ def _check_predicate(predicate: Any, where: str) -> None:
     for column, values in predicate.items():
         if column not in COLUMNS:
             raise unknown("column", column, COLUMNS, where=where)
-        kind = str if column == "name" else int
-        if not isinstance(values, list) or not all(type(value) is kind for value in values):
-            raise UserError(f"{where}.{column}: give a list of {'names' if kind is str else 'whole numbers'}")
+        kinds, told = ((str,), "names") if column == "name" else ((int, str), "whole numbers or names")
+        if not isinstance(values, list) or not all(type(value) in kinds for value in values):
+            raise UserError(f"{where}.{column}: give a list of {told}")
 
 
 def _where(store: Store, predicate: Mapping[str, Any]) -> np.ndarray:
     """(N,) bool: clips for which all parts of a predicate hold."""
     hold = np.ones(len(store), bool)
     for column, values in predicate.items():
-        hold &= np.isin(getattr(store, column), values)
+        wanted = values if column == "name" else [value_number(store, column, value) for value in values]
+        hold &= np.isin(getattr(store, column), wanted)
     return hold
+
+
+def value_number(store: Store, column: str, value: int | str) -> int:
+    """The number of a value that a split tells by number or by name.
+
+    Raises:
+        UserError: the store has no such name.
+    """
+    if isinstance(value, int):
+        return value
+    names = store.value_names.get(column, {})
+    if column == "label":
+        names = {name: label for label, name in enumerate(store.class_names)}
+    if value not in names:
+        raise unknown(column, value, names or ["numbers only"], where=f"{store.path}: splits")
+    return names[value]

@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,9 @@ from ssl_skel.data.normalize import NormalizeConfig, filled_positions
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import SkeletonLayout
 
-COLUMNS = ("offset", "frames", "persons", "label", "subject", "camera", "setup", "replication")
+LATER_COLUMNS = ("recording",)
+"""Columns that stores of the first releases lack; -1 there."""
+COLUMNS = ("offset", "frames", "persons", "label", "subject", "camera", "setup", "replication", *LATER_COLUMNS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,8 +47,10 @@ class Store:
         joints: (F, V, C) float32 or float16, memory-mapped; writing to it changes no file.
         offset, frames, persons: (N,) int64, where a clip lies; see the module's text.
         label, subject, camera, setup, replication: (N,) int64, -1 where unknown.
+        recording: (N,) int64, equal for clips that were cut from one recording, -1 where unknown.
         name: (N,) str, unique.
         content: (N,) uint64, hash of the recording before normalisation; copies have equal ones.
+        value_names: column -> name of a value -> its number, for columns whose values have names.
     """
 
     path: Path
@@ -66,8 +70,10 @@ class Store:
     camera: np.ndarray
     setup: np.ndarray
     replication: np.ndarray
+    recording: np.ndarray
     name: np.ndarray
     content: np.ndarray
+    value_names: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     @classmethod
     def open(cls, path: Path | str) -> Store:
@@ -84,6 +90,7 @@ class Store:
             layout=layout,
             class_names=meta.class_names,
             splits=meta.splits,
+            value_names=meta.value_names,
             normalization=normalization,
             filled=filled_positions(meta.normalization),
             provenance=meta.provenance,
@@ -117,6 +124,11 @@ class Store:
         rows = self.joints[start : start + persons * frames].astype(np.float32, copy=False)
         return rows.reshape(persons, frames, *self.joints.shape[1:])
 
+    def called(self, column: str, number: int) -> str:
+        """What a subject, camera, setup, replication or recording is called: by its name, or else its number."""
+        names = self.value_names.get(column, {})
+        return next((name for name, value in names.items() if value == number), str(number))
+
     def verify(self) -> None:
         """Read all of ``joints.npy`` and compare its sha256.
 
@@ -130,7 +142,13 @@ class Store:
 def _read_columns(file: Path, rows: int, classes: int) -> dict[str, np.ndarray]:
     try:
         with file.open("rb") as stream, np.load(stream, allow_pickle=False) as data:
-            columns = {column: data[column].astype(np.int64, casting="safe") for column in COLUMNS}
+            unknown = np.full(data["label"].shape, -1)
+            columns = {
+                column: (unknown if column in LATER_COLUMNS and column not in data else data[column]).astype(
+                    np.int64, casting="safe"
+                )
+                for column in COLUMNS
+            }
             columns["name"] = data["name"].astype(np.str_, casting="safe")
             columns["content"] = data["content"].astype(np.uint64, casting="safe")
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:

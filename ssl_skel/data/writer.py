@@ -32,7 +32,7 @@ class StoreWriter:
 
     Args:
         path: folder to make.
-        layout, class_names, splits: as in ``Store`` and ``ssl_skel.data.splits``.
+        layout, class_names, splits, value_names: as in ``Store`` and ``ssl_skel.data.splits``.
         provenance, normalization: as in ``Store``.
         overwrite: replace a store of that name, after success.
         inputs: what the clips are read from, which is never replaced.
@@ -40,7 +40,7 @@ class StoreWriter:
         key: tells the work, so that what was left behind can be gone on with; empty: never.
 
     Attributes:
-        provenance, normalization, filled: as in ``Store``; recorded as they stand on exit.
+        provenance, normalization, filled, value_names: as in ``Store``; recorded as they stand on exit.
         records: name -> content of further JSON files beside ``meta.json``.
         resumed: the notes of the checkpoints that were found, oldest first.
 
@@ -55,6 +55,7 @@ class StoreWriter:
         class_names: Sequence[str],
         *,
         splits: Mapping[str, Any] | None = None,
+        value_names: Mapping[str, Mapping[str, int]] | None = None,
         provenance: Provenance | None = None,
         normalization: NormalizeConfig | None = None,
         overwrite: bool = False,
@@ -64,6 +65,7 @@ class StoreWriter:
     ) -> None:
         self.path = Path(path).resolve()
         self.layout, self.class_names, self.splits = layout, tuple(class_names), dict(splits or {})
+        self.value_names = value_names or {}
         self.provenance, self.normalization, self.filled = provenance or Provenance(), normalization, 0
         self._partial = PartialFolder(self.path, overwrite=overwrite, kind="store", inputs=inputs, key=key)
         if dtype not in DTYPES:
@@ -198,6 +200,7 @@ class StoreWriter:
             num_clips=len(self._names),
             num_rows=self._rows,
             splits=self.splits,
+            value_names={column: dict(names) for column, names in self.value_names.items()},
             normalization=record(self.normalization, self.filled),
             provenance=self.provenance,
             sha256=hash_file(folder / "joints.npy"),

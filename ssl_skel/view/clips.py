@@ -24,7 +24,8 @@ def shown(store: Store, row: int, facts: Mapping[str, str] | None = None, fps: f
     known = dict(facts or {})
     if store.label[row] >= 0 and store.class_names:
         known["class"] = store.class_names[store.label[row]]
-    known |= {name: str(value) for name in ("subject", "camera") if (value := getattr(store, name)[row]) >= 0}
+    numbers = {column: int(getattr(store, column)[row]) for column in ("subject", "camera")}
+    known |= {column: store.called(column, number) for column, number in numbers.items() if number >= 0}
     return RenderableClip(str(store.name[row]), store.clip(row), store.layout, known, fps)
 
 

@@ -149,7 +149,7 @@ LABELS_DAMAGE: dict[str, tuple[str, str]] = {
     "long": ("file,label\nc,wave,3\n", "labels.csv: line 2: has not 2 columns"),
     "twice": ("file,label\nc,wave\nc,bow\n", "labels.csv: line 3: file: 'c' stood above"),
     "split": ("file,split\nc,val\n", "labels.csv: line 2: split: is 'val'; write train, test or nothing"),
-    "number": ("file,subject\nc,Anna\n", "c.npy: subject: is 'Anna'; expected a whole number from 0 on"),
+    "number": ("file,subject\nc,-3\n", "c.npy: subject: is '-3'; expected a whole number from 0 on, or a name"),
     "no row": ("file,label\nd,wave\n", "c.npy: labels.csv has no row for 'c'; add one"),
     "quote": ('file,label\n"c,wave\n', "labels.csv: cannot be read: unexpected end of data"),
 }

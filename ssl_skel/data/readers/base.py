@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path, PurePath
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 from ssl_skel.config import Section
@@ -20,6 +21,7 @@ class Reader(ABC):
     Attributes:
         layout: joints of all clips.
         class_names: one a label.
+        value_names: column (subject, camera, …) -> name of a value -> its number, where values have names.
         splits: ways to part the clips into train and test; the form is told in ``ssl_skel.data.splits``.
         Options: what else can be chosen; the fields stand above the reader.
         ordered: its clips have the person who moves most first, as ``NormalizeConfig.order_persons`` tells.
@@ -39,6 +41,7 @@ class Reader(ABC):
     class_names: tuple[str, ...]
     splits: dict[str, dict[str, Any]]
     Options: ClassVar[type[Section]] = Section
+    value_names: Mapping[str, Mapping[str, int]] = MappingProxyType({})
     ordered: bool = False
     archive: ClassVar[bool] = False
     endings: ClassVar[tuple[str, ...]] = ()
@@ -88,7 +91,7 @@ class Reader(ABC):
         return files
 
 
-def natural(path: Path) -> tuple[list[int | str], str]:
+def natural(path: PurePath) -> tuple[list[int | str], str]:
     """What files are ordered by: numbers in their names count as numbers, so that frame 2 comes before frame 10.
 
     >>> sorted(map(Path, ["f10.json", "f2.json", "e3.json"]), key=natural)[1:]

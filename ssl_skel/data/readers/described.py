@@ -12,17 +12,19 @@ from typing import Any, ClassVar
 from ssl_skel.config import Section
 from ssl_skel.data.readers.base import Reader, odd_even
 from ssl_skel.data.readers.description import (
-    NUMBERS,
+    VALUES,
     Description,
+    check_value,
     class_number,
     describe_clip,
     find_description,
     find_layout,
     given_split,
     name_classes,
+    number_values,
     read_description,
     read_labels,
-    whole_number,
+    value_names,
 )
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import SkeletonLayout, load_layout
@@ -35,7 +37,8 @@ class DescribedReader(Reader):
     the command line (``up=z``) go before both, ``--layout`` before the layout.
 
     The folder that a recording lies in is its class, as in ``wave/clip01.npy``, unless ``names`` or ``labels`` say the
-    classes; those straight in the source have none.
+    classes; those straight in the source have none. Subjects, cameras and so on that are not all numbers are names,
+    numbered from 1 in natural order.
 
     Splits: the description's, ``given`` from the table's column, ``xsub`` (odd subjects against even).
 
@@ -85,28 +88,32 @@ class DescribedReader(Reader):
         """The same as a clip's columns.
 
         Raises:
-            UserError: a number is none, or there is no such class.
+            UserError: a value is neither a whole number nor a name, or there is no such class.
         """
-        numbers = {column: whole_number(told[column], f"{file}: {column}") for column in NUMBERS if column in told}
+        values = {column: check_value(told.get(column, ""), f"{file}: {column}") for column in VALUES}
+        numbers = {column: self._values[column].get(value, -1) for column, value in values.items()}
         return numbers | {"label": class_number(told.get("label", ""), self._numbers, str(file))}
 
     def _survey(self, files: list[Path]) -> None:
-        """Gather classes and splits."""
+        """Gather classes, names of subjects and the like, and splits."""
         labels: set[str] = set()
-        subjects: set[int] = set()
+        values: dict[str, set[str]] = {column: set() for column in VALUES}
         sides: list[tuple[str, str]] = []
         for file in files:
             with contextlib.suppress(UserError):  # raised again when it is read
                 for key, own in self._keys(file):
                     with contextlib.suppress(UserError):  # of one clip of several
                         told = self._told(file, key, own)
-                        subjects.add(whole_number(told.get("subject", ""), str(file)))
+                        for column, found in values.items():
+                            found.add(check_value(told.get(column, ""), str(file)))
                         labels.add(told.get("label", ""))
                         sides.append((told.get("split", ""), name_of(key)))
         self.class_names = name_classes(labels, self.options.class_names)
         self._numbers = {name: number for number, name in enumerate(self.class_names)}
+        self._values = {column: number_values(found) for column, found in values.items()}
+        self.value_names = value_names(self._values)
         self.splits: dict[str, dict[str, Any]] = {}
-        xsub = odd_even(subjects)
+        xsub = odd_even(self._values["subject"].values())
         if xsub["train"]["subject"] and xsub["test"]["subject"]:
             self.splits["xsub"] = xsub
         self.splits |= given_split(sides) | self.options.splits

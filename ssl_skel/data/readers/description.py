@@ -12,13 +12,18 @@ import numpy as np
 from pydantic import Field, field_validator
 
 from ssl_skel.config import Section, load_config
+from ssl_skel.data.readers.base import natural
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import SkeletonLayout, load_layout
 
 _METRES = {"m": 1.0, "cm": 0.01, "mm": 0.001}
-NUMBERS = ("subject", "camera", "setup", "replication")
-_TOLD = ("label", *NUMBERS)
+VALUES = ("subject", "camera", "setup", "replication", "recording")
+"""What may be known of a clip beside its label, each a whole number or a name."""
+ALSO = {"session": "setup", "take": "replication"}
+"""Other words for some of them."""
+_TOLD = ("label", *VALUES, *ALSO)
 _MOST_CLASSES = 1_000_000
+_LONGEST_VALUE = 150
 
 
 class Description(Section):
@@ -49,12 +54,13 @@ class Description(Section):
 
     names: str = ""
     """A regular expression that is searched in each recording's path below the folder, without the ending (of an .npz
-    file, in each clip's name). Its groups named label, subject, camera, setup and replication give these, as in
-    's(?P<subject>[0-9]+)_(?P<label>[a-z]+)'."""
+    file, in each clip's name). Its groups named label, subject, camera, setup (or session), replication (or take) and
+    recording give these, as in '(?P<subject>[a-z]+)_(?P<label>[a-z]+)'. All but labels may be numbers or names; clips
+    of one recording are never on both sides of a split that is made by itself."""
 
     labels: str = ""
-    """A CSV file in the same folder, with a column ``file`` (that path, with or without the ending) and any of label,
-    subject, camera, setup, replication and split (train, test or nothing). It goes before what names give."""
+    """A CSV file in the same folder, with a column ``file`` (that path, with or without the ending), any of the words
+    that names may have as groups, and split (train, test or nothing). It goes before what names give."""
 
     @field_validator("names")
     @classmethod
@@ -164,7 +170,7 @@ def describe_clip(
         if row is None:
             raise UserError(f"{file}: {description.labels} has no row for {key!r}; add one")
         known |= {column: text for column, text in row.items() if text}
-    return known | dict(own)
+    return {ALSO.get(column, column): text for column, text in (known | dict(own)).items()}
 
 
 def given_split(sides: Iterable[tuple[str, str]]) -> dict[str, Any]:
@@ -206,17 +212,50 @@ def read_labels(beside: Path, name: str) -> Labels:
     return told
 
 
-def whole_number(text: str, where: str) -> int:
-    """A number that a name or a table tells; -1, unknown, where it is empty.
+def check_value(text: str, where: str) -> str:
+    """A subject, camera and so on as a name or a table tells it; "" where it is unknown.
 
     Raises:
-        UserError: it is none from 0 on.
+        UserError: it is a number other than a whole one from 0 on, or far too long for a name.
     """
     if text in ("", "-1"):
-        return -1
-    if not (text.isascii() and text.isdigit() and len(text) < 10):
-        raise UserError(f"{where}: is {text[:40]!r}; expected a whole number from 0 on")
-    return int(text)
+        return ""
+    if len(text) > _LONGEST_VALUE or (_is_number(text) and not (text.isascii() and text.isdigit())):
+        raise UserError(f"{where}: is {text[:40]!r}; expected a whole number from 0 on, or a name")
+    return text
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return bool(float(text) or True)
+    except ValueError:
+        return False
+
+
+def number_values(found: Iterable[str]) -> dict[str, int]:
+    """Numbers of the values of a column: those that they are, where all are numbers; else from 1, in natural order.
+
+    >>> number_values(["p10", "p2", ""]), number_values(["07", "3"])
+    ({'': -1, 'p2': 1, 'p10': 2}, {'': -1, '07': 7, '3': 3})
+    """
+    names = sorted(set(found) - {""}, key=lambda name: (natural(PurePosixPath(name)), name))
+    if all(_is_short_number(name) for name in names):
+        return {"": -1} | {name: int(name) for name in names}
+    return {"": -1} | {name: number for number, name in enumerate(names, 1)}
+
+
+def value_names(numbers: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, int]]:
+    """Of the numbers of each column those that stand for names, for ``Reader.value_names``."""
+    named = {
+        column: {name: number for name, number in values.items() if name}
+        for column, values in numbers.items()
+        if not all(_is_short_number(name) for name in values if name)
+    }
+    return {column: names for column, names in named.items() if names}
+
+
+def _is_short_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 10
 
 
 def name_classes(found: Iterable[str], given: tuple[str, ...] = ()) -> tuple[str, ...]:
@@ -258,7 +297,7 @@ def class_number(label: str, numbers: Mapping[str, int], where: str) -> int:
 
 
 def _is_class_number(label: str) -> bool:
-    return label.isascii() and label.isdigit() and int(label[:9]) < _MOST_CLASSES and len(label) < 10
+    return _is_short_number(label) and int(label) < _MOST_CLASSES
 
 
 def _inside(beside: Path, field: str, name: str) -> Path:

@@ -9,7 +9,7 @@ Members of a file, N clips::
     offsets      (N + 1,) in place of frames, if flat: clip i is rows offsets[i] to offsets[i + 1] - 1
     persons      (N,) persons of each clip, if flat; default 1
     label        (N,) whole numbers from 0, -1 unknown; or names
-    subject, camera, setup, replication   (N,) whole numbers, -1 unknown; or names, which are numbered from 1 in order
+    subject, camera, setup (or session), replication (or take), recording   (N,) whole numbers, -1 unknown; or names
     name         (N,) unique names; default: the file's name and a number
     split        (N,) "train", "test" or "", which gives the split named ``given``; (N, K) gives ``given1`` and so on
     class_names  one name a label
@@ -43,9 +43,17 @@ import numpy as np
 from ssl_skel.config import Section
 from ssl_skel.data.clip import BadClip, RawClip, attempt, tracked_joints
 from ssl_skel.data.readers.base import Reader, odd_even
-from ssl_skel.data.readers.description import class_number, given_split, name_classes, to_metres
+from ssl_skel.data.readers.description import (
+    VALUES,
+    class_number,
+    given_split,
+    name_classes,
+    number_values,
+    to_metres,
+    value_names,
+)
 from ssl_skel.data.readers.npz_blocks import DAMAGE, read_blocks
-from ssl_skel.data.readers.npz_contents import OF_CLIP, Contents, NpzDescription, read_contents
+from ssl_skel.data.readers.npz_contents import Contents, NpzDescription, read_contents
 from ssl_skel.errors import UserError
 
 
@@ -79,7 +87,8 @@ class NpzReader(Reader):
                 raise UserError(f"{file}: layout {content.layout.name!r} differs from the other files'; convert apart")
         self.layout = first.layout
         self.class_names = _class_names(contents)
-        self._numbers = {column: _numbered(contents.values(), column) for column in OF_CLIP}
+        self._numbers = {column: _numbered(contents.values(), column) for column in VALUES}
+        self.value_names = value_names(self._numbers)
         self.splits = self._splits(contents)
 
     def files(self) -> list[Path]:
@@ -89,7 +98,7 @@ class NpzReader(Reader):
 
     def read(self, file: Path) -> Iterator[RawClip | BadClip]:
         content = read_contents(file, self._layout, self.options)
-        columns = {column: self._column(content, column) for column in OF_CLIP}
+        columns = {column: self._column(content, column) for column in VALUES}
         for row, block in enumerate(_blocks(file, content)):
             known = {column: int(values[row]) for column, values in columns.items()}
             yield attempt(content.names[row], partial(self._clip, file, content, row, block, known))
@@ -179,12 +188,9 @@ def _length(joints: np.ndarray) -> int:
 
 
 def _numbered(contents: Iterable[Contents], column: str) -> dict[str, int]:
-    """Text of a column -> its number: the one that it is, where all are numbers; else from 1, in the order of names."""
-    told = {str(v) for content in contents for v in content.column(column) if content.column(column).dtype.kind == "U"}
-    names = sorted(told - {""})
-    if all(name.isascii() and name.isdigit() and len(name) < 10 for name in names):
-        return {"": -1} | {name: int(name) for name in names}
-    return {"": -1} | {name: number for number, name in enumerate(names, 1)}
+    """Text of a column -> its number; see ``number_values``."""
+    told = [content.column(column) for content in contents]
+    return number_values(str(value) for values in told if values.dtype.kind == "U" for value in values)
 
 
 def _class_names(contents: dict[Path, Contents]) -> tuple[str, ...]:

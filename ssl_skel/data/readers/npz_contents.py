@@ -11,13 +11,15 @@ from pydantic import Field
 
 from ssl_skel.config import Section, parse_config
 from ssl_skel.data.readers.description import (
+    ALSO,
+    VALUES,
     NamedJoints,
+    check_value,
     describe_clip,
     find_description,
     find_layout,
     read_description,
     read_labels,
-    whole_number,
 )
 from ssl_skel.data.readers.npz_blocks import DAMAGE, member_names, read_columns, read_shape
 from ssl_skel.data.readers.rig import joint_names, known_layout, rig_layout, rig_map
@@ -26,12 +28,11 @@ from ssl_skel.layouts import SkeletonLayout, load_layout
 from ssl_skel.layouts.mapping import JointMap
 from ssl_skel.names import misspelt
 
-Column = Literal["label", "subject", "camera", "setup", "replication", "name", "split"]
-OF_CLIP = ("subject", "camera", "setup", "replication")
+Column = Literal["label", "subject", "camera", "setup", "replication", "recording", "name", "split"]
 _NUMBERS = ("frames", "persons", "offsets")
 _MEMBERS = (
     *("joints", "pos", "root", *_NUMBERS, *get_args(Column), "action", "class_names"),
-    *("parents", "root_joint", "fps", "up", "units"),
+    *("parents", "root_joint", "fps", "up", "units", *ALSO),
 )
 
 
@@ -178,6 +179,7 @@ def _columns(file: Path, description: NpzDescription, held: dict[str, np.ndarray
             raise UserError(f"{file}: unknown member {name!r}; did you mean {meant!r}?")
     stands = {name: name for name in ("frames", "persons", *get_args(Column), "class_names")}
     stands |= {"label": "action"} if "action" in held else {}
+    stands |= {column: word for word, column in ALSO.items() if word in held and column not in held}
     for column, name in description.columns.items():
         if name not in held:
             raise UserError(f"{file}: columns: {column}: there is no member {name!r}; it holds {', '.join(held)}")
@@ -202,7 +204,7 @@ def _check_columns(file: Path, content: Contents) -> None:
     for name, values in content.columns.items():
         told = "whole numbers" if name in _NUMBERS else "text"
         kinds = "iu" if name in _NUMBERS else "U"
-        if name in ("label", *OF_CLIP):
+        if name in ("label", *VALUES):
             kinds, told = "iuU", "whole numbers or text"
         if values.ndim not in ((1, 2) if name == "split" else (1,)) or values.dtype.kind not in kinds:
             raise UserError(f"{file}: {name}: has shape {values.shape} of {values.dtype}; expected one row of {told}")
@@ -235,10 +237,9 @@ def _described(file: Path, beside: Path, content: Contents) -> Contents:
     if description.names or description.labels:
         rows = read_labels(beside, description.labels) if description.labels else None
         told = [describe_clip(description, rows, name, file, {}) for name in names]
-        for column in OF_CLIP:
+        for column in VALUES:
             if column not in columns:
-                values = [whole_number(clip.get(column, ""), f"{file}: {column}") for clip in told]
-                columns[column] = np.array(values, np.int64)
+                columns[column] = np.array([check_value(clip.get(column, ""), f"{file}: {column}") for clip in told])
         if "label" not in content.columns:
             labels = tuple(clip.get("label", "") for clip in told)
         columns.setdefault("split", np.array([clip.get("split", "") for clip in told]))

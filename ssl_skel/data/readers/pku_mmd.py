@@ -73,7 +73,8 @@ def _clip(file: Path, match: re.Match[str], name: str, rows: Rows, told: Rows, r
     frames = np.arange(int(first), int(min(end, count)))
     rows.refuse_damage(frames)
     joints = unseen(rows.numbers[frames].reshape(-1, 2, 25, 3).swapaxes(0, 1))
-    return RawClip(name, joints, int(label) - 1, camera=_CAMERAS[match[3]], setup=_video(match))
+    video, camera = _video(match), _CAMERAS[match[3]]
+    return RawClip(name, joints, int(label) - 1, camera=camera, setup=video, recording=10 * video + camera)
 
 
 def _video(match: re.Match[str]) -> int:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from pydantic import Field, field_validator
@@ -23,8 +23,9 @@ from ssl_skel.errors import UserError
 from ssl_skel.names import nearest
 
 _MOST_PERSONS = 100
-Name = Literal["clip", "person", "frame", "joint", "x", "y", "z", "label", "subject", "camera", "setup", "replication"]
-_OF_CLIP: tuple[Name, ...] = ("label", "subject", "camera", "setup", "replication")
+OfClip = Literal["label", "subject", "camera", "setup", "session", "replication", "take", "recording"]
+Name = Literal["clip", "person", "frame", "joint", "x", "y", "z", OfClip]
+_OF_CLIP: tuple[Name, ...] = get_args(OfClip)
 
 
 class TableDescription(NamedJoints):

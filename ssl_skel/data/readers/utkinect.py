@@ -72,7 +72,7 @@ def _clip(name: str, rows: Rows, action: tuple[int, int, int], subject: int, num
     numbers, first = np.unique(frames[known], return_index=True)
     within = rows.numbers[known][first[(numbers >= begin) & (numbers <= end)], 1:]
     joints = unseen(within.reshape(-1, 20, 3))
-    return RawClip(name, joints[None], label, subject=subject, replication=number)
+    return RawClip(name, joints[None], label, subject=subject, replication=number, recording=1000 * subject + number)
 
 
 def _read_labels(file: Path, class_names: tuple[str, ...]) -> dict[tuple[int, int], list[Action]]:

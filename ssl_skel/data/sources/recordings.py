@@ -156,6 +156,7 @@ def _read(
         path=source,
         class_names=reader.class_names,
         splits=reader.splits,
+        value_names=reader.value_names,
         normalization=normalize,
         filled=sum(item.filled for item in ready),
         provenance=Provenance(format=format, source=source.resolve().name, files=len(files)),
