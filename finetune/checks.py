@@ -20,7 +20,7 @@ Loaded = tuple[tuple[SkeletonEncoder, EncoderCard], ...]
 
 def built_as(card: EncoderCard) -> dict[str, Any]:
     """What an encoder is, its weights aside."""
-    return card.model_dump(include={"layout", "stream", "num_frames", "channels", "backbone"})
+    return card.model_dump(include={"layout", "stream", "extent", "num_frames", "channels", "backbone"})
 
 
 def check_encoders(store: Store, paths: tuple[Path, ...], loaded: Loaded) -> None:

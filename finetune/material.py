@@ -81,6 +81,7 @@ def _fresh(config: ScratchConfig, store: Store, pooling: PoolingConfig | None) -
         num_frames=frames,
         stream=config.stream,
         pooling=pooling,
+        extent=config.extent,
     )
     stride = encoder.backbone.t_stride
     if frames % stride:

@@ -14,6 +14,7 @@ PLACES = {
     "layout": "data.store",
     "channels": "data.store",
     "stream": "data.stream",
+    "extent": "data.extent",
     "num_frames": "data.num_frames",
     "backbone": "backbone",
 }

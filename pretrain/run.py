@@ -89,8 +89,15 @@ def run(config: PretrainConfig, resume: str = "") -> Path:
 
 def _new_encoder(config: PretrainConfig, store: Store) -> SkeletonEncoder:
     """A fresh encoder for the store's layout."""
-    frames, stream = config.data.num_frames, config.data.stream
-    encoder = build_encoder(config.backbone, store.layout, channels=store.channels, num_frames=frames, stream=stream)
+    frames = config.data.num_frames
+    encoder = build_encoder(
+        config.backbone,
+        store.layout,
+        channels=store.channels,
+        num_frames=frames,
+        stream=config.data.stream,
+        extent=config.data.extent,
+    )
     stride = encoder.backbone.t_stride
     if frames % stride:
         raise UserError(f"data.num_frames: {frames} is no multiple of {stride}, the stride of {config.backbone.name}")

@@ -130,18 +130,20 @@ class TwoStream(Trained[TwoStreamConfig]):
         if not isinstance(encoder.backbone, PoseXShiftNet):
             raise UserError(f"two_stream: needs an encoder on xshift, whose features have places; this one is {name}")
         if self.config.streams == "both":
-            self._check_pictures(encoder.stream, encoder.backbone.mirrored)
+            self._check_pictures(encoder, encoder.backbone.mirrored)
         super().check(split, encoder)
 
-    def _check_pictures(self, stream: str, mirrored: bool) -> None:
+    def _check_pictures(self, encoder: SkeletonEncoder, mirrored: bool) -> None:
         """Refuse joints whose heat-maps show another picture than the videos.
 
         Raises:
             UserError: no positions, or seen from elsewhere.
         """
         store, where = self.context.store, f"two_stream: {self.context.store.path}"
-        if stream != "joint":
+        if (stream := encoder.stream) != "joint":
             raise UserError(f"two_stream: stream: {stream}: heat-maps show where joints are; use an encoder of joint")
+        if encoder.extent == "axis":
+            raise UserError("two_stream: extent: axis stretches bodies beyond what videos show; use box or none")
         if store.normalization and store.normalization.orient:
             raise UserError(
                 f"{where}: orient: bodies are turned from the camera's view; convert again without --orient"

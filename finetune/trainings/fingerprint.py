@@ -27,6 +27,8 @@ def fingerprint(config: TrainingConfig, context: EvalContext, spec: TrainingSpec
     pooling = str(spec.encoder.pooling.config)
     pooling = next((former for former, present in FORMER_TEXTS.items() if present == pooling), pooling)
     parts += [context.accelerator.mixed_precision, pooling, spec.encoder.stream]
+    if spec.encoder.extent != "none":
+        parts.append(spec.encoder.extent)
     for rows in (spec.train, spec.validation):
         parts += [store.name[rows].tolist(), store.label[rows].tolist()]
     parts += [store.name[spec.test].tolist(), ""]  # their labels decide nothing

@@ -1,6 +1,6 @@
 """An encoder as one file for other runtimes: ONNX, or PyTorch's own exported program.
 
-The file takes joints as the store of the encoder's training data holds them and gives clip vectors; stream,
+The file takes joints as the store of the encoder's training data holds them and gives clip vectors; extent, stream,
 packing of persons and pooling are inside. Number of clips and of persons are free, frames and joints are not::
 
     x (N, C, T, V, M) float32, present (N, M) bool -> features (N, dim) float32
@@ -19,7 +19,6 @@ from ssl_skel.embedding.outputs import ExportFormat, card_beside, check_export
 from ssl_skel.encoders.encoder import SkeletonEncoder
 from ssl_skel.encoders.files import load_encoder
 from ssl_skel.encoders.pooling_config import PoolingConfig
-from ssl_skel.encoders.streams import to_stream
 from ssl_skel.errors import UserError
 from ssl_skel.files.atomic import replacing, write_json
 
@@ -41,7 +40,7 @@ class DenseEncoder(nn.Module):
 
     def forward(self, x: Tensor, present: Tensor) -> Tensor:
         encoder = self.encoder
-        persons = to_stream(x, encoder.stream, encoder.layout).permute(0, 4, 1, 2, 3)
+        persons = encoder.see(x, present).permute(0, 4, 1, 2, 3)
         vectors = encoder.pooling(encoder.backbone(persons.flatten(0, 1))).unflatten(0, (x.shape[0], x.shape[4]))
         there = present[..., None]
         return torch.where(there, vectors, 0.0).sum(1) / there.sum(1).clamp(min=1)

@@ -16,6 +16,7 @@ from pydantic import Field
 from ssl_skel.config import Section, read_card
 from ssl_skel.data.normalize import RecordedNormalization
 from ssl_skel.encoders.pooling_config import PoolingConfig
+from ssl_skel.encoders.stream_names import Extent
 from ssl_skel.encoders.training_data import RecordedData
 
 if TYPE_CHECKING:
@@ -59,6 +60,8 @@ class EncoderCard(Section):
     """Skeleton layout in its YAML form."""
     stream: str
     """Entry of ``STREAMS`` that the encoder computes from joints."""
+    extent: Extent = "none"
+    """How it moves and scales each clip before that; cards of before it was an option say nothing, and mean none."""
     num_frames: int
     """T it was built for."""
     channels: int
@@ -103,6 +106,7 @@ def identity(encoder: SkeletonEncoder) -> dict[str, Any]:
     return {
         "layout": encoder.layout.to_dict(),
         "stream": encoder.stream,
+        "extent": encoder.extent,
         "num_frames": backbone.num_frames,
         "channels": backbone.channels,
         "backbone": backbone.config.model_dump(mode="json"),

@@ -10,23 +10,26 @@ from torch import Tensor, nn
 from ssl_skel.backbones import BACKBONES
 from ssl_skel.backbones.base import Backbone
 from ssl_skel.backbones.configs.base import BackboneConfig
+from ssl_skel.encoders.extents import to_extent
 from ssl_skel.encoders.pooling import Pooling
 from ssl_skel.encoders.pooling_config import PoolingConfig
+from ssl_skel.encoders.stream_names import Extent
 from ssl_skel.encoders.streams import to_stream
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import SkeletonLayout
 
 
 class SkeletonEncoder(nn.Module):
-    """Joint coordinates in, features out: stream, packing of present persons, backbone, pooling.
+    """Joint coordinates in, features out: extent, stream, packing of present persons, backbone, pooling.
 
-    The encoder owns its stream, so whoever holds an encoder feeds it plain joints. Only persons who
+    The encoder owns its extent and stream, so whoever holds an encoder feeds it plain joints. Only persons who
     are present enter the backbone: no zero-filled second person ever meets a norm or a mean.
 
     Args:
         backbone: the network.
         stream: an entry of ``STREAMS``, computed from the joints before the backbone.
         pooling: how the grid becomes a clip's vector; default: ``PoolingConfig.default`` of the backbone.
+        extent: how a clip is moved and scaled before its stream is computed; see ``to_extent``.
 
     Attributes:
         pooling: the module that does so; fixed, see ``with_pooling``.
@@ -35,13 +38,19 @@ class SkeletonEncoder(nn.Module):
         UserError: a pooling by groups of joints for a backbone that merges joints.
     """
 
-    def __init__(self, backbone: Backbone, stream: str = "joint", pooling: PoolingConfig | None = None) -> None:
+    def __init__(
+        self,
+        backbone: Backbone,
+        stream: str = "joint",
+        pooling: PoolingConfig | None = None,
+        extent: Extent = "none",
+    ) -> None:
         super().__init__()
         pooling = pooling or PoolingConfig.default(backbone.keeps_joints)
         if pooling.over != "mean" and not backbone.keeps_joints:  # merged joints may be as many as there were
             raise UserError(f"pooling: {pooling} needs joints, and {backbone.config.name} merges them; use mean")
         self.backbone = backbone
-        self.stream = stream
+        self.stream, self.extent = stream, extent
         self.layout = backbone.layout
         self.pooling = Pooling(pooling, backbone.layout, backbone.dim)
 
@@ -56,13 +65,21 @@ class SkeletonEncoder(nn.Module):
         Raises:
             UserError: as on construction.
         """
-        other = SkeletonEncoder(self.backbone, self.stream, pooling)
+        other = SkeletonEncoder(self.backbone, self.stream, pooling, self.extent)
         other.training = self.training
         return other
 
+    def place(self, x: Tensor, present: Tensor) -> Tensor:
+        """Joints in the encoder's extent: (N, C, T, V, M), (N, M) -> the same shape."""
+        return to_extent(x, present, self.extent, self.layout)
+
+    def see(self, x: Tensor, present: Tensor, stream: str | None = None) -> Tensor:
+        """A stream of the joints in the encoder's extent, by default its own: (N, C, T, V, M), (N, M) -> the same."""
+        return to_stream(self.place(x, present), stream or self.stream, self.layout)
+
     def pack(self, x: Tensor, present: Tensor) -> Tensor:
-        """Present persons of the stream: (N, C, T, V, M), (N, M) -> (B, C, T, V), clip by clip."""
-        return to_stream(x, self.stream, self.layout).permute(0, 4, 1, 2, 3)[present]
+        """Present persons of what the encoder sees: (N, C, T, V, M), (N, M) -> (B, C, T, V), clip by clip."""
+        return self.see(x, present).permute(0, 4, 1, 2, 3)[present]
 
     def forward_features(self, x: Tensor, present: Tensor, mask: Tensor | None = None) -> Tensor:
         """Grid features of the present persons.
@@ -90,10 +107,11 @@ def build_encoder(
     num_frames: int,
     stream: str,
     pooling: PoolingConfig | None = None,
+    extent: Extent = "none",
 ) -> SkeletonEncoder:
     """An encoder with fresh weights from the options of its network."""
     backbone = BACKBONES[config.name](config, layout, channels, num_frames)
-    return SkeletonEncoder(backbone, stream, pooling)
+    return SkeletonEncoder(backbone, stream, pooling, extent)
 
 
 def fresh_like(encoder: SkeletonEncoder, **options: Any) -> SkeletonEncoder:
@@ -106,6 +124,7 @@ def fresh_like(encoder: SkeletonEncoder, **options: Any) -> SkeletonEncoder:
         num_frames=net.num_frames,
         stream=encoder.stream,
         pooling=encoder.pooling.config,
+        extent=encoder.extent,
     )
 
 

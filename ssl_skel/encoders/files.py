@@ -66,6 +66,7 @@ def load_encoder(path: Path | str, pooling: PoolingConfig | str | None = None) -
         num_frames=card.num_frames,
         stream=card.stream,
         pooling=card.pooling if pooling is None else PoolingConfig.of(pooling),
+        extent=card.extent,
     )
     read_weights(folder / WEIGHTS, encoder, CARD, "save the encoder again")
     return encoder, card

@@ -1,4 +1,4 @@
-"""Names of the input streams; what each computes stands in ``streams``."""
+"""Names of the input streams and extents; what each computes stands in ``streams`` and ``extents``."""
 
 from __future__ import annotations
 
@@ -6,3 +6,6 @@ from typing import Literal
 
 Stream = Literal["joint", "bone", "pose", "hop1", "hop2", "joint_motion", "bone_motion", "hop1_motion", "hop2_motion"]
 """An entry of ``STREAMS``."""
+
+Extent = Literal["none", "box", "axis"]
+"""How each clip is moved and scaled before its stream is computed, by ``to_extent``."""

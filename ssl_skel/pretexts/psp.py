@@ -18,7 +18,7 @@ from ssl_skel.distributed import gather
 from ssl_skel.encoders.encoder import SkeletonEncoder, pool_persons
 from ssl_skel.encoders.pooling import Pooling
 from ssl_skel.encoders.pooling_config import PoolingConfig
-from ssl_skel.encoders.streams import motion, on_coordinates, to_stream
+from ssl_skel.encoders.streams import motion, on_coordinates
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import SkeletonLayout
 from ssl_skel.pretexts.base import Pretext, View, encode_views
@@ -173,7 +173,7 @@ class PSP(Pretext[PSPConfig]):
     def _view(self, batch: Batch, draw: int, source: str) -> View:
         own = source in ("own", "own_motion")
         stream = self.encoder.stream if own else source
-        x = to_stream(batch.x[:, draw], stream, self.layout)
+        x = self.encoder.see(batch.x[:, draw], batch.present, stream)
         if source == "own_motion":
             x, stream = on_coordinates(x, self.layout, motion), f"{stream} motion"
         return View(x.permute(0, 4, 1, 2, 3)[batch.present], None, (draw, stream))

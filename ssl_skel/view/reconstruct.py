@@ -17,6 +17,7 @@ from ssl_skel.data.store import Store
 from ssl_skel.embedding.embedder import Embedder
 from ssl_skel.embedding.features import whole_clips
 from ssl_skel.encoders.card import load_card
+from ssl_skel.encoders.encoder import SkeletonEncoder
 from ssl_skel.encoders.files import load_encoder
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import SkeletonLayout
@@ -55,8 +56,7 @@ def page_of_reconstructions(
         split = load_split(opened, split_of(card))
         rows = split.test if split.test.size else split.train
         rows = rows[np.linspace(0, len(rows) - 1, min(count, len(rows))).round().astype(int)]
-    metres = opened.normalization is not None and opened.normalization.units == "metres"
-    unit = "cm" if metres else "hundredths of a mean bone length"
+    unit = _unit(opened, mae.encoder)
     return reconstruction_page(path.resolve().name, reconstruct(mae, opened, rows, unit, fps), _told(mae))
 
 
@@ -108,7 +108,7 @@ def reconstruct(
         mae: in eval mode.
         store: where the clips lie.
         rows: of the store.
-        unit: name of a hundredth of the store's unit.
+        unit: name of a hundredth of what the encoder sees as 1.
         fps: frames a second of the recordings.
     """
     encoder, layout = mae.encoder, mae.layout
@@ -123,7 +123,7 @@ def reconstruct(
     hidden = view.mask.repeat_interleave(mae.config.unit, 1)  # (B, T, V)
     if mae.config.loss_on == "hidden":
         predicted = torch.where(hidden[:, None], predicted, truth)
-    real = joints.permute(0, 4, 1, 2, 3)[batch.present]  # (B, C, T, V)
+    real = encoder.place(joints, batch.present).permute(0, 4, 1, 2, 3)[batch.present]  # (B, C, T, V)
     root = real[:, :, :, layout.root] if encoder.stream == "bone" else None
     guess = _to_joints(predicted, encoder.stream, layout, root)
     person = batch.present.nonzero()[:, 0]
@@ -133,6 +133,14 @@ def reconstruct(
         off = 100 * (guess - real).norm(dim=1)[mine][hidden[mine]].mean()
         found.append(_trio(store, int(row), real[mine], hidden[mine], guess[mine], f"{off:.1f} {unit}", fps))
     return found
+
+
+def _unit(store: Store, encoder: SkeletonEncoder) -> str:
+    """Name of a hundredth of what an encoder sees as 1."""
+    if encoder.extent != "none":
+        return f"hundredths of {'the longest edge' if encoder.extent == 'box' else 'half an edge'} of the clip's box"
+    metres = store.normalization is not None and store.normalization.units == "metres"
+    return "cm" if metres else "hundredths of a mean bone length"
 
 
 def _trio(

@@ -62,7 +62,7 @@ def pretrained(store: Store) -> Path:
     run = store.path.parent / "run"
     torch.manual_seed(0)
     config = MPAENetConfig(channels=(8,), strides=(2,), heads=2, norm="layer")
-    encoder = build_encoder(config, store.layout, channels=3, num_frames=16, stream="bone")
+    encoder = build_encoder(config, store.layout, channels=3, num_frames=16, stream="bone", extent="axis")
     data = TrainingData(store=str(store.path), sha256=store.sha256, split="xsub", clips=len(store))
     save_encoder(run / "encoder", encoder, EncoderCard.of(encoder, normalization=store.normalization, data=data))
     return run

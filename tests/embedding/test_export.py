@@ -34,7 +34,7 @@ def encoder(tmp_path: Path) -> SkeletonEncoder:
     torch.manual_seed(0)
     options = {"channels": [16], "strides": [2], "heads": 2, "patch": 4, "norm": "layer"}
     config = parse_config(BACKBONES["mpae_net"].Config, options, "test")
-    made = build_encoder(config, LAYOUTS["sbu15"], channels=3, num_frames=16, stream="pose").eval()
+    made = build_encoder(config, LAYOUTS["sbu15"], channels=3, num_frames=16, stream="pose", extent="box").eval()
     save_encoder(tmp_path / "run", made, EncoderCard.of(made))
     return made
 

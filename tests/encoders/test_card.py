@@ -23,7 +23,7 @@ from ssl_skel.layouts import LAYOUTS, parse_layout
 def fresh(layout: str = "sbu15", **options: Any) -> SkeletonEncoder:
     torch.manual_seed(0)
     config = MPAENetConfig(**{"size": "tiny", **options})
-    return build_encoder(config, LAYOUTS[layout], channels=3, num_frames=16, stream="bone")
+    return build_encoder(config, LAYOUTS[layout], channels=3, num_frames=16, stream="bone", extent="axis")
 
 
 @pytest.fixture
@@ -51,10 +51,17 @@ def test_every_network_comes_back_the_same(row: str, layout: str, tmp_path: Path
 
 
 def test_card_says_what_and_whence(saved: Path) -> None:
-    _, card = load_encoder(saved)
+    encoder, card = load_encoder(saved)
     assert (card.seed, card.stream, card.num_frames, card.pretext) == (7, "bone", 16, {"name": "some"})
+    assert card.extent == encoder.extent == "axis"
     assert {"python", "torch", "numpy", "ssl-skel"} <= set(card.versions)
     assert parse_layout(card.layout, "card") == LAYOUTS["sbu15"]
+
+
+def test_a_card_of_before_extents_means_none(saved: Path) -> None:
+    edit(lambda card: card.pop("extent"))(saved)
+    encoder, card = load_encoder(saved)
+    assert card.extent == encoder.extent == "none"
 
 
 def test_a_run_directory_is_as_good_as_its_encoder(saved: Path) -> None:
@@ -98,6 +105,7 @@ def edit(change: Callable[[dict[str, Any]], object]) -> Callable[[Path], None]:
         (edit(lambda card: card.update(format_version=99)), r"format_version: is 99, this version reads 1"),
         (edit(lambda card: card.pop("stream")), r"card\.json: stream: missing"),
         (edit(lambda card: card.update(stream="bones")), r"stream: unknown 'bones'"),
+        (edit(lambda card: card.update(extent="boxes")), r"extent: unknown 'boxes'; did you mean 'box'"),
         (edit(lambda card: card.update(colour="red")), r"colour: unknown key"),
         (edit(lambda card: card["layout"].pop("bones")), r"layout: bones: missing"),
         (edit(lambda card: card["backbone"].update(name="mpae")), r"backbone\.name: unknown backbone 'mpae'"),

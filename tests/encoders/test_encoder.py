@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 import torch
 from torch import Tensor
@@ -9,7 +11,9 @@ from torch import Tensor
 from ssl_skel.backbones import BACKBONES
 from ssl_skel.backbones.configs.xshift import XShiftConfig
 from ssl_skel.encoders.encoder import SkeletonEncoder, build_encoder, fresh_like, pool_persons
+from ssl_skel.encoders.extents import to_extent
 from ssl_skel.encoders.pooling_config import PoolingConfig
+from ssl_skel.encoders.stream_names import Extent
 from ssl_skel.encoders.streams import STREAMS, to_stream
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import LAYOUTS
@@ -17,10 +21,10 @@ from ssl_skel.layouts import LAYOUTS
 LAYOUT = LAYOUTS["sbu15"]
 
 
-def encoder(row: str = "mpae_net", stream: str = "joint") -> SkeletonEncoder:
+def encoder(row: str = "mpae_net", stream: str = "joint", extent: Extent = "none") -> SkeletonEncoder:
     torch.manual_seed(0)
     config = BACKBONES[row].Config(size="tiny")
-    return build_encoder(config, LAYOUT, channels=3, num_frames=16, stream=stream)
+    return build_encoder(config, LAYOUT, channels=3, num_frames=16, stream=stream, extent=extent)
 
 
 def clips(persons: int) -> tuple[Tensor, Tensor]:
@@ -62,6 +66,20 @@ def test_the_encoder_owns_its_stream(stream: str) -> None:
     expected = [to_stream(x, stream, LAYOUT)[n, ..., m] for n in range(4) for m in range(2) if present[n, m]]
     torch.testing.assert_close(packed, torch.stack(expected))
     torch.testing.assert_close(net.forward_features(x, present), net.backbone(packed))
+
+
+@pytest.mark.parametrize("extent", get_args(Extent))
+def test_the_encoder_owns_its_extent_and_hands_it_on(extent: Extent) -> None:
+    net = encoder(stream="bone", extent=extent).eval()
+    x, present = clips(2)
+    placed = to_extent(x, present, extent, LAYOUT)
+    assert torch.equal(net.place(x, present), placed)
+    assert torch.equal(net.see(x, present), to_stream(placed, "bone", LAYOUT))
+    assert torch.equal(net.see(x, present, "pose"), to_stream(placed, "pose", LAYOUT))
+    out = encoder(stream="bone").eval()(placed, present)
+    for other in (net, net.with_pooling(PoolingConfig(over="part"))):
+        torch.testing.assert_close(other(x, present), out)
+    assert fresh_like(net).extent == extent
 
 
 def test_mask_counts_packed_persons() -> None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, get_args
 
+import numpy as np
 import pytest
 import yaml
 
@@ -18,6 +21,10 @@ from finetune.protocols.configs.training import TrainingConfig
 from finetune.protocols.configs.two_stream import TwoStreamConfig
 from finetune.run import run
 from finetune.trainings import fingerprint
+from finetune.trainings.spec import TrainingSpec
+from ssl_skel.data.store import Store
+from ssl_skel.encoders.files import load_encoder
+from ssl_skel.encoders.stream_names import Extent
 from ssl_skel.pretexts.configs.psp import PSPConfig
 from ssl_skel.training.rundir import RunDir
 
@@ -50,6 +57,17 @@ def test_options_newer_than_some_trainings_count_only_where_they_change_what_was
     told = [yaml.safe_load(fingerprint._recipe(config))["pretext"] for config in contrasts]
     assert "time_bins" not in told[0]
     assert told[1] == told[0] | {"time_bins": 2}
+
+
+def test_another_extent_is_another_training(run_dir: Path, motions: Path) -> None:
+    store, encoder = Store.open(motions), load_encoder(run_dir)[0]
+    context: Any = SimpleNamespace(store=store, accelerator=SimpleNamespace(mixed_precision="no"), mapped_from=None)
+    spec = TrainingSpec("some", encoder, *np.arange(6).reshape(3, 2), seed=0, pretrained=False)
+    digests = []
+    for extent in get_args(Extent):
+        encoder.extent = extent
+        digests.append(fingerprint.fingerprint(FullConfig(), context, spec))
+    assert len(set(digests)) == 3
 
 
 def test_a_probe_keeps_its_folder() -> None:

@@ -191,6 +191,12 @@ def test_other_networks_are_refused(make: MakeConfig, row: dict[str, Any]) -> No
         run(config)
 
 
+def test_stretched_bodies_are_refused(make: MakeConfig, row: dict[str, Any]) -> None:
+    scratch = {"splits": ["unseen"], "backbone": NET, "num_frames": 8, "extent": "axis"}
+    with pytest.raises(UserError, match="two_stream: extent: axis stretches bodies"):
+        run(make(row, scratch=scratch))
+
+
 @pytest.mark.parametrize("stream", ["joint_motion", "bone", "pose"])
 def test_streams_that_are_no_places_are_refused(make: MakeConfig, row: dict[str, Any], stream: str) -> None:
     scratch = {"splits": ["unseen"], "backbone": NET, "num_frames": 8, "stream": stream}

@@ -120,6 +120,7 @@ def test_cards_of_old_are_read(earlier):
     ("changes", "message"),
     [
         ({"data": {"stream": "bone"}}, "stream is 'joint', here it is 'bone'; change data.stream or init_from"),
+        ({"data": {"extent": "box"}}, "extent is 'none', here it is 'box'; change data.extent or init_from"),
         ({"data": {"num_frames": 32}}, "num_frames is 16, here it is 32; change data.num_frames or init_from"),
         (
             {"backbone": {"name": "mpae_net", "channels": [32], "strides": [1], "patch": 4, "norm": "layer"}},

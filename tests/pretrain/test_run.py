@@ -129,8 +129,10 @@ def test_the_pretext_sees_no_labels(motions, tmp_path, monkeypatch):
 
 
 def test_another_stream(motions, tmp_path):
-    _, card = load_encoder(run(config(motions, tmp_path, data__stream="bone_motion", train__epochs=1)))
+    changes = {"data__stream": "bone_motion", "data__extent": "box", "train__epochs": 1}
+    encoder, card = load_encoder(run(config(motions, tmp_path, **changes)))
     assert card.stream == "bone_motion"
+    assert card.extent == encoder.extent == "box"
 
 
 def test_a_batch_larger_than_the_data_is_one_step(motions, tmp_path):

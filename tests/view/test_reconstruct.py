@@ -15,6 +15,8 @@ from safetensors.torch import load_file, save_file
 
 from ssl_skel.data.store import Store
 from ssl_skel.embedding.features import whole_clips
+from ssl_skel.encoders.extents import to_extent
+from ssl_skel.encoders.stream_names import Extent
 from ssl_skel.encoders.streams import to_stream
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import LAYOUTS
@@ -43,18 +45,22 @@ def test_units_turn_back_into_streams(done: Path, normalize: bool) -> None:
     torch.testing.assert_close(module._streams(mae, units, truth), truth, atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize("frame", ["input", "body"])
+@pytest.mark.parametrize(("frame", "extent"), [("input", "none"), ("body", "none"), ("body", "box")])
 def test_a_perfect_prediction_is_the_recording(
-    done: Path, motions: Path, monkeypatch: pytest.MonkeyPatch, frame: str
+    done: Path, motions: Path, monkeypatch: pytest.MonkeyPatch, frame: str, extent: Extent
 ) -> None:
     store, mae = Store.open(motions), load_autoencoder(done)
+    mae.encoder.extent = extent
     mae.config = mae.config.model_copy(update={"normalize": False, "loss_on": "all", "target_frame": frame})
     rows = np.array([0, int(np.flatnonzero(store.persons == 2)[0]), 5])
     (batch,) = whole_clips(store, rows, num_frames=16, batch_size=3).epoch()
     joints = face_camera(batch.x[:, 0], mae.layout) if frame == "body" else batch.x[:, 0]
     perfect = to_patches(mae.encoder.pack(joints, batch.present), mae.config.unit)
     monkeypatch.setattr(SkeletonMAE, "predict", lambda self, packed, mask: perfect)
-    found = reconstruct(mae, store, rows)
+    unit = "cm" if extent == "none" else "hundredths of the longest edge of the clip's box"
+    assert module._unit(store, mae.encoder) == unit
+    found = reconstruct(mae, store, rows, unit)
+    joints = to_extent(joints, batch.present, extent, mae.layout)
     for at, trio in enumerate(found):
         real = joints[at].permute(3, 1, 2, 0)[batch.present[at]].numpy()
         np.testing.assert_allclose(trio.original.joints, real, atol=1e-6)
@@ -64,7 +70,7 @@ def test_a_perfect_prediction_is_the_recording(
         share = int(re.match(r"\d+", trio.masked.facts["hidden"])[0])  # type: ignore[index]
         assert 100 * (1 - seen.mean()) == pytest.approx(share, abs=0.51)
         assert 20 < share < 95
-        assert trio.predicted.facts["off by, where hidden"] == "0.0 cm"
+        assert trio.predicted.facts["off by, where hidden"] == f"0.0 {unit}"
         assert trio.original.seconds == pytest.approx(store.frames[rows[at]] / 30)
 
 
