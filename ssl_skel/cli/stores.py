@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import typer
 
@@ -45,7 +46,6 @@ def convert(
 ) -> None:
     """Convert raw recordings to a store. If stopped or killed, the same command continues."""
     from ssl_skel.config import parse_config
-    from ssl_skel.console import show_facts
     from ssl_skel.data.convert import convert as run
     from ssl_skel.data.normalize import NormalizeConfig
     from ssl_skel.data.repair import RepairConfig, parse_steps
@@ -64,7 +64,7 @@ def convert(
         repairs=RepairConfig(steps=parse_steps(repair)),
         jobs=jobs,
     )
-    show_facts(facts, json_)
+    _show(facts, json_)
 
 
 def synthetic(
@@ -86,10 +86,9 @@ def synthetic(
 
 def info(store: StoreArgument, json_: JsonOption = False) -> None:
     """Show what a store holds."""
-    from ssl_skel.console import show_facts
     from ssl_skel.data.convert import describe
 
-    show_facts(describe(store), json_)
+    _show(describe(store), json_)
 
 
 def split(
@@ -106,6 +105,16 @@ def split(
 
     facts = describe_subsets(store, split, _numbers(fractions, float), _numbers(per_class, int), range(seeds))
     show_facts(facts, json_)
+
+
+def _show(facts: dict[str, Any], as_json: bool) -> None:
+    """Print facts about a store, and each notice on a line of its own."""
+    from ssl_skel.console import show_facts
+    from ssl_skel.escaping import shown
+
+    show_facts(facts if as_json else {key: fact for key, fact in facts.items() if key != "notices"}, as_json)
+    for notice in facts["notices"]:
+        print(f"notice: {shown(notice)}", file=sys.stderr)
 
 
 def _numbers(text: str, kind: type[Number]) -> list[Number]:

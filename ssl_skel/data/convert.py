@@ -19,6 +19,7 @@ from ssl_skel import __version__
 from ssl_skel.data.exclusions import read_exclusions
 from ssl_skel.data.meta import Provenance, RepairRecord
 from ssl_skel.data.normalize import NormalizeConfig, record
+from ssl_skel.data.plausibility import implausible
 from ssl_skel.data.readers import Reader
 from ssl_skel.data.repair import RepairConfig
 from ssl_skel.data.sources.open import open_reader
@@ -32,7 +33,7 @@ _SECONDS_BETWEEN_CHECKPOINTS = 5.0
 _REMEDY = "fix or remove it, or leave it out with --skip-bad"
 _SUMMARY = (
     *("store", "clips", "frames", "persons", "classes", "skipped", "excluded", "exclusions_without_a_clip", "repairs"),
-    *("filled", "copies", "seconds"),
+    *("filled", "copies", "notices", "seconds"),
 )
 
 
@@ -134,6 +135,7 @@ def describe(store: Path) -> dict[str, Any]:
         "per_class": {name: labels[label] for label, name in names.items()},
         "splits": {name: _sizes(opened, name) for name in opened.splits},
         "normalization": record(opened.normalization, opened.filled),
+        "notices": [notice.message for notice in implausible(opened)],
         "provenance": provenance.to_dict(),
         "sha256": opened.sha256,
     }

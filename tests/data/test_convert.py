@@ -38,6 +38,7 @@ def test_summary_and_description_agree_with_the_store(source: Path) -> None:
         "repairs": 0,
         "filled": 1,
         "copies": 1,
+        "notices": summary["notices"],
     }
     facts = describe(source.parent / "store")
     json.dumps(facts)
