@@ -20,6 +20,7 @@ from pydantic_core import CoreSchema, ErrorDetails
 
 from ssl_skel.errors import UserError
 from ssl_skel.names import PATH_NAME, check_path_name, nearest
+from ssl_skel.plain_json import parse_json
 from ssl_skel.plain_yaml import dump_yaml, read_yaml
 
 
@@ -170,7 +171,7 @@ def read_card(model: type[Model], path: Path, version: int, *, missing: str, rem
         UserError: it is missing, damaged or of another version.
     """
     try:
-        data = json.loads(path.read_bytes())
+        data = parse_json(path.read_bytes())
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}; {missing}") from error
     except ValueError as error:

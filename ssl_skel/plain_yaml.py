@@ -78,6 +78,11 @@ class _Loader(yaml.SafeLoader):
         self._depth -= 1
         return node
 
+    def construct_scalar(self, node: Any) -> Any:
+        value = super().construct_scalar(node)
+        value.encode()  # an escape can stand for half a surrogate, which cannot be written again
+        return value
+
     def compose_document(self) -> Any:
         node = super().compose_document()
         _refuse_growth(node)

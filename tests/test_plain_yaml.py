@@ -54,6 +54,7 @@ def test_not_a_number() -> None:
         ("!!bool maybe", "'maybe' is neither true nor false"),
         ("9" * 5000, "is not YAML: Exceeds the limit"),
         ("[1", "is not YAML"),
+        (r'"\ud800"', "surrogates not allowed"),
         ("? [a]\n: 1", "is not YAML: while constructing a mapping"),
         ("a\0b", "is not YAML: unacceptable character"),
     ],

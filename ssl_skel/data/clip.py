@@ -12,6 +12,11 @@ import numpy as np
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import SkeletonLayout
 
+_FARTHEST = 1e6
+"""Largest coordinate: metres, or pixels. What is beyond is damage, and overflows when it is squared."""
+_LONGEST = 500
+"""Characters of a name."""
+
 
 @dataclass(frozen=True)
 class RawClip:
@@ -60,8 +65,10 @@ def check_clip(clip: RawClip, layout: SkeletonLayout, file: Path) -> None:
     """Refuse what no normalisation can repair.
 
     Raises:
-        UserError: wrong shape, no frames, or nothing tracked at all (only NaN, infinity or zero).
+        UserError: wrong shape, no frames, nothing tracked at all (only NaN, infinity or zero), coordinates beyond
+            ``_FARTHEST``, or a name that is too long or cannot be written.
     """
+    check_text(clip.name, f"{file}: name of a clip")
     shape = clip.joints.shape
     if clip.joints.ndim != 4 or shape[2] != layout.num_joints or layout.coordinates(shape[3]) not in (2, 3):
         score = " and a score" if layout.score else ""
@@ -73,6 +80,30 @@ def check_clip(clip: RawClip, layout: SkeletonLayout, file: Path) -> None:
         raise UserError(f"{file}: clip {clip.name!r} has no frames")
     if not tracked_persons(clip.joints).any():
         raise UserError(f"{file}: clip {clip.name!r} has no tracked joint")
+    farthest = np.abs(clip.joints, where=np.isfinite(clip.joints), out=np.zeros_like(clip.joints)).max()
+    if farthest > _FARTHEST:
+        raise UserError(
+            f"{file}: clip {clip.name!r} has a coordinate of {farthest:.3g}; none may be beyond {_FARTHEST:g}, so look "
+            "at the recording and its units"
+        )
+
+
+def check_text(text: str, where: str) -> None:
+    """Refuse a name of a clip or a class that no file can hold.
+
+    Args:
+        text: the name.
+        where: file and field.
+
+    Raises:
+        UserError: it has more than ``_LONGEST`` characters, or half a surrogate.
+    """
+    if len(text) > _LONGEST:
+        raise UserError(f"{where}: {text[:40]!r} ... has {len(text)} characters; give it at most {_LONGEST}")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise UserError(f"{where}: {text!r} is not Unicode text; rename it") from error
 
 
 def tracked_joints(joints: np.ndarray) -> np.ndarray:

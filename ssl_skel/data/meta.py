@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,6 +12,7 @@ from ssl_skel.config import parse_config
 from ssl_skel.data.normalize import NormalizeConfig, parse_normalization
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import SkeletonLayout, parse_layout
+from ssl_skel.plain_json import parse_json
 
 FORMAT_VERSION = 1
 Dtype = Literal["float32", "float16"]
@@ -109,7 +109,7 @@ def read_meta(path: Path) -> tuple[Meta, SkeletonLayout, NormalizeConfig | None]
     if not file.is_file():
         raise UserError(f"{path}: no store there; make it with ssl-skel convert")
     try:
-        data = json.loads(file.read_bytes())
+        data = parse_json(file.read_bytes())
         version = data["format_version"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{file}: is damaged; {_REMEDY}") from error

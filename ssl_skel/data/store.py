@@ -13,7 +13,6 @@ the space and rounds each coordinate by at most 2^-11 of its size: 1 mm at 2 to 
 from __future__ import annotations
 
 import hashlib
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +22,7 @@ import numpy as np
 
 from ssl_skel.data.meta import Provenance, read_meta
 from ssl_skel.data.normalize import NormalizeConfig, filled_positions
+from ssl_skel.data.npz_members import DAMAGE, member_names, read_columns
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import SkeletonLayout
 
@@ -141,23 +141,22 @@ class Store:
 
 def _read_columns(file: Path, rows: int, classes: int) -> dict[str, np.ndarray]:
     try:
-        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as data:
-            unknown = np.full(data["label"].shape, -1)
-            columns = {
-                column: (unknown if column in LATER_COLUMNS and column not in data else data[column]).astype(
-                    np.int64, casting="safe"
-                )
-                for column in COLUMNS
-            }
-            columns["name"] = data["name"].astype(np.str_, casting="safe")
-            columns["content"] = data["content"].astype(np.uint64, casting="safe")
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        there = set(member_names(file))
+        wanted = [name for name in (*COLUMNS, "name", "content") if name in there or name not in LATER_COLUMNS]
+        data = read_columns(file, wanted, most=file.stat().st_size)  # it is not compressed
+        unknown = np.full(data["label"].shape, -1)
+        columns = {column: data.get(column, unknown).astype(np.int64, casting="safe") for column in COLUMNS}
+        columns["name"] = data["name"].astype(np.str_, casting="safe")
+        columns["content"] = data["content"].astype(np.uint64, casting="safe")
+        "".join(columns["name"].ravel().tolist()).encode()
+    except (*DAMAGE, TypeError, UserError) as error:
         raise UserError(f"{file}: is damaged or missing; convert again with --overwrite") from error
     shapes = {values.shape for values in columns.values()}
+    if len(shapes) > 1:
+        raise UserError(f"{file}: its columns differ in length; convert again with --overwrite")
     length = columns["persons"] * columns["frames"]
     whole = (
-        len(shapes) == 1
-        and columns["name"].ndim == 1
+        columns["name"].ndim == 1
         and length.size > 0
         and (length > 0).all()
         and np.array_equal(columns["offset"], np.cumsum(length) - length)
@@ -176,7 +175,7 @@ def _map_joints(file: Path, shape: tuple[int, int, int], dtype: np.dtype) -> np.
     except (OSError, ValueError, EOFError) as error:
         raise UserError(f"{file}: is truncated, damaged or missing; convert again with --overwrite") from error
     size = joints.offset + joints.nbytes
-    if joints.shape != shape or joints.dtype != dtype or file.stat().st_size != size:
+    if joints.shape != shape or joints.dtype != dtype or not joints.flags.c_contiguous or file.stat().st_size != size:
         raise UserError(f"{file}: is not what meta.json tells of; convert again with --overwrite")
     return joints
 

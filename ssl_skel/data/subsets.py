@@ -21,6 +21,7 @@ from ssl_skel.data.splits import Split, load_split, split_without_suffix
 from ssl_skel.data.store import Store
 from ssl_skel.errors import UserError
 from ssl_skel.files.atomic import write_json
+from ssl_skel.plain_json import parse_json
 
 FORMAT_VERSION = 1
 
@@ -204,8 +205,11 @@ def _read(store: Store, file: Path, origin: dict[str, Any], labelled: np.ndarray
         UserError: it is not.
     """
     try:
-        data = json.loads(file.read_bytes())
-        names = np.array(data.pop("clips"), np.str_)
+        data = parse_json(file.read_bytes())
+        clips = data.pop("clips")
+        if not isinstance(clips, list) or not all(isinstance(clip, str) for clip in clips):
+            raise ValueError("clips is no list of names")
+        names = np.array(clips, np.str_)
         digest = str(data.pop("sha256"))
     except OSError as error:
         raise UserError(f"{file}: cannot be read: {error.strerror}") from error

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, Self, cast
 
 import numpy as np
 
-from ssl_skel.data.clip import RawClip, content_hash
+from ssl_skel.data.clip import RawClip, check_text, content_hash
 from ssl_skel.data.meta import DTYPES, FORMAT_VERSION, Dtype, Meta, Provenance
 from ssl_skel.data.normalize import NormalizeConfig, record
 from ssl_skel.data.store import COLUMNS, hash_file
@@ -70,6 +70,8 @@ class StoreWriter:
         self._partial = PartialFolder(self.path, overwrite=overwrite, kind="store", inputs=inputs, key=key)
         if dtype not in DTYPES:
             raise unknown("dtype", dtype, DTYPES)
+        for name in self.class_names:
+            check_text(name, f"{self.path}: name of a class")
         self._dtype = cast("Dtype", dtype)
         self._rows, self._channels = 0, 0
         self._columns: dict[str, list[int]] = {column: [] for column in (*COLUMNS, "content")}
@@ -208,7 +210,8 @@ class StoreWriter:
         written = {"format_version": FORMAT_VERSION} | meta.model_dump(mode="json", exclude={"provenance"})
         written["provenance"] = self.provenance.to_dict()
         for name, content in {**self.records, "meta": written}.items():
-            (folder / f"{name}.json").write_text(json.dumps(content, indent=1, ensure_ascii=False), "utf-8")
+            text = json.dumps(content, indent=1, ensure_ascii=False)
+            (folder / f"{name}.json").write_bytes(text.encode(errors="replace"))  # names of files may be no Unicode
         self._partial.publish()
 
     def _write_header(self) -> None:

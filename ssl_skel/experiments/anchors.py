@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 
 from ssl_skel.config import Section, parse_config
 from ssl_skel.evaluation.report import Measurement, Report, kind_of
+from ssl_skel.plain_json import parse_json
 from ssl_skel.plain_yaml import read_yaml
 
 _NTU = ("ntu", "ctrgcn", "pyskl", "stgcn")
@@ -89,7 +89,7 @@ def dataset_of(report: Report) -> str:
     NTU RGB+D comes in several formats, and is recognised by its number of classes: ``ntu60``, ``ntu120``.
     """
     try:
-        meta = json.loads((Path(report.store) / "meta.json").read_text("utf-8"))
+        meta = parse_json((Path(report.store) / "meta.json").read_bytes())
         found = str(meta["provenance"]["format"]) if meta["sha256"] == report.sha256 else ""
     except (OSError, ValueError, KeyError, TypeError):
         return ""

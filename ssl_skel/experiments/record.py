@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -10,6 +9,7 @@ from typing import Any, Literal
 from ssl_skel.encoders.card import CARD
 from ssl_skel.errors import UserError
 from ssl_skel.evaluation.report import Figure, Measurement, Report, kind_of
+from ssl_skel.plain_json import parse_json
 from ssl_skel.same_run import flat
 from ssl_skel.training.checkpoint_folder import newest_checkpoint, read_state
 from ssl_skel.training.rundir import RunDir
@@ -131,7 +131,7 @@ def read_card(encoder: str | Path) -> dict[str, Any]:
     """Card of an encoder as plain data, given its folder or its run's; empty if it cannot be read."""
     for folder in (Path(encoder), Path(encoder) / "encoder"):
         try:
-            card = json.loads((folder / CARD).read_text("utf-8"))
+            card = parse_json((folder / CARD).read_bytes())
         except (OSError, ValueError):
             continue
         return card if isinstance(card, dict) else {}

@@ -70,7 +70,7 @@ class PartialFolder:
     def note(self, entry: dict[str, Any]) -> None:
         """Add a line to the journal; it is on the disk when this returns."""
         with (self.folder / _JOURNAL).open("ab") as file:
-            file.write(json.dumps(entry, ensure_ascii=False).encode() + b"\n")
+            file.write(json.dumps(entry).encode() + b"\n")
             sync(file)
 
     def restart(self) -> None:

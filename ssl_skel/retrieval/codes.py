@@ -35,6 +35,7 @@ _GROUP = 32  # rows of which only the best is compared at first
 _BLOCK = 1 << 20  # products at once, which should stay in the processor's cache
 _HITS = 1 << 23  # rows proposed at once, for all queries together
 _SLACK = 2e-6  # more than float32 rounds off a bound
+_FOREIGN = "the index's codes are of other vectors, or damaged; build the index again with --overwrite"
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +80,9 @@ class Codes:
         except (SafetensorError, TypeError, OSError) as error:
             raise UserError(f"{path}: is damaged; build the index again with --overwrite") from error
         shapes = tuple(found.codes.shape), tuple(found.bounds.shape), tuple(found.centre.shape)
-        if shapes != ((count, dim), (4, count), (dim,)) or found.codes.dtype != torch.int8:
+        kinds = found.codes.dtype, found.bounds.dtype, found.centre.dtype
+        whole = shapes == ((count, dim), (4, count), (dim,)) and kinds == (torch.int8, torch.float32, torch.float32)
+        if not whole or not (found.bounds.isfinite().all() and found.centre.isfinite().all()):
             raise UserError(f"{path}: does not match meta.json; build the index again with --overwrite")
         return found
 
@@ -100,6 +103,9 @@ class Codes:
 
         Returns:
             rows (Q, k) int64 and similarities (Q, k) float64, nearest first, ties in row order.
+
+        Raises:
+            UserError: the codes are of other vectors.
         """
         found, near = np.empty((len(queries), k), np.int64), np.empty((len(queries), k))
         total = len(vectors) if rows is None else len(rows)
@@ -239,9 +245,13 @@ def _nearest(
     vectors: np.ndarray, query: np.ndarray, k: int, rows: np.ndarray, most: np.ndarray, centre: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """The k nearest of some rows; those that cannot be among them are left unread."""
+    if len(rows) < k:
+        raise UserError(_FOREIGN)
     least = _similarity(vectors, query, rows[np.argpartition(-most, k - 1)[:k]]).min()
     shift = float((query.astype(np.float64) - centre) @ centre.astype(np.float64))
     rows = np.sort(rows[most >= least - shift - _SLACK])
+    if len(rows) < k:
+        raise UserError(_FOREIGN)
     near = _similarity(vectors, query, rows)
     order = np.argsort(-near, kind="stable")[:k]
     return rows[order], near[order]

@@ -16,7 +16,6 @@ Opening reads ``meta.json`` and two headers, and needs neither torch nor faiss.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -33,6 +32,7 @@ from ssl_skel.encoders.pooling_config import FORMER_TEXTS, PoolingConfig
 from ssl_skel.errors import UserError
 from ssl_skel.evaluation.knn import unit
 from ssl_skel.layouts import SkeletonLayout, parse_layout
+from ssl_skel.plain_json import parse_json
 from ssl_skel.retrieval.kinds import KINDS
 
 if TYPE_CHECKING:
@@ -103,7 +103,9 @@ class MotionIndex:
         for file in (VECTORS, ROWS, CODES, *([APPROXIMATE] if meta["kind"] != "flat" else [])):
             _check_size(path / file, sizes.get(file, -1))
         vectors = _map(path / VECTORS, (count, dim), np.dtype("<f4"))
-        return cls(path, layout, names, meta, vectors, _map(path / ROWS, (count,), row), device)
+        rows = _map(path / ROWS, (count,), row)
+        _check_rows(path / ROWS, rows, len(meta["stores"]), len(names))
+        return cls(path, layout, names, meta, vectors, rows, device)
 
     def __len__(self) -> int:
         """N, vectors."""
@@ -121,7 +123,7 @@ class MotionIndex:
 
     def name(self, row: int) -> str:
         """Name of the clip that a row lies in."""
-        return bytes(self.rows["name"][row]).decode()
+        return bytes(self.rows["name"][row]).decode(errors="replace")
 
     @cached_property
     def embedder(self) -> Embedder:
@@ -246,8 +248,13 @@ class MotionIndex:
             row: of the index.
             store: that it was made from.
             length: frames, where a place begins with the window and goes on.
+
+        Raises:
+            UserError: the store has no such clip, or no such frames in it.
         """
         clip, start, own = (int(self.rows[field][row]) for field in ("clip", "start", "length"))
+        if clip >= len(store) or start + own > store.frames[clip]:
+            raise UserError(f"{self.path / ROWS}: does not fit {store.path}; build the index again with --overwrite")
         return cut(store, clip, start, length or own, self.normalization)
 
 
@@ -271,7 +278,7 @@ def _read_meta(file: Path) -> dict[str, Any]:
     if not file.is_file():
         raise UserError(f"{file.parent}: no index there; make it with ssl-skel index")
     try:
-        meta = json.loads(file.read_bytes())
+        meta = parse_json(file.read_bytes())
         version, found = meta["format_version"], meta.get("format")
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{file}: is damaged; build the index again with --overwrite") from error
@@ -295,6 +302,15 @@ def _check_size(file: Path, size: int) -> None:
     if found != size:
         what = "is missing" if found is None else f"has {found} bytes, {size} were written"
         raise UserError(f"{file}: {what}; build the index again with --overwrite")
+
+
+def _check_rows(file: Path, rows: np.ndarray, stores: int, classes: int) -> None:
+    """Refuse numbers of stores, classes and frames that there cannot be."""
+    limits = {"store": (0, stores - 1), "clip": (0, None), "start": (0, None), "length": (1, None)}
+    limits["label"] = (-1, classes - 1)
+    for field, (least, most) in limits.items():
+        if (rows[field] < least).any() or (most is not None and (rows[field] > most).any()):
+            raise UserError(f"{file}: {field}: is damaged; build the index again with --overwrite")
 
 
 def _map(file: Path, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:

@@ -7,12 +7,12 @@ continue from.
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Any
 
 from ssl_skel.errors import UserError
+from ssl_skel.plain_json import parse_json
 
 FORMAT_VERSION = 1
 STATE = "state.json"
@@ -42,7 +42,7 @@ def read_state(checkpoint: Path) -> dict[str, Any]:
         UserError: damaged, or of another format version.
     """
     try:
-        state = json.loads((checkpoint / STATE).read_text("utf-8"))
+        state = parse_json((checkpoint / STATE).read_bytes())
         version = state.pop("format_version")
     except (OSError, ValueError, KeyError, AttributeError) as error:
         raise damaged(checkpoint, STATE, error) from error

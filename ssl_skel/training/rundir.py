@@ -16,6 +16,7 @@ import json
 import math
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ from ssl_skel.errors import UserError
 from ssl_skel.files.atomic import write_text
 from ssl_skel.files.exclusive import LOCK
 from ssl_skel.files.temporary import sync
+from ssl_skel.plain_json import parse_json
 from ssl_skel.plain_yaml import read_yaml
 from ssl_skel.same_run import completed, difference
 from ssl_skel.training.checkpoint_folder import newest_checkpoint, read_state
@@ -142,15 +144,15 @@ class RunDir:
         return cls(path, read_yaml(text, str(path / "config.yaml")))
 
     def records(self) -> list[dict[str, Any]]:
-        """What was logged, oldest first; stops at a line that was cut short."""
+        """What was logged, oldest first, without lines that were cut short or damaged."""
         records: list[dict[str, Any]] = []
         if not self.log_file.exists():
             return records
         for line in self.log_file.read_bytes().splitlines(keepends=True):
-            try:
-                records.append(json.loads(line))
-            except ValueError:
-                break
+            with suppress(ValueError):
+                record = parse_json(line)
+                if isinstance(record, dict) and isinstance(record.get("step"), int):
+                    records.append(record)
         return records
 
     def log(self, record: dict[str, Any]) -> None:
@@ -176,7 +178,7 @@ class RunDir:
         if not self.writes or not self.log_file.exists():
             return
         text = "".join(json.dumps(record) + "\n" for record in self.records() if record["step"] <= step)
-        if text != self.log_file.read_text("utf-8"):
+        if text.encode() != self.log_file.read_bytes():
             write_text(self.log_file, text)
 
     def close(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ssl_skel.data.clip import RawClip, content_hash
+from ssl_skel.data.clip import RawClip, check_clip, content_hash
 from ssl_skel.data.meta import Provenance
 from ssl_skel.data.store import COLUMNS, Store
 from ssl_skel.data.writer import StoreWriter
@@ -212,6 +213,32 @@ def test_bad_clips_are_refused(tmp_path: Path, bad: RawClip, message: str) -> No
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        (RawClip("a\ud800", clip(1).joints), r"'a\ud800' is not Unicode text; rename it"),
+        (RawClip("a" * 501, clip(1).joints), "has 501 characters; give it at most 500"),
+        (RawClip("x", clip(1).joints * 1e37), "clip 'x' has a coordinate of"),
+        (
+            RawClip("x", np.where(np.arange(15)[:, None] == 1, np.nan, clip(1).joints * 1e37)),
+            "clip 'x' has a coordinate of",
+        ),
+        (RawClip("x", clip(1).joints * np.inf), "clip 'x' has no tracked joint"),
+    ],
+)
+def test_what_no_store_can_hold_is_refused_as_it_is_read(bad: RawClip, message: str) -> None:
+    check_clip(RawClip("é", np.where(np.arange(15)[:, None] == 1, np.inf, clip(1).joints)), LAYOUT, Path("a.npz"))
+    with pytest.raises(UserError) as told:
+        check_clip(bad, LAYOUT, Path("a.npz"))
+    assert str(told.value).startswith("a.npz: ")
+    assert message in str(told.value)
+
+
+def test_names_of_classes_are_refused_before_any_clip_is_read(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"name of a class: .* is not Unicode text"):
+        StoreWriter(tmp_path / "store", LAYOUT, ["walk", "\ud800"])
+
+
 def truncate(file: Path, size: int) -> None:
     file.write_bytes(file.read_bytes()[:size])
 
@@ -229,6 +256,22 @@ def edit_columns(path: Path, **changes: object) -> None:
 
 def save_joints(path: Path, joints: np.ndarray) -> None:
     np.save(path / "joints.npy", joints)
+
+
+def pack_columns(path: Path, clips: int) -> None:
+    with np.load(path / "clips.npz") as data:
+        columns = dict(data)
+    np.savez_compressed(path / "clips.npz", **(columns | {"label": np.zeros(clips, np.int8)}))
+
+
+def rename_column(path: Path, before: str, after: str) -> None:
+    file = path / "clips.npz"
+    with zipfile.ZipFile(file) as archive:
+        members = {info.filename: archive.read(info) for info in archive.infolist()}
+    members[after] = members.pop(before)
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
 
 
 DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
@@ -260,7 +303,13 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "columns cut": (lambda p: truncate(p / "clips.npz", 900), r"clips\.npz: is damaged"),
     "columns of objects": (lambda p: edit_columns(p, name=[{}, {}, {}]), r"clips\.npz: is damaged"),
     "columns of text": (lambda p: edit_columns(p, label=["a", "b", "c"]), r"clips\.npz: is damaged"),
-    "columns uneven": (lambda p: edit_columns(p, label=[0]), r"clips\.npz: does not fit"),
+    "columns uneven": (lambda p: edit_columns(p, label=[0]), r"clips\.npz: its columns differ in length"),
+    "lengths uneven": (lambda p: edit_columns(p, frames=[4, 3]), r"clips\.npz: its columns differ in length"),
+    "columns packed": (lambda p: pack_columns(p, 10**7), r"clips\.npz: is damaged"),
+    "a column that is no array": (lambda p: rename_column(p, "label.npy", "label"), r"clips\.npz: is damaged"),
+    "half a surrogate": (lambda p: edit_columns(p, name=["a", "b", "\ud800"]), r"clips\.npz: is damaged"),
+    "joints turned": (lambda p: save_joints(p, np.asfortranarray(np.load(p / "joints.npy"))), "not what meta"),
+    "meta deep": (lambda p: (p / "meta.json").write_text("[" * 100_000), r"meta\.json: is damaged"),
     "offsets wrong": (lambda p: edit_columns(p, offset=[0, 4, 9]), r"clips\.npz: does not fit"),
     "offsets outside": (lambda p: edit_columns(p, frames=[4, 3, 100]), r"clips\.npz: does not fit"),
     "no frames": (lambda p: edit_columns(p, frames=[4, 3, 0]), r"clips\.npz: does not fit"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -89,9 +90,24 @@ def test_a_written_file_is_read_or_refused(tmp_path: Path) -> None:
     assert all(torch.equal(getattr(made, name), getattr(read, name)) for name in ("codes", "bounds", "centre"))
     with pytest.raises(UserError, match=r"does not match meta\.json"):
         Codes.read(file, 91, 7)
+    for bounds in (made.bounds.double(), made.bounds * math.nan):
+        Codes(made.codes, bounds, made.centre).write(file)
+        with pytest.raises(UserError, match=r"does not match meta\.json"):
+            Codes.read(file, 90, 7)
     file.write_bytes(b"x" * file.stat().st_size)
     with pytest.raises(UserError, match=r"codes\.safetensors: is damaged"):
         Codes.read(file, 90, 7)
+
+
+def test_codes_of_other_vectors_are_refused_or_harmless() -> None:
+    """Whatever the codes, rows that are found have the similarities of their vectors; too few of them are damage."""
+    vectors = unit(crowded(90, 7, 0))
+    found, near = Codes.of(unit(crowded(90, 7, 1))).search(vectors, vectors[:8], 5)
+    np.testing.assert_allclose(near, np.take_along_axis(vectors[:8] @ vectors.T, found, 1), atol=1e-5)
+    wrong = Codes.of(vectors)
+    wrong.bounds[1] -= torch.arange(90)  # says that most rows are far away
+    with pytest.raises(UserError, match="are of other vectors, or damaged; build"):
+        wrong.search(vectors, vectors[:8], 40)
 
 
 def test_the_largest_codes_fit_processors_that_add_pairs_in_sixteen_bits() -> None:

@@ -206,6 +206,13 @@ def test_parts_that_do_not_belong_together_are_refused(
 # ---- damage
 
 
+def change_row(path: Path, **values: Any) -> None:
+    rows = np.load(path / "rows.npy", mmap_mode="r+")
+    for field, value in values.items():
+        rows[field][1] = value
+    rows.flush()
+
+
 def cut(file: Path) -> None:
     os.truncate(file, file.stat().st_size // 2)
 
@@ -221,6 +228,10 @@ def cut(file: Path) -> None:
         (lambda path: (path / "meta.json").write_text("[]"), "meta.json: is damaged"),
         (lambda path: (path / "meta.json").unlink(), "no index there; make it with ssl-skel index"),
         (lambda path: np.save(path / "vectors.npy", np.zeros((3, 2), "f4")), "vectors.npy: has"),
+        (lambda path: (path / "meta.json").write_text("[" * 5000), "meta.json: is damaged"),
+        (lambda path: change_row(path, store=1), "rows.npy: store: is damaged"),
+        (lambda path: change_row(path, label=1000), "rows.npy: label: is damaged"),
+        (lambda path: change_row(path, start=-1), "rows.npy: start: is damaged"),
     ],
 )
 def test_damage_is_told_in_one_line(damaged: Damage, change: Any, told: str) -> None:
@@ -247,6 +258,14 @@ def test_damage_is_told_in_one_line(damaged: Damage, change: Any, told: str) -> 
 def test_a_changed_meta_is_told(damaged: Damage, meta: dict[str, Any], told: str) -> None:
     with pytest.raises(UserError, match=told):
         MotionIndex.open(damaged(**meta))
+
+
+@pytest.mark.parametrize("field", ["clip", "length"])
+def test_rows_that_do_not_fit_the_store_are_refused(damaged: Damage, store: Store, field: str) -> None:
+    opened = MotionIndex.open(damaged(lambda path: change_row(path, name=b"\xff", **{field: 10**6})))
+    assert opened.name(1) == "\ufffd"
+    with pytest.raises(UserError, match=r"rows\.npy: does not fit"):
+        opened.joints(1, store)
 
 
 def test_a_damaged_faster_search_is_told(run_dir: Path, store: Store, tmp_path: Path) -> None:

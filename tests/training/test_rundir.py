@@ -56,6 +56,21 @@ def test_log_survives_a_half_written_line(tmp_path: Path) -> None:
     assert [record["loss"] for record in RunDir.open(run.path).records()] == [1.0, 9.0]
 
 
+def test_damaged_lines_of_the_log_cost_no_other(tmp_path: Path) -> None:
+    run = RunDir.create(tmp_path / "run", "{}")
+    for step in (1, 2, 3, 4, 5):
+        run.log({"step": step})
+    run.close()
+    lines = run.log_file.read_bytes().splitlines(keepends=True)
+    lines[1] = b'{"step": "\xff"}\n'
+    lines[2] = b"[" * 5000 + b"\n"
+    lines[3] = b'{"epoch": 4}\n'
+    run.log_file.write_bytes(b"".join(lines))
+    assert [record["step"] for record in run.records()] == [1, 5]
+    run.rewind(5)
+    assert run.log_file.read_bytes() == lines[0] + lines[4]
+
+
 def test_tensorboard_forgets_what_was_rewound(tmp_path: Path) -> None:
     for steps, value in (((1, 2, 3), 1.0), ((2, 3, 4), 2.0)):
         run = RunDir.create(tmp_path / "run", "{}", resume="auto")

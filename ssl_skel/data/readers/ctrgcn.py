@@ -11,8 +11,8 @@ import numpy as np
 
 from ssl_skel.config import Section
 from ssl_skel.data.clip import BadClip, RawClip, attempt
+from ssl_skel.data.npz_members import DAMAGE, read_blocks, read_columns, read_shape
 from ssl_skel.data.readers.base import Reader
-from ssl_skel.data.readers.npz_blocks import DAMAGE, read_blocks, read_columns, read_shape
 from ssl_skel.data.readers.ntu_facts import CLASS_NAMES
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import LAYOUTS

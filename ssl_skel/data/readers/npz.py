@@ -42,6 +42,7 @@ import numpy as np
 
 from ssl_skel.config import Section
 from ssl_skel.data.clip import BadClip, RawClip, attempt, tracked_joints
+from ssl_skel.data.npz_members import DAMAGE, read_blocks
 from ssl_skel.data.readers.base import Reader, odd_even
 from ssl_skel.data.readers.description import (
     VALUES,
@@ -52,7 +53,6 @@ from ssl_skel.data.readers.description import (
     to_metres,
     value_names,
 )
-from ssl_skel.data.readers.npz_blocks import DAMAGE, read_blocks
 from ssl_skel.data.readers.npz_contents import Contents, NpzDescription, read_contents
 from ssl_skel.errors import UserError
 

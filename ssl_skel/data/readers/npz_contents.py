@@ -10,6 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from ssl_skel.config import Section, parse_config
+from ssl_skel.data.npz_members import DAMAGE, member_names, read_columns, read_shape
 from ssl_skel.data.readers.description import (
     ALSO,
     VALUES,
@@ -21,7 +22,6 @@ from ssl_skel.data.readers.description import (
     read_description,
     read_labels,
 )
-from ssl_skel.data.readers.npz_blocks import DAMAGE, member_names, read_columns, read_shape
 from ssl_skel.data.readers.rig import joint_names, known_layout, rig_layout, rig_map
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import SkeletonLayout, load_layout

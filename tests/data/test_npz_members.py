@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ssl_skel.data.npz_members import DAMAGE, LARGEST, read_blocks, read_columns
 from ssl_skel.data.readers.ctrgcn import CtrGcnReader
 from ssl_skel.data.readers.npz import NpzReader
-from ssl_skel.data.readers.npz_blocks import DAMAGE, LARGEST, read_blocks, read_columns
 from ssl_skel.errors import UserError
 
 
@@ -92,6 +92,20 @@ def test_a_clip_is_not_larger_than_the_limit(tmp_path: Path) -> None:
 
     def read() -> None:
         with pytest.raises(DAMAGE, match=f"more than {LARGEST} bytes"):
+            next(read_blocks(file, "joints", np.array([HUGE // 180])))
+
+    assert grown(read) < 16 * 2**20
+
+
+def test_only_small_members_are_turned(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", joints=np.asfortranarray(np.arange(24.0).reshape(4, 3, 2)))
+    blocks = list(read_blocks(tmp_path / "a.npz", "joints", np.array([1, 3])))
+    np.testing.assert_array_equal(np.concatenate(blocks), np.arange(24.0).reshape(4, 3, 2))
+    turned = header("<f4", (HUGE // 180, 15, 3)).replace(b"False", b"True ")
+    file = archive(tmp_path / "b.npz", joints=(turned, HUGE))
+
+    def read() -> None:
+        with pytest.raises(UserError, match=r"joints: is in Fortran order, and too large; save np\.ascontiguousarray"):
             next(read_blocks(file, "joints", np.array([HUGE // 180])))
 
     assert grown(read) < 16 * 2**20

@@ -39,27 +39,30 @@ def member_names(file: Path) -> list[str]:
         return [entry.removesuffix(".npy") for entry in archive.namelist()]
 
 
-def read_columns(file: Path, names: Collection[str] = (), without: Collection[str] = ()) -> dict[str, np.ndarray]:
+def read_columns(
+    file: Path, names: Collection[str] = (), without: Collection[str] = (), most: int = LARGEST
+) -> dict[str, np.ndarray]:
     """Members that are read whole.
 
     Args:
         file: the archive.
         names: of the members; default: all that are there.
         without: names of members that are left out.
+        most: bytes of a member.
 
     Raises:
-        UserError: a member of more than ``LARGEST`` bytes, or with texts of more than 1,024 characters.
+        UserError: a member of more bytes, or with texts of more than 1,024 characters.
         DAMAGE: the archive or a member is damaged, or a name is missing.
     """
     wanted = [name for name in names or member_names(file) if name not in without]
     with zipfile.ZipFile(file) as archive:
-        return {name: _read_column(file, archive, name) for name in wanted}
+        return {name: _read_column(file, archive, name, most) for name in wanted}
 
 
-def _read_column(file: Path, archive: zipfile.ZipFile, name: str) -> np.ndarray:
+def _read_column(file: Path, archive: zipfile.ZipFile, name: str, most: int) -> np.ndarray:
     with archive.open(f"{name}.npy") as stream:
         shape, _, dtype = _header(stream)
-        if math.prod(shape) * dtype.itemsize > LARGEST or (dtype.kind in "US" and dtype.itemsize > _LONGEST_TEXT):
+        if math.prod(shape) * dtype.itemsize > most or (dtype.kind in "US" and dtype.itemsize > _LONGEST_TEXT):
             raise UserError(f"{file}: {name[:40]}: has shape {shape} of {dtype}, which is too large; leave it out")
         stream.seek(0)
         column: np.ndarray = np.lib.format.read_array(stream, allow_pickle=False)
@@ -96,11 +99,16 @@ def read_blocks(file: Path, member: str, counts: np.ndarray) -> Iterator[np.ndar
     An array in Fortran order has to be read whole.
 
     Raises:
+        UserError: a larger array in Fortran order.
         DAMAGE: the member is damaged, or a slice is larger.
     """
     with zipfile.ZipFile(file) as archive, archive.open(f"{member}.npy") as stream:
         shape, fortran, dtype = _header(stream)
         if fortran:
+            if math.prod(shape) * dtype.itemsize > LARGEST:
+                raise UserError(
+                    f"{file}: {member}: is in Fortran order, and too large; save np.ascontiguousarray of it"
+                )
             stream.seek(0)
             whole = np.lib.format.read_array(stream, allow_pickle=False)
             yield from np.split(whole, np.cumsum(counts)[:-1])
