@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -110,11 +109,11 @@ def split(
 def _show(facts: dict[str, Any], as_json: bool) -> None:
     """Print facts about a store, and each notice on a line of its own."""
     from ssl_skel.console import show_facts
-    from ssl_skel.escaping import shown
+    from ssl_skel.escaping import say
 
     show_facts(facts if as_json else {key: fact for key, fact in facts.items() if key != "notices"}, as_json)
     for notice in facts["notices"]:
-        print(f"notice: {shown(notice)}", file=sys.stderr)
+        say(f"notice: {notice}", error=True)
 
 
 def _numbers(text: str, kind: type[Number]) -> list[Number]:
