@@ -15,6 +15,7 @@ from ssl_skel.encoders.encoder import SkeletonEncoder
 from ssl_skel.errors import UserError
 from ssl_skel.evaluation.baselines import BASELINES
 
+_NAMED = 5  # classes in a message
 Loaded = tuple[tuple[SkeletonEncoder, EncoderCard], ...]
 
 
@@ -69,6 +70,9 @@ def check_names(names: Sequence[str]) -> None:
         raise UserError(f"protocols: {twice!r} is measured twice; give one of them an evaluation of its own")
 
 
+_NAMED = 5  # classes in a message
+
+
 class Labelled(NamedTuple):
     """The clips of a split that have labels, the training clips that have none, and a word on each side with such."""
 
@@ -97,7 +101,13 @@ def labelled_clips(store: Store, split: Split) -> Labelled:
     unlabelled = np.setdiff1d(split.train, found["train"])
     split = Split(split.name, **found)
     missing = np.setdiff1d(store.label[split.test], store.label[split.train])
-    if len(missing) or len(np.unique(store.label[split.train])) < 2:
-        names = ", ".join(store.class_names[label] for label in missing) or "all but one"
-        raise UserError(f"{where}: train has no clips of class {names}; choose a split that has them")
+    if len(missing):
+        names = ", ".join(store.class_names[label] for label in missing[:_NAMED])
+        more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
+        raise UserError(f"{where}: train has no clips of class {names}{more}; choose a split that has them")
+    (first, *others) = np.unique(store.label[split.train])
+    if not others:
+        raise UserError(
+            f"{where}: all train clips are of class {store.class_names[first]}; choose a split with two classes or more"
+        )
     return Labelled(split, unlabelled, tuple(remarks))

@@ -13,6 +13,7 @@ from finetune.protocols.configs.base import ProtocolConfig
 from ssl_skel.backbones import BACKBONES
 from ssl_skel.backbones.configs.base import BackboneConfig
 from ssl_skel.config import EntryOf, RunName, Section
+from ssl_skel.data.crop import NumFrames
 from ssl_skel.encoders.pooling_config import FORMER_TEXTS, PoolingConfig
 from ssl_skel.encoders.stream_names import Extent, Stream
 from ssl_skel.evaluation.baseline_names import RawBaseline
@@ -71,7 +72,7 @@ class ScratchConfig(Section):
     extent: Extent = "none"
     """How it moves and scales each clip before that; see ``data.extent`` of pretraining."""
 
-    num_frames: Annotated[int, Field(ge=1)] = 64
+    num_frames: NumFrames = 64
     """T, frames that each crop is resampled to (CTR-GCN, Chen et al., ICCV 2021: 64)."""
 
 

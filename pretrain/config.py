@@ -12,7 +12,7 @@ from ssl_skel.backbones import BACKBONES
 from ssl_skel.backbones.configs.base import BackboneConfig
 from ssl_skel.config import EntryConfig, EntryOf, RunName, Section
 from ssl_skel.data.augment import AUGMENTATIONS
-from ssl_skel.data.crop import Crop, Sampling
+from ssl_skel.data.crop import Crop, NumFrames, Sampling
 from ssl_skel.encoders.stream_names import Extent, Stream
 from ssl_skel.pretexts import PRETEXTS
 from ssl_skel.training.config import OptimConfig, TrainConfig
@@ -31,7 +31,7 @@ class DataConfig(Section):
     """How the encoder moves and scales each clip before that, in training, by what augmentations made of it, and ever
     after. box: the box around the clip is centred, its longest edge is 1. axis: each coordinate runs from -1 to 1
     (CTR-GCN and Predict & Cluster on NW-UCLA). It takes out where people stand and how large they are."""
-    num_frames: Annotated[int, Field(ge=1)] = 64
+    num_frames: NumFrames = 64
     """T, frames that each crop is resampled to (CTR-GCN, Chen et al., ICCV 2021: 64)."""
     sampling: Sampling = "crop"
     """Which frames a draw takes: a crop, resampled; or sorted, ``num_frames`` of the whole clip at random, in order

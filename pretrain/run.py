@@ -21,6 +21,7 @@ from ssl_skel.encoders.encoder import SkeletonEncoder, build_encoder
 from ssl_skel.encoders.files import save_encoder
 from ssl_skel.encoders.training_data import TrainingData
 from ssl_skel.errors import UserError
+from ssl_skel.escaping import say
 from ssl_skel.files.exclusive import only_worker
 from ssl_skel.pretexts import build_pretext
 from ssl_skel.pretexts.base import Pretext
@@ -107,15 +108,16 @@ def _new_encoder(config: PretrainConfig, store: Store) -> SkeletonEncoder:
 def _training_loader(
     config: PretrainConfig, store: Store, split: Split, pretext: Pretext, accelerator: Accelerator
 ) -> ClipLoader:
-    """This rank's share of the training clips, without labels."""
-    return ClipLoader(
+    """This rank's share of the training clips, without labels; one line on stderr where a batch has all of them."""
+    batch_size = config.train.loader_batch(accelerator.num_processes)
+    loader = ClipLoader(
         store,
         split.train,
         num_frames=config.data.num_frames,
         sampling=config.data.sampling,
         crop=config.data.crop,
         min_frames=config.data.min_frames,
-        batch_size=config.train.loader_batch(accelerator.num_processes),
+        batch_size=batch_size,
         num_views=pretext.num_views,
         shuffle=True,
         drop_last=True,
@@ -127,6 +129,9 @@ def _training_loader(
         world_size=accelerator.num_processes,
         labels=False,
     )
+    if accelerator.is_main_process and loader.batch_size < batch_size:
+        say(f"warning: train.batch_size: {batch_size}, of {len(loader.rows)} clips; each step takes all", error=True)
+    return loader
 
 
 def _inputs(config: PretrainConfig, data: TrainingData) -> dict[str, str]:

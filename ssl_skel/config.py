@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import warnings
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, TypeVar, Union
@@ -48,6 +49,8 @@ class EntryConfig(Section):
 
     name: str = ""
 
+
+_QUOTED = 80  # characters of a value
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -98,7 +101,7 @@ def load_config(model: type[Model], path: Path | str | Model, overrides: Iterabl
     source = "the config" if isinstance(path, BaseModel) else str(path)
     data = path.model_dump(mode="json") if isinstance(path, BaseModel) else read_mapping(path)
     data = _renamed(model, data, source)
-    for word in overrides:
+    for word in _each_once(overrides):
         _override(data, word)
         data = _renamed(model, data, word, last_wins=True)
     return parse_config(model, data, source)
@@ -129,7 +132,7 @@ def config_from_words(model: type[Model], words: Iterable[str], source: str) -> 
         UserError: as ``load_config``.
     """
     data: dict[str, Any] = {}
-    for word in words:
+    for word in _each_once(words):
         _override(data, word)
     return parse_config(model, data, source)
 
@@ -187,6 +190,19 @@ def dump_config(config: BaseModel) -> str:
     return dump_yaml(config.model_dump(mode="json"))
 
 
+def _each_once(words: Iterable[str]) -> list[str]:
+    """The words, no key of which is given twice, if they are Unicode text."""
+    found = list(words)
+    for word in found:
+        if word.encode(errors="replace").decode() != word:
+            raise UserError(f"{word!r}: is not Unicode text; rename it")
+    often = Counter(word.partition("=")[0] for word in found)
+    for key, times in often.items():
+        if times > 1:
+            raise UserError(f"{key}: is given {'twice' if times == 2 else f'{times} times'}; keep one")
+    return found
+
+
 def _override(data: dict[str, Any], word: str) -> None:
     key, equals, value = word.partition("=")
     if not equals or not key:
@@ -215,7 +231,7 @@ def _value(text: str, key: str) -> Any:
 
 
 def _item(at: Any, step: str, key: str) -> Any:
-    if isinstance(at, list) and step.isdigit() and int(step) < len(at):
+    if isinstance(at, list) and re.fullmatch("[0-9]{1,9}", step) and int(step) < len(at):
         return at[int(step)]
     raise UserError(f"{key}: nothing to set at {step!r}; list items are counted from 0")
 
@@ -290,15 +306,21 @@ def _explain(model: type[BaseModel], data: Any, mistake: Any) -> str:
         return f"{where}: missing; give it a value"
     if kind == "union_tag_invalid":
         known = re.findall(r"'([^']*)'", mistake["ctx"]["expected_tags"])
-        return f"{where}.name: unknown {mistake['ctx']['tag']!r}{nearest(mistake['ctx']['tag'], known)}"
+        return f"{where}.name: unknown {_brief(mistake['ctx']['tag'])}{nearest(mistake['ctx']['tag'], known)}"
     if kind == "union_tag_not_found":
         return f"{where}: needs a name, as in {{name: ...}}"
     if kind == "literal_error":
         known = re.findall(r"'([^']*)'", mistake["ctx"]["expected"])
-        return f"{where}: unknown {mistake['input']!r}{nearest(mistake['input'], known)}"
+        return f"{where}: unknown {_brief(mistake['input'])}{nearest(mistake['input'], known)}"
     if kind == "value_error":
         return f"{where}: {mistake['ctx']['error']}".lstrip(": ")
-    return f"{where}: {text[0].lower()}{text[1:]}, got {mistake['input']!r}"
+    return f"{where}: {text[0].lower()}{text[1:]}, got {_brief(mistake['input'])}"
+
+
+def _brief(value: Any) -> str:
+    """A value as it is quoted in a message."""
+    text = repr(value)
+    return text if len(text) <= _QUOTED else f"{text[:_QUOTED]} ..."
 
 
 def _fields(model: Any, path: Iterable[Any]) -> list[str]:

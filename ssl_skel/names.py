@@ -11,6 +11,7 @@ from ssl_skel.errors import UserError
 
 _ALL = 40  # names; of longer lists only the first few help
 _FIRST = 5
+_QUOTED = 80  # characters of a name in a message
 _SURELY = 0.8  # share of letters in common
 PATH_NAME = r"^[\w+-]([\w .+-]*[\w.+-])?$"
 """Form of every name that becomes part of a path: no separator, no control character, no dot or blank in front."""
@@ -28,11 +29,14 @@ def check_path_name(name: object, where: Path | str = "") -> None:
         UserError: it has another form than ``PATH_NAME``, or more than 150 bytes.
     """
     if not isinstance(name, str) or not re.fullmatch(PATH_NAME[1:-1], name) or len(name.encode()) > _LONGEST:
-        shown = repr(name) if len(repr(name)) <= _ALL else f"{repr(name)[:_ALL]} ..."
         raise UserError(
-            f"{where}{': ' if where else ''}{shown} cannot become the name of a file; use letters, digits, "
+            f"{where}{': ' if where else ''}{_brief(name)} cannot become the name of a file; use letters, digits, "
             f"'_', '.', '+', '-' and blanks within, no dot in front, at most {_LONGEST} bytes"
         )
+
+
+def _brief(name: object) -> str:
+    return repr(name) if len(repr(name)) <= _QUOTED else f"{repr(name)[:_QUOTED]} ..."
 
 
 def nearest(word: object, known: Iterable[object]) -> str:
@@ -50,7 +54,7 @@ def nearest(word: object, known: Iterable[object]) -> str:
         known: the names that there are; of more than 40 the first five are listed.
     """
     names = list(dict.fromkeys(map(str, known)))
-    near = difflib.get_close_matches(str(word), names, 1)
+    near = difflib.get_close_matches(str(word)[:_LONGEST], names, 1)
     if near:
         return f"; did you mean {near[0]!r}?"
     listed = names if len(names) <= _ALL else [*names[:_FIRST], f"... ({len(names)} in all)"]
@@ -81,4 +85,4 @@ def unknown(kind: str, word: object, known: Iterable[object], *, where: Path | s
         where: file, field or option.
     """
     place, what = f"{where}: " if where else "", f"{kind} " if kind else ""
-    return UserError(f"{place}unknown {what}{word!r}{nearest(word, known)}")
+    return UserError(f"{place}unknown {what}{_brief(word)}{nearest(word, known)}")

@@ -11,7 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field
 
-from ssl_skel.config import EntryConfig, EntryOf, FormerName, Section, dump_config, load_config, parse_config
+from ssl_skel.config import (
+    EntryConfig,
+    EntryOf,
+    FormerName,
+    Section,
+    config_from_words,
+    dump_config,
+    load_config,
+    parse_config,
+)
 from ssl_skel.errors import UserError
 from ssl_skel.plain_yaml import read_yaml
 
@@ -117,12 +126,53 @@ def test_overrides_reach_into_sections_and_lists(tmp_path: Path) -> None:
     assert run.folder == Path("elsewhere")
 
 
-@pytest.mark.parametrize("word", ["inner.rate", "=3", "basket.7.size=1", "fruit.name.x=1"])
+def test_a_key_is_given_once(tmp_path: Path) -> None:
+    (tmp_path / "run.yaml").write_text("fruit: {name: apple}\n")
+    words = ["inner.steps=1", "inner.rate=1", "inner.steps=2"]
+    for read in (
+        lambda: load_config(Run, tmp_path / "run.yaml", words),
+        lambda: config_from_words(Run, words, "the words"),
+    ):
+        with pytest.raises(UserError, match=r"^inner\.steps: is given twice; keep one$"):
+            read()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"x" * 5000: 1},
+        {"inner": {"rate": "x" * 5000}},
+        {"inner": {"steps": [7] * 5000}},
+        {"fruit": {"name": "x" * 5000}},
+        {"paths": {"x" * 5000: 3}},
+    ],
+)
+def test_no_message_repeats_a_long_value(change: dict) -> None:
+    with pytest.raises(UserError) as caught:
+        parse_config(Run, GOOD | change, "run.yaml")
+    assert len(str(caught.value)) <= 505
+    assert str(caught.value).startswith("run.yaml: ")
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "inner.rate",
+        "=3",
+        f"basket.{'9' * 5000}=1",
+        "basket.²=1",
+        "inner.rate=\ud800",
+        "\ud800=1",
+        "basket.7.size=1",
+        "fruit.name.x=1",
+    ],
+)
 def test_bad_overrides_are_refused(tmp_path: Path, word: str) -> None:
     path = tmp_path / "run.yaml"
     path.write_text("fruit: {name: apple}\nbasket: [{name: pear}]\n")
-    with pytest.raises(UserError):
+    with pytest.raises(UserError) as caught:
         load_config(Run, path, [word])
+    assert len(str(caught.value)) <= 505
 
 
 @pytest.mark.parametrize("text", ["a: [1", "- 1\n- 2", "7"])

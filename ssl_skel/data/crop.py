@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, get_args
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
 
 
 def check_crop(shares: tuple[float, float]) -> tuple[float, float]:
@@ -18,6 +18,9 @@ def check_crop(shares: tuple[float, float]) -> tuple[float, float]:
         raise ValueError(f"needs 0 < low <= high <= 1, got [{low}, {high}]")
     return shares
 
+
+NumFrames = Annotated[int, Field(ge=1, le=4096)]
+"""T, frames that a draw is resampled to; the upper limit is far beyond what any network is used with."""
 
 Crop = Annotated[tuple[float, float], AfterValidator(check_crop)]
 """Smallest and largest share of a clip that is cropped."""

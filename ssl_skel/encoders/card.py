@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from ssl_skel.config import Section, read_card
+from ssl_skel.data.crop import NumFrames
 from ssl_skel.data.normalize import RecordedNormalization
 from ssl_skel.encoders.pooling_config import PoolingConfig
 from ssl_skel.encoders.stream_names import Extent
@@ -62,7 +63,7 @@ class EncoderCard(Section):
     """Entry of ``STREAMS`` that the encoder computes from joints."""
     extent: Extent = "none"
     """How it moves and scales each clip before that; cards of before it was an option say nothing, and mean none."""
-    num_frames: int
+    num_frames: NumFrames
     """T it was built for."""
     channels: int
     """C, coordinates a joint."""

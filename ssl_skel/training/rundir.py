@@ -151,7 +151,8 @@ class RunDir:
         for line in self.log_file.read_bytes().splitlines(keepends=True):
             with suppress(ValueError):
                 record = parse_json(line)
-                if isinstance(record, dict) and isinstance(record.get("step"), int):
+                whole = isinstance(record, dict) and isinstance(record.get("step"), int)
+                if whole and isinstance(record.get("seconds", 0.0), int | float):
                     records.append(record)
         return records
 

@@ -222,6 +222,9 @@ def test_what_does_not_fit_is_refused_in_one_line(
     lacking = rewrite(lambda clip, row: [] if row in train and clip.label == 2 else [clip])
     refuse(make_config(data={"store": str(lacking)}), f"train has no clips of class {store.class_names[2]}")
 
+    single = rewrite(lambda clip, row: [clip] if clip.label == 2 else [])
+    refuse(make_config(data={"store": str(single)}), f"all train clips are of class {store.class_names[2]}; choose")
+
     wide = save_run(tmp_path / "wide", store, channels=16)
     refuse(make_config(encoders={"unseen": [str(run_dir), str(wide)]}), "wide: is built otherwise than .*tiny")
 

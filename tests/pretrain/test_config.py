@@ -53,6 +53,7 @@ def test_all_streams_can_be_chosen():
         ({"name": "a/b"}, "name: 'a/b' cannot become the name of a file; use letters"),
         ({"data": {"store": "s", "stream": "bones"}}, "data.stream: unknown 'bones'; did you mean 'bone'"),
         ({"data": {"store": "s", "num_frames": "64"}}, "data.num_frames: input should be a valid integer"),
+        ({"data": {"store": "s", "num_frames": 10**9}}, "data.num_frames: input should be less than or equal to 4096"),
         ({"data": {}}, "data.store: missing"),
         ({"data": {"store": "s", "sampling": "sort"}}, "data.sampling: unknown 'sort'; did you mean 'sorted'"),
         ({"backbone": {"name": "mpae_nett"}}, "did you mean 'mpae_net'"),

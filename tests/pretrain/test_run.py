@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -135,8 +136,11 @@ def test_another_stream(motions, tmp_path):
     assert card.extent == encoder.extent == "box"
 
 
-def test_a_batch_larger_than_the_data_is_one_step(motions, tmp_path):
+def test_a_batch_larger_than_the_data_is_one_step_and_said(motions, tmp_path, capsys):
     assert [r["step"] for r in records(run(config(motions, tmp_path, train__batch_size=4096)))] == [1, 2]
+    assert re.search(
+        r"^warning: train\.batch_size: 4096, of \d+ clips; each step takes all$", capsys.readouterr().err, re.M
+    )
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ def test_damaged_lines_of_the_log_cost_no_other(tmp_path: Path) -> None:
     lines = run.log_file.read_bytes().splitlines(keepends=True)
     lines[1] = b'{"step": "\xff"}\n'
     lines[2] = b"[" * 5000 + b"\n"
-    lines[3] = b'{"epoch": 4}\n'
+    lines[3] = b'{"epoch": 4}\nnull\n{"step": 4, "seconds": "text"}\n'
     run.log_file.write_bytes(b"".join(lines))
     assert [record["step"] for record in run.records()] == [1, 5]
     run.rewind(5)
