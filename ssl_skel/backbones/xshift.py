@@ -17,6 +17,7 @@ from ssl_skel.backbones.base import Backbone
 from ssl_skel.backbones.configs.xshift import ArchSpec, XShiftConfig
 from ssl_skel.backbones.heatmaps import heat_maps
 from ssl_skel.backbones.layers import hidden_frames
+from ssl_skel.errors import UserError
 from ssl_skel.layouts import SkeletonLayout
 
 NEARLY_ZERO = 1e-6
@@ -181,6 +182,9 @@ class PoseXShiftNet(Backbone[XShiftConfig]):
         channels: C, 2 or 3 coordinates, and the score where the layout has one.
         num_frames: frames of a clip; the network itself takes any multiple of ``t_stride``.
 
+    Raises:
+        UserError: a stream that is no place of joints, as distances between persons.
+
     Attributes:
         mirrored: see ``heat_maps``.
         grid_side: h = w of the grid; Vp is its square, row by row.
@@ -191,6 +195,8 @@ class PoseXShiftNet(Backbone[XShiftConfig]):
 
     def __init__(self, config: XShiftConfig, layout: SkeletonLayout, channels: int, num_frames: int) -> None:
         super().__init__(config, layout, channels, num_frames)
+        if (given := layout.coordinates(channels)) > 3:
+            raise UserError(f"backbone: xshift draws joints at their 2 or 3 coordinates, not {given} distances")
         self.side, self.t_stride, arch = config.resolved
         self.sigma, self.padding, self.dim = config.sigma, config.padding, arch.dim
         self.mirrored = layout.coordinates(channels) == 3 if config.mirrored is None else config.mirrored

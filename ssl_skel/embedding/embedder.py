@@ -108,7 +108,7 @@ class Embedder:
             raise UserError(f"batch_size: must be at least 1, got {batch_size}")
         self.encoder, self.card = encoder, card
         self.pooling, self.layout, self.dim = encoder.pooling.config, encoder.layout, encoder.dim
-        self.num_frames, self.channels = encoder.backbone.num_frames, encoder.backbone.channels
+        self.num_frames, self.channels = encoder.backbone.num_frames, encoder.channels
         self.batch_size, self.precision = batch_size, precision
         self._resident, self._name = resident, name
 

@@ -109,7 +109,7 @@ def identity(encoder: SkeletonEncoder) -> dict[str, Any]:
         "stream": encoder.stream,
         "extent": encoder.extent,
         "num_frames": backbone.num_frames,
-        "channels": backbone.channels,
+        "channels": encoder.channels,
         "backbone": backbone.config.model_dump(mode="json"),
     }
 

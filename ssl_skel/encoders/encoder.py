@@ -14,7 +14,7 @@ from ssl_skel.encoders.extents import to_extent
 from ssl_skel.encoders.pooling import Pooling
 from ssl_skel.encoders.pooling_config import PoolingConfig
 from ssl_skel.encoders.stream_names import Extent
-from ssl_skel.encoders.streams import to_stream
+from ssl_skel.encoders.streams import stream_channels, to_stream
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import SkeletonLayout
 
@@ -30,12 +30,14 @@ class SkeletonEncoder(nn.Module):
         stream: an entry of ``STREAMS``, computed from the joints before the backbone.
         pooling: how the grid becomes a clip's vector; default: ``PoolingConfig.default`` of the backbone.
         extent: how a clip is moved and scaled before its stream is computed; see ``to_extent``.
+        channels: C, coordinates of a joint and its score; default: as many as the backbone takes.
 
     Attributes:
         pooling: the module that does so; fixed, see ``with_pooling``.
 
     Raises:
         UserError: a pooling by groups of joints for a backbone that merges joints.
+        ValueError: the stream has more or fewer channels than the backbone takes.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class SkeletonEncoder(nn.Module):
         stream: str = "joint",
         pooling: PoolingConfig | None = None,
         extent: Extent = "none",
+        channels: int | None = None,
     ) -> None:
         super().__init__()
         pooling = pooling or PoolingConfig.default(backbone.keeps_joints)
@@ -51,6 +54,9 @@ class SkeletonEncoder(nn.Module):
             raise UserError(f"pooling: {pooling} needs joints, and {backbone.config.name} merges them; use mean")
         self.backbone = backbone
         self.stream, self.extent = stream, extent
+        self.channels = backbone.channels if channels is None else channels
+        if (given := stream_channels(stream, backbone.layout, self.channels)) != backbone.channels:
+            raise ValueError(f"the stream {stream} has {given} channels, the backbone takes {backbone.channels}")
         self.layout = backbone.layout
         self.pooling = Pooling(pooling, backbone.layout, backbone.dim)
 
@@ -65,7 +71,7 @@ class SkeletonEncoder(nn.Module):
         Raises:
             UserError: as on construction.
         """
-        other = SkeletonEncoder(self.backbone, self.stream, pooling, self.extent)
+        other = SkeletonEncoder(self.backbone, self.stream, pooling, self.extent, self.channels)
         other.training = self.training
         return other
 
@@ -74,11 +80,11 @@ class SkeletonEncoder(nn.Module):
         return to_extent(x, present, self.extent, self.layout)
 
     def see(self, x: Tensor, present: Tensor, stream: str | None = None) -> Tensor:
-        """A stream of the joints in the encoder's extent, by default its own: (N, C, T, V, M), (N, M) -> the same."""
-        return to_stream(self.place(x, present), stream or self.stream, self.layout)
+        """A stream, by default its own, of the joints in its extent: (N, C, T, V, M), (N, M) -> (N, S, T, V, M)."""
+        return to_stream(self.place(x, present), present, stream or self.stream, self.layout)
 
     def pack(self, x: Tensor, present: Tensor) -> Tensor:
-        """Present persons of what the encoder sees: (N, C, T, V, M), (N, M) -> (B, C, T, V), clip by clip."""
+        """Present persons of what the encoder sees: (N, C, T, V, M), (N, M) -> (B, S, T, V), clip by clip."""
         return self.see(x, present).permute(0, 4, 1, 2, 3)[present]
 
     def forward_features(self, x: Tensor, present: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -109,9 +115,13 @@ def build_encoder(
     pooling: PoolingConfig | None = None,
     extent: Extent = "none",
 ) -> SkeletonEncoder:
-    """An encoder with fresh weights from the options of its network."""
-    backbone = BACKBONES[config.name](config, layout, channels, num_frames)
-    return SkeletonEncoder(backbone, stream, pooling, extent)
+    """An encoder with fresh weights from the options of its network; ``channels`` are a joint's, not the stream's.
+
+    Raises:
+        UserError: a network or pooling that cannot take the stream.
+    """
+    backbone = BACKBONES[config.name](config, layout, stream_channels(stream, layout, channels), num_frames)
+    return SkeletonEncoder(backbone, stream, pooling, extent, channels)
 
 
 def fresh_like(encoder: SkeletonEncoder, **options: Any) -> SkeletonEncoder:
@@ -120,7 +130,7 @@ def fresh_like(encoder: SkeletonEncoder, **options: Any) -> SkeletonEncoder:
     return build_encoder(
         net.config.model_copy(update=options),
         net.layout,
-        channels=net.channels,
+        channels=encoder.channels,
         num_frames=net.num_frames,
         stream=encoder.stream,
         pooling=encoder.pooling.config,

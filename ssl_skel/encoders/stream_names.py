@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from typing import Literal
 
-Stream = Literal["joint", "bone", "pose", "hop1", "hop2", "joint_motion", "bone_motion", "hop1_motion", "hop2_motion"]
+Stream = Literal[
+    "joint",
+    "bone",
+    "pose",
+    "pose_deviation",
+    "pair_distances",
+    "hop1",
+    "hop2",
+    "joint_motion",
+    "bone_motion",
+    "hop1_motion",
+    "hop2_motion",
+]
 """An entry of ``STREAMS``."""
 
 Extent = Literal["none", "box", "axis"]

@@ -39,6 +39,34 @@ def pose(x: Tensor, layout: SkeletonLayout) -> Tensor:
     return _relative(x, centre)
 
 
+def pose_deviation(x: Tensor, layout: SkeletonLayout) -> Tensor:
+    """``pose`` minus its own mean over the frames, person by person. (N, C, T, V, M), metres.
+
+    What moves remains; how the body is built and mostly held does not. Ours, after the baseline ``raw_deviation``.
+    """
+    relative = pose(x, layout)
+    return relative - relative.mean(2, keepdim=True)
+
+
+def pair_distances(x: Tensor, present: Tensor) -> Tensor:
+    """Distances from each joint to all joints of the other person: (N, C, T, V, M) -> (N, V, T, V, M), metres.
+
+    Channel w of joint v is the distance to the other's joint w. The first person's other is the second; that of all
+    further ones is the first. Zero where there is no other. Rotation changes nothing. Ours, after the baseline
+    ``raw_pairs``; distances to the other person have been in use since SBU's paper (Yun et al., CVPRW 2012).
+
+    Args:
+        x: coordinates.
+        present: (N, M) bool.
+    """
+    other = (torch.arange(x.shape[4], device=x.device) == 0).long()
+    # Behind the last person stands nobody, so that whoever is alone has an other to index.
+    places = torch.cat([x, torch.zeros_like(x[..., :1])], 4)[..., other]
+    both = present & torch.cat([present, torch.zeros_like(present[:, :1])], 1)[:, other]
+    offsets = x[:, :, None] - places.movedim(3, 2).unsqueeze(4)  # (N, C, the other's V, T, V, M)
+    return torch.where(both[:, None, None, None], offsets.square().sum(1).sqrt(), 0.0)
+
+
 def hop(x: Tensor, layout: SkeletonLayout, hops: int) -> Tensor:
     """Joints relative to their ancestor ``hops`` bones nearer the root; (N, C, T, V, M), metres.
 
@@ -59,36 +87,47 @@ def _relative(x: Tensor, other: Sequence[int | None]) -> Tensor:
     return torch.where(keeps, x, x - x[:, :, :, [joint or 0 for joint in other]])
 
 
-STREAMS: dict[str, Callable[[Tensor, SkeletonLayout], Tensor]] = {
-    "joint": lambda x, layout: x,
-    "bone": bone,
-    "pose": pose,
-    "hop1": lambda x, layout: hop(x, layout, 1),
-    "hop2": lambda x, layout: hop(x, layout, 2),
-    "joint_motion": lambda x, layout: motion(x),
-    "bone_motion": lambda x, layout: motion(bone(x, layout)),
-    "hop1_motion": lambda x, layout: motion(hop(x, layout, 1)),
-    "hop2_motion": lambda x, layout: motion(hop(x, layout, 2)),
+STREAMS: dict[str, Callable[[Tensor, Tensor, SkeletonLayout], Tensor]] = {
+    "joint": lambda x, present, layout: x,
+    "bone": lambda x, present, layout: bone(x, layout),
+    "pose": lambda x, present, layout: pose(x, layout),
+    "pose_deviation": lambda x, present, layout: pose_deviation(x, layout),
+    "pair_distances": lambda x, present, layout: pair_distances(x, present),
+    "hop1": lambda x, present, layout: hop(x, layout, 1),
+    "hop2": lambda x, present, layout: hop(x, layout, 2),
+    "joint_motion": lambda x, present, layout: motion(x),
+    "bone_motion": lambda x, present, layout: motion(bone(x, layout)),
+    "hop1_motion": lambda x, present, layout: motion(hop(x, layout, 1)),
+    "hop2_motion": lambda x, present, layout: motion(hop(x, layout, 2)),
 }
 """InfoGCN's six are ``joint``, ``hop1``, ``hop2`` and the motion of each."""
 
 
-def to_stream(x: Tensor, stream: str, layout: SkeletonLayout) -> Tensor:
-    """The named stream of joints (N, C, T, V, M); same shape. Scores stay what they are.
+def to_stream(x: Tensor, present: Tensor, stream: str, layout: SkeletonLayout) -> Tensor:
+    """The named stream of joints (N, C, T, V, M), of persons present (N, M) bool. Scores stay what they are.
+
+    Returns:
+        (N, S, T, V, M), S = ``stream_channels``; all streams but ``pair_distances`` keep C.
 
     Raises:
         KeyError: no such stream.
     """
-    return on_coordinates(x, layout, lambda coordinates: STREAMS[stream](coordinates, layout))
+    return on_coordinates(x, layout, lambda coordinates: STREAMS[stream](coordinates, present, layout))
+
+
+def stream_channels(stream: str, layout: SkeletonLayout, channels: int) -> int:
+    """Channels of a stream of joints that have so many, a score among them where the layout has one."""
+    nobody = torch.zeros(1, channels, 1, layout.num_joints, 1)
+    return to_stream(nobody, torch.zeros(1, 1, dtype=torch.bool), stream, layout).shape[1]
 
 
 def on_coordinates(x: Tensor, layout: SkeletonLayout, change: Callable[[Tensor], Tensor]) -> Tensor:
-    """Coordinates changed, a score beside them kept as it is: (N, C, ...) -> the same shape.
+    """Coordinates changed, a score beside them kept as it is: (N, C, ...) -> the same, or as many as the change gives.
 
     Args:
         x: channels are axis 1.
         layout: tells whether the last of them is a score.
-        change: of the coordinates alone; keeps their shape.
+        change: of the coordinates alone; keeps all axes but theirs.
     """
     if not layout.score:
         return change(x)

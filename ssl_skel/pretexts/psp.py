@@ -18,7 +18,7 @@ from ssl_skel.distributed import gather
 from ssl_skel.encoders.encoder import SkeletonEncoder, pool_persons
 from ssl_skel.encoders.pooling import Pooling
 from ssl_skel.encoders.pooling_config import PoolingConfig
-from ssl_skel.encoders.streams import motion, on_coordinates
+from ssl_skel.encoders.streams import motion, on_coordinates, stream_channels
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import SkeletonLayout
 from ssl_skel.pretexts.base import Pretext, View, encode_views
@@ -134,8 +134,9 @@ class PSP(Pretext[PSPConfig]):
         keys: the momentum network (backbone, PPA and MLP), if any; not trained by gradients.
 
     Raises:
-        UserError: levels that the backbone does not keep, more stretches than its features have frames, or heads that
-            do not divide its width; as it trains, a single clip with nothing to compare it to.
+        UserError: views of other channels than the encoder's, levels that the backbone does not keep, more stretches
+            than its features have frames, or heads that do not divide its width; as it trains, a single clip with
+            nothing to compare it to.
     """
 
     Config: ClassVar = PSPConfig
@@ -148,6 +149,12 @@ class PSP(Pretext[PSPConfig]):
             raise UserError(f"pretext.heads: {config.heads} does not divide the backbone's width {net.dim}")
         if not net.keeps_joints and not set(config.levels) <= {"clip", "time"}:
             raise UserError("pretext.levels: this backbone merges joints; the levels that remain are clip and time")
+        for source in set(config.views) - {"own", "own_motion"}:
+            if (given := stream_channels(source, layout, encoder.channels)) != net.channels:
+                raise UserError(
+                    f"pretext.views: {source} has {given} channels, and the encoder's stream {encoder.stream} has "
+                    f"{net.channels}; one network takes both, so leave it out or change data.stream"
+                )
         steps = net.num_frames // net.t_stride
         if "time" in config.levels and config.time_bins > steps:
             raise UserError(

@@ -71,8 +71,9 @@ class SkeletonMAE(Pretext[SkeletonMAEConfig]):
             raise UserError(f"pretext.unit: {net.num_frames} frames are no multiple of {config.unit}; change one")
         if config.decoder_dim % config.decoder_heads:
             raise UserError(f"pretext.decoder_dim: must be a multiple of decoder_heads = {config.decoder_heads}")
-        if config.target_frame == "body" and (net.channels != 3 or layout.score):
-            raise UserError(f"pretext.target_frame: body needs 3 coordinates, the store has {net.channels}; use input")
+        if config.target_frame == "body" and (encoder.channels != 3 or layout.score):
+            has = encoder.channels
+            raise UserError(f"pretext.target_frame: body needs 3 coordinates, the store has {has}; use input")
         if config.target == "motion" and config.motion_stride >= net.num_frames:
             raise UserError(f"pretext.motion_stride: must be below the {net.num_frames} frames of a clip")
         self.mask = MASKS[config.mask.name](config.mask, layout)

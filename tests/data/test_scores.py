@@ -58,9 +58,10 @@ def clips() -> tuple[Tensor, Tensor]:
 @pytest.mark.parametrize("stream", STREAMS)
 def test_streams_keep_scores(stream: str) -> None:
     places, score = clips()
-    found = to_stream(torch.cat([places, score], 1), stream, SCORED)
-    torch.testing.assert_close(found[:, :2], to_stream(places, stream, FLAT))
-    torch.testing.assert_close(found[:, 2:], score)
+    present = torch.ones(len(places), places.shape[4], dtype=torch.bool)
+    found = to_stream(torch.cat([places, score], 1), present, stream, SCORED)
+    torch.testing.assert_close(found[:, :-1], to_stream(places, present, stream, FLAT))
+    torch.testing.assert_close(found[:, -1:], score)
 
 
 @pytest.mark.parametrize(("name", "options"), [*((name, {}) for name in AUGMENTATIONS), ("scale", {"per_axis": True})])

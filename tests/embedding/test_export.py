@@ -67,6 +67,21 @@ def test_an_exported_program_takes_any_batch(encoder: SkeletonEncoder, tmp_path:
     assert told["card"]["layout"]["name"] == "sbu15"
 
 
+@pytest.mark.filterwarnings("ignore")  # the exporters' own
+@pytest.mark.parametrize("to", ["torch-export", "onnx"])
+def test_distances_between_persons_are_exported(to: ExportFormat, tmp_path: Path) -> None:
+    """A runtime's answers are compared for one, two and three persons where the file is written."""
+    if to == "onnx":
+        pytest.importorskip("onnxruntime")
+        pytest.importorskip("onnxscript")
+    torch.manual_seed(0)
+    net = parse_config(BACKBONES["tcn"].Config, {"size": "tiny"}, "test")
+    made = build_encoder(net, LAYOUTS["sbu15"], channels=3, num_frames=16, stream="pair_distances", extent="axis")
+    save_encoder(tmp_path / "run", made, EncoderCard.of(made))
+    out = tmp_path / ("e" + {"torch-export": ".pt2", "onnx": ".onnx"}[to])
+    assert export_encoder(tmp_path / "run", to, out)["max_error"] < 1e-5
+
+
 @pytest.mark.parametrize("pooling", ["mean", "part:4"])
 @pytest.mark.filterwarnings("ignore")  # the exporter's own
 def test_onnx_takes_any_batch(encoder: SkeletonEncoder, tmp_path: Path, pooling: str) -> None:

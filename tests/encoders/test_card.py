@@ -58,6 +58,15 @@ def test_card_says_what_and_whence(saved: Path) -> None:
     assert parse_layout(card.layout, "card") == LAYOUTS["sbu15"]
 
 
+def test_the_card_counts_a_joints_channels_not_the_streams(tmp_path: Path) -> None:
+    net = build_encoder(
+        MPAENetConfig(size="tiny"), LAYOUTS["sbu15"], channels=3, num_frames=16, stream="pair_distances"
+    )
+    save_encoder(tmp_path, net, EncoderCard.of(net))
+    other, card = load_encoder(tmp_path)
+    assert (card.channels, other.channels, other.backbone.channels) == (3, 3, 15)
+
+
 def test_a_card_of_before_extents_means_none(saved: Path) -> None:
     edit(lambda card: card.pop("extent"))(saved)
     encoder, card = load_encoder(saved)

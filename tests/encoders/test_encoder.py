@@ -63,9 +63,31 @@ def test_the_encoder_owns_its_stream(stream: str) -> None:
     net = encoder(stream=stream).eval()
     x, present = clips(2)
     packed = net.pack(x, present)
-    expected = [to_stream(x, stream, LAYOUT)[n, ..., m] for n in range(4) for m in range(2) if present[n, m]]
+    expected = [to_stream(x, present, stream, LAYOUT)[n, ..., m] for n in range(4) for m in range(2) if present[n, m]]
     torch.testing.assert_close(packed, torch.stack(expected))
     torch.testing.assert_close(net.forward_features(x, present), net.backbone(packed))
+    assert net.channels == net.with_pooling(PoolingConfig()).channels == fresh_like(net).channels == 3
+
+
+@pytest.mark.parametrize("row", BACKBONES)
+def test_networks_take_distances_between_persons_or_say_that_they_do_not(row: str) -> None:
+    if row == "xshift":
+        with pytest.raises(UserError, match="backbone: xshift draws joints at their 2 or 3 coordinates, not 15 dist"):
+            encoder(row, "pair_distances")
+        return
+    net = encoder(row, "pair_distances").eval()
+    x, present = clips(2)
+    out = net(x, present)
+    assert out.shape == (4, net.dim)
+    apart = x + 3 * torch.tensor([1.0, 0.0])  # one of the two steps aside
+    moved = (net(apart, present) - out).abs().amax(1)
+    assert moved[[0, 3]].min() > 1e-6
+    assert not moved[1:3].any()  # who is alone has no distances
+
+
+def test_a_backbone_of_other_channels_than_the_stream_is_refused() -> None:
+    with pytest.raises(ValueError, match="the stream pair_distances has 15 channels, the backbone takes 3"):
+        SkeletonEncoder(encoder().backbone, "pair_distances")
 
 
 @pytest.mark.parametrize("extent", get_args(Extent))
@@ -74,8 +96,8 @@ def test_the_encoder_owns_its_extent_and_hands_it_on(extent: Extent) -> None:
     x, present = clips(2)
     placed = to_extent(x, present, extent, LAYOUT)
     assert torch.equal(net.place(x, present), placed)
-    assert torch.equal(net.see(x, present), to_stream(placed, "bone", LAYOUT))
-    assert torch.equal(net.see(x, present, "pose"), to_stream(placed, "pose", LAYOUT))
+    assert torch.equal(net.see(x, present), to_stream(placed, present, "bone", LAYOUT))
+    assert torch.equal(net.see(x, present, "pose"), to_stream(placed, present, "pose", LAYOUT))
     out = encoder(stream="bone").eval()(placed, present)
     for other in (net, net.with_pooling(PoolingConfig(over="part"))):
         torch.testing.assert_close(other(x, present), out)

@@ -271,6 +271,12 @@ def test_what_cannot_be_built_says_why(options: dict[str, Any], message: str) ->
         psp(**options)
 
 
+def test_views_of_other_channels_are_refused() -> None:
+    assert psp(stream="pair_distances", views=["own", "own_motion", "pair_distances"]).num_views == 3
+    with pytest.raises(UserError, match=r"pretext.views: pair_distances has 15 channels, and .* stream joint has 3"):
+        psp(views=["own", "pair_distances"])
+
+
 def test_a_backbone_that_merges_joints_says_which_levels_remain() -> None:
     task = psp(levels=["time", "clip"])
     task.encoder.backbone.keeps_joints = False

@@ -30,8 +30,8 @@ from ssl_skel.view.reconstruct import load_autoencoder, page_of_reconstructions,
 def test_streams_turn_back_into_joints(stream: str) -> None:
     layout = LAYOUTS["ntu25"]
     x = torch.randn(2, 3, 4, 25, 1)
-    joints = x[..., 0]
-    back = module._to_joints(to_stream(x, stream, layout)[..., 0], stream, layout, joints[..., layout.root])
+    joints, seen = x[..., 0], to_stream(x, torch.ones(2, 1, dtype=torch.bool), stream, layout)[..., 0]
+    back = module._to_joints(seen, stream, layout, joints[..., layout.root])
     torch.testing.assert_close(back, joints)
 
 
