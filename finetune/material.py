@@ -9,6 +9,7 @@ from pathlib import Path
 from finetune.checks import Labelled, Loaded, check_baselines, check_encoders, labelled_clips
 from finetune.config import FinetuneConfig, ScratchConfig
 from finetune.transfer import transferred
+from ssl_skel.data.derived_splits import fold_names
 from ssl_skel.data.splits import Split, load_split
 from ssl_skel.data.store import Store
 from ssl_skel.encoders.card import EncoderCard
@@ -53,13 +54,11 @@ def load_material(config: FinetuneConfig) -> Material:
     """
     store = Store.open(config.data.store)
     recorded, remark = store.layout, ""
-    paths: dict[str, tuple[Path, ...]] = config.encoders
+    named = dict.fromkeys(config.scratch.splits, ()) if config.scratch else config.encoders
+    paths: dict[str, tuple[Path, ...]] = {fold: one for name, one in named.items() for fold in fold_names(store, name)}
     loaded: dict[tuple[Path, ...], Loaded]
     if config.scratch:
-        paths, loaded = (
-            dict.fromkeys(config.scratch.splits, ()),
-            {(): _fresh(config.scratch, store, config.used_pooling)},
-        )
+        loaded = {(): _fresh(config.scratch, store, config.used_pooling)}
     else:
         loaded = {one: tuple(load_encoder(path, config.used_pooling) for path in one) for one in paths.values()}
     if config.data.transfer:

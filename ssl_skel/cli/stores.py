@@ -92,18 +92,25 @@ def info(store: StoreArgument, json_: JsonOption = False) -> None:
 
 def split(
     store: StoreArgument,
-    split: Annotated[str, typer.Option(help="Split whose training clips are drawn from; default: every split.")] = "",
+    split: Annotated[str, typer.Option(help="Only this split; default: every split.")] = "",
     fractions: Annotated[str, typer.Option(help="Fractions of the labels, separated by commas: 0.01,0.1.")] = "",
     per_class: Annotated[str, typer.Option(help="Clips per class, separated by commas: 1,5.")] = "",
     seeds: Annotated[int, typer.Option(min=1, help="Number of draws; their seeds count from 0.")] = 5,
     json_: JsonOption = False,
 ) -> None:
-    """Show a store's label subsets; missing ones are drawn and saved."""
-    from ssl_skel.console import show_facts
-    from ssl_skel.data.subsets import describe_subsets
+    """Show a store's splits; given fractions or clips per class, its label subsets, which are drawn and saved.
 
-    facts = describe_subsets(store, split, _numbers(fractions, float), _numbers(per_class, int), range(seeds))
-    show_facts(facts, json_)
+    Beside the splits that a store tells, those that follow from its clips: by_subject, leave_one_subject_out,
+    by_camera, random.
+    """
+    from ssl_skel.console import show_facts
+    from ssl_skel.data.subsets import describe_splits, describe_subsets
+
+    shares, counts = _numbers(fractions, float), _numbers(per_class, int)
+    if shares or counts:
+        show_facts(describe_subsets(store, split, shares, counts, range(seeds)), json_)
+    else:
+        show_facts(describe_splits(store, split), json_)
 
 
 def _show(facts: dict[str, Any], as_json: bool) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ssl_skel import __version__
+from ssl_skel.data.derived_splits import offered
 from ssl_skel.data.exclusions import read_exclusions
 from ssl_skel.data.meta import Provenance, RepairRecord
 from ssl_skel.data.normalize import NormalizeConfig, record
@@ -134,6 +135,7 @@ def describe(store: Path) -> dict[str, Any]:
         },
         "per_class": {name: labels[label] for label, name in names.items()},
         "splits": {name: _sizes(opened, name) for name in opened.splits},
+        "derived_splits": {name: reason or "possible" for name, reason in offered(opened).items()},
         "normalization": record(opened.normalization, opened.filled),
         "notices": [notice.message for notice in implausible(opened)],
         "provenance": provenance.to_dict(),

@@ -10,7 +10,8 @@ Columns are subject, camera, setup, replication, recording, label and name. Valu
 store has some (of classes too). A split may name clips that belong to neither
 side, ``exclude: [clip, clip]``; ``ssl-skel audit`` proposes some. Every split has a deduplicated variant, named with
 ``_dedup`` at its end, without the test clips whose recording, coordinate for coordinate, is also a training clip. The
-former ending, ``_clean``, is read for one release. ``all`` trains on everything.
+former ending, ``_clean``, is read for one release. ``all`` trains on everything. Splits that a store does not tell but
+that follow from its clips, such as ``by_subject`` and ``random``, are in ``derived_splits``.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from ssl_skel.config import FormerName
+from ssl_skel.data.derived_splits import derive, is_derived, offered
 from ssl_skel.data.exclusions import check_exclusions
 from ssl_skel.data.store import Store
 from ssl_skel.errors import UserError
@@ -52,29 +54,26 @@ def load_split(store: Store, name: str) -> Split:
 
     Args:
         store: where the split is told.
-        name: of the split, with ``_dedup`` for the variant without duplicates, or ``all``.
+        name: of the split, told or derived, with ``_dedup`` for the variant without duplicates; or ``all``.
 
     Raises:
-        UserError: no such split, a name that cannot become a path, an empty side, a clip on both sides, or excluded
-            names that are no clips.
+        UserError: no such split, one that the clips do not allow, a name that cannot become a path, an empty side, a
+            clip on both sides, or excluded names that are no clips.
     """
-    rows = np.arange(len(store))
     if name == "all":
+        rows = np.arange(len(store))
         return Split(name, rows, rows[:0])
-    splits = store.splits
-    base = name if name in splits else split_without_suffix(name)
-    if base not in splits:
-        known = ["all", *splits, *(split + DEDUP for split in splits)]
+    base = name if name in store.splits or is_derived(name) else split_without_suffix(name)
+    if base in store.splits:
+        train, test = _told(store, base)
+    elif is_derived(base):
+        train, test = derive(store, base)
+    else:
+        made = [split for split, reason in offered(store).items() if not reason]
+        known = ["all", *store.splits, *(split + DEDUP for split in store.splits), *made]
         raise unknown("split", name, known, where=store.path)
     if name == base + _FORMER_DEDUP:
         warnings.warn(f"{store.path}: split {name} is now called {base + DEDUP}", FormerName, stacklevel=2)
-    check_path_name(base, f"{store.path}: splits")
-    _check_split(splits[base], f"{store.path}: splits.{base}")
-    train, test = (rows[_where(store, splits[base][side])] for side in ("train", "test"))
-    excluded = splits[base].get("exclude", [])
-    if excluded:
-        check_exclusions(excluded, store.name.tolist(), f"{store.path}: split {base!r}: exclude")
-        train, test = (side[~np.isin(store.name[side], excluded)] for side in (train, test))
     both = np.intersect1d(train, test)
     if both.size:
         raise UserError(f"{store.path}: split {base!r}: clip {str(store.name[both[0]])!r} is in train and in test")
@@ -84,6 +83,19 @@ def load_split(store: Store, name: str) -> Split:
         if not clips.size:
             raise UserError(f"{store.path}: split {name!r}: {side} has no clips; choose another split")
     return Split(name, train, test)
+
+
+def _told(store: Store, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Rows that train and test in a split that the store tells."""
+    check_path_name(name, f"{store.path}: splits")
+    sides = store.splits[name]
+    _check_split(sides, f"{store.path}: splits.{name}")
+    train, test = (np.flatnonzero(_where(store, sides[side])) for side in ("train", "test"))
+    excluded = sides.get("exclude", [])
+    if excluded:
+        check_exclusions(excluded, store.name.tolist(), f"{store.path}: split {name!r}: exclude")
+        train, test = (side[~np.isin(store.name[side], excluded)] for side in (train, test))
+    return train, test
 
 
 def check_splits(splits: Any, source: str) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from ssl_skel.data.derived_splits import fold_names, offered
 from ssl_skel.data.splits import Split, load_split, split_without_suffix
 from ssl_skel.data.store import Store
 from ssl_skel.errors import UserError
@@ -129,6 +130,30 @@ def label_subset(store: Store, split: Split, budget: Budget, seed: int) -> Subse
     return Subset(rows, digest, notes)
 
 
+def describe_splits(path: Path, split: str = "") -> dict[str, Any]:
+    """Splits of a store, told and derived: clips that train and test, or why there is no such split.
+
+    Args:
+        path: folder of the store.
+        split: only this one; "" for all.
+
+    Raises:
+        UserError: no store there, or no such split.
+    """
+    store = Store.open(path)
+    names = [split] if split else [*store.splits, *offered(store)]
+    facts: dict[str, Any] = {"store": str(path)}
+    for name in (fold for one in names for fold in fold_names(store, one)):
+        try:
+            rows = load_split(store, name)
+            facts[name] = {"train": len(rows.train), "test": len(rows.test)}
+        except UserError as error:
+            if split:
+                raise
+            facts[name] = str(error).removeprefix(f"{path}: ")
+    return facts
+
+
 def describe_subsets(
     path: Path, split: str, fractions: Sequence[float], per_class: Sequence[int], seeds: Iterable[int]
 ) -> dict[str, Any]:
@@ -136,7 +161,7 @@ def describe_subsets(
 
     Args:
         path: folder of the store.
-        split: name of a split; "" for all that the store has.
+        split: name of a split; "" for all that the store tells, or else all that can be derived but for single folds.
         fractions, per_class: budgets.
         seeds: each budget is drawn once a seed.
 
@@ -148,7 +173,8 @@ def describe_subsets(
         raise UserError("split: no budget; give --fractions 0.01,0.1 or --per-class 1,5")
     store = Store.open(path)
     facts: dict[str, Any] = {"store": str(path)}
-    for name in [split] if split else list(store.splits):
+    derived = [name for name, reason in offered(store).items() if not reason and fold_names(store, name) == (name,)]
+    for name in [split] if split else list(store.splits) or derived:
         rows = load_split(store, name)
         for budget in budgets:
             for seed in seeds:

@@ -314,14 +314,16 @@ def is_deduplicated(split: str) -> bool:
 
 
 def fold_means(measurements: Sequence[Measurement]) -> list[Measurement]:
-    """Means over splits that are folds (``fold1``, ``fold2``, …), and over their deduplicated variants apart.
+    """Means over splits that are folds (``fold1``, ``fold2``, …; ``leave_one_subject_out_fold1``, …), and over their
+    deduplicated variants apart.
 
     Nothing for fewer than two of them.
     """
     groups: dict[tuple[str, str, str], list[Measurement]] = {}
     for row in measurements:
-        if re.fullmatch(r"fold\d+(_dedup|_clean)?", row.split):
-            split = f"{FOLDS}, dedup" if is_deduplicated(row.split) else FOLDS
+        fold = re.fullmatch(r"(?:(.+)_)?fold\d+(?:_dedup|_clean)?", row.split)
+        if fold:
+            split = f"{FOLDS}{f', {fold[1]}' if fold[1] else ''}{', dedup' if is_deduplicated(row.split) else ''}"
             groups.setdefault((split, row.features, row.measure), []).append(row)
     return [
         Measurement(

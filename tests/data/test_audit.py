@@ -21,6 +21,7 @@ from ssl_skel.cli.audit import audit as command
 from ssl_skel.config import FormerName, config_from_words
 from ssl_skel.data.audit import duplicates, overlaps
 from ssl_skel.data.audit.counts import PUBLISHED
+from ssl_skel.data.audit.groups import link
 from ssl_skel.data.audit.inspection import audit
 from ssl_skel.data.audit.limits import Limits
 from ssl_skel.data.audit.report import exclude_list, markdown
@@ -243,7 +244,7 @@ def test_many_near_clips_are_one_group(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(duplicates, "_SAMPLE", sample)
         pairs, distance = duplicates.near_pairs(rows, 0.01, 30)
         assert {tuple(pair) for pair in pairs.tolist()} <= truth
-        assert len(np.unique(duplicates.link(pairs, 400))) == 101
+        assert len(np.unique(link(pairs, 400))) == 101
         a, b = pairs[0]
         assert distance[0] == pytest.approx(float(np.sqrt(((rows[a] - rows[b]) ** 2).sum() / 30)), rel=1e-4)
 
@@ -275,14 +276,18 @@ def test_near_pairs_are_the_naive_loop(seed: int) -> None:
     assert pairs.tolist() == expected
 
 
-def test_overlaps_are_the_naive_loop() -> None:
-    poses = np.array([*range(20), *range(10, 22), 500, 501, *range(40, 52), 3], np.int64)
-    clip = np.repeat([0, 1, 2], [20, 14, 13])
-    pairs, share = overlaps.overlaps(poses, clip, 0.1)
-    assert pairs.tolist() == [[0, 1]]
-    assert share.tolist() == [10 / 14]
-    assert overlaps.overlaps(poses, clip, 0.9)[0].tolist() == []
-    assert overlaps.overlaps(poses[:1], clip[:1], 0.1)[0].tolist() == []
+@pytest.mark.parametrize("at_once", [1 << 18, 7])
+def test_overlaps_are_the_naive_loop(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(overlaps, "_AT_ONCE", at_once)
+    with overlaps.Poses() as poses:
+        assert poses.shared()[0].tolist() == []
+        for clip in ([*range(20)], [*range(10, 22), 500, 501], [*range(40, 52), 3, 3], [7]):
+            poses.add(np.array(clip, np.int64))
+        pairs, share = poses.shared(0.1)
+        assert pairs.tolist() == [[0, 1]]
+        assert share.tolist() == [10 / 14]
+        assert poses.shared(0.9)[0].tolist() == []
+        assert poses.shared(0.1, np.array([True, False, True, True]))[0].tolist() == []
 
 
 app = typer.Typer()

@@ -225,7 +225,6 @@ def test_the_command_prints_counts_and_hashes(store: Store, split: Split) -> Non
     assert "a: 4, b: 1, c: 1" in shown
     for mistake, message in (
         (["--fractions", "ten"], "'ten': give numbers"),
-        ([], "no budget"),
         (["--fractions", "10"], "0.01 is 1 %"),
         (["--fractions", "0.1", "--split", "xsubb"], "did you mean 'xsub'"),
     ):

@@ -200,6 +200,17 @@ def test_folds_get_a_mean(make_config: MakeConfig, motions: Path, rewrite, run_d
     assert "mean of folds" in report.to_markdown()
 
 
+def test_a_name_of_all_folds_is_one_split_a_subject(make_config: MakeConfig, motions: Path, run_dir: Path) -> None:
+    config = make_config(encoders={"leave_one_subject_out": str(run_dir)}, baselines=["raw"])
+    report = run(config)
+    subjects = len(np.unique(Store.open(motions).subject))
+    folds = [f"leave_one_subject_out_fold{number}" for number in range(1, subjects + 1)]
+    assert [facts.name for facts in report.splits] == folds
+    each = [report.figure(fold, "raw", "kNN, k = 1").mean for fold in folds]
+    mean = report.figure("mean of folds, leave_one_subject_out", "raw", "kNN, k = 1").mean
+    assert mean == pytest.approx(np.mean(each))
+
+
 def refuse(config: FinetuneConfig, message: str) -> None:
     with pytest.raises(UserError, match=message) as caught:
         run(config)

@@ -10,21 +10,21 @@ cut at other frames are for ``overlaps``.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import tempfile
+from typing import Self
 
 import faiss
 import numpy as np
 from scipy.linalg import eigh
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 
 from ssl_skel.layouts import SkeletonLayout
 
 FRAMES = 16
 _PROJECTED = 64  # dimensions searched; distances there are never larger than in all of them
-_SAMPLE = 4096  # signatures that the projection is made from
+_SAMPLE = 2048  # signatures that the projection is made from
 _NEIGHBOURS = (8, 32, 128)  # fetched again with more where all of them were near
-_BLOCK = 4096
+_BLOCK = 4096  # signatures that are searched for at once
+_COMPARED = 1024  # that are read at once
 _ROUNDING = 1e-5  # by how much of a squared length float32 may err in a squared distance
 _TENTH_OF_MILLIMETRE = 1e4
 
@@ -61,24 +61,43 @@ def signature(joints: np.ndarray, layout: SkeletonLayout, turn: bool) -> np.ndar
     return out.reshape(persons * FRAMES * count * channels).astype(np.float32)
 
 
-def equal_groups(*keys: np.ndarray) -> np.ndarray:
-    """Clips that agree in one of the keys, and whoever agrees with these: (N,) number of each clip's group."""
-    rows = [np.arange(len(keys[0]))]
-    columns = [rows[0]]
-    for key in keys:
-        _, first, inverse = np.unique(key, return_index=True, return_inverse=True)
-        rows.append(rows[0])
-        columns.append(first[inverse.reshape(-1)])
-    return link(np.stack([np.concatenate(rows), np.concatenate(columns)], 1), len(keys[0]))
+class Signatures:
+    """Signatures of clips with the same number of persons. They lie in a nameless file, so that memory stays the same
+    for any number; rows are read like those of an array, by an array of numbers.
+    """
+
+    def __init__(self) -> None:
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - __exit__ closes it
+        self._count = self._bytes = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._file.close()
+
+    def add(self, values: np.ndarray) -> None:
+        """The next clip's, (D,) float32."""
+        written = values.astype("<f4").tobytes()
+        self._file.write(written)
+        self._count, self._bytes = self._count + 1, len(written)
+
+    def __len__(self) -> int:
+        """N, those that were added."""
+        return self._count
+
+    def __getitem__(self, rows: np.ndarray) -> np.ndarray:
+        """Those of some rows, (n, D) float32."""
+        out = np.empty((len(rows), self._bytes // 4), np.float32)
+        for place, row in enumerate(rows.tolist()):
+            self._file.seek(row * self._bytes)
+            out[place] = np.frombuffer(self._file.read(self._bytes), "<f4")
+        return out
 
 
-def link(pairs: np.ndarray, clips: int) -> np.ndarray:
-    """Groups that pairs of rows (n, 2) make: (N,) number of each clip's group."""
-    graph = coo_matrix((np.ones(len(pairs), bool), (pairs[:, 0], pairs[:, 1])), (clips, clips))
-    return connected_components(graph, directed=False)[1].astype(np.int64)
-
-
-def near_pairs(signatures: np.ndarray, limit: float, values: int) -> tuple[np.ndarray, np.ndarray]:
+def near_pairs(
+    signatures: np.ndarray | Signatures, limit: float, values: int, among: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Pairs of signatures whose root mean square distance between joints is at most ``limit``.
 
     They are searched in a projection, where nothing is further apart than in truth, and then compared in full. Where
@@ -88,18 +107,20 @@ def near_pairs(signatures: np.ndarray, limit: float, values: int) -> tuple[np.nd
         signatures: (N, D) float32.
         limit: in the unit of the signatures.
         values: joints a signature holds (persons times frames times V), over which squared distances are averaged.
+        among: (n,) rows that are compared, ascending; default: all.
 
     Returns:
         (n, 2) int64 rows, the first being the smaller one, ascending; and (n,) distances.
     """
-    if len(signatures) < 2:
+    rows = np.arange(len(signatures)) if among is None else among
+    if len(rows) < 2:
         return np.zeros((0, 2), np.int64), np.zeros(0)
-    pairs = _candidates(_project(signatures), limit**2 * values)
+    pairs = rows[_candidates(_project(signatures, rows), limit**2 * values)]
     distance = np.zeros(len(pairs))
-    for start in range(0, len(pairs), _BLOCK):
-        a, b = pairs[start : start + _BLOCK].T
+    for start in range(0, len(pairs), _COMPARED):
+        a, b = pairs[start : start + _COMPARED].T
         squares = (signatures[a].astype(np.float64) - signatures[b]) ** 2
-        distance[start : start + _BLOCK] = np.sqrt(squares.sum(1) / values)
+        distance[start : start + _COMPARED] = np.sqrt(squares.sum(1) / values)
     near = distance <= limit
     return pairs[near], distance[near]
 
@@ -126,20 +147,12 @@ def _candidates(projected: np.ndarray, radius: float) -> np.ndarray:
     return np.unique(np.concatenate(found), axis=0)
 
 
-def keepers(group: np.ndarray, order: Sequence[int] | np.ndarray) -> np.ndarray:
-    """(N,) bool: the first clip of each group, in the given order of rows."""
-    keep = np.zeros(len(group), bool)
-    rows = np.asarray(order)
-    _, first = np.unique(group[rows], return_index=True)
-    keep[rows[first]] = True
-    return keep
-
-
-def _project(signatures: np.ndarray) -> np.ndarray:
-    """Signatures along their main axes (N, d), or as they are where there are few."""
-    if len(signatures) <= _SAMPLE:
-        return signatures
-    sample = signatures[:: max(1, len(signatures) // _SAMPLE)].astype(np.float64)
-    width = signatures.shape[1]
+def _project(signatures: np.ndarray | Signatures, rows: np.ndarray) -> np.ndarray:
+    """Signatures of some rows along their main axes (n, d), or as they are where there are few."""
+    if len(rows) <= _SAMPLE:
+        return signatures[rows]
+    sample = signatures[rows[:: max(1, len(rows) // _SAMPLE)]].astype(np.float64)
+    width = sample.shape[1]
     _, axes = eigh(sample.T @ sample, subset_by_index=[max(0, width - _PROJECTED), width - 1])
-    return np.ascontiguousarray(signatures @ axes.astype(np.float32))
+    parts = (rows[start : start + _COMPARED] for start in range(0, len(rows), _COMPARED))
+    return np.concatenate([signatures[part] @ axes.astype(np.float32) for part in parts])

@@ -8,21 +8,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from ssl_skel import __version__
-from ssl_skel.data.audit.clips import KINDS, Anatomy, inspect_clip, mean_bone, unit_length
+from ssl_skel.data.audit.clips import KINDS, Anatomy, mean_bone, unit_length
 from ssl_skel.data.audit.counts import balance, compare_counts
-from ssl_skel.data.audit.duplicates import FRAMES, equal_groups, joints_hash, keepers, link, near_pairs, signature
+from ssl_skel.data.audit.duplicates import FRAMES, Signatures, near_pairs
+from ssl_skel.data.audit.groups import equal_groups, join, keepers
 from ssl_skel.data.audit.leakage import leakage
 from ssl_skel.data.audit.limits import Limits
-from ssl_skel.data.audit.overlaps import overlaps, pose_hashes
+from ssl_skel.data.audit.traces import Traces
 from ssl_skel.data.normalize import NormalizeConfig, record
 from ssl_skel.data.splits import load_split
 from ssl_skel.data.store import Store
 from ssl_skel.errors import UserError
 
-_FAR = 1e6  # coordinates beyond are cut to it, so that squares stay finite
 _HALF = 0.5  # of the poses of the shorter clip: as good as a copy
 _TELL_UNIT = 500  # clips whose bones are measured where the store does not count in metres
 
@@ -73,7 +72,8 @@ class Audit:
 def audit(path: Path | str, protocol: str = "", limits: Limits | None = None, *, progress: bool = True) -> Audit:
     """Audit a store; nothing in it is changed.
 
-    Memory: the joints are mapped, not loaded; kept are 16 frames of each person in a clip, and 8 bytes a frame.
+    Memory hardly grows with the number of clips: what they are compared by lies in temporary files, 0.2 kB a joint of
+    each person in a clip and 16 bytes a pose.
 
     Args:
         path: folder of the store.
@@ -93,14 +93,15 @@ def audit(path: Path | str, protocol: str = "", limits: Limits | None = None, *,
         rows = load_split(store, protocol)
         order = np.concatenate([rows.train, np.setdiff1d(order, rows.train)])
     anatomy = _anatomy(store)
-    traces = _read(store, anatomy, limits, progress)
-    findings = {kind: items for kind, items in traces.findings.items() if items}
-    copies = equal_groups(store.content, traces.hashes)
-    first = keepers(copies, order)
-    pairs, distance = _near(store, traces.signatures, first, limits.near)
-    near = _join(copies, pairs)
-    kept = keepers(near, order)
-    shared, share = _overlaps(store, traces.poses, kept, limits.overlap)
+    with Traces(store) as traces:
+        traces.read(store, anatomy, limits, progress)
+        findings = {kind: items for kind, items in traces.findings.items() if items}
+        copies = equal_groups(store.content, traces.hashes)
+        first = keepers(copies, order)
+        pairs, distance = _near(store, traces.signatures, first, limits.near)
+        near = join(copies, pairs)
+        kept = keepers(near, order)
+        shared, share = traces.poses.shared(limits.overlap, kept)
     cut = _later(shared[share >= _HALF], order)
     reasons = {
         "copy": ~first,
@@ -127,23 +128,6 @@ def audit(path: Path | str, protocol: str = "", limits: Limits | None = None, *,
     )
 
 
-@dataclass(frozen=True, eq=False)
-class _Traces:
-    """What one pass over the clips leaves.
-
-    Attributes:
-        findings: by kind, worst first.
-        hashes: (N,) of the stored joints.
-        signatures: in metres, by number of persons.
-        poses: (F,) hashes, in the order of the store's rows.
-    """
-
-    findings: dict[str, list[dict[str, Any]]]
-    hashes: np.ndarray
-    signatures: dict[int, np.ndarray]
-    poses: np.ndarray
-
-
 def _anatomy(store: Store) -> Anatomy:
     normalization = store.normalization or NormalizeConfig()
     metres, coordinates = 1.0, store.layout.coordinates(store.channels)
@@ -154,34 +138,8 @@ def _anatomy(store: Store) -> Anatomy:
     return Anatomy(store.layout, coordinates, metres, frame_centred=frame_centred, half=half)
 
 
-def _read(store: Store, anatomy: Anatomy, limits: Limits, progress: bool) -> _Traces:
-    coordinates = store.layout.coordinates(store.channels)
-    width = FRAMES * store.layout.num_joints * coordinates
-    persons, clips = np.unique(store.persons, return_counts=True)
-    traces = _Traces(
-        {kind: [] for kind in KINDS},
-        np.zeros(len(store), np.uint64),
-        {int(m): np.empty((int(n), m * width), np.float32) for m, n in zip(persons, clips, strict=True)},
-        np.zeros(len(store.joints), np.int64),
-    )
-    written = dict.fromkeys(traces.signatures, 0)
-    for row in tqdm(range(len(store)), "audit", unit="clip", disable=not progress):
-        joints = np.clip(store.clip(row)[..., :coordinates], -_FAR, _FAR)
-        for finding in inspect_clip(joints, anatomy, limits):
-            item = {"clip": str(store.name[row]), "value": round(finding.value, 4), "where": finding.where}
-            traces.findings[finding.kind].append(item)
-        traces.hashes[row] = joints_hash(joints)
-        m, start = len(joints), int(store.offset[row])
-        traces.poses[start : start + m * joints.shape[1]] = pose_hashes(joints)
-        traces.signatures[m][written[m]] = signature(joints, store.layout, limits.near_view) * anatomy.metres
-        written[m] += 1
-    for items in traces.findings.values():
-        items.sort(key=lambda item: -abs(item["value"]))
-    return traces
-
-
 def _near(
-    store: Store, signatures: dict[int, np.ndarray], first: np.ndarray, limit: float
+    store: Store, signatures: dict[int, Signatures], first: np.ndarray, limit: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Pairs (n, 2) of rows that are near duplicates, among the first clip of each group of copies; and distances (n,).
 
@@ -190,24 +148,11 @@ def _near(
     pairs, distances = [np.zeros((0, 2), np.int64)], [np.zeros(0)]
     for persons, block in signatures.items():
         rows = np.flatnonzero(store.persons == persons)
-        chosen = first[rows]
-        found, distance = near_pairs(block[chosen], limit, persons * FRAMES * store.layout.num_joints)
-        pairs.append(rows[chosen][found])
+        chosen = np.flatnonzero(first[rows])
+        found, distance = near_pairs(block, limit, persons * FRAMES * store.layout.num_joints, chosen)
+        pairs.append(rows[found])
         distances.append(distance)
     return np.concatenate(pairs), np.concatenate(distances)
-
-
-def _join(copies: np.ndarray, pairs: np.ndarray) -> np.ndarray:
-    """(N,) groups of clips that are copies or near duplicates."""
-    _, first, inverse = np.unique(copies, return_index=True, return_inverse=True)
-    same = np.stack([np.arange(len(copies)), first[inverse.reshape(-1)]], 1)
-    return link(np.concatenate([same, pairs]), len(copies))
-
-
-def _overlaps(store: Store, poses: np.ndarray, kept: np.ndarray, limit: float) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs (n, 2) of rows that share poses, among clips that are no duplicates; and shares (n,)."""
-    clip = np.repeat(np.arange(len(store)), store.persons * store.frames)
-    return overlaps(poses[kept[clip]], clip[kept[clip]], limit)
 
 
 def _later(pairs: np.ndarray, order: np.ndarray) -> np.ndarray:

@@ -7,11 +7,16 @@ moved, turned or scaled by itself, as normalisation may do. Not found: cuts that
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Iterator
+from typing import Self
+
 import numpy as np
 
 _STEPS = 1e4  # of a distance, in a mean distance
 _SEEN = 8  # clips after a pose's first that are compared; a pose in more clips than that is no recording
 _FRAMES = 5  # fewer than that may be poses filled in the same way
+_AT_ONCE = 1 << 18  # poses in memory
 
 
 def pose_hashes(joints: np.ndarray) -> np.ndarray:
@@ -30,27 +35,59 @@ def pose_hashes(joints: np.ndarray) -> np.ndarray:
     return hashes
 
 
-def overlaps(hashes: np.ndarray, clip: np.ndarray, limit: float) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs of clips that share poses.
+class Poses:
+    """The different poses of all clips. They lie in a nameless file, so that memory stays the same for any number."""
 
-    Args:
-        hashes: (F,) of all poses.
-        clip: (F,) row of the store that each belongs to.
-        limit: share of the poses of the shorter clip from which on a pair counts.
+    def __init__(self) -> None:
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - __exit__ closes it
+        self._sizes: list[int] = []
 
-    Returns:
-        (n, 2) int64 rows, the first being the smaller one, most shared first; and (n,) shares.
-    """
-    poses = np.unique(np.stack([hashes, clip.astype(np.int64)], 1), axis=0)  # sorted by hash, then by clip
-    size = np.bincount(poses[:, 1], minlength=1)
-    found = []
-    for step in range(1, min(_SEEN, len(poses) - 1) + 1):
-        same = poses[step:, 0] == poses[:-step, 0]
-        found.append(np.stack([poses[:-step, 1][same], poses[step:, 1][same]], 1))
-    if not found:
-        return np.zeros((0, 2), np.int64), np.zeros(0)
-    pairs, shared = np.unique(np.concatenate(found), axis=0, return_counts=True)
-    share = shared / np.minimum(size[pairs[:, 0]], size[pairs[:, 1]])
-    rows = np.flatnonzero((shared >= _FRAMES) & (share >= limit))
-    rows = rows[np.argsort(-share[rows], kind="stable")]
-    return pairs[rows], share[rows]
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._file.close()
+
+    def add(self, hashes: np.ndarray) -> None:
+        """The poses of the next clip, (F,) as ``pose_hashes`` gives them."""
+        different = np.unique(hashes)
+        self._file.write(np.stack([different, np.full(len(different), len(self._sizes))], 1).astype("<i8").tobytes())
+        self._sizes.append(len(different))
+
+    def shared(self, limit: float = 0.0, among: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Pairs of clips that share poses, five at least.
+
+        Args:
+            limit: share of the poses of the shorter clip from which on a pair counts.
+            among: (N,) bool, the clips that are compared; default: all.
+
+        Returns:
+            (n, 2) int64 numbers of clips, the first being the smaller one, most shared first; and (n,) shares.
+        """
+        size = np.array(self._sizes, np.int64)
+        keys, counts = np.zeros(0, np.int64), np.zeros(0, np.int64)
+        for poses in self._parts(np.ones(len(size), bool) if among is None else among):
+            poses = poses[np.lexsort((poses[:, 1], poses[:, 0]))]
+            found = [keys]
+            for step in range(1, min(_SEEN, len(poses) - 1) + 1):
+                same = poses[step:, 0] == poses[:-step, 0]
+                found.append(poses[:-step, 1][same] * len(size) + poses[step:, 1][same])
+            weights = np.concatenate([counts, np.ones(sum(map(len, found[1:])), np.int64)])
+            keys, place = np.unique(np.concatenate(found), return_inverse=True)
+            counts = np.bincount(place, weights, len(keys)).astype(np.int64)
+        pairs = np.stack([keys // max(len(size), 1), keys % max(len(size), 1)], 1)
+        share = counts / np.minimum(size[pairs[:, 0]], size[pairs[:, 1]])
+        rows = np.flatnonzero((counts >= _FRAMES) & (share >= limit))
+        rows = rows[np.argsort(-share[rows], kind="stable")]
+        return pairs[rows], share[rows]
+
+    def _parts(self, among: np.ndarray) -> Iterator[np.ndarray]:
+        """The poses (F, 2), hash and clip, in parts that fit into memory; equal hashes are in one part."""
+        parts = 1 + sum(self._sizes) // _AT_ONCE
+        for part in range(parts):
+            chosen = []
+            self._file.seek(0)
+            while block := self._file.read(16 * _AT_ONCE):
+                poses = np.frombuffer(block, "<i8").reshape(-1, 2)
+                chosen.append(poses[(poses[:, 0] % parts == part) & among[poses[:, 1]]])
+            yield np.concatenate(chosen) if chosen else np.zeros((0, 2), np.int64)
