@@ -9,6 +9,7 @@ import typer
 
 from ssl_skel.cli.options import JsonOption, OverwriteOption, StoreArgument
 from ssl_skel.errors import UserError
+from ssl_skel.escaping import say
 
 Number = TypeVar("Number", int, float)
 
@@ -114,13 +115,14 @@ def split(
 
 
 def _show(facts: dict[str, Any], as_json: bool) -> None:
-    """Print facts about a store, and each notice on a line of its own."""
+    """Print facts about a store, and on a line of its own each kind of what was left out and each notice."""
     from ssl_skel.console import show_facts
-    from ssl_skel.escaping import say
 
-    show_facts(facts if as_json else {key: fact for key, fact in facts.items() if key != "notices"}, as_json)
-    for notice in facts["notices"]:
-        say(f"notice: {notice}", error=True)
+    lines = {"dropped": "counted", "notices": "notice"}
+    show_facts(facts if as_json else {key: fact for key, fact in facts.items() if key not in lines}, as_json)
+    for key, title in lines.items():
+        for line in facts[key]:
+            say(f"{title}: {line}", error=True)
 
 
 def _numbers(text: str, kind: type[Number]) -> list[Number]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +28,7 @@ class RawClip:
             faces the camera has the left side at smaller x.
         label, subject, camera, setup, replication: -1 where unknown; labels count from 0.
         recording: clips with the same number were cut from one recording; -1 where unknown.
+        dropped: how much of it was left out, by kind; see ``ssl_skel.data.dropped``.
     """
 
     name: str
@@ -38,6 +39,7 @@ class RawClip:
     setup: int = -1
     replication: int = -1
     recording: int = -1
+    dropped: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,9 @@ import numpy as np
 from tqdm import tqdm
 
 from ssl_skel import __version__
+from ssl_skel.data.clip import BadClip
 from ssl_skel.data.derived_splits import offered
+from ssl_skel.data.dropped import tell
 from ssl_skel.data.exclusions import read_exclusions
 from ssl_skel.data.meta import Provenance, RepairRecord
 from ssl_skel.data.normalize import NormalizeConfig, record
@@ -24,7 +26,7 @@ from ssl_skel.data.plausibility import implausible
 from ssl_skel.data.readers import Reader
 from ssl_skel.data.repair import RepairConfig
 from ssl_skel.data.sources.open import open_reader
-from ssl_skel.data.sources.reading import Done, Ready, Work, read_files
+from ssl_skel.data.sources.reading import Done, Ready, Work, read_files, told
 from ssl_skel.data.splits import check_splits, load_split
 from ssl_skel.data.store import Store
 from ssl_skel.data.writer import StoreWriter
@@ -34,7 +36,7 @@ _SECONDS_BETWEEN_CHECKPOINTS = 5.0
 _REMEDY = "fix or remove it, or leave it out with --skip-bad"
 _SUMMARY = (
     *("store", "clips", "frames", "persons", "classes", "skipped", "excluded", "exclusions_without_a_clip", "repairs"),
-    *("filled", "copies", "notices", "seconds"),
+    *("filled", "copies", "dropped", "notices", "seconds"),
 )
 
 
@@ -137,6 +139,7 @@ def describe(store: Path) -> dict[str, Any]:
         "splits": {name: _sizes(opened, name) for name in opened.splits},
         "derived_splits": {name: reason or "possible" for name, reason in offered(opened).items()},
         "normalization": record(opened.normalization, opened.filled),
+        "dropped": tell(provenance.dropped, provenance.options),
         "notices": [notice.message for notice in implausible(opened)],
         "provenance": provenance.to_dict(),
         "sha256": opened.sha256,
@@ -155,13 +158,16 @@ class _Totals:
     filled: int = 0
     skipped: list[dict[str, str]] = field(default_factory=list)
     excluded: list[str] = field(default_factory=list)
+    dropped: Counter[str] = field(default_factory=Counter)
     repaired: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, notes: Sequence[dict[str, Any]]) -> _Totals:
         """From the notes of all checkpoints, oldest first."""
         repaired = {clip: changes for note in notes for clip, changes in note["repaired"].items()}
-        return cls(**notes[-1] | {"repaired": repaired}) if notes else cls()
+        if not notes:
+            return cls()
+        return cls(**notes[-1] | {"repaired": repaired, "dropped": Counter(notes[-1]["dropped"])})
 
 
 def _write(writer: StoreWriter, work: Work, files: Sequence[Path], jobs: int, progress: bool) -> _Totals:
@@ -177,10 +183,12 @@ def _write(writer: StoreWriter, work: Work, files: Sequence[Path], jobs: int, pr
                 totals.excluded.extend(item.excluded)
                 bar.update()
             else:
-                _add(writer, item)
                 totals.within += 1
-                totals.filled += item.filled
-                if item.changes:
+                bad = _add(writer, work, item)
+                totals.skipped.extend(bad)
+                totals.filled += 0 if bad else item.filled
+                totals.dropped.update({} if bad else item.clip.dropped)
+                if item.changes and not bad:
                     fresh[item.clip.name] = [change.to_dict() for change in item.changes]
             if time.monotonic() - noted > _SECONDS_BETWEEN_CHECKPOINTS:
                 writer.checkpoint(asdict(replace(totals, repaired=fresh)))
@@ -190,11 +198,16 @@ def _write(writer: StoreWriter, work: Work, files: Sequence[Path], jobs: int, pr
     return totals
 
 
-def _add(writer: StoreWriter, item: Ready) -> None:
+def _add(writer: StoreWriter, work: Work, item: Ready) -> list[dict[str, str]]:
+    """Write a clip; one that fits no store, by its name or its shape, is listed or stops everything like damage."""
     try:
         writer.add(item.clip, item.content)
     except UserError as error:
-        raise UserError(f"{item.file}: {error}") from error
+        problem = UserError(f"{item.file}: {error}")
+        if not work.skip_bad:
+            raise problem from error
+        return [told(work.reader, item.file, BadClip(item.clip.name, problem))]
+    return []
 
 
 def _record(writer: StoreWriter, work: Work, totals: _Totals) -> None:
@@ -204,6 +217,7 @@ def _record(writer: StoreWriter, work: Work, totals: _Totals) -> None:
     found: dict[str, Any] = {
         "skipped": tuple(totals.skipped),
         "excluded": tuple(totals.excluded),
+        "dropped": dict(totals.dropped),
         "exclusions_without_a_clip": tuple(sorted(work.exclude - set(totals.excluded))),
     }
     if work.repairs.steps:

@@ -52,6 +52,8 @@ class Provenance(_Record):
     """Program and version that wrote the store."""
     date: str = ""
     """When, in ISO 8601."""
+    dropped: dict[str, int] = Field(default_factory=dict)
+    """What was left out of recordings or made up, by kind of ``ssl_skel.data.dropped``."""
     skipped: tuple[dict[str, str], ...] = ()
     """Damaged files and clips that were left out: ``file`` and ``why``."""
     excluded: tuple[str, ...] = ()

@@ -38,6 +38,7 @@ def test_summary_and_description_agree_with_the_store(source: Path) -> None:
         "repairs": 0,
         "filled": 1,
         "copies": 1,
+        "dropped": [],
         "notices": summary["notices"],
     }
     facts = describe(source.parent / "store")
@@ -156,6 +157,21 @@ def test_mixed_coordinates_and_names_twice_are_errors(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"b\.npz: clip 'other': joints have shape"):
         convert("npz", tmp_path, tmp_path / "store", **options)
     assert not (tmp_path / "store").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "channels", "why"), [("same", 3, "the name was there before"), ("other", 2, "joints have shape")]
+)
+def test_a_clip_that_no_store_can_take_is_skipped_by_name(name: str, channels: int, why: str, tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", joints=np.ones((1, 3, 15, 3)), name=np.array(["same"]))
+    np.savez(tmp_path / "b.npz", joints=np.ones((2, 3, 15, channels)), name=np.array([name, "last"]))
+    summary = convert(
+        "npz", tmp_path, tmp_path / "store", normalize=PLAIN, layout="sbu15", skip_bad=True, progress=False
+    )
+    assert summary["clips"] == (2 if channels == 3 else 1)
+    first = summary["skipped"][0]
+    assert (first["file"], first["clip"]) == ("b.npz", name)
+    assert why in first["why"]
 
 
 def test_malformed_splits_of_a_sidecar_stop_it(tmp_path: Path) -> None:

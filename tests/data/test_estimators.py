@@ -25,7 +25,7 @@ from ssl_skel.errors import UserError
 def test_persons_keep_their_place_whatever_their_order() -> None:
     joints = walk(0, 12, 9, persons=3)
     rng = np.random.default_rng(0)
-    found = follow([joints[rng.permutation(3), t] for t in range(12)], 3)
+    found, _ = follow([joints[rng.permutation(3), t] for t in range(12)], 3)
     first = [int(np.flatnonzero((joints[:, 0] == person[0]).all((1, 2)))[0]) for person in found]
     np.testing.assert_array_equal(found, joints[first])
 
@@ -34,27 +34,27 @@ def test_who_is_gone_for_a_while_comes_back_and_who_is_seen_little_is_left_out()
     joints = walk(1, 10, 5, persons=3)
     frames = [joints[:2, t] if t != 4 else joints[:1, t] for t in range(10)]
     frames[7] = joints[:, 7]
-    found = follow(frames, 2)
+    found, _ = follow(frames, 2)
     expected = joints[:2].copy()
     expected[1, 4] = np.nan
     np.testing.assert_array_equal(found, expected)
-    np.testing.assert_array_equal(follow(frames, 1), expected[:1])
+    np.testing.assert_array_equal(follow(frames, 1)[0], expected[:1])
 
 
 def test_the_nearest_pair_is_matched_first() -> None:
     """Of two persons found near one place, the nearer takes it, though the other comes first."""
     before = np.array([[[0.0, 0]], [[10, 0]]])
     after = np.array([[[1.0, 0]], [[0.1, 0]]])
-    found = follow([before, after], 2)
+    found, _ = follow([before, after], 2)
     np.testing.assert_allclose(found[:, 1, 0, 0], [0.1, 1.0], rtol=1e-6)
 
 
 def test_nobody_and_bodies_without_a_common_joint() -> None:
-    assert np.isnan(follow([np.zeros((0, 4, 3))] * 3, 2)).all()
-    assert follow([np.full((2, 4, 3), np.nan)], 2).shape == (1, 1, 4, 3)
+    assert np.isnan(follow([np.zeros((0, 4, 3))] * 3, 2)[0]).all()
+    assert follow([np.full((2, 4, 3), np.nan)], 2)[0].shape == (1, 1, 4, 3)
     one, other = np.full((2, 1, 4, 2), np.nan)
     one[0, 0], other[0, 1] = 1, 2
-    assert follow([one, other], 2).shape == (1, 2, 4, 2)
+    assert follow([one, other], 2)[0].shape == (1, 2, 4, 2)
 
 
 # MediaPipe

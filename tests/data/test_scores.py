@@ -159,7 +159,7 @@ def test_persons_are_told_apart_by_place_not_by_score() -> None:
     frame = np.concatenate([np.tile(np.array([0.2, 0.3])[:, None, None], (1, 18, 2)), np.zeros((2, 18, 1))], -1)
     frame[0, :, 2], other = 0.9, frame.copy()
     other[..., 2] = frame[::-1, :, 2]
-    kept = follow([frame, other], 2, coordinates=2)
+    kept, _ = follow([frame, other], 2, coordinates=2)
     np.testing.assert_array_equal(kept[:, 0, :, :2], kept[:, 1, :, :2])
     np.testing.assert_array_equal(kept[:, 0, :, 2], kept[::-1, 1, :, 2])
 

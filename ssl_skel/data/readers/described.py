@@ -84,7 +84,7 @@ class DescribedReader(Reader):
         """What is known of a clip, as text; see ``describe_clip``."""
         return describe_clip(self.options, self._rows, key, file, own)
 
-    def _columns(self, file: Path, told: Mapping[str, str]) -> dict[str, int]:
+    def _columns(self, file: Path, told: Mapping[str, str]) -> dict[str, Any]:
         """The same as a clip's columns.
 
         Raises:

@@ -14,7 +14,15 @@ from ssl_skel.config import Section
 from ssl_skel.errors import UserError
 
 
-class EstimatorOptions(Section):
+class TrackedOptions(Section):
+    """What can be chosen where a sensor or an estimator says who is who."""
+
+    min_seen: float = Field(default=0.1, ge=0.0, le=1.0)
+    """Whoever is seen in a smaller share of the frames than this, of those in which the person seen most was, is taken
+    for a false detection and left out; 0 keeps all."""
+
+
+class EstimatorOptions(TrackedOptions):
     """What can be chosen of an estimator's output."""
 
     min_score: float = Field(default=0.0, ge=0.0, le=1.0)
@@ -22,10 +30,6 @@ class EstimatorOptions(Section):
 
     persons: int = Field(default=2, ge=1)
     """How many persons of a recording are kept: those seen in most frames."""
-
-    min_seen: float = Field(default=0.1, ge=0.0, le=1.0)
-    """Whoever is seen in a smaller share of the frames than this, of those in which the person seen most was, is taken
-    for a false detection and left out; 0 keeps all."""
 
 
 class PlaneOptions(EstimatorOptions):
@@ -49,7 +53,7 @@ def read_json(file: Path) -> Any:
 
 def follow(
     frames: Sequence[np.ndarray], most: int, coordinates: int | None = None, *, min_seen: float = 0.0
-) -> np.ndarray:
+) -> tuple[np.ndarray, dict[str, int]]:
     """Persons found frame by frame, told apart by place.
 
     In each frame the nearest pair of a known person (where last seen) and a found one is matched first; whoever is left
@@ -59,10 +63,11 @@ def follow(
         frames: at least one; for each (P, V, C), P persons in no order, NaN where a joint was not found.
         most: how many persons to keep, those seen in most frames; among equals the earlier.
         coordinates: channels that tell a place; default: all.
-        min_seen: as in ``EstimatorOptions``.
+        min_seen: as in ``TrackedOptions``.
 
     Returns:
-        (M, T, V, C) float32, M at most ``most`` and at least 1, NaN where not seen.
+        (M, T, V, C) float32, M at most ``most`` and at least 1, NaN where not seen; and how many persons were left out,
+        by kind of ``ssl_skel.data.dropped``.
     """
     tracks: list[dict[int, np.ndarray]] = []
     last: list[np.ndarray] = []
@@ -83,12 +88,13 @@ def follow(
             last.append(seen[who])
     longest = max(map(len, tracks), default=0)
     lasting = [track for track, seen in enumerate(tracks) if len(seen) >= min_seen * longest]
+    dropped = {"ghosts": len(tracks) - len(lasting), "surplus": max(len(lasting) - most, 0)}
     kept = sorted(sorted(lasting, key=lambda track: (-len(tracks[track]), track))[:most])
     joined = np.full((max(len(kept), 1), len(frames), *frames[0].shape[1:]), np.nan, np.float32)
     for person, track in enumerate(kept):
         for t, joints in tracks[track].items():
             joined[person, t] = joints
-    return joined
+    return joined, {kind: count for kind, count in dropped.items() if count}
 
 
 def _distance(one: np.ndarray, other: np.ndarray) -> float:

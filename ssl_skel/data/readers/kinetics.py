@@ -57,10 +57,11 @@ class KineticsReader(Reader):
         if type(label) is not int or not -1 <= label < _CLASSES:
             raise UserError(f"{file}: label_index: is {str(label)[:40]!r}; expected 0 to {_CLASSES - 1}")
         found = [_persons(file, t, frame, self.options.min_score) for t, frame in enumerate(frames)]
-        joints = follow(found, self.options.persons, coordinates=2)
+        options = self.options
+        joints, dropped = follow(found, options.persons, coordinates=2, min_seen=options.min_seen)
         joints[..., :2] = np.array([_ASPECT, 1], np.float32) * (np.float32(0.5) - joints[..., :2])
         joints = joints if self.layout.score else joints[..., :2]
-        yield RawClip(file.stem, joints, label, setup=_SIDES.get(file.parent.name, -1))
+        yield RawClip(file.stem, joints, label, setup=_SIDES.get(file.parent.name, -1), dropped=dropped)
 
 
 def _persons(file: Path, t: int, frame: Any, min_score: float) -> np.ndarray:

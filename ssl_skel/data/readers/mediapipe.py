@@ -69,10 +69,10 @@ class MediaPipeReader(DescribedReader):
         if not isinstance(frames, list) or not frames:
             raise UserError(f"{file}: frames: missing or empty; write a list of frames")
         persons = [_persons(file, t, frame, self.options.min_score) for t, frame in enumerate(frames)]
-        joints = self._in_heights(file, frames, follow(persons, self.options.persons, min_seen=self.options.min_seen))
-        joints = to_metres(joints, self.options, file)
+        joints, dropped = follow(persons, self.options.persons, min_seen=self.options.min_seen)
+        joints = to_metres(self._in_heights(file, frames, joints), self.options, file)
         for key, own in self._keys(file):
-            yield RawClip(name_of(key), joints, **self._columns(file, self._told(file, key, own)))
+            yield RawClip(name_of(key), joints, **self._columns(file, self._told(file, key, own)), dropped=dropped)
 
     def _in_heights(self, file: Path, frames: list[Any], joints: np.ndarray) -> np.ndarray:
         """World landmarks as they are; image landmarks, which bare lists may be, as 2D in heights of the image."""

@@ -9,8 +9,13 @@ import numpy as np
 
 from ssl_skel.data.clip import RawClip
 from ssl_skel.data.readers.described import DescribedReader, name_of
-from ssl_skel.data.readers.description import to_metres
+from ssl_skel.data.readers.description import Description, to_metres
+from ssl_skel.data.readers.estimators import TrackedOptions
 from ssl_skel.errors import UserError
+
+
+class NpyDescription(Description, TrackedOptions):
+    """``recordings.yaml`` in a folder of arrays."""
 
 
 class NpyReader(DescribedReader):
@@ -19,6 +24,8 @@ class NpyReader(DescribedReader):
     What an array cannot tell stands in ``recordings.yaml`` (see ``DescribedReader``); nothing in a file is run.
     """
 
+    Options = NpyDescription
+    options: NpyDescription
     pattern = "**/*.npy"
     example = "wave/clip01.npy"
     endings = (".npy",)

@@ -42,6 +42,7 @@ import numpy as np
 
 from ssl_skel.config import Section
 from ssl_skel.data.clip import BadClip, RawClip, attempt, tracked_joints
+from ssl_skel.data.dropped import without_zeros
 from ssl_skel.data.npz_members import DAMAGE, read_blocks
 from ssl_skel.data.readers.base import Reader, odd_even
 from ssl_skel.data.readers.description import (
@@ -111,20 +112,20 @@ class NpzReader(Reader):
             joints = joints.reshape(content.value("persons", row, 1), frames, *content.shape[1:])
         elif len(content.shape) == 5:
             joints = joints[0]
-        unseen = (joints == 0).all((2, 3))
-        if unseen.any():
-            joints = np.where(unseen[..., None, None], np.float32(np.nan), joints)
+        if "frames" in content.columns:
+            if not 0 <= frames <= joints.shape[1]:
+                raise UserError(
+                    f"{where}: frames: is {frames}; must lie between 0 and the {joints.shape[1]} that joints hold"
+                )
+            joints = joints[:, :frames]
+        joints, dropped = without_zeros(joints)
         if "frames" not in content.columns:
-            frames = _length(joints)
-        if not 0 <= frames <= joints.shape[1]:
-            raise UserError(
-                f"{where}: frames: is {frames}; must lie between 0 and the {joints.shape[1]} that joints hold"
-            )
-        joints = joints[:, :frames]
+            joints = joints[:, : _length(joints)]
         if content.take:
             joints = content.take(joints.astype(np.float32))
         label = self._label(content, row, where)
-        return RawClip(content.names[row], to_metres(joints, content.description, file), label, **known)
+        joints = to_metres(joints, content.description, file)
+        return RawClip(content.names[row], joints, label, **known, dropped=dropped)
 
     def _label(self, content: Contents, row: int, where: str) -> int:
         """Number of the class that a clip's label names, or is."""

@@ -6,6 +6,7 @@ get_raw_denoised_data.py, the preparation of most published figures.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,17 +98,21 @@ class NtuReader(Reader):
         if not 0 <= told.get("label", -1) < len(CLASS_NAMES):
             raise UserError(f"{file}: the name tells no action from 1 to 120; expected one like {_EXAMPLE}")
         try:
-            ids, frames, joints = _bodies(file.read_bytes().removeprefix(_MARK) + PADDING)
+            ids, frames, joints, empty = _bodies(file.read_bytes().removeprefix(_MARK) + PADDING)
             tracks = _tracks(ids, frames, joints, self.options.lost == "close")
         except (OSError, ValueError, IndexError, OverflowError) as error:
             raise UserError(f"{file}: is damaged: {_reason(error)}; download it again") from error
         if not tracks:
             raise UserError(f"{file}: shows nobody in any frame; it is one of the published missing skeletons")
-        yield RawClip(file.stem, _join(tracks, self.options.denoise), **told)
+        joined, dropped = _join(tracks, self.options.denoise)
+        dropped["empty_frames"] += empty
+        yield RawClip(file.stem, joined, **told, dropped={kind: count for kind, count in dropped.items() if count})
 
 
-def _bodies(data: bytes) -> tuple[list[bytes], np.ndarray, np.ndarray]:
+def _bodies(data: bytes) -> tuple[list[bytes], np.ndarray, np.ndarray, int]:
     """All bodies of all frames: their ids, frames and joints (B, 25, 3). Frames that show nobody do not count.
+
+    The last value is how many show nobody.
 
     Raises:
         ValueError: numbers are missing, are none, or do not fit; tells the line.
@@ -155,7 +160,7 @@ def _bodies(data: bytes) -> tuple[list[bytes], np.ndarray, np.ndarray]:
     over = end >= starts[rows + 1]
     if over.any():
         raise ValueError(f"line {rows[over.argmax()] + 1}: has fewer than three numbers")
-    return ids, np.array(frame_of), places.reshape(-1, _JOINTS, 3)
+    return ids, np.array(frame_of), places.reshape(-1, _JOINTS, 3), frames - shown
 
 
 def _tracks(ids: list[bytes], frames: np.ndarray, joints: np.ndarray, close: bool) -> list[_Track]:
@@ -182,25 +187,31 @@ def _motion(joints: np.ndarray) -> float:
     return motion if np.isfinite(motion) else 0.0
 
 
-def _join(tracks: list[_Track], denoise: bool) -> np.ndarray:
-    """Persons (M, T, 25, 3) float32, NaN where not seen; frames in which nobody is left are dropped."""
+def _join(tracks: list[_Track], denoise: bool) -> tuple[np.ndarray, Counter[str]]:
+    """Persons (M, T, 25, 3) float32, NaN where not seen; frames in which nobody is left are dropped, and counted."""
     length = 1 + max(int(track.frames[-1]) for track in tracks)
     if not denoise:
         joined = np.full((len(tracks), length, _JOINTS, 3), np.nan, np.float32)
         for number, track in enumerate(tracks):
             joined[number, track.frames] = track.joints
-        return joined
+        return joined, Counter()
     joined = np.full((2, length, _JOINTS, 3), np.nan, np.float32)
     spans = [(0, 0), (0, 0)]
-    for number, track in enumerate(_denoise(tracks)):
+    people = _denoise(tracks)
+    dropped = Counter(noise=len(tracks) - len(people))
+    for number, track in enumerate(people):
         first, last = int(track.frames[0]), int(track.frames[-1])
         for person, (begin, stop) in enumerate(spans):  # the second begins with a span of nothing
             if number == 0 or min(stop, last) - max(begin, first) <= 0:
                 joined[person, track.frames] = track.joints
                 spans[person] = (min(begin, first), max(stop, last)) if number else (first, last)
                 break
-    joined = joined[:, ~np.isnan(joined).all((0, 2, 3))]
-    return joined if np.isfinite(joined[1]).any() else joined[:1]
+        else:
+            dropped["third"] += 1
+    shown = ~np.isnan(joined).all((0, 2, 3))
+    dropped["empty_frames"] = int((~shown).sum())
+    joined = joined[:, shown]
+    return joined if np.isfinite(joined[1]).any() else joined[:1], dropped
 
 
 def _denoise(tracks: list[_Track]) -> list[_Track]:

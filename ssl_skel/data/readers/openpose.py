@@ -64,11 +64,12 @@ class OpenPoseReader(DescribedReader):
 
     def read(self, file: Path) -> Iterator[RawClip]:
         frames = [_persons(frame, self.layout.num_joints, self.options.min_score) for frame in _frames(file)]
-        joints = follow(frames, self.options.persons, coordinates=2, min_seen=self.options.min_seen)
+        options = self.options
+        joints, dropped = follow(frames, options.persons, coordinates=2, min_seen=options.min_seen)
         joints[..., :2] = to_metres(self._in_heights(file, joints[..., :2]), self.options, file)
         joints = joints if self.layout.score else joints[..., :2]
         for key, own in self._keys(file):
-            yield RawClip(name_of(key), joints, **self._columns(file, self._told(file, key, own)))
+            yield RawClip(name_of(key), joints, **self._columns(file, self._told(file, key, own)), dropped=dropped)
 
     def _in_heights(self, file: Path, places: np.ndarray) -> np.ndarray:
         """Pixels, or shares of width and height, in heights of the image."""

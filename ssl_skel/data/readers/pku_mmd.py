@@ -13,6 +13,7 @@ import numpy as np
 from ssl_skel.config import Section
 from ssl_skel.data.clip import BadClip, RawClip, attempt
 from ssl_skel.data.readers.base import Reader
+from ssl_skel.data.readers.estimators import TrackedOptions
 from ssl_skel.data.readers.text_table import Rows, read_rows, unseen
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import LAYOUTS
@@ -37,6 +38,7 @@ class PkuMmdReader(Reader):
 
     layout = LAYOUTS["ntu25"]
     class_names = tuple(str(number) for number in range(1, _CLASSES + 1))
+    Options = TrackedOptions
 
     def __init__(self, source: Path, layout: str | None = None, options: Section | None = None) -> None:
         super().__init__(source, layout, options)

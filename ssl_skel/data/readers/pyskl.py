@@ -13,7 +13,9 @@ from pydantic import Field
 
 from ssl_skel.config import Section
 from ssl_skel.data.clip import BadClip, RawClip, attempt
+from ssl_skel.data.dropped import without_zeros
 from ssl_skel.data.readers.base import Reader
+from ssl_skel.data.readers.estimators import TrackedOptions
 from ssl_skel.data.readers.ntu_facts import CLASS_NAMES, NAME, columns
 from ssl_skel.data.readers.plain_pickle import LateArray, load_plain
 from ssl_skel.errors import UserError
@@ -23,7 +25,7 @@ _LAYOUTS = {(25, 3): "ntu25", (17, 2): "coco17"}
 _SIDE = re.compile(r"(?P<name>.+?)_?(?P<side>train|val|test)(?P<number>\d*)")
 
 
-class PysklOptions(Section):
+class PysklOptions(TrackedOptions):
     """What can be chosen of PYSKL's annotations."""
 
     min_score: float = Field(default=0.0, ge=0.0, le=1.0)
@@ -103,28 +105,36 @@ class PysklReader(Reader):
             raise UserError(f"{file}: annotations[{row}].frame_dir: is {str(name)[:40]!r}; expected a name")
         if type(label) is not int or not -1 <= label < len(self.class_names):
             raise UserError(f"{file}: annotations[{row}].label: is {str(label)[:40]!r}; expected a class number")
-        joints = keypoints.astype(np.float32)
-        joints[~(joints != 0).any((2, 3))] = np.nan
+        joints, dropped = without_zeros(keypoints.astype(np.float32))
         if joints.shape[3] == 2:
-            joints = self._upright(file, row, clip, joints)
+            joints = self._upright(file, row, clip, joints, keypoints.shape[:3])
         told = columns(name) if NAME.fullmatch(name) else {}
-        return RawClip(name, joints, **(told | {"label": label}))
+        return RawClip(name, joints, **(told | {"label": label}), dropped=dropped)
 
-    def _upright(self, file: Path, row: int, clip: Mapping[str, Any], joints: np.ndarray) -> np.ndarray:
-        """Pixels (M, T, V, 2) to image heights, x and y turned by half a turn; doubtful joints NaN; scores if asked."""
+    def _upright(
+        self, file: Path, row: int, clip: Mapping[str, Any], joints: np.ndarray, shape: tuple[int, ...]
+    ) -> np.ndarray:
+        """Pixels (M, T, V, 2) to image heights, x and y turned by half a turn; doubtful joints NaN; scores if asked.
+
+        Args:
+            file, row, clip: where they stand.
+            joints: of the first T frames.
+            shape: of the scores in the file.
+        """
         score = _array(clip, "keypoint_score")
         if score is None and self.layout.score:
             raise UserError(f"{file}: annotations[{row}].keypoint_score: missing; convert with score=drop")
         if score is not None:
-            if not isinstance(score, np.ndarray) or score.shape != joints.shape[:3] or score.dtype.kind != "f":
+            if not isinstance(score, np.ndarray) or score.shape != shape or score.dtype.kind != "f":
                 raise UserError(
                     f"{file}: annotations[{row}].keypoint_score: does not fit keypoint; make the file again"
                 )
+            score = score[:, : joints.shape[1]]
             joints[score < self.options.min_score] = np.nan
-        shape = clip.get("img_shape")
-        if not isinstance(shape, tuple | list) or len(shape) != 2 or not all(type(n) is int and n > 0 for n in shape):
-            raise UserError(f"{file}: annotations[{row}].img_shape: is {str(shape)[:40]}; expected (height, width)")
-        height, width = shape
+        size = clip.get("img_shape")
+        if not isinstance(size, tuple | list) or len(size) != 2 or not all(type(n) is int and n > 0 for n in size):
+            raise UserError(f"{file}: annotations[{row}].img_shape: is {str(size)[:40]}; expected (height, width)")
+        height, width = size
         upright = (np.array([width / 2, height / 2], np.float32) - joints) / np.float32(height)
         if score is None or not self.layout.score:
             return upright

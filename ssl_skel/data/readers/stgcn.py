@@ -12,6 +12,7 @@ import numpy as np
 from ssl_skel.config import Section
 from ssl_skel.data.clip import BadClip, RawClip, attempt
 from ssl_skel.data.readers.base import Reader
+from ssl_skel.data.readers.estimators import TrackedOptions
 from ssl_skel.data.readers.ntu_facts import CLASS_NAMES, columns
 from ssl_skel.data.readers.plain_pickle import load_plain
 from ssl_skel.data.readers.text_table import unseen
@@ -35,6 +36,7 @@ class StGcnReader(Reader):
     """
 
     archive = True
+    Options = TrackedOptions
 
     def __init__(self, source: Path, layout: str | None = None, options: Section | None = None) -> None:
         self.source = Path(source)

@@ -19,6 +19,7 @@ from ssl_skel.data.readers.base import natural
 from ssl_skel.data.readers.columns import column_names, read_columns
 from ssl_skel.data.readers.described import DescribedReader, name_of
 from ssl_skel.data.readers.description import NamedJoints, to_metres
+from ssl_skel.data.readers.estimators import TrackedOptions
 from ssl_skel.errors import UserError
 from ssl_skel.names import nearest
 
@@ -28,7 +29,7 @@ Name = Literal["clip", "person", "frame", "joint", "x", "y", "z", OfClip]
 _OF_CLIP: tuple[Name, ...] = get_args(OfClip)
 
 
-class TableDescription(NamedJoints):
+class TableDescription(NamedJoints, TrackedOptions):
     """``recordings.yaml`` in a folder of tables."""
 
     columns: dict[Name, str] = Field(default_factory=dict)

@@ -18,11 +18,11 @@ from pathlib import Path
 import numpy as np
 
 from ssl_skel.data.clip import BadClip, RawClip, attempt, check_clip, content_hash
+from ssl_skel.data.dropped import absent_frames, tidied
 from ssl_skel.data.normalize import NormalizeConfig, normalize
 from ssl_skel.data.readers.base import Reader
 from ssl_skel.data.repair import Change, RepairConfig, repair
 from ssl_skel.errors import UserError
-from ssl_skel.layouts import SkeletonLayout
 
 _FILES_AT_ONCE = 8  # sent to a process together; the few clips they hold wait in memory
 
@@ -41,7 +41,10 @@ class Work:
 
 @dataclass(frozen=True)
 class Ready:
-    """A normalised clip of a file, the hash of its recording, how many joints were filled, what was repaired."""
+    """A normalised clip of a file, the hash of its recording, how many joints were filled, what was repaired.
+
+    ``clip.dropped`` counts what was left out, and what was made up of persons who were absent.
+    """
 
     file: Path
     clip: RawClip
@@ -106,7 +109,7 @@ def _read(work: Work, file: Path, skip: int = 0) -> Iterator[Ready | Done]:
             if not work.skip_bad:
                 error = clip.error
                 raise UserError(f"{error}; {work.remedy}" if work.remedy else str(error)) from error
-            skipped.append(_told(work.reader, file, clip))
+            skipped.append(told(work.reader, file, clip))
         elif clip.name in work.exclude:
             excluded.append(clip.name)
         else:
@@ -128,15 +131,16 @@ def _clips(reader: Reader, file: Path) -> Iterator[RawClip | BadClip]:
         except UserError as error:
             yield BadClip("", error)
             return
-        yield clip if isinstance(clip, BadClip) else attempt(clip.name, partial(_checked, clip, reader.layout, file))
+        yield clip if isinstance(clip, BadClip) else attempt(clip.name, partial(_checked, clip, reader, file))
 
 
-def _checked(clip: RawClip, layout: SkeletonLayout, file: Path) -> RawClip:
-    check_clip(clip, layout, file)
-    return clip
+def _checked(clip: RawClip, reader: Reader, file: Path) -> RawClip:
+    """A clip that can be normalised, without what nobody wants of it."""
+    check_clip(clip, reader.layout, file)
+    return tidied(clip, getattr(reader.options, "min_seen", 0.0))
 
 
-def _told(reader: Reader, file: Path, bad: BadClip) -> dict[str, str]:
+def told(reader: Reader, file: Path, bad: BadClip) -> dict[str, str]:
     """What a store records of damage: the file, the clip where it was one of several, and what is wrong."""
     within = str(file.relative_to(reader.source)) if file != reader.source else file.name
     return (
@@ -158,7 +162,8 @@ def _ready(work: Work, file: Path, clip: RawClip) -> Ready:
         )
     except UserError as error:
         raise UserError(f"{file}: clip {clip.name!r}: {error}") from error
-    return Ready(file, replace(clip, joints=joints), content_hash(clip.joints), filled, changes)
+    dropped = {**clip.dropped, **absent_frames(clip.joints)}
+    return Ready(file, replace(clip, joints=joints, dropped=dropped), content_hash(clip.joints), filled, changes)
 
 
 _work: Work | None = None  # of this process, if it was started to read

@@ -1,0 +1,101 @@
+"""What conversion leaves out of recordings, or makes up where nobody was seen: counted by kind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ssl_skel.data.clip import RawClip, tracked_joints
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of what is counted.
+
+    Attributes:
+        told: what was done, after the number.
+        option: the option of a reader that changes it; empty: none does.
+        remedy: how.
+    """
+
+    told: str
+    option: str = ""
+    remedy: str = ""
+
+
+KINDS: dict[str, Kind] = {
+    "zero_frames": Kind("frames in which all joints are zero were taken as unseen, and cut at the end of a clip"),
+    "empty_frames": Kind("frames that show nobody were left out"),
+    "ghosts": Kind("persons seen in too few frames were left out", "min_seen", "min_seen=0 keeps them"),
+    "surplus": Kind("persons beyond those seen in most frames were left out", "persons", "persons=N keeps more"),
+    "third": Kind("tracks were left out as two others were there", "denoise", "denoise=false keeps them"),
+    "noise": Kind("tracks were left out as noise", "denoise", "denoise=false keeps them"),
+    "absent": Kind("frames of a person who was absent were filled from before and after"),
+}
+
+
+def tell(dropped: Mapping[str, int], options: Mapping[str, Any]) -> list[str]:
+    """One line a kind.
+
+    Args:
+        dropped: kind -> how many.
+        options: those that the reader had.
+    """
+    lines = []
+    for kind, count in dropped.items():
+        told = KINDS.get(kind, Kind(kind.replace("_", " ")))  # a later release may count more
+        lines.append(f"{count:,} {told.told}" + (f"; {told.remedy}" if told.option in options else ""))
+    return lines
+
+
+def without_zeros(joints: np.ndarray) -> tuple[np.ndarray, dict[str, int]]:
+    """Have people of whom all joints are zero count as unseen, and cut frames at the end that are zero for everyone.
+
+    Args:
+        joints: (M, T, V, C).
+
+    Returns:
+        (M, T', V, C), NaN where a person was all zeros; how many frames were zero for everyone.
+    """
+    zero = (joints == 0).all((2, 3))
+    if not zero.any():
+        return joints, {}
+    joints = np.where(zero[..., None, None], np.float32(np.nan), joints)
+    nobody = zero.all(0)
+    shown = np.flatnonzero(~nobody)
+    length = int(shown[-1]) + 1 if shown.size else joints.shape[1]
+    return joints[:, :length], {"zero_frames": int(nobody.sum())} if nobody.any() else {}
+
+
+def without_ghosts(joints: np.ndarray, min_seen: float) -> tuple[np.ndarray, dict[str, int]]:
+    """Leave out whoever is seen in too few frames to be more than a false detection.
+
+    Args:
+        joints: (M, T, V, C), NaN where not tracked.
+        min_seen: least share of the frames in which the person seen most was.
+    """
+    seen = tracked_joints(joints).any(2).sum(1)
+    ghosts = (seen > 0) & (seen < min_seen * seen.max(initial=0))
+    return (joints[~ghosts], {"ghosts": int(ghosts.sum())}) if ghosts.any() else (joints, {})
+
+
+def tidied(clip: RawClip, min_seen: float) -> RawClip:
+    """A clip without frames of zeros and ghosts; counted.
+
+    Args:
+        clip: as a reader gives it, (M, T, V, C).
+        min_seen: as in ``without_ghosts``.
+    """
+    joints, zeros = without_zeros(clip.joints)
+    joints, ghosts = without_ghosts(joints, min_seen)
+    return replace(clip, joints=joints, dropped={**clip.dropped, **zeros, **ghosts}) if zeros or ghosts else clip
+
+
+def absent_frames(joints: np.ndarray) -> dict[str, int]:
+    """In how many frames of joints (M, T, V, C) a person was not seen who is seen in others, counted by person."""
+    seen = np.asarray(tracked_joints(joints).any(2))
+    absent = int((~seen[seen.any(1)]).sum())
+    return {"absent": absent} if absent else {}
