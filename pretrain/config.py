@@ -12,6 +12,7 @@ from ssl_skel.backbones import BACKBONES
 from ssl_skel.backbones.configs.base import BackboneConfig
 from ssl_skel.config import EntryConfig, EntryOf, RunName, Section
 from ssl_skel.data.augment import AUGMENTATIONS
+from ssl_skel.data.balance import Balance
 from ssl_skel.data.crop import Crop, NumFrames, Sampling
 from ssl_skel.encoders.stream_names import Extent, Stream
 from ssl_skel.pretexts import PRETEXTS
@@ -40,6 +41,12 @@ class DataConfig(Section):
     """Smallest and largest share of a clip that is cropped, at a random place (CTR-GCN: 0.5 to 1)."""
     min_frames: Annotated[int, Field(ge=1)] = 16
     """A crop is never shorter than this, or than the clip. CTR-GCN takes 64 on NTU, whose clips are long."""
+    max_frames: Annotated[int, Field(ge=1)] | None = None
+    """Longer clips are first cut to a window of so many frames, at a random place that all draws share, and enter an
+    epoch once for each window that it takes to cover them; null: clips are taken whole. For long takes (ours)."""
+    balance: Balance = "none"
+    """For merged stores: set draws each of the stores equally often; class also each class of a store, which reads the
+    labels for that alone; none draws every clip. An epoch keeps its length (ours)."""
     resident: Literal["auto", "never", "always"] = "auto"
     """Whether the store's joints are moved whole to the device; auto does so where they fit easily."""
 

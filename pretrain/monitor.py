@@ -105,6 +105,7 @@ def _draws(config: PretrainConfig, store: Store, rows: np.ndarray, accelerator: 
         sampling=config.data.sampling,
         crop=config.data.crop,
         min_frames=config.data.min_frames,
+        max_frames=config.data.max_frames,
         batch_size=config.train.batch_size,
         augment=Augment(config.augment, store.layout),
         seed=config.seed,

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ssl_skel.batch import Batch, Rng
 from ssl_skel.data.augment.pipeline import Augment
+from ssl_skel.data.balance import BALANCES, Balance, chances, draw, windows
 from ssl_skel.data.crop import SAMPLINGS, check_crop
 from ssl_skel.data.store import Store
 from ssl_skel.errors import UserError
@@ -44,6 +45,10 @@ class ClipLoader:
     from frame to frame and short clips repeat frames. (CTR-GCN's feeder for NW-UCLA; PSP Learning, Xu & Shu, arXiv
     2302.02327. Departs from print: CTR-GCN takes them from a hundred copies of the clip; here each is drawn anew.)
 
+    With ``max_frames`` a longer clip is first cut to a window of so many frames, at a random place that its K draws
+    share; ``crop`` and ``sampling`` then treat the window as they treat a clip. So a long take gives local motion, and
+    its draws show the same motion. Where ``shuffle``, it enters an epoch as often as windows are needed to cover it.
+
     In memory each person's joints (C, T, V) lie together, as the encoder packs them; so ``x`` is a strided
     tensor, and wants ``reshape`` where ``view`` refuses.
 
@@ -57,9 +62,12 @@ class ClipLoader:
         batch_size: clips a step over all ranks; the ranks share it evenly.
         crop: smallest and largest share of a clip's frames.
         min_frames: fewest frames of a crop; shorter clips stay whole.
+        max_frames: most frames of a window; None: clips are taken whole, however long.
         sampling: ``crop``, or ``sorted``, which takes no heed of ``crop`` and ``min_frames``.
         num_views: K, independent draws of each clip.
         shuffle: another order every epoch; else that of ``rows``.
+        balance: what is drawn equally often where ``shuffle``, see ``ssl_skel.data.balance``. An epoch keeps its
+            length; clips of small groups repeat in it, and of large ones some are left out.
         drop_last: only full batches. Fewer rows than one batch make one batch of all of them (less the
             few that the ranks cannot share evenly). Otherwise the last batch may be short, and its
             ranks' parts uneven or empty.
@@ -85,9 +93,11 @@ class ClipLoader:
         batch_size: int,
         crop: tuple[float, float] = (1.0, 1.0),
         min_frames: int = 16,
+        max_frames: int | None = None,
         sampling: str = "crop",
         num_views: int = 1,
         shuffle: bool = False,
+        balance: Balance = "none",
         drop_last: bool = False,
         augment: Augment | None = None,
         seed: int = 0,
@@ -99,27 +109,35 @@ class ClipLoader:
     ) -> None:
         self.store, self.rows = store, np.asarray(rows, np.int64)
         self.num_frames, self.num_views, self.crop, self.min_frames = num_frames, num_views, crop, min_frames
-        self.sampling = sampling
+        self.max_frames, self.sampling, self.balance = max_frames, sampling, balance
         self.shuffle, self.drop_last, self.augment, self.seed = shuffle, drop_last, augment, seed
         self.device, self.rank, self.world_size, self.labels = torch.device(device), rank, world_size, labels
         self._check(batch_size)
+        self._windows = windows(store, self.rows, max_frames if shuffle else None)
+        self._draws = int(self._windows.sum())
         self.batch_size = batch_size
-        if drop_last and len(self.rows) < batch_size:
-            self.batch_size = len(self.rows) - len(self.rows) % world_size
+        if drop_last and self._draws < batch_size:
+            self.batch_size = self._draws - self._draws % world_size
         self._joints = _place(store, self.device, resident)
 
     def __len__(self) -> int:
         """Steps an epoch."""
-        whole, rest = divmod(len(self.rows), self.batch_size)
+        whole, rest = divmod(self._draws, self.batch_size)
         return whole + (rest > 0 and not self.drop_last)
 
     def epoch(self, epoch: int = 0, start: int = 0) -> Iterator[Batch]:
         """Batches of one epoch, from step ``start`` on: the same as those of an uninterrupted epoch."""
-        order = self.rows
-        if self.shuffle:
-            order = np.random.default_rng((self.seed, epoch, 0, Draw.ORDER)).permutation(order)
+        order = self._shuffled(epoch) if self.shuffle else self.rows
         for step in range(start, len(self)):
             yield self._batch(order[step * self.batch_size : (step + 1) * self.batch_size], (self.seed, epoch, step))
+
+    def _shuffled(self, epoch: int) -> np.ndarray:
+        """Rows of an epoch: each as often as it has windows, or as its group's share says."""
+        random = np.random.default_rng((self.seed, epoch, 0, Draw.ORDER))
+        if self.balance == "none":
+            return random.permutation(np.repeat(self.rows, self._windows))
+        shares = chances(self.store, self.rows, self._windows, self.balance)
+        return random.permutation(self.rows[draw(shares, self._draws, random)])
 
     def _batch(self, rows: np.ndarray, key: tuple[int, int, int]) -> Batch:
         """This rank's share of a global batch of clips."""
@@ -145,9 +163,9 @@ class ClipLoader:
 
         Made on the CPU: the same on any device.
         """
-        frames = self.store.frames[rows, None]
         low, high = self.crop
         share, place = rng.uniform(self.num_views, 2).double().movedim(2, 0).numpy()
+        first, frames = self._window(rows, rng)
         length = ((low + (high - low) * share) * frames).astype(np.int64)
         length = np.minimum(np.maximum(length, self.min_frames), frames)
         spare = frames - length
@@ -155,13 +173,22 @@ class ClipLoader:
         middle = torch.arange(self.num_frames) + 0.5
         frames_of_crop = torch.from_numpy(length)[..., None]
         at = (frames_of_crop / self.num_frames * middle - 0.5).clamp(min=0)
-        return start, at.minimum(frames_of_crop - 1)
+        return first + start, at.minimum(frames_of_crop - 1)
 
     def _sorted(self, rows: np.ndarray, rng: Rng) -> tuple[np.ndarray, Tensor]:
-        """The same for frames drawn at random from the whole clip: zeros, and numbers of frames in order."""
-        frames = torch.from_numpy(self.store.frames[rows])[:, None, None]
-        at = (rng.uniform(self.num_views, self.num_frames).double() * frames).floor()
-        return np.zeros((len(rows), self.num_views), np.int64), at.float().sort().values
+        """The same for frames drawn at random from the whole clip, and their numbers in order."""
+        chosen = rng.uniform(self.num_views, self.num_frames).double()
+        first, frames = self._window(rows, rng)
+        at = (chosen * torch.from_numpy(frames)[..., None]).floor()
+        return np.broadcast_to(first, (len(rows), self.num_views)), at.float().sort().values
+
+    def _window(self, rows: np.ndarray, rng: Rng) -> tuple[np.ndarray, np.ndarray]:
+        """First frame and number of frames (N, 1) of the part of each clip that its draws are taken from."""
+        frames = self.store.frames[rows, None]
+        if self.max_frames is None:
+            return np.zeros_like(frames), frames
+        length = np.minimum(frames, self.max_frames)
+        return ((frames - length + 1) * rng.uniform(1).double().numpy()).astype(np.int64), length
 
     def _gather(self, rows: np.ndarray, start: np.ndarray, at: Tensor) -> tuple[Tensor, Tensor]:
         """Frames of clips, interpolated: x (N, K, C, T, V, M), absent persons zero, and present (N, M)."""
@@ -200,6 +227,7 @@ class ClipLoader:
             "num_frames": self.num_frames,
             "num_views": self.num_views,
             "min_frames": self.min_frames,
+            "max_frames": 1 if self.max_frames is None else self.max_frames,
         }.items():
             if value < 1:
                 raise UserError(f"{name}: must be at least 1, got {value}")
@@ -211,6 +239,8 @@ class ClipLoader:
             raise UserError(f"{where}: {len(self.rows)} clips for {self.world_size} ranks; use fewer ranks")
         if self.sampling not in SAMPLINGS:
             raise UserError(f"sampling: must be {' or '.join(SAMPLINGS)}, got {self.sampling!r}")
+        if self.balance not in BALANCES:
+            raise UserError(f"balance: must be {', '.join(BALANCES[:-1])} or {BALANCES[-1]}, got {self.balance!r}")
         try:
             check_crop(self.crop)
         except ValueError as error:

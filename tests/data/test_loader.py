@@ -360,3 +360,34 @@ def test_mistakes_are_told_in_one_line(store: Store, options: dict[str, Any], me
     with pytest.raises(UserError, match=message) as error:
         load(store, **options)
     assert "\n" not in str(error.value)
+
+
+# ---- long takes
+
+
+def test_draws_of_a_long_clip_share_one_window(ramps: Store) -> None:
+    options = {"max_frames": 20, "num_frames": 5, "num_views": 6, "crop": (0.8, 1.0), "min_frames": 1}
+    x = whole(load(ramps, **options))[:, :, 0, :, 0, 0]  # (N, K, T): numbers of frames
+    low, high = x.amin((1, 2)), x.amax((1, 2))
+    assert (high - low).max() < 20
+    assert low.min() < 15
+    assert high.max() > 85  # windows lie anywhere
+    assert (x[:, :, 0].amax(1) - x[:, :, 0].amin(1) > 0).any()  # and crops anywhere in them
+
+
+def test_sorted_frames_are_of_the_window(ramps: Store) -> None:
+    x = whole(load(ramps, max_frames=20, num_frames=9, num_views=4, sampling="sorted"))[:, :, 0, :, 0, 0]
+    assert (x.amax((1, 2)) - x.amin((1, 2))).max() < 20
+    assert (x.diff(dim=2) >= 0).all()
+    assert x.max() > 60
+
+
+def test_a_limit_above_all_clips_changes_nothing(store: Store) -> None:
+    limited = load(store, max_frames=301, num_views=2, shuffle=True)
+    assert all(same(a, b) for a, b in zip(load(store, num_views=2, shuffle=True), limited, strict=True))
+
+
+def test_a_long_clip_enters_a_shuffled_epoch_once_a_window(store: Store) -> None:
+    drawn = [int(row) for batch in load(store, max_frames=40, shuffle=True) for row in batch.index]
+    assert np.bincount(drawn).tolist() == [-(-frames // 40) for frames in FRAMES]
+    assert len(load(store, max_frames=40)) == len(load(store))  # in order, each clip once

@@ -1,0 +1,55 @@
+"""How often a clip is drawn in an epoch, so that neither a large set nor a frequent motion fills a merged corpus."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+import numpy as np
+
+from ssl_skel.data.store import Store
+
+Balance = Literal["none", "set", "class"]
+"""none: each clip as often as any other of its length. set: each store that was merged as often as any other. class:
+also each class of a set as often as the other classes of that set; its clips without a label count as one class."""
+BALANCES: tuple[str, ...] = get_args(Balance)
+
+
+def windows(store: Store, rows: np.ndarray, max_frames: int | None) -> np.ndarray:
+    """(N,) how many windows of at most ``max_frames`` frames cover each clip; 1 without a limit."""
+    frames = store.frames[rows]
+    return np.ones_like(frames) if max_frames is None else -(-frames // max_frames)
+
+
+def chances(store: Store, rows: np.ndarray, counts: np.ndarray, balance: Balance) -> np.ndarray:
+    """Share of each clip in an epoch.
+
+    Args:
+        store: where the clips are.
+        rows: (N,) numbers of the clips.
+        counts: (N,) windows of each clip; clips of one group share its draws in proportion to them.
+        balance: what is drawn equally often.
+
+    Returns:
+        (N,) float64, sum 1.
+    """
+    shares = np.asarray(counts, np.float64)
+    groups = []
+    if balance != "none":
+        ends = np.cumsum([part["clips"] for part in store.provenance.stores])  # parts stand one after the other
+        groups.append(np.searchsorted(ends, rows, side="right"))
+    if balance == "class":
+        groups.insert(0, groups[0] * (store.num_classes + 1) + store.label[rows] + 1)
+    for group in groups:  # classes first, so that in the end sets are equal
+        _, member = np.unique(group, return_inverse=True)
+        shares = shares / np.bincount(member, shares)[member]
+    return shares / shares.sum()
+
+
+def draw(shares: np.ndarray, count: int, random: np.random.Generator) -> np.ndarray:
+    """Numbers of ``count`` clips; each occurs as often as its share says, rounded up or down at random.
+
+    Systematic sampling: one random number places evenly spaced points on the line of all shares.
+    """
+    ends = np.cumsum(shares)
+    points = (np.arange(count) + random.random()) / count * ends[-1]
+    return np.minimum(np.searchsorted(ends, points, side="right"), len(shares) - 1)

@@ -1,0 +1,77 @@
+"""Balanced sampling of merged stores."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ssl_skel.data.balance import chances, draw
+from ssl_skel.data.clip import RawClip
+from ssl_skel.data.loader import ClipLoader
+from ssl_skel.data.merge import merge
+from ssl_skel.data.normalize import NormalizeConfig
+from ssl_skel.data.store import Store
+from ssl_skel.data.writer import StoreWriter
+from ssl_skel.errors import UserError
+from ssl_skel.layouts import LAYOUTS
+
+LABELS = {"large": [0] * 30 + [1] * 9 + [-1], "small": [-1] * 4}
+
+
+@pytest.fixture(scope="module")
+def merged(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """40 clips of two classes and one without a label, then 4 clips without labels."""
+    folder, random = tmp_path_factory.mktemp("balance"), np.random.default_rng(0)
+    for name, labels in LABELS.items():
+        with StoreWriter(folder / name, LAYOUTS["sbu15"], ("a", "b"), normalization=NormalizeConfig()) as writer:
+            for number, label in enumerate(labels):
+                writer.add(RawClip(f"{number}", random.normal(size=(1, 6, 15, 3)).astype("f4"), label=label))
+    return Store.open(merge([folder / name for name in LABELS], folder / "both", "common15", progress=False))
+
+
+def times(store: Store, balance: str, epoch: int = 0) -> np.ndarray:
+    """How often each clip is drawn in an epoch."""
+    loader = ClipLoader(store, range(44), num_frames=4, batch_size=8, shuffle=True, balance=balance)
+    return np.bincount(np.concatenate([batch.index for batch in loader.epoch(epoch)]), minlength=44)
+
+
+def test_without_balance_every_clip_is_drawn_once(merged: Store) -> None:
+    assert (times(merged, "none") == 1).all()
+
+
+def test_sets_are_drawn_equally_often(merged: Store) -> None:
+    drawn = times(merged, "set")
+    assert drawn[:40].sum() == drawn[40:].sum() == 22
+    assert set(drawn[40:].tolist()) <= {5, 6}
+    assert drawn[:40].max() == 1
+
+
+def test_classes_are_drawn_equally_often_within_sets(merged: Store) -> None:
+    drawn = times(merged, "class")
+    assert drawn[:40].sum() == drawn[40:].sum() == 22
+    for group in (drawn[:30], drawn[30:39], drawn[39:40]):
+        assert group.sum() in (7, 8)
+
+
+def test_left_out_clips_come_in_other_epochs(merged: Store) -> None:
+    assert (sum(times(merged, "set", epoch) for epoch in range(12)) > 0).all()
+
+
+def test_shares_follow_the_windows_of_a_group(merged: Store) -> None:
+    rows = np.array([0, 30, 40, 41])
+    shares = chances(merged, rows, np.array([1, 3, 1, 1]), "set")
+    np.testing.assert_allclose(shares, [0.125, 0.375, 0.25, 0.25])
+
+
+def test_draws_are_as_even_as_whole_numbers_allow() -> None:
+    shares = np.array([0.5, 0.3, 0.2])
+    for seed in range(20):
+        counts = np.bincount(draw(shares, 11, np.random.default_rng(seed)), minlength=3)
+        assert (np.abs(counts - 11 * shares) < 1).all()
+
+
+def test_an_unknown_balance_is_refused(merged: Store, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="balance: must be none, set or class, got 'sets'"):
+        ClipLoader(merged, range(44), num_frames=4, batch_size=8, balance="sets")
