@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ from ssl_skel.evaluation.metrics import score
 from ssl_skel.evaluation.report import Figure, Measurement, Report, fold_means
 from ssl_skel.evaluation.scores import Scores
 from ssl_skel.files.atomic import write_text
+from ssl_skel.files.exclusive import LOCK, only_worker
 from ssl_skel.plain_yaml import dump_yaml
 from ssl_skel.same_run import difference
 
@@ -56,7 +58,7 @@ def fuse(paths: Sequence[Path], name: str, weights: Sequence[float] = (), *, fit
     measurements = [_fuse_figure(members, figure, store, fixed, missing) for figure in figures]
     splits = dict.fromkeys(figure.split for figure in figures)
     config = _config(members, list(splits), name, fixed)
-    folder = _folder(members[0].path.parent / name, config)
+    folder = members[0].path.parent / name
     report = Report(
         name=name,
         store=members[0].report.store,
@@ -69,7 +71,10 @@ def fuse(paths: Sequence[Path], name: str, weights: Sequence[float] = (), *, fit
         versions=versions(),
         seconds=time.perf_counter() - started,
     )
-    report.save(folder)
+    _refuse_another(folder, config)
+    with only_worker(folder):
+        write_text(folder / "config.yaml", dump_yaml(config))
+        report.save(folder)
     return report
 
 
@@ -133,16 +138,10 @@ def _config(members: Sequence[Member], splits: list[str], name: str, fixed: np.n
     return config | {"encoders": {split: list(fused_facts(members, split).encoders) for split in splits}}
 
 
-def _folder(folder: Path, config: dict[str, Any]) -> Path:
-    """The fused run's folder, with its config.
-
-    Raises:
-        UserError: it holds something else.
-    """
+def _refuse_another(folder: Path, config: dict[str, Any]) -> None:
+    """Refuse a folder that holds something else than this fusion."""
     kept = folder / "config.yaml"
-    if folder.exists():
+    if folder.exists() and {*os.listdir(folder)} - {LOCK}:
         change = difference(read_mapping(kept), config, free=()) if kept.exists() else "it has no config.yaml"
         if change is not None:
             raise UserError(f"{folder}: holds another run ({change}); give this fusion another name")
-    write_text(kept, dump_yaml(config))
-    return folder

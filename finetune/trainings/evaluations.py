@@ -85,7 +85,7 @@ def adopt_evaluations(folder: Path, config: TrainingConfig) -> None:
     the epoch chosen might be one whose weights are gone.
     """
     kept = folder / EVALUATIONS
-    if (folder / FORMER).is_dir():
+    if (folder / FORMER).is_dir() and not kept.exists():
         folders.move(folder / FORMER, kept)
     without_weights = any(not file.with_suffix("").is_dir() for file in kept.glob("epoch_*.npy"))
     if config.save and config.select == "validation" and without_weights:
@@ -110,5 +110,10 @@ def conclude(config: TrainingConfig, context: EvalContext, spec: TrainingSpec, f
     )
     if config.save:  # last, for it cannot be done twice
         folders.move(files[at].with_suffix(""), folder / CLASSIFIER)
-    shutil.rmtree(folder / "checkpoints")
-    shutil.rmtree(folder / EVALUATIONS)
+    sweep(folder)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what a training that is done needs no more."""
+    for name in ("checkpoints", EVALUATIONS, FORMER):
+        folders.remove(folder / name)

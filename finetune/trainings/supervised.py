@@ -26,7 +26,7 @@ from finetune.classifiers.linear import Classifier
 from finetune.classifiers.names import CLASSIFIER
 from finetune.protocols.base import EvalContext
 from finetune.protocols.configs.training import TrainingConfig
-from finetune.trainings.evaluations import EpochEvaluations, adopt_evaluations, conclude
+from finetune.trainings.evaluations import EpochEvaluations, adopt_evaluations, conclude, sweep
 from finetune.trainings.fingerprint import fingerprint
 from finetune.trainings.index import TRAININGS
 from finetune.trainings.layer_decay import layer_groups
@@ -100,6 +100,8 @@ def train_classifier(
         )
         if accelerator.is_main_process:
             conclude(config, context, spec, folder)
+    elif accelerator.is_main_process:
+        sweep(folder)  # what a kill at the end left
     accelerator.wait_for_everyone()
     return load_outcome(folder, spec.test)
 

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from ssl_skel.config import parse_config
 from ssl_skel.data.normalize import NormalizeConfig, parse_normalization
 from ssl_skel.errors import UserError
+from ssl_skel.files.folders import restore
 from ssl_skel.layouts import SkeletonLayout, parse_layout
 from ssl_skel.plain_json import parse_json
 
@@ -108,6 +109,7 @@ def read_meta(path: Path) -> tuple[Meta, SkeletonLayout, NormalizeConfig | None]
         UserError: no store there, another format version, or damage; names file and field.
     """
     file = path / "meta.json"
+    restore(path)
     if not file.is_file():
         raise UserError(f"{path}: no store there; make it with ssl-skel convert")
     try:

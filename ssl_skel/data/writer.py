@@ -17,6 +17,7 @@ from ssl_skel.data.meta import DTYPES, FORMAT_VERSION, Dtype, Meta, Provenance
 from ssl_skel.data.normalize import NormalizeConfig, record
 from ssl_skel.data.store import COLUMNS, hash_file
 from ssl_skel.errors import UserError
+from ssl_skel.files.folders import absolute
 from ssl_skel.files.partial import PartialFolder
 from ssl_skel.files.temporary import cannot_write, sync
 from ssl_skel.layouts import SkeletonLayout
@@ -63,7 +64,7 @@ class StoreWriter:
         dtype: str = "float32",
         key: str = "",
     ) -> None:
-        self.path = Path(path).resolve()
+        self.path = absolute(path)
         self.layout, self.class_names, self.splits = layout, tuple(class_names), dict(splits or {})
         self.value_names = value_names or {}
         self.provenance, self.normalization, self.filled = provenance or Provenance(), normalization, 0

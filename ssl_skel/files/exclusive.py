@@ -1,7 +1,12 @@
-"""One process at a time works in a folder; a second one is told so at once."""
+"""One process at a time works in a folder; a second one is told so at once.
+
+What killed ones left in it under temporary names goes, before the work begins.
+"""
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,7 +14,8 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from ssl_skel.errors import UserError
-from ssl_skel.files.temporary import cannot_write
+from ssl_skel.files import folders
+from ssl_skel.files.temporary import TEMPORARY, cannot_write, is_alive
 
 LOCK = ".lock"
 """Name of the empty file that is locked. It stays; the lock itself ends with its process, even by a kill."""
@@ -43,6 +49,23 @@ def only_worker(folder: Path, *, here: bool = True) -> Iterator[None]:
     except OSError as error:
         raise cannot_write(folder, error, "choose another folder for runs") from error
     try:
+        _sweep(folder)
         yield
     finally:
         lock.release()
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what killed processes left here and in all folders below; put back what one was about to replace."""
+    for place, names, files in os.walk(folder):
+        for name in names:
+            found, path = TEMPORARY.fullmatch(name), Path(place) / name
+            if found and found["end"] == "old":
+                folders.restore(path.with_name(found["name"]))
+                folders.sweep(path.with_name(found["name"]))
+            elif found and not is_alive(path):
+                shutil.rmtree(path, ignore_errors=True)
+        for name in files:
+            path = Path(place) / name
+            if TEMPORARY.fullmatch(name) and name.endswith(".partial") and not is_alive(path):
+                path.unlink(missing_ok=True)

@@ -15,9 +15,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ssl_skel.errors import UserError
 from ssl_skel.files import folders
 from ssl_skel.files.taken import FolderKind, refuse_taken_folder
-from ssl_skel.files.temporary import LOCKS, REMEDY, cannot_write, claim, left_behind, lock, sync, sync_path
+from ssl_skel.files.temporary import LOCKS, REMEDY, cannot_write, claim, is_alive, left_behind, lock, sync, sync_path
 
 _JOURNAL = "journal.jsonl"
 
@@ -36,7 +37,7 @@ class PartialFolder:
         entries: of the journal that was found, oldest first; empty for a fresh start.
 
     Raises:
-        UserError: the path is taken, or is no place for a store.
+        UserError: the path is taken, is no place for a store, or another process is writing it.
     """
 
     def __init__(
@@ -55,10 +56,13 @@ class PartialFolder:
         self._lock: int | None = None
         folders.restore(path)
         self._refuse_taken()
+        self._refuse_two()
 
     def open(self) -> None:
         """Make the folder, or continue one that was left behind."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._refuse_two()
+        folders.sweep(self.path)
         for left in left_behind(self.path):
             if left.is_dir():
                 self._continue_or_remove(left)
@@ -98,6 +102,13 @@ class PartialFolder:
         if self._lock is not None:
             os.close(self._lock)
 
+    def _refuse_two(self) -> None:
+        """Refuse a path that another process is about to give to its work."""
+        if self.path.parent.is_dir() and any(map(is_alive, left_behind(self.path))):
+            raise UserError(
+                f"{self.path}: another process is writing it; wait until it is done, or choose another path"
+            )
+
     def _continue_or_remove(self, left: Path) -> None:
         """Continue or remove a leftover; a locked one has a living writer and stays."""
         handle = lock(left)
@@ -135,7 +146,7 @@ def whole_folder(
     Raises:
         UserError: as ``PartialFolder``; the system refuses to write, or an ``OSError`` in the block.
     """
-    work = PartialFolder(path.resolve(), overwrite=overwrite, kind=kind, inputs=inputs)
+    work = PartialFolder(folders.absolute(path), overwrite=overwrite, kind=kind, inputs=inputs)
     try:
         work.open()
         yield work.folder

@@ -22,6 +22,8 @@ except ImportError:  # Windows, which neither renames nor removes what is open
 
 LOCKS = fcntl is not None
 """Whether this system can tell a living writer from a dead one."""
+TEMPORARY = re.compile(r"\.(?P<name>.+)\.(?P<end>[0-9a-f]{8}\.partial|removed|old)")
+"""Names of what is being written, removed or replaced."""
 REMEDY = "make room or choose another path"
 
 
@@ -76,6 +78,25 @@ def lock(path: Path, wait: bool = False) -> int | None:
         os.close(handle)
         return None
     return handle
+
+
+def is_alive(path: Path) -> bool:
+    """Whether a living process holds the lock of a temporary file or folder."""
+    if fcntl is None:
+        return False
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # no locks here
+        return False
+    finally:
+        os.close(handle)
+    return False
 
 
 def sync(file: IO[bytes]) -> None:

@@ -31,6 +31,7 @@ from ssl_skel.encoders.card import CARD, WEIGHTS
 from ssl_skel.encoders.pooling_config import FORMER_TEXTS, PoolingConfig
 from ssl_skel.errors import UserError
 from ssl_skel.evaluation.knn import unit
+from ssl_skel.files.folders import restore
 from ssl_skel.layouts import SkeletonLayout, parse_layout
 from ssl_skel.plain_json import parse_json
 from ssl_skel.retrieval.kinds import KINDS
@@ -275,6 +276,7 @@ def encoder_hashes(folder: Path) -> dict[str, str]:
 
 
 def _read_meta(file: Path) -> dict[str, Any]:
+    restore(file.parent)
     if not file.is_file():
         raise UserError(f"{file.parent}: no index there; make it with ssl-skel index")
     try:

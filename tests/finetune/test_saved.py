@@ -176,6 +176,12 @@ def test_a_kill_as_the_predictions_are_written_costs_no_weights(
     assert (training / CLASSIFIER / "head.json").exists()
     assert (training / "predictions.npz").exists()
     assert not (training / EVALUATIONS).exists()
+    for name in (EVALUATIONS, "looks", "checkpoints", ".checkpoints.removed"):  # of a kill just before the end
+        (training / name).mkdir()
+    run(config)
+    assert sorted(path.name for path in training.iterdir()) == [
+        *("classifier", "config.yaml", "log.jsonl", "predictions.npz", "tensorboard")
+    ]
 
 
 def test_weights_asked_for_after_an_interruption_are_those_of_the_chosen_epoch(
