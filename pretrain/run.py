@@ -63,12 +63,7 @@ def run(config: PretrainConfig, resume: str = "") -> Path:
     RunDir.check(path, resume, rank)
     with only_worker(path, here=rank == 0):
         folder = RunDir.create(
-            path,
-            dump_config(config),
-            resume=resume,
-            rank=rank,
-            model=PretrainConfig,
-            inputs=_inputs(config, data),
+            path, dump_config(config), resume=resume, rank=rank, model=PretrainConfig, inputs=_inputs(config, data)
         )
         fit(
             pretext,
