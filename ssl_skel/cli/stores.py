@@ -39,6 +39,7 @@ def convert(
     repair: Annotated[
         str, typer.Option(help="What to repair and record, separated by commas: tracks, jumps, gaps.")
     ] = "",
+    rate: Annotated[float, typer.Option(min=0, help="Frames a second to resample clips to; 0: keep their own.")] = 0.0,
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Processes that read files.")] = 1,
     skip_bad: Annotated[bool, typer.Option(help="Skip damaged files and clips; their names are recorded.")] = False,
     overwrite: OverwriteOption = False,
@@ -62,6 +63,7 @@ def convert(
         dtype=dtype,
         exclude=exclude,
         repairs=RepairConfig(steps=parse_steps(repair)),
+        rate=rate,
         jobs=jobs,
     )
     _show(facts, json_)

@@ -29,6 +29,7 @@ class RawClip:
         label, subject, camera, setup, replication: -1 where unknown; labels count from 0.
         recording: clips with the same number were cut from one recording; -1 where unknown.
         dropped: how much of it was left out, by kind; see ``ssl_skel.data.dropped``.
+        fps: frames a second; 0 where unknown.
     """
 
     name: str
@@ -40,6 +41,7 @@ class RawClip:
     replication: int = -1
     recording: int = -1
     dropped: Mapping[str, int] = field(default_factory=dict)
+    fps: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -20,10 +20,10 @@ from ssl_skel.data.clip import BadClip
 from ssl_skel.data.derived_splits import offered
 from ssl_skel.data.dropped import tell
 from ssl_skel.data.exclusions import read_exclusions
+from ssl_skel.data.frame_rate import count_rates
 from ssl_skel.data.meta import Provenance, RepairRecord
 from ssl_skel.data.normalize import NormalizeConfig, record
 from ssl_skel.data.plausibility import implausible
-from ssl_skel.data.readers import Reader
 from ssl_skel.data.repair import RepairConfig
 from ssl_skel.data.sources.open import open_reader
 from ssl_skel.data.sources.reading import Done, Ready, Work, read_files, told
@@ -35,8 +35,8 @@ from ssl_skel.errors import UserError
 _SECONDS_BETWEEN_CHECKPOINTS = 5.0
 _REMEDY = "fix or remove it, or leave it out with --skip-bad"
 _SUMMARY = (
-    *("store", "clips", "frames", "persons", "classes", "skipped", "excluded", "exclusions_without_a_clip", "repairs"),
-    *("filled", "copies", "dropped", "notices", "seconds"),
+    *("store", "clips", "frames", "fps", "persons", "classes", "skipped", "excluded", "exclusions_without_a_clip"),
+    *("repairs", "filled", "copies", "dropped", "notices", "seconds"),
 )
 
 
@@ -53,6 +53,7 @@ def convert(
     dtype: str = "float32",
     exclude: Path | None = None,
     repairs: RepairConfig | None = None,
+    rate: float = 0.0,
     jobs: int = 1,
     progress: bool = True,
 ) -> dict[str, Any]:
@@ -61,8 +62,7 @@ def convert(
     Clips stand in the order of the files, whatever the number of jobs. Of all clips only the columns are in memory.
 
     Args:
-        format: an entry of ``READERS``.
-        source: where the recordings lie.
+        format, source: an entry of ``READERS``, and where the recordings lie.
         store: folder to make; it appears only when whole.
         normalize: what is done to each clip.
         options: ``key=value`` words for the reader's ``Options``.
@@ -72,8 +72,8 @@ def convert(
         dtype: of the stored coordinates, float32 or float16; see ``ssl_skel.data.store`` for what float16 loses.
         exclude: list of clips to leave out; see ``ssl_skel.data.exclusions``.
         repairs: what is repaired before normalisation; ``repairs.json`` in the store keeps what was changed.
-        jobs: processes that read files; formats that keep a data set in one file are read by one.
-        progress: show a bar.
+        rate: frames a second that clips are brought to; 0: they stay as they are.
+        jobs, progress: processes that read files (one where a data set is kept in one file); show a bar.
 
     Returns:
         What ``describe`` tells in short, and seconds.
@@ -85,13 +85,13 @@ def convert(
     reader = open_reader(format, source, layout, options)
     check_splits(reader.splits, str(source))
     files = reader.files()
-    work = Work(reader, normalize, skip_bad, _REMEDY, read_exclusions(exclude), repairs or RepairConfig())
+    work = Work(reader, normalize, skip_bad, _REMEDY, read_exclusions(exclude), repairs or RepairConfig(), rate)
     with StoreWriter(
         store,
         reader.layout,
         reader.class_names,
         splits=reader.splits,
-        provenance=_provenance(format, reader, len(files)),
+        provenance=_provenance(format, work, len(files)),
         overwrite=overwrite,
         inputs=[Path(path) for path in (source, exclude) if path],
         dtype=dtype,
@@ -121,6 +121,7 @@ def describe(store: Path) -> dict[str, Any]:
         "channels": opened.channels,
         "clips": len(opened),
         "frames": int(frames.sum()),
+        "fps": count_rates(opened.fps),
         "persons": opened.max_persons,
         "classes": opened.num_classes,
         "skipped": list(provenance.skipped),
@@ -227,13 +228,15 @@ def _record(writer: StoreWriter, work: Work, totals: _Totals) -> None:
     writer.provenance = writer.provenance.model_copy(update=found)
 
 
-def _provenance(format: str, reader: Reader, files: int) -> Provenance:
+def _provenance(format: str, work: Work, files: int) -> Provenance:
     """Where a store comes from; no place on this machine."""
+    reader = work.reader
     return Provenance(
         format=format,
         source=reader.source.resolve().name,
         files=files,
         options=reader.recorded_options(),
+        rate=work.rate,
         tool=f"ssl-skel {__version__}",
         date=datetime.now(UTC).isoformat(timespec="seconds"),
     )
@@ -246,6 +249,7 @@ def _key(work: Work, format: str, files: Sequence[Path], dtype: str) -> str:
     told = {
         "reader": [__version__, format, reader.recorded_options(), reader.layout.to_dict()],
         "work": [work.normalize.model_dump(), work.skip_bad, dtype, sorted(work.exclude), work.repairs.model_dump()],
+        "rate": work.rate,
         "files": stats,
     }
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()

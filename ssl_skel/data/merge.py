@@ -107,7 +107,8 @@ def _add(
     for i in range(len(store)):
         joints, missing = normalize(take(store.clip(i)), writer.layout, how)
         own = {column: values[i] for column, values in columns.items()}
-        writer.add(RawClip(f"{name}_{store.name[i]}", joints, labels[i], **own), int(store.content[i]))
+        clip = RawClip(f"{name}_{store.name[i]}", joints, labels[i], fps=float(store.fps[i]), **own)
+        writer.add(clip, int(store.content[i]))
         writer.filled += missing
         bar.update()
 

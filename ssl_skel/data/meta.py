@@ -45,6 +45,8 @@ class Provenance(_Record):
     """Number of files that were read."""
     options: dict[str, Any] = Field(default_factory=dict)
     """Options of the reader."""
+    rate: float = 0.0
+    """Frames a second that clips were brought to; 0: they were left as they are."""
     config: dict[str, Any] = Field(default_factory=dict)
     """Config of a synthetic store."""
     stores: tuple[dict[str, Any], ...] = ()

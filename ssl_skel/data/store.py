@@ -48,6 +48,7 @@ class Store:
         offset, frames, persons: (N,) int64, where a clip lies; see the module's text.
         label, subject, camera, setup, replication: (N,) int64, -1 where unknown.
         recording: (N,) int64, equal for clips that were cut from one recording, -1 where unknown.
+        fps: (N,) float64, frames a second; 0 where unknown, as in stores of the first releases.
         name: (N,) str, unique.
         content: (N,) uint64, hash of the recording before normalisation; copies have equal ones.
         value_names: column -> name of a value -> its number, for columns whose values have names.
@@ -71,6 +72,7 @@ class Store:
     setup: np.ndarray
     replication: np.ndarray
     recording: np.ndarray
+    fps: np.ndarray
     name: np.ndarray
     content: np.ndarray
     value_names: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
@@ -142,10 +144,12 @@ class Store:
 def _read_columns(file: Path, rows: int, classes: int) -> dict[str, np.ndarray]:
     try:
         there = set(member_names(file))
-        wanted = [name for name in (*COLUMNS, "name", "content") if name in there or name not in LATER_COLUMNS]
+        later = (*LATER_COLUMNS, "fps")
+        wanted = [name for name in (*COLUMNS, "fps", "name", "content") if name in there or name not in later]
         data = read_columns(file, wanted, most=file.stat().st_size)  # it is not compressed
         unknown = np.full(data["label"].shape, -1)
         columns = {column: data.get(column, unknown).astype(np.int64, casting="safe") for column in COLUMNS}
+        columns["fps"] = data.get("fps", np.zeros(unknown.shape)).astype(np.float64, casting="safe")
         columns["name"] = data["name"].astype(np.str_, casting="safe")
         columns["content"] = data["content"].astype(np.uint64, casting="safe")
         "".join(columns["name"].ravel().tolist()).encode()
@@ -161,6 +165,7 @@ def _read_columns(file: Path, rows: int, classes: int) -> dict[str, np.ndarray]:
         and (length > 0).all()
         and np.array_equal(columns["offset"], np.cumsum(length) - length)
         and length.sum() == rows
+        and (np.isfinite(columns["fps"]) & (columns["fps"] >= 0)).all()
         and (columns["label"] >= -1).all()
         and (columns["label"] < classes).all()
     )

@@ -75,7 +75,7 @@ class StoreWriter:
             check_text(name, f"{self.path}: name of a class")
         self._dtype = cast("Dtype", dtype)
         self._rows, self._channels = 0, 0
-        self._columns: dict[str, list[int]] = {column: [] for column in (*COLUMNS, "content")}
+        self._columns: dict[str, list[Any]] = {column: [] for column in (*COLUMNS, "content", "fps")}
         self._names: dict[str, None] = {}
         self._noted = 0
         self.resumed: list[Any] = []
@@ -158,9 +158,10 @@ class StoreWriter:
             "frames": joints.shape[1],
             "persons": joints.shape[0],
             "content": content_hash(clip.joints) if content is None else content,
+            "fps": float(clip.fps),
         }
         for column, values in self._columns.items():
-            values.append(int(row[column] if column in row else getattr(clip, column)))
+            values.append(row[column] if column in row else int(getattr(clip, column)))
         self._names[clip.name] = None
         self._rows += joints.shape[0] * joints.shape[1]
 
@@ -193,6 +194,7 @@ class StoreWriter:
                 allow_pickle=False,
                 name=np.array(list(self._names)),
                 content=np.array(self._columns["content"], np.uint64),
+                fps=np.array(self._columns["fps"], np.float64),
                 **columns,
             )
         meta = Meta(

@@ -30,6 +30,7 @@ def test_summary_and_description_agree_with_the_store(source: Path) -> None:
         "store": str(source.parent / "store"),
         "clips": 9,
         "frames": 3 * (5 + 6 + 7),
+        "fps": {"unknown": 9},
         "persons": 1,
         "classes": 10,
         "skipped": [],

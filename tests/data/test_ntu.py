@@ -361,5 +361,6 @@ def test_a_store_tells_of_a_missing_list_but_not_where_it_lies(tmp_path: Path) -
         "denoise": True,
         "lost": "stay",
         "missing": "list.txt",
+        "fps": 0.0,
     }
     assert str(tmp_path) not in (tmp_path / "store" / "meta.json").read_text("utf-8")

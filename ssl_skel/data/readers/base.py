@@ -9,10 +9,19 @@ from pathlib import Path, PurePath
 from types import MappingProxyType
 from typing import Any, ClassVar
 
+from pydantic import Field
+
 from ssl_skel.config import Section
 from ssl_skel.data.clip import BadClip, RawClip
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import SkeletonLayout
+
+
+class ReaderOptions(Section):
+    """What can be chosen of every format."""
+
+    fps: float = Field(default=0.0, ge=0.0, le=100_000.0, allow_inf_nan=False)
+    """Frames a second of the recordings; 0: what the files say, or what the data set was recorded at."""
 
 
 class Reader(ABC):
@@ -26,6 +35,7 @@ class Reader(ABC):
         Options: what else can be chosen; the fields stand above the reader.
         ordered: its clips have the person who moves most first, as ``NormalizeConfig.order_persons`` tells.
         archive: one file holds a whole data set, so that files are no fair shares of the work.
+        fps: frames a second of all its recordings, as published; 0 where the files say it, or nobody does.
         endings: of the names of its files, where no other data would have them.
 
     Args:
@@ -40,9 +50,10 @@ class Reader(ABC):
     layout: SkeletonLayout
     class_names: tuple[str, ...]
     splits: dict[str, dict[str, Any]]
-    Options: ClassVar[type[Section]] = Section
+    Options: ClassVar[type[ReaderOptions]] = ReaderOptions
     value_names: Mapping[str, Mapping[str, int]] = MappingProxyType({})
     ordered: bool = False
+    fps: ClassVar[float] = 0.0
     archive: ClassVar[bool] = False
     endings: ClassVar[tuple[str, ...]] = ()
 

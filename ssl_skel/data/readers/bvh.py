@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ssl_skel.data.clip import RawClip
+from ssl_skel.data.frame_rate import rate_of_interval
 from ssl_skel.data.readers.described import DescribedReader, name_of
 from ssl_skel.data.readers.description import NamedJoints, to_metres
 from ssl_skel.data.readers.rig import END, joint_names, rig_layout, rig_map
@@ -62,7 +63,7 @@ class BvhReader(DescribedReader):
     endings = (".bvh", ".BVH")
 
     def read(self, file: Path) -> Iterator[RawClip]:
-        nodes, motion = parse_bvh(file)
+        nodes, motion, fps = parse_bvh(file)
         own = self._rig(file, nodes)
         joints = to_metres(forward(nodes, motion), self.options, file)
         if self._derived and own != self.layout:
@@ -70,7 +71,7 @@ class BvhReader(DescribedReader):
         if not self._derived:
             joints = rig_map(own, self.layout, str(file))(joints)
         for key, told in self._keys(file):
-            yield RawClip(name_of(key), joints[None], **self._columns(file, self._told(file, key, told)))
+            yield RawClip(name_of(key), joints[None], fps=fps, **self._columns(file, self._told(file, key, told)))
 
     _derived: Path | None = None  # the file that the layout comes from
 
@@ -148,8 +149,8 @@ def _rotation(axis: str, degrees: np.ndarray) -> np.ndarray:
     return turn
 
 
-def parse_bvh(file: Path) -> tuple[list[Node], np.ndarray]:
-    """Hierarchy (V nodes, parents first) and motion (T, channels) of a file.
+def parse_bvh(file: Path) -> tuple[list[Node], np.ndarray, float]:
+    """Hierarchy (V nodes, parents first), motion (T, channels) and frames a second (0: unknown) of a file.
 
     Raises:
         UserError: it cannot be read, or is none; names the line.
@@ -161,7 +162,7 @@ def parse_bvh(file: Path) -> tuple[list[Node], np.ndarray]:
     lines = ((number, line) for number, line in enumerate(data.splitlines(), 1) if line.strip())
     try:
         nodes = _hierarchy(file, lines)
-        return nodes, _motion(file, lines, sum(len(node.channels) for node in nodes))
+        return nodes, *_motion(file, lines, sum(len(node.channels) for node in nodes))
     except StopIteration:
         raise UserError(f"{file}: the file ends too early; export it again") from None
 
@@ -211,15 +212,17 @@ def _property(file: Path, number: int, words: Sequence[str]) -> dict[str, Any]:
     return {"channels": channels}
 
 
-def _motion(file: Path, lines: Lines, channels: int) -> np.ndarray:
-    """(T, channels) numbers after the line MOTION."""
+def _motion(file: Path, lines: Lines, channels: int) -> tuple[np.ndarray, float]:
+    """(T, channels) numbers after the line MOTION, and frames a second."""
     number, line = next(lines)
     told = re.fullmatch(rb"\s*Frames:\s*(\d{1,9})\s*", line, re.IGNORECASE)
     if not told:
         raise UserError(f"{file}: line {number}: expected 'Frames:' and their number; export it again")
     number, line = next(lines)
-    if not re.match(rb"\s*Frame\s+Time:", line, re.IGNORECASE):
+    interval = re.match(rb"\s*Frame\s+Time:\s*(\S*)", line, re.IGNORECASE)
+    if not interval:
         raise UserError(f"{file}: line {number}: expected 'Frame Time:'; export it again")
+    fps = rate_of_interval(interval[1].decode("ascii", "replace"))
     frames, rows = int(told[1]), list(lines)
     for number, line in rows:
         if len(line.split()) != channels:
@@ -227,9 +230,9 @@ def _motion(file: Path, lines: Lines, channels: int) -> np.ndarray:
     if len(rows) != frames:
         raise UserError(f"{file}: has {len(rows)} of {frames} frames; export it again")
     if not rows:
-        return np.zeros((0, channels))
+        return np.zeros((0, channels)), fps
     try:
-        return np.loadtxt([line.decode("ascii") for _, line in rows], ndmin=2, comments=None)
+        return np.loadtxt([line.decode("ascii") for _, line in rows], ndmin=2, comments=None), fps
     except ValueError as error:
         found = re.search(r"row (\d+), column (\d+)", str(error))
         where = f"line {rows[int(found[1])][0]}, column {found[2]}" if found else "the motion"

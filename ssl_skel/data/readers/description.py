@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import Field, field_validator
 
 from ssl_skel.config import Section, load_config
-from ssl_skel.data.readers.base import natural
+from ssl_skel.data.readers.base import ReaderOptions, natural
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import SkeletonLayout, load_layout
 
@@ -26,7 +26,7 @@ _MOST_CLASSES = 1_000_000
 _LONGEST_VALUE = 150
 
 
-class Description(Section):
+class Description(ReaderOptions):
     """``recordings.yaml`` in a folder of recordings, or a YAML file named like one recording beside it.
 
     Words on the command line go before what it says.

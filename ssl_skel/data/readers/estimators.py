@@ -10,11 +10,11 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field
 
-from ssl_skel.config import Section
+from ssl_skel.data.readers.base import ReaderOptions
 from ssl_skel.errors import UserError
 
 
-class TrackedOptions(Section):
+class TrackedOptions(ReaderOptions):
     """What can be chosen where a sensor or an estimator says who is who."""
 
     min_seen: float = Field(default=0.1, ge=0.0, le=1.0)

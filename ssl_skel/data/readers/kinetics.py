@@ -34,6 +34,7 @@ class KineticsReader(Reader):
     """
 
     layout = LAYOUTS["openpose18"]
+    fps = 30.0
     Options = PlaneOptions
     splits = {"given": {"train": {"setup": [1]}, "test": {"setup": [2]}}}  # noqa: RUF012 - never changed
 

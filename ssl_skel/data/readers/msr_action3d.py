@@ -39,6 +39,7 @@ class MsrAction3DReader(Reader):
     """
 
     layout = LAYOUTS["kinect20"]
+    fps = 15.0
     class_names = (
         *("high arm wave", "horizontal arm wave", "hammer", "hand catch", "forward punch", "high throw", "draw x"),
         *("draw tick", "draw circle", "hand clap", "two hand wave", "side boxing", "bend", "forward kick", "side kick"),

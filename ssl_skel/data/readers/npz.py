@@ -10,6 +10,7 @@ Members of a file, N clips::
     persons      (N,) persons of each clip, if flat; default 1
     label        (N,) whole numbers from 0, -1 unknown; or names
     subject, camera, setup (or session), replication (or take), recording   (N,) whole numbers, -1 unknown; or names
+    fps          frames a second, one number or (N,)
     name         (N,) unique names; default: the file's name and a number
     split        (N,) "train", "test" or "", which gives the split named ``given``; (N, K) gives ``given1`` and so on
     class_names  one name a label
@@ -124,8 +125,8 @@ class NpzReader(Reader):
         if content.take:
             joints = content.take(joints.astype(np.float32))
         label = self._label(content, row, where)
-        joints = to_metres(joints, content.description, file)
-        return RawClip(content.names[row], joints, label, **known, dropped=dropped)
+        joints, fps = to_metres(joints, content.description, file), content.description.fps or content.fps[row]
+        return RawClip(content.names[row], joints, label, **known, dropped=dropped, fps=fps)
 
     def _label(self, content: Contents, row: int, where: str) -> int:
         """Number of the class that a clip's label names, or is."""

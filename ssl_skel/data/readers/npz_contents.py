@@ -58,6 +58,7 @@ class Contents:
         take: the map to the layout, where the file names its joints and another layout is asked for.
         columns: member -> (N,) values.
         names: of the clips.
+        fps: of each clip; 0 where unknown.
         labels: as text; None: ``columns`` has them as numbers, or nobody tells them.
     """
 
@@ -69,6 +70,7 @@ class Contents:
     take: JointMap | None
     columns: dict[str, np.ndarray]
     names: tuple[str, ...] = ()
+    fps: tuple[float, ...] = ()
     labels: tuple[str, ...] | None = field(default=None)
 
     def column(self, name: str, default: int = -1) -> np.ndarray:
@@ -127,7 +129,7 @@ def read_contents(file: Path, layout: str | None, words: Section) -> Contents:
     columns = _columns(file, description, held, flat=len(shape) == 3)
     content = Contents(own, description, coordinates, shape, rooted, take, columns)
     _check_columns(file, content)
-    return _described(file, beside, content)
+    return replace(_described(file, beside, content), fps=_rates(file, held, content.clips))
 
 
 def _with_own_words(file: Path, description: NpzDescription, held: dict[str, np.ndarray]) -> NpzDescription:
@@ -141,6 +143,15 @@ def _with_own_words(file: Path, description: NpzDescription, held: dict[str, np.
     except UserError as error:
         raise UserError(f"{error}; say what holds on the command line, as in {next(iter(told))}=...") from error
     return description.model_copy(update=told)
+
+
+def _rates(file: Path, held: dict[str, np.ndarray], clips: int) -> tuple[float, ...]:
+    """Frames a second of each clip, by the member ``fps``; 0 where it does not say."""
+    fps = held.get("fps", np.zeros(()))
+    if fps.dtype.kind not in "fiu" or fps.shape not in ((), (1,), (clips,)):
+        raise UserError(f"{file}: fps: has shape {fps.shape} of {fps.dtype}; expected one number, or one a clip")
+    known = np.where(np.isfinite(fps) & (fps > 0), fps, 0).astype(np.float64)
+    return tuple(np.broadcast_to(known, (clips,)).tolist())
 
 
 def _rig(file: Path, description: NpzDescription, held: dict[str, np.ndarray]) -> SkeletonLayout:

@@ -16,7 +16,7 @@ import numpy as np
 
 from ssl_skel.config import Section
 from ssl_skel.data.clip import RawClip
-from ssl_skel.data.readers.base import Reader
+from ssl_skel.data.readers.base import Reader, ReaderOptions
 from ssl_skel.data.readers.decimals import PADDING, read_numbers
 from ssl_skel.data.readers.ntu_facts import CLASS_NAMES, NAME, SPLITS_60, SPLITS_120, columns
 from ssl_skel.errors import UserError
@@ -30,7 +30,7 @@ _SHORT = 11  # frames; a track no longer than this is noise
 _WIDE, _WIDE_SHARE = 0.8, 0.69754  # width over height of a frame that is noise, and share of such in a track that is
 
 
-class NtuOptions(Section):
+class NtuOptions(ReaderOptions):
     """What can be chosen of NTU's raw files."""
 
     denoise: bool = True
@@ -71,6 +71,7 @@ class NtuReader(Reader):
     """
 
     layout = LAYOUTS["ntu25"]
+    fps = 30.0
     Options = NtuOptions
 
     def __init__(self, source: Path, layout: str | None = None, options: Section | None = None) -> None:

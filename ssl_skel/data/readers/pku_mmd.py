@@ -37,6 +37,7 @@ class PkuMmdReader(Reader):
     """
 
     layout = LAYOUTS["ntu25"]
+    fps = 30.0
     class_names = tuple(str(number) for number in range(1, _CLASSES + 1))
     Options = TrackedOptions
 

@@ -38,6 +38,7 @@ class SbuReader(Reader):
     """
 
     layout = LAYOUTS["sbu15"]
+    fps = 15.0
     class_names = ("approach", "depart", "kick", "push", "shake hands", "hug", "exchange object", "punch")
     splits = {  # noqa: RUF012 - never changed
         f"fold{number}": {

@@ -30,6 +30,7 @@ class UtdMhadReader(Reader):
     """
 
     layout = LAYOUTS["kinect20"]
+    fps = 30.0
     class_names = (
         "swipe left",
         "swipe right",

@@ -19,6 +19,7 @@ import numpy as np
 
 from ssl_skel.data.clip import BadClip, RawClip, attempt, check_clip, content_hash
 from ssl_skel.data.dropped import absent_frames, tidied
+from ssl_skel.data.frame_rate import resample
 from ssl_skel.data.normalize import NormalizeConfig, normalize
 from ssl_skel.data.readers.base import Reader
 from ssl_skel.data.repair import Change, RepairConfig, repair
@@ -37,6 +38,7 @@ class Work:
     remedy: str = ""  # what to do about damage that stops everything
     exclude: frozenset[str] = frozenset()  # names of clips to leave out
     repairs: RepairConfig = field(default_factory=RepairConfig)
+    rate: float = 0.0  # frames a second that clips are brought to; 0: they stay as they are
 
 
 @dataclass(frozen=True)
@@ -156,14 +158,17 @@ def _ready(work: Work, file: Path, clip: RawClip) -> Ready:
         if change.order:  # scores go with their persons
             frames = slice(change.first, change.last + 1)
             score[:, frames] = score[list(change.order), frames]
+    recorded = np.concatenate([repaired, score], -1)
+    fps = work.reader.options.fps or clip.fps or work.reader.fps
     try:
-        joints, filled = normalize(
-            np.concatenate([repaired, score], -1), work.reader.layout, work.normalize, work.reader.ordered
-        )
+        if work.rate:
+            recorded, fps = resample(recorded, fps, work.rate), work.rate
+        joints, filled = normalize(recorded, work.reader.layout, work.normalize, work.reader.ordered)
     except UserError as error:
         raise UserError(f"{file}: clip {clip.name!r}: {error}") from error
     dropped = {**clip.dropped, **absent_frames(clip.joints)}
-    return Ready(file, replace(clip, joints=joints, dropped=dropped), content_hash(clip.joints), filled, changes)
+    made = replace(clip, joints=joints, dropped=dropped, fps=fps)
+    return Ready(file, made, content_hash(clip.joints), filled, changes)
 
 
 _work: Work | None = None  # of this process, if it was started to read

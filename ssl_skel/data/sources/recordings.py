@@ -104,6 +104,7 @@ def store_of(
     layout: SkeletonLayout,
     names: Sequence[str] | None = None,
     content: Sequence[int] | None = None,
+    fps: Sequence[float] | None = None,
     **columns: Sequence[int],
 ) -> Store:
     """Normalised clips as a store that lies in no folder, so that they take the same way as stored ones.
@@ -113,6 +114,7 @@ def store_of(
         layout: their joints.
         names: default: their numbers.
         content: ``content_hash`` of each recording before normalisation; default: 0, unknown.
+        fps: frames a second of each; default: 0, unknown.
         columns: such as ``subject``; default -1, unknown.
     """
     frames = np.array([clip.shape[1] for clip in clips])
@@ -130,6 +132,7 @@ def store_of(
         provenance=Provenance(),
         sha256="",
         joints=joints,
+        fps=np.array(fps if fps is not None else [0.0] * len(clips), np.float64),
         name=np.array(names if names is not None else range(len(clips))).astype(np.str_),
         content=np.array(content if content is not None else [0] * len(clips), np.uint64),
         **numbers,
@@ -151,8 +154,9 @@ def _read(
     clips = [item.clip for item in ready]
     columns = {field: [getattr(clip, field) for clip in clips] for field in COLUMNS if hasattr(RawClip, field)}
     names, content = [clip.name for clip in clips], [item.content for item in ready]
+    fps = [clip.fps for clip in clips]
     return replace(
-        store_of([clip.joints for clip in clips], reader.layout, names=names, content=content, **columns),
+        store_of([clip.joints for clip in clips], reader.layout, names=names, content=content, fps=fps, **columns),
         path=source,
         class_names=reader.class_names,
         splits=reader.splits,

@@ -20,7 +20,7 @@ from ssl_skel.data.meta import Provenance
 from ssl_skel.data.normalize import NormalizeConfig, normalize
 from ssl_skel.data.readers.base import odd_even
 from ssl_skel.data.synthetic.actions import ACTIONS
-from ssl_skel.data.synthetic.performance import draw_person, perform
+from ssl_skel.data.synthetic.performance import FRAMES_PER_SECOND, draw_person, perform
 from ssl_skel.data.synthetic.sensor import add_noise, drop_out, place_cameras
 from ssl_skel.data.synthetic.skeleton import LAYOUT
 from ssl_skel.data.writer import StoreWriter
@@ -114,4 +114,5 @@ def generate(config: SyntheticConfig) -> Iterator[RawClip]:
                         subject=subject,
                         camera=number,
                         replication=repetition,
+                        fps=FRAMES_PER_SECOND,
                     )

@@ -1,0 +1,89 @@
+"""Frames a second: what recordings say of them, and clips at another rate."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+
+import numpy as np
+
+from ssl_skel.data.clip import tracked_joints, tracked_persons
+from ssl_skel.errors import UserError
+
+_SAME = 2e-3  # relative; 29.97 and 30 are one rate
+_ROUNDING = 1e-6  # of frame numbers
+
+
+def rate_of_interval(text: str) -> float:
+    """The rate that a printed time between frames means; 0, unknown, where it is no time.
+
+    Such times are rounded or cut off: 0.033333 is a thirtieth of a second. A whole rate is taken where it agrees with
+    all that was printed.
+
+    >>> rate_of_interval("0.033333"), rate_of_interval("0.0083"), rate_of_interval("0.25"), rate_of_interval("0")
+    (30.0, 120.0, 4.0, 0.0)
+    """
+    try:
+        seconds = float(text)
+    except ValueError:
+        return 0.0
+    if not (math.isfinite(seconds) and seconds > 0):
+        return 0.0
+    _, _, decimals = text.strip().lower().partition("e")[0].partition(".")
+    whole = float(round(1 / seconds))
+    printed = 0.0 if "e" in text.lower() else 10.0 ** -len(decimals)
+    return whole if whole and abs(1 / whole - seconds) < printed else 1 / seconds
+
+
+def same_rate(one: float, other: float) -> bool:
+    """Whether two known rates are the same, up to 0.2 %."""
+    return abs(one - other) <= _SAME * other
+
+
+def resample(joints: np.ndarray, fps: float, rate: float) -> np.ndarray:
+    """A clip at another rate: linear in time between the frames in which a joint was tracked.
+
+    A joint is tracked in a new frame if it was in one of the two recorded frames around it; so gaps stay gaps.
+
+    Args:
+        joints: (M, T, V, C), NaN or infinite where not tracked.
+        fps: frames a second of the recording.
+        rate: frames a second wanted.
+
+    Returns:
+        (M, T', V, C): the first new frame is the first recorded one, the last is no later than the last.
+
+    Raises:
+        UserError: the rate wanted is none, that of the recording is unknown, or no tracked joint is left.
+    """
+    if not (math.isfinite(rate) and rate > 0):
+        raise UserError(f"rate: must be above 0, got {rate:g}")
+    if not fps:
+        raise UserError("rate: its own frame rate is unknown; give fps=..., or leave --rate out")
+    if same_rate(fps, rate):
+        return joints
+    last = joints.shape[1] - 1
+    at = np.minimum(np.arange(int(last * rate / fps + _ROUNDING) + 1) * (fps / rate), last)
+    earlier, later = np.floor(at + _ROUNDING).astype(int), np.ceil(at - _ROUNDING).astype(int)
+    tracked = tracked_joints(joints)
+    time = np.arange(last + 1)[:, None]
+    before = np.maximum.accumulate(np.where(tracked, time, -1), 1)[:, earlier]
+    after = np.flip(np.minimum.accumulate(np.flip(np.where(tracked, time, last + 1), 1), 1), 1)[:, later]
+    before, after = np.where(before < 0, after, before), np.where(after > last, before, after)
+    share = np.clip((at[:, None] - before) / np.maximum(after - before, 1), 0, 1)[..., None]
+    start, stop = (
+        np.take_along_axis(joints, np.clip(frames, 0, last)[..., None], 1).astype(np.float64)
+        for frames in (before, after)
+    )
+    with np.errstate(invalid="ignore"):  # never tracked
+        found = start + share * (stop - start)
+    found[~(tracked[:, earlier] | tracked[:, later])] = np.nan
+    if not tracked_persons(found).any():
+        raise UserError(f"rate: no tracked joint is left at {rate:g} frames a second; use a higher rate")
+    return found.astype(joints.dtype)
+
+
+def count_rates(fps: np.ndarray) -> dict[str, int]:
+    """How many clips have each rate, as text, the most frequent first; ``unknown`` where it is 0."""
+    counts = Counter(f"{rate:.5g}" if rate else "unknown" for rate in fps.tolist())
+    return dict(counts.most_common())
