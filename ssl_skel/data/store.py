@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from ssl_skel.data.mapped import map_array
 from ssl_skel.data.meta import Provenance, read_meta
 from ssl_skel.data.normalize import NormalizeConfig, filled_positions
 from ssl_skel.data.npz_members import DAMAGE, member_names, read_columns
@@ -97,7 +98,7 @@ class Store:
             filled=filled_positions(meta.normalization),
             provenance=meta.provenance,
             sha256=meta.sha256,
-            joints=_map_joints(path / "joints.npy", shape, dtype),
+            joints=map_array(path / "joints.npy", shape, dtype, "convert again with --overwrite", "c"),
             **_read_columns(path / "clips.npz", shape[0], len(meta.class_names)),
         )
 
@@ -172,17 +173,6 @@ def _read_columns(file: Path, rows: int, classes: int) -> dict[str, np.ndarray]:
     if not whole:
         raise UserError(f"{file}: does not fit the rest of the store; convert again with --overwrite")
     return columns
-
-
-def _map_joints(file: Path, shape: tuple[int, int, int], dtype: np.dtype) -> np.ndarray:
-    try:
-        joints = np.load(file, mmap_mode="c", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise UserError(f"{file}: is truncated, damaged or missing; convert again with --overwrite") from error
-    size = joints.offset + joints.nbytes
-    if joints.shape != shape or joints.dtype != dtype or not joints.flags.c_contiguous or file.stat().st_size != size:
-        raise UserError(f"{file}: is not what meta.json tells of; convert again with --overwrite")
-    return joints
 
 
 def hash_file(file: Path) -> str:

@@ -56,10 +56,13 @@ class Approximate:
         kind: entry of ``KINDS``.
         index: faiss's part.
         effort, fetch: as in ``Tuned``.
+        path: of the file it was read from.
     """
 
-    def __init__(self, kind: str, index: Any, effort: int = 1, fetch: int | None = None) -> None:
-        self.kind, self.index, self.effort = kind, index, effort
+    def __init__(
+        self, kind: str, index: Any, effort: int = 1, fetch: int | None = None, path: Path | None = None
+    ) -> None:
+        self.kind, self.index, self.effort, self.path = kind, index, effort, path
         self.fetch = fetch or KINDS[kind].fetch
 
     @classmethod
@@ -90,9 +93,9 @@ class Approximate:
             UserError: the file is damaged.
         """
         try:
-            return cls(kind, faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC), effort, fetch)
+            return cls(kind, faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC), effort, fetch, path)
         except RuntimeError as error:
-            raise UserError(f"{path}: is damaged; build the index again with --overwrite") from error
+            raise _damaged(path) from error
 
     def write(self, path: Path) -> None:
         """Write faiss's part; kind, effort and fetch belong into the index's ``meta.json``.
@@ -112,15 +115,32 @@ class Approximate:
             vectors: (N, D), those it was trained on.
             queries: (Q, D) float32 of unit length.
             k: neighbours, at most N.
+
+        Raises:
+            UserError: the file that this was read from is damaged.
         """
         wanted = min(max(self.fetch * k, 2 * DEPTH), len(vectors))
         effort = max(self.effort, wanted) if self.kind == "hnsw" else self.effort
         rows, near = np.empty((len(queries), k), np.int64), np.empty((len(queries), k))
         for part in _blocks(len(queries), wanted * vectors.shape[1]):
-            found = self.index.search(queries[part], wanted, params=_parameters(self.kind, effort))[1]
+            found = self._propose(queries[part], wanted, effort, len(vectors))
             ordered, similarity = compare(vectors, queries[part], found)
             rows[part], near[part] = ordered[:, :k], similarity[:, :k]
         return rows, near
+
+    def _propose(self, queries: np.ndarray, wanted: int, effort: int, count: int) -> np.ndarray:
+        """Candidates (Q, wanted), rows below ``count``; -1 is none.
+
+        Raises:
+            UserError: the file that this was read from is damaged, or of another kind or other vectors.
+        """
+        try:
+            found: np.ndarray = self.index.search(queries, wanted, params=_parameters(self.kind, effort))[1]
+        except (RuntimeError, AssertionError) as error:
+            raise _damaged(self.path) from error
+        if found.size and not -1 <= found.min() <= found.max() < count:
+            raise _damaged(self.path)
+        return found
 
     def tune(self, vectors: np.ndarray, target: float = TARGET) -> Tuned:
         """Find the least effort that reaches a recall on vectors of the index, and take it.
@@ -141,6 +161,10 @@ class Approximate:
             if recall >= target:
                 break
         return Tuned(self.effort, self.fetch, recall, len(rows))
+
+
+def _damaged(path: Path | None) -> UserError:
+    return UserError(f"{path}: is damaged; build the index again with --overwrite")
 
 
 def _parameters(kind: str, effort: int) -> Any:

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ssl_skel.data.mapped import map_array
 from ssl_skel.data.normalize import NormalizeConfig, parse_normalization, require_normalization
 from ssl_skel.data.store import Store
 from ssl_skel.embedding.spans import cut
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
 FORMAT_VERSION = 2
 VECTORS, ROWS, CODES, APPROXIMATE = "vectors.npy", "rows.npy", "codes.safetensors", "faiss.index"
 META, ENCODER = "meta.json", "encoder"
+_AGAIN = "build the index again with --overwrite"
 
 
 def row_type(name_bytes: int) -> np.dtype:
@@ -98,13 +100,13 @@ class MotionIndex:
             [(str(store["path"]), str(store["sha256"])) for store in meta["stores"]]
             PoolingConfig.of(meta["pooling"], f"{path / META}: pooling")
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise UserError(f"{path / META}: is damaged ({error!r}); build the index again with --overwrite") from error
+            raise UserError(f"{path / META}: is damaged ({error!r}); {_AGAIN}") from error
         if not whole:
-            raise UserError(f"{path / META}: is damaged; build the index again with --overwrite")
+            raise UserError(f"{path / META}: is damaged; {_AGAIN}")
         for file in (VECTORS, ROWS, CODES, *([APPROXIMATE] if meta["kind"] != "flat" else [])):
             _check_size(path / file, sizes.get(file, -1))
-        vectors = _map(path / VECTORS, (count, dim), np.dtype("<f4"))
-        rows = _map(path / ROWS, (count,), row)
+        vectors = map_array(path / VECTORS, (count, dim), np.dtype("<f4"), _AGAIN, "r")
+        rows = map_array(path / ROWS, (count,), row, _AGAIN, "r")
         _check_rows(path / ROWS, rows, len(meta["stores"]), len(names))
         return cls(path, layout, names, meta, vectors, rows, device)
 
@@ -255,7 +257,7 @@ class MotionIndex:
         """
         clip, start, own = (int(self.rows[field][row]) for field in ("clip", "start", "length"))
         if clip >= len(store) or start + own > store.frames[clip]:
-            raise UserError(f"{self.path / ROWS}: does not fit {store.path}; build the index again with --overwrite")
+            raise UserError(f"{self.path / ROWS}: does not fit {store.path}; {_AGAIN}")
         return cut(store, clip, start, length or own, self.normalization)
 
 
@@ -283,7 +285,7 @@ def _read_meta(file: Path) -> dict[str, Any]:
         meta = parse_json(file.read_bytes())
         version, found = meta["format_version"], meta.get("format")
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{file}: is damaged; build the index again with --overwrite") from error
+        raise UserError(f"{file}: is damaged; {_AGAIN}") from error
     if found != "motion index" or not isinstance(meta, Mapping):
         raise UserError(f"{file.parent}: is no index; make one with ssl-skel index")
     if version != FORMAT_VERSION:
@@ -303,7 +305,7 @@ def _check_size(file: Path, size: int) -> None:
     found = file.stat().st_size if file.is_file() else None
     if found != size:
         what = "is missing" if found is None else f"has {found} bytes, {size} were written"
-        raise UserError(f"{file}: {what}; build the index again with --overwrite")
+        raise UserError(f"{file}: {what}; {_AGAIN}")
 
 
 def _check_rows(file: Path, rows: np.ndarray, stores: int, classes: int) -> None:
@@ -312,14 +314,4 @@ def _check_rows(file: Path, rows: np.ndarray, stores: int, classes: int) -> None
     limits["label"] = (-1, classes - 1)
     for field, (least, most) in limits.items():
         if (rows[field] < least).any() or (most is not None and (rows[field] > most).any()):
-            raise UserError(f"{file}: {field}: is damaged; build the index again with --overwrite")
-
-
-def _map(file: Path, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    try:
-        array = np.load(file, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise UserError(f"{file}: is damaged; build the index again with --overwrite") from error
-    if array.shape != shape or array.dtype != dtype:
-        raise UserError(f"{file}: is not what meta.json tells of; build the index again with --overwrite")
-    return array
+            raise UserError(f"{file}: {field}: is damaged; {_AGAIN}")

@@ -5,6 +5,7 @@ Nothing is unpickled but tensors.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -60,7 +61,8 @@ def save_checkpoint(
                 {"optimizer": optimizer.state_dict(), "scaler": scaler.state_dict() if scaler else None},
                 part / "optimizer.pt",
             )
-            (part / STATE).write_text(json.dumps({"format_version": FORMAT_VERSION, **state}), "utf-8")
+            told = {"format_version": FORMAT_VERSION, **state, "sha256": _hashes(part)}
+            (part / STATE).write_text(json.dumps(told), "utf-8")
     except (SafetensorError, RuntimeError) as error:  # torch.save tells a full disk by RuntimeError
         raise cannot_write(final, error, _REMEDY) from error
     for old in checkpoints(folder)[:-keep]:
@@ -82,6 +84,7 @@ def load_checkpoint(
         UserError: a file is damaged or does not fit the network.
     """
     state = read_state(checkpoint)
+    _check_hashes(checkpoint, state.pop("sha256", {}))
     file = "model.safetensors"
     try:
         load_model(model, checkpoint / file)
@@ -96,3 +99,31 @@ def load_checkpoint(
     except Exception as error:  # truncated zips, foreign tensors: a dozen types for one remedy
         raise damaged(checkpoint, file, error) from error
     return state
+
+
+def _hashes(folder: Path) -> dict[str, str]:
+    """sha256 of the files in a folder, by name."""
+    found = {}
+    for path in sorted(folder.iterdir()):
+        with path.open("rb") as file:
+            found[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
+    return found
+
+
+def _check_hashes(checkpoint: Path, written: Any) -> None:
+    """Refuse tensors that are not what was written; a flipped bit would train on unnoticed.
+
+    Args:
+        checkpoint: its folder.
+        written: name of a file -> its hash; empty for checkpoints of earlier releases.
+
+    Raises:
+        UserError: naming the first such file.
+    """
+    try:
+        found = _hashes(checkpoint) if written else {}
+        wrong = [name for name, sha256 in written.items() if found.get(name) != sha256]
+    except (OSError, AttributeError) as error:
+        raise damaged(checkpoint, STATE, error) from error
+    if wrong:
+        raise damaged(checkpoint, wrong[0], ValueError("its sha256 is another than state.json's"))

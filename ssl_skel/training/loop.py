@@ -33,7 +33,7 @@ from ssl_skel.batch import Batch
 from ssl_skel.errors import UserError
 from ssl_skel.escaping import say, shown
 from ssl_skel.task import Task
-from ssl_skel.training.checkpoint_folder import newest_checkpoint
+from ssl_skel.training.checkpoint_folder import STATE, damaged, newest_checkpoint
 from ssl_skel.training.config import OptimConfig, TrainConfig
 from ssl_skel.training.learner import Learner
 from ssl_skel.training.meter import Meter
@@ -227,16 +227,22 @@ def _restore(learner: Learner, meter: Meter, run: RunDir, steps: int, total: int
         run.rewind(0)
         return 0
     state = learner.load(checkpoint)
-    if state["steps_per_epoch"] != steps:
+    try:
+        step, began, totals, seconds = (state[key] for key in ("step", "steps_per_epoch", "totals", "seconds"))
+        meter.restore(totals, float(seconds), accelerator.num_processes)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise damaged(checkpoint, STATE, error) from error
+    if began != steps:
         raise UserError(
-            f"{run.path}: began with {state['steps_per_epoch']} steps an epoch, the data now gives {steps}; "
+            f"{run.path}: began with {began} steps an epoch, the data now gives {steps}; "
             "bring the old data back, or give this run another name"
         )
-    meter.restore(state["totals"], state["seconds"], accelerator.num_processes)
-    run.rewind(state["step"])
-    if state["step"] == total and accelerator.is_main_process:
+    if type(step) is not int or not 0 <= step <= total:
+        raise damaged(checkpoint, STATE, ValueError(f"step: {step!r}"))
+    run.rewind(step)
+    if step == total and accelerator.is_main_process:
         say(f"{run.path}: training is done already ({total // steps} epochs)", error=True)
-    return int(state["step"])
+    return step
 
 
 def _not_finite(step: int, steps: int, run: RunDir) -> str:

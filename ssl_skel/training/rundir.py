@@ -25,14 +25,16 @@ from pydantic import BaseModel
 from ssl_skel.errors import UserError
 from ssl_skel.files.atomic import write_text
 from ssl_skel.files.exclusive import LOCK
-from ssl_skel.files.temporary import sync
+from ssl_skel.files.temporary import cannot_write, sync
 from ssl_skel.plain_json import parse_json
 from ssl_skel.plain_yaml import read_yaml
 from ssl_skel.same_run import completed, difference
 from ssl_skel.training.checkpoint_folder import newest_checkpoint, read_state
 
 if TYPE_CHECKING:
-    from torch.utils.tensorboard import SummaryWriter
+    from ssl_skel.training.event_file import EventFile
+
+_NUMBERS = ("epoch", "loss", "seconds")  # of a record, where it has them
 
 
 class RunDir:
@@ -58,7 +60,7 @@ class RunDir:
         self.inputs = inputs or {}
         self.checkpoints, self.tensorboard = path / "checkpoints", path / "tensorboard"
         self.encoder, self.log_file = path / "encoder", path / "log.jsonl"
-        self._writer: SummaryWriter | None = None
+        self._curves: EventFile | None = None
         self._step = 0
 
     @classmethod
@@ -152,26 +154,31 @@ class RunDir:
             with suppress(ValueError):
                 record = parse_json(line)
                 whole = isinstance(record, dict) and isinstance(record.get("step"), int)
-                if whole and isinstance(record.get("seconds", 0.0), int | float):
+                if whole and all(isinstance(record.get(key) or 0, int | float) for key in _NUMBERS):
                     records.append(record)
         return records
 
     def log(self, record: dict[str, Any]) -> None:
-        """Add a record, which must have a ``step``, to ``log.jsonl`` and TensorBoard. Not-a-number becomes null."""
+        """Add a record, which must have a ``step``, to ``log.jsonl`` and TensorBoard. Not-a-number becomes null.
+
+        Raises:
+            UserError: the disk refuses.
+        """
         if not self.writes:
             return
-        with self.log_file.open("ab") as file:
-            file.write(json.dumps({key: _finite(value) for key, value in record.items()}).encode() + b"\n")
-            sync(file)
-        if self._writer is None:
-            from torch.utils.tensorboard import SummaryWriter  # slow to import
+        try:
+            with self.log_file.open("ab") as file:
+                file.write(json.dumps({key: _finite(value) for key, value in record.items()}).encode() + b"\n")
+                sync(file)
+            if self._curves is None:
+                from ssl_skel.training.event_file import EventFile  # slow to import
 
-            # Purging hides from TensorBoard what a killed process logged after the checkpoint.
-            self._writer = SummaryWriter(str(self.tensorboard), purge_step=self._step + 1)
-        for key, value in record.items():
-            if key != "step" and isinstance(value, int | float):
-                self._writer.add_scalar(key, value, record["step"])
-        self._writer.flush()
+                # Purging hides from TensorBoard what a killed process logged after the checkpoint.
+                self._curves = EventFile(self.tensorboard, purge_step=self._step + 1)
+            scalars = {key: value for key, value in record.items() if isinstance(value, int | float)}
+            self._curves.add({key: value for key, value in scalars.items() if key != "step"}, record["step"])
+        except OSError as error:
+            raise cannot_write(self.path, error, f"make room; {self.again}") from error
 
     def rewind(self, step: int) -> None:
         """Forget what was logged after ``step``: it is about to be computed again."""
@@ -184,9 +191,9 @@ class RunDir:
 
     def close(self) -> None:
         """Finish TensorBoard's file."""
-        if self._writer is not None:
-            self._writer.close()
-            self._writer = None
+        if self._curves is not None:
+            self._curves.close()
+            self._curves = None
 
 
 def _finite(value: Any) -> Any:

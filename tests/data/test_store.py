@@ -273,6 +273,9 @@ def rename_column(path: Path, before: str, after: str) -> None:
             archive.writestr(name, content)
 
 
+ARCHIVE = b"PK\x03\x04" + bytes(60)
+HALF = b"\x93NUMPY\x01\x00\x0a\x00{'descr': (\n" + bytes(600)
+"""NumPy takes such a header for Python, and raises what its tokenizer does."""
 DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "gone": (shutil.rmtree, "no store there; make it with ssl-skel convert"),
     "no meta": (lambda p: (p / "meta.json").unlink(), "no store there; make it with ssl-skel convert"),
@@ -307,6 +310,11 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "columns packed": (lambda p: pack_columns(p, 10**7), r"clips\.npz: is damaged"),
     "a column that is no array": (lambda p: rename_column(p, "label.npy", "label"), r"clips\.npz: is damaged"),
     "half a surrogate": (lambda p: edit_columns(p, name=["a", "b", "\ud800"]), r"clips\.npz: is damaged"),
+    "joints are an archive": (
+        lambda p: (p / "joints.npy").write_bytes(b"PK\x03\x04" + bytes(60)),
+        "is truncated, damaged",
+    ),
+    "joints with half a header": (lambda p: (p / "joints.npy").write_bytes(HALF), "is truncated, damaged"),
     "joints turned": (lambda p: save_joints(p, np.asfortranarray(np.load(p / "joints.npy"))), "not what meta"),
     "meta deep": (lambda p: (p / "meta.json").write_text("[" * 100_000), r"meta\.json: is damaged"),
     "offsets wrong": (lambda p: edit_columns(p, offset=[0, 4, 9]), r"clips\.npz: does not fit"),

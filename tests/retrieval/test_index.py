@@ -24,6 +24,7 @@ from ssl_skel.encoders.files import load_encoder
 from ssl_skel.encoders.pooling_config import PoolingConfig
 from ssl_skel.errors import UserError
 from ssl_skel.evaluation.knn import search_exactly, unit
+from ssl_skel.retrieval.approximate import Approximate
 from ssl_skel.retrieval.build import build_index
 from ssl_skel.retrieval.codes import Codes
 from ssl_skel.retrieval.index import MotionIndex
@@ -248,7 +249,7 @@ def test_damage_is_told_in_one_line(damaged: Damage, change: Any, told: str) -> 
         ({"kind": "tree"}, "is damaged"),
         ({"kind": "ivf"}, "is damaged"),
         ({"kind": "ivf", "search": {"effort": 3, "fetch": 4}}, "faiss.index: is missing"),
-        ({"rows": 3}, "vectors.npy: is not what meta.json tells of"),
+        ({"rows": 3}, "vectors.npy: is not what meta.json says"),
         ({"dim": "x"}, "is damaged"),
         ({"layout": {}}, "layout"),
         ({"normalization": {}}, "normalised"),
@@ -277,6 +278,13 @@ def test_a_damaged_faster_search_is_told(run_dir: Path, store: Store, tmp_path: 
     cut(file)
     with pytest.raises(UserError, match=r"faiss\.index: has \d+ bytes"):
         MotionIndex.open(made.path)
+
+
+def test_a_faster_search_of_more_vectors_is_refused() -> None:
+    vectors = unit(np.random.default_rng(0).normal(size=(80, 8)))
+    search = Approximate.train("ivf", vectors)
+    with pytest.raises(UserError, match="is damaged; build the index again"):
+        search.search(vectors[:40], vectors[40:], 3)
 
 
 def test_another_encoder_is_refused(damaged: Damage, other_run: Path, store: Store, tmp_path: Path) -> None:

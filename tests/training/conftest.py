@@ -24,7 +24,7 @@ def processes() -> ForkServerContext:
     before = {key: os.environ.get(key) for key in ("PYTHONPATH", "OMP_NUM_THREADS")}
     os.environ |= {"PYTHONPATH": os.pathsep.join(filter(None, [HERE, before["PYTHONPATH"]])), "OMP_NUM_THREADS": "1"}
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["toy", "timm.optim", "timm.utils.model_ema", "torch.utils.tensorboard"])
+    context.set_forkserver_preload(["toy", "timm.optim", "timm.utils.model_ema", "ssl_skel.training.event_file"])
     warm = context.Process(target=int)
     warm.start()
     warm.join()

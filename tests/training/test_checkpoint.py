@@ -100,3 +100,23 @@ def test_code_in_the_optimizer_file_is_not_run(tmp_path: Path) -> None:
     torch.save({"optimizer": Path("anything that needs unpickling"), "scaler": None}, path / "optimizer.pt")
     with pytest.raises(UserError, match=r"optimizer.pt: damaged"):
         load_checkpoint(path, model=net, optimizer=optimizer)
+
+
+@pytest.mark.parametrize("file", ["model.safetensors", "optimizer.pt"])
+def test_a_flipped_bit_is_noticed(tmp_path: Path, file: str) -> None:
+    """Weights with one bit changed are weights all the same."""
+    net, optimizer, path = saved(tmp_path)
+    content = bytearray((path / file).read_bytes())
+    at = content.rindex(next(iter(net.parameters())).detach().numpy().tobytes()[:4]) if file[0] == "m" else 200
+    content[at] ^= 1
+    (path / file).write_bytes(content)
+    with pytest.raises(UserError, match=rf"{file}: damaged .*sha256 is another than state.json's"):
+        load_checkpoint(path, model=net, optimizer=optimizer)
+
+
+def test_a_checkpoint_of_an_earlier_release_has_no_hashes(tmp_path: Path) -> None:
+    net, optimizer, path = saved(tmp_path)
+    state = json.loads((path / "state.json").read_text("utf-8"))
+    del state["sha256"]
+    (path / "state.json").write_text(json.dumps(state), "utf-8")
+    assert load_checkpoint(path, model=net, optimizer=optimizer) == {"step": 7, "config": {}}

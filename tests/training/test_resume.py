@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import random
 import signal
 import time
@@ -136,3 +137,13 @@ def test_other_data_is_refused(tmp_path: Path) -> None:
         toy_fit(tmp_path / "run", stop_at=0.5)
     with pytest.raises(UserError, match=r"began with 3 steps an epoch, the data now gives 4; bring the old data back"):
         toy_fit(tmp_path / "run", resume="auto", clips=32)
+
+
+@pytest.mark.parametrize("changes", [{"totals": {"loss": 3}}, {"seconds": "long"}, {"step": -1}, {"step": 10**9}])
+def test_a_damaged_state_is_refused(tmp_path: Path, changes: dict[str, Any]) -> None:
+    with pytest.raises(Interrupted):
+        toy_fit(tmp_path / "run", stop_at=0.5)
+    file = newest_checkpoint(tmp_path / "run" / "checkpoints") / "state.json"
+    file.write_text(json.dumps(json.loads(file.read_text("utf-8")) | changes), "utf-8")
+    with pytest.raises(UserError, match=r"state\.json: damaged"):
+        toy_fit(tmp_path / "run", resume="auto")
