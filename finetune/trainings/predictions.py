@@ -11,13 +11,13 @@ A cached probe writes the first line alone.
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ssl_skel.data.npz_members import DAMAGE
 from ssl_skel.errors import UserError
 from ssl_skel.files.atomic import replacing
 
@@ -79,11 +79,13 @@ def load_array(folder: Path, name: str) -> np.ndarray:
     file = folder / PREDICTIONS
     try:
         with np.load(file, allow_pickle=False) as data:
-            values: np.ndarray = data[name if name in data else FORMER.get(name, name)]
+            values = data[name if name in data else FORMER.get(name, name)]
+            if not isinstance(values, np.ndarray):
+                raise ValueError(f"{name} is no array")
             return values
     except OSError as error:
         raise UserError(f"{file}: {error.strerror or 'is damaged'}; repeat the evaluation by its command") from error
     except KeyError as error:
         raise UserError(f"{file}: has no {name}; remove {folder} and repeat the evaluation") from error
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+    except DAMAGE as error:
         raise UserError(f"{file}: is damaged; remove {folder} and repeat the evaluation") from error

@@ -141,16 +141,24 @@ class RunDir:
         path = Path(path)
         try:
             text = (path / "config.yaml").read_text("utf-8")
-        except OSError as error:
-            raise UserError(f"{path}: holds no run (no config.yaml); give the folder of a run") from error
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(f"{path}: holds no run (no readable config.yaml); give the folder of a run") from error
         return cls(path, read_yaml(text, str(path / "config.yaml")))
 
     def records(self) -> list[dict[str, Any]]:
-        """What was logged, oldest first, without lines that were cut short or damaged."""
+        """What was logged, oldest first, without lines that were cut short or damaged.
+
+        Raises:
+            UserError: there is a log, and it cannot be read.
+        """
         records: list[dict[str, Any]] = []
         if not self.log_file.exists():
             return records
-        for line in self.log_file.read_bytes().splitlines(keepends=True):
+        try:
+            lines = self.log_file.read_bytes().splitlines(keepends=True)
+        except OSError as error:
+            raise UserError(f"{self.log_file}: cannot be read: {error.strerror}; move it away") from error
+        for line in lines:
             with suppress(ValueError):
                 record = parse_json(line)
                 whole = isinstance(record, dict) and isinstance(record.get("step"), int)

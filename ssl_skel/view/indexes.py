@@ -27,7 +27,10 @@ def page_of_index(path: Path, store: Path | None = None, fps: float = 30.0) -> s
     """
     index = MotionIndex.open(path)
     rows = np.unique(np.linspace(0, len(index) - 1, min(MARKS, len(index))).round().astype(int))
-    places = embedding_map(np.asarray(index.vectors[rows]))
+    vectors = np.asarray(index.vectors[rows])
+    if not np.isfinite(vectors).all():
+        raise UserError(f"{path}: vectors.npy: holds NaN or infinity; build the index again with --overwrite")
+    places = embedding_map(vectors)
     if places is None:
         raise UserError(f"{path}: holds {len(index)} vectors, too few for a map; view its store instead")
     stores: dict[int, Store] = {}

@@ -81,3 +81,13 @@ def test_tensorboard_forgets_what_was_rewound(tmp_path: Path) -> None:
     events = EventAccumulator(str(run.tensorboard))
     events.Reload()
     assert [(event.step, event.value) for event in events.Scalars("loss")] == [(1, 1.0), (2, 2.0), (3, 2.0), (4, 2.0)]
+
+
+def test_what_cannot_be_read_is_one_line(tmp_path: Path) -> None:
+    run = RunDir.create(tmp_path / "run", "{}")
+    run.log_file.mkdir()
+    with pytest.raises(UserError, match=r"log\.jsonl: cannot be read: Is a directory; move it away"):
+        run.records()
+    (run.path / "config.yaml").write_bytes(b"\xff")
+    with pytest.raises(UserError, match="holds no run"):
+        RunDir.open(run.path)

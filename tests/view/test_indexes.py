@@ -6,6 +6,7 @@ import re
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from ssl_skel.data.store import Store
@@ -37,3 +38,12 @@ def test_windows_say_where_they_lie_and_lost_clips_are_named(
     with pytest.raises(UserError, match=r"no longer exist"):
         page_of_index(tmp_path / "index")
     assert "parts of recordings" in page_of_index(tmp_path / "index", motions)
+
+
+def test_vectors_that_are_no_numbers_are_refused(done: Path, motions: Path, tmp_path: Path) -> None:
+    build_index(done, motions, tmp_path / "index")
+    vectors = np.lib.format.open_memmap(tmp_path / "index" / "vectors.npy", "r+")
+    vectors[0, 0] = np.nan
+    vectors.flush()
+    with pytest.raises(UserError, match=r"vectors\.npy: holds NaN"):
+        page_of_index(tmp_path / "index")
