@@ -1,4 +1,4 @@
-"""``python tests/fuzz files|kills|disks``: tries what docs/reliability.md promises; totals go to results/.
+"""``python tests/fuzz files|kills|pairs|disks``: tries what docs/reliability.md promises; totals go to results/.
 
 A fault ends the command with exit code 1. ``files`` with ``--faults FOLDER`` writes a text file for each kind of fault.
 """
@@ -62,6 +62,13 @@ def kills(options: argparse.Namespace) -> tuple[dict[str, Any], int]:
     return kill_all(options.count, options.seed, options.only)
 
 
+def pairs(options: argparse.Namespace) -> tuple[dict[str, Any], int]:
+    """Run each command twice at once."""
+    from pairs import pair_all
+
+    return pair_all(options.count, options.seed)
+
+
 def disks(options: argparse.Namespace) -> tuple[dict[str, Any], int]:
     """Run each command on a full and on a read-only disk."""
     from disks import fill_and_lock
@@ -72,6 +79,7 @@ def disks(options: argparse.Namespace) -> tuple[dict[str, Any], int]:
 TRIALS: dict[str, tuple[Callable[[argparse.Namespace], tuple[dict[str, Any], int]], int]] = {
     "files": (files, 20_000),
     "kills": (kills, 200),
+    "pairs": (pairs, 5),
     "disks": (disks, 0),
 }
 """Name -> what to try, and how often."""
@@ -81,7 +89,7 @@ def main(words: Sequence[str] | None = None) -> int:
     """Exit code."""
     parser = argparse.ArgumentParser(prog="python tests/fuzz", description=__doc__)
     parser.add_argument("trial", choices=TRIALS)
-    parser.add_argument("--count", type=int, help="cases or kills")
+    parser.add_argument("--count", type=int, help="cases, kills, or pairs of each command")
     parser.add_argument("--first", type=int, default=0, help="number of the first case")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--faults", type=Path, help="folder for a text file a kind of fault")

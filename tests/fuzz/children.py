@@ -64,17 +64,17 @@ def _timeless(tree: Any) -> Any:
     return [_timeless(value) for value in tree] if isinstance(tree, list) else tree
 
 
-def start(words: str) -> int:
-    """Run a command in a child with a session of its own; its id."""
+def start(words: str, said: Path = SAID) -> int:
+    """Run a command in a child with a session of its own, which writes what it says to a file; its id."""
     child = os.fork()
     if child:
         return child
     code = 70
     try:
         os.setsid()
-        said = os.open(SAID, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-        os.dup2(said, 1)
-        os.dup2(said, 2)
+        handle = os.open(said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        os.dup2(handle, 1)
+        os.dup2(handle, 2)
         sys.argv = ["ssl-skel", *words.split()]
         main()
         code = 0
@@ -88,7 +88,7 @@ def start(words: str) -> int:
         os._exit(code)
 
 
-def wait(child: int, kill: tuple[signal.Signals, float] | None) -> tuple[int, str]:
+def wait(child: int, kill: tuple[signal.Signals, float] | None = None, said: Path = SAID) -> tuple[int, str]:
     """Exit code of a child, which is killed after so many seconds if it lives; and what it said."""
     end = time.monotonic() + (kill[1] if kill else 600.0)
     while os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
@@ -97,7 +97,7 @@ def wait(child: int, kill: tuple[signal.Signals, float] | None) -> tuple[int, st
             break
         time.sleep(0.002)
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    return code, SAID.read_text("utf-8", "replace") if SAID.exists() else ""
+    return code, said.read_text("utf-8", "replace") if said.exists() else ""
 
 
 @contextmanager

@@ -29,7 +29,7 @@ WRITING = (
     "fuse measured again -o fused",
     "convert npy recordings converted",
     "convert npy recordings converted -j 2",
-    "synthetic made subjects=2 cameras=1 repetitions=1",
+    "synthetic made subjects=2 cameras=2 repetitions=1",
     "merge store other -o merged",
     "audit store -o audit",
     "embed run store -o table.npz",
@@ -65,7 +65,7 @@ def fill_and_lock() -> tuple[dict[str, Any], int]:
         shutil.copytree(pristine / "measured", pristine / "again")
         for command in WRITING + READING:
             with _disk(pristine):
-                code, text = wait(start(command), None)
+                code, text = wait(start(command))
                 assert code == 0, f"{command}: {text}"
                 want = contents(Path())
             for free in (*FREE, None):
@@ -91,14 +91,14 @@ def _hinder(command: str, want: Mapping[str, str], pristine: Path, free: int | N
             _mount("-o", "remount,ro", ".")
         else:
             _fill(free)
-        code, text = wait(start(command), None)
+        code, text = wait(start(command))
         _mount("-o", f"remount,rw,size={SIZE}", ".")
         FILLER.unlink(missing_ok=True)
         have = contents(Path())
         with chdir(pristine):
             lost = sorted(path for path, digest in contents(Path()).items() if have.get(path) != digest)
         found = _judge(command, code, text, free) or (f"lost {lost[0]}" if lost else "")
-        again, text = wait(start(command), None)
+        again, text = wait(start(command))
         if not found and again and not (again == 2 and "exists already" in text):
             found = f"repeated: exit code {again}: {text[-500:]}"
         return code, found or ", ".join(difference(want))

@@ -75,7 +75,7 @@ def _try(command: Command, wanted: int, rng: random.Random, pristine: Path) -> C
     found: Counter[str] = Counter()
     with fresh(pristine):
         began = time.monotonic()
-        code, text = wait(start(command.words), None)
+        code, text = wait(start(command.words))
         took = time.monotonic() - began
         assert code == 0, text
         want = contents(Path())
@@ -90,7 +90,7 @@ def _try(command: Command, wanted: int, rng: random.Random, pristine: Path) -> C
                 found.update(_orphans())
                 if code == 0 or found["SIGKILL"] + found["SIGTERM"] >= wanted:
                     break
-            code, text = wait(start(command.words), None)
+            code, text = wait(start(command.words))
             if code != 0 and not (code == 2 and "exists already" in text):
                 found[f"exit code {code}: {text[-300:]}"] += 1
             found.update(difference(want))
