@@ -18,6 +18,7 @@ from ssl_skel.data.normalize import NormalizeConfig
 from ssl_skel.data.readers.estimators import follow
 from ssl_skel.data.sources.open import open_reader
 from ssl_skel.errors import UserError
+from ssl_skel.layouts import LAYOUTS
 
 # Persons followed by place
 
@@ -295,3 +296,38 @@ def test_openpose_shares_of_the_image_need_its_aspect(tmp_path: Path) -> None:
         read("openpose", tmp_path)
     one, other = read("openpose", tmp_path, f"aspect={1920 / 1080}")
     np.testing.assert_allclose(one.joints, other.joints, rtol=1e-5)
+
+
+def test_two_recordings_in_one_folder_are_two_clips(tmp_path: Path) -> None:
+    one, other = 1000 + 100 * walk(0, 4, 25)[..., :2], 1000 + 100 * walk(1, 6, 25)[..., :2]
+    for name, joints in (("anna_1", one), ("ben.v2", other)):
+        raw_files.openpose(tmp_path, f"apart/{name}", joints)
+        for t, file in enumerate(sorted((tmp_path / "apart" / name).iterdir())):
+            (tmp_path / "together" / "wave").mkdir(parents=True, exist_ok=True)
+            (tmp_path / "together" / "wave" / f"{name}_{t}_keypoints.json").write_bytes(file.read_bytes())
+    apart, together = read("openpose", tmp_path / "apart"), read("openpose", tmp_path / "together")
+    assert [clip.name for clip in together] == ["wave_anna_1", "wave_ben.v2"]
+    assert [clip.label for clip in together] == [0, 0]
+    assert open_reader("openpose", tmp_path / "together").class_names == ("wave",)
+    for clip, wanted in zip(together, apart, strict=True):
+        np.testing.assert_array_equal(clip.joints, wanted.joints)
+
+
+@pytest.mark.parametrize(
+    ("format", "write"),
+    [
+        ("openpose", raw_files.openpose),
+        ("mediapipe", raw_files.mediapipe),
+        ("bvh", raw_files.bvh),
+        ("npy", raw_files.npy),
+        ("table", raw_files.table),
+    ],
+)
+def test_dots_are_part_of_a_name(format: str, write: Callable[..., Path], tmp_path: Path) -> None:
+    for name in ("wave/anna.take1", "wave/anna.take2"):
+        if format == "table":
+            text = raw_files.csv_text(raw_files.long_rows({"": walk(0, 2, 15)}, LAYOUTS["sbu15"].joints))
+            write(tmp_path, name, text=text.replace("clip,", "", 1).replace("\n,", "\n"))
+        else:
+            write(tmp_path, name)
+    assert [clip.name for clip in read(format, tmp_path)] == ["wave_anna.take1", "wave_anna.take2"]

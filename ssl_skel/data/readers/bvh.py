@@ -60,6 +60,7 @@ class BvhReader(DescribedReader):
     options: BvhDescription
     pattern = "**/*.[bB][vV][hH]"
     example = "walk/clip01.bvh"
+    suffixes = (".bvh",)
     endings = (".bvh", ".BVH")
 
     def read(self, file: Path) -> Iterator[RawClip]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -45,12 +45,14 @@ class DescribedReader(Reader):
     Attributes:
         pattern: of the files, below the folder.
         example: of one, for messages.
+        suffixes: of the files, which are no part of a recording's name; longer ones first.
     """
 
     Options = Description
     options: Description
     pattern: ClassVar[str]
     example: ClassVar[str]
+    suffixes: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, source: Path, layout: str | None = None, options: Section | None = None) -> None:
         self.source = Path(source)
@@ -78,7 +80,7 @@ class DescribedReader(Reader):
     def _keys(self, file: Path) -> Iterator[tuple[str, dict[str, str]]]:
         """Clips of a file: the key that names and tables know each by, and what the file itself tells of it as text."""
         within = file.relative_to(self.source) if file != self.source else Path(file.name)
-        yield within.with_suffix("").as_posix(), {}
+        yield without_suffix(within.as_posix(), self.suffixes), {}
 
     def _told(self, file: Path, key: str, own: dict[str, str]) -> dict[str, str]:
         """What is known of a clip, as text; see ``describe_clip``."""
@@ -120,6 +122,16 @@ class DescribedReader(Reader):
 
     def _find_description(self) -> Path:
         return find_description(self.source) if self.source.is_file() else self.source / "recordings.yaml"
+
+
+def without_suffix(name: str, suffixes: Sequence[str]) -> str:
+    """A name without the first of some suffixes that it has, whatever its case; other dots are part of a name.
+
+    >>> [without_suffix(name, (".csv.gz", ".csv")) for name in ("v1.2.CSV", "a.csv.gz", "a.b")]
+    ['v1.2', 'a', 'a.b']
+    """
+    found = next((suffix for suffix in suffixes if name.lower().endswith(suffix)), "")
+    return name[: len(name) - len(found)]
 
 
 def name_of(key: str) -> str:

@@ -54,6 +54,7 @@ class MediaPipeReader(DescribedReader):
     options: MediaPipeDescription
     pattern = "**/*.json"
     example = "wave/clip01.json"
+    suffixes = (".json",)
 
     def __init__(self, source: Path, layout: str | None = None, options: Section | None = None) -> None:
         self._refuse_layout(layout)

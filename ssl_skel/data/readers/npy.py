@@ -28,6 +28,7 @@ class NpyReader(DescribedReader):
     options: NpyDescription
     pattern = "**/*.npy"
     example = "wave/clip01.npy"
+    suffixes = (".npy",)
     endings = (".npy",)
 
     def files(self) -> list[Path]:

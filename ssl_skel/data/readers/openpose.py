@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,7 +12,7 @@ import numpy as np
 from pydantic import Field
 
 from ssl_skel.config import Section
-from ssl_skel.data.clip import RawClip
+from ssl_skel.data.clip import BadClip, RawClip, attempt
 from ssl_skel.data.readers.base import natural
 from ssl_skel.data.readers.described import DescribedReader, name_of
 from ssl_skel.data.readers.description import Description, to_metres
@@ -19,6 +21,8 @@ from ssl_skel.errors import UserError
 from ssl_skel.layouts import LAYOUTS, SkeletonLayout
 
 _SHARES = 2.0  # pixels; nobody is so small, and shares of the image hardly leave it
+_FRAME = "*_keypoints.json"
+_NUMBER = re.compile(r"\d*_keypoints\.json")
 _BY_COUNT = {18: "openpose18", 25: "openpose25"}
 
 
@@ -39,7 +43,8 @@ class OpenPoseDescription(Description, PlaneOptions):
 class OpenPoseReader(DescribedReader):
     """Folders ``<class>/<name>/*_keypoints.json``, described by ``recordings.yaml`` (see ``DescribedReader``).
 
-    Frames are in the order of the numbers in the files' names; 2D, 18 or 25 joints.
+    Frames are in the order of the numbers in the files' names; 2D, 18 or 25 joints. What stands before the numbers
+    tells recordings apart where a folder holds several, which then go by the folder's name and theirs.
 
     ``people[].pose_keypoints_2d`` holds x, y and confidence of each joint in pixels; zeros are joints that were not
     found. OpenPose does not follow persons through time, so they are told apart by place (``follow``).
@@ -50,7 +55,7 @@ class OpenPoseReader(DescribedReader):
 
     Options = OpenPoseDescription
     options: OpenPoseDescription
-    pattern = "**/*_keypoints.json"
+    pattern = f"**/{_FRAME}"
     example = "wave/clip01/clip01_000000000000_keypoints.json"
 
     def __init__(self, source: Path, layout: str | None = None, options: Section | None = None) -> None:
@@ -62,14 +67,27 @@ class OpenPoseReader(DescribedReader):
         """Folders of recordings; one that itself holds frames is the only one."""
         return sorted({file.parent for file in self._find(self.pattern, self.example)}, key=natural)
 
-    def read(self, file: Path) -> Iterator[RawClip]:
-        frames = [_persons(frame, self.layout.num_joints, self.options.min_score) for frame in _frames(file)]
+    def read(self, file: Path) -> Iterator[RawClip | BadClip]:
+        for (key, own), frames in zip(self._keys(file), _recordings(file).values(), strict=True):
+            yield attempt(name_of(key), partial(self._clip, file, key, own, frames))
+
+    def _keys(self, file: Path) -> Iterator[tuple[str, dict[str, str]]]:
+        ((folder, own),) = super()._keys(file)
+        for recording in _recordings(file):
+            yield f"{folder}/{recording}" if self._several else folder, own
+
+    @cached_property
+    def _several(self) -> bool:
+        """Whether some folder holds several recordings."""
+        return any(len(_recordings(folder)) > 1 for folder in self.files())
+
+    def _clip(self, file: Path, key: str, own: dict[str, str], files: list[Path]) -> RawClip:
+        frames = [_persons(frame, self.layout.num_joints, self.options.min_score) for frame in files]
         options = self.options
         joints, dropped = follow(frames, options.persons, coordinates=2, min_seen=options.min_seen)
         joints[..., :2] = to_metres(self._in_heights(file, joints[..., :2]), self.options, file)
         joints = joints if self.layout.score else joints[..., :2]
-        for key, own in self._keys(file):
-            yield RawClip(name_of(key), joints, **self._columns(file, self._told(file, key, own)), dropped=dropped)
+        return RawClip(name_of(key), joints, **self._columns(file, self._told(file, key, own)), dropped=dropped)
 
     def _in_heights(self, file: Path, places: np.ndarray) -> np.ndarray:
         """Pixels, or shares of width and height, in heights of the image."""
@@ -85,7 +103,7 @@ class OpenPoseReader(DescribedReader):
         if self.options.layout:
             return super()._own_layout(files)
         for folder in files:
-            for frame in _frames(folder):
+            for frame in sorted(folder.glob(_FRAME), key=natural):
                 try:
                     people = _people(frame)
                 except UserError:  # told when it is read
@@ -98,8 +116,12 @@ class OpenPoseReader(DescribedReader):
         return LAYOUTS["openpose25"]
 
 
-def _frames(folder: Path) -> list[Path]:
-    return sorted(folder.glob("*_keypoints.json"), key=natural)
+def _recordings(folder: Path) -> dict[str, list[Path]]:
+    """Frames of each recording in a folder, in order, by what stands before their numbers."""
+    recordings: dict[str, list[Path]] = {}
+    for frame in sorted(folder.glob(_FRAME), key=natural):
+        recordings.setdefault(_NUMBER.sub("", frame.name).rstrip("_-. "), []).append(frame)
+    return recordings
 
 
 def _people(frame: Path) -> list[list[Any]]:

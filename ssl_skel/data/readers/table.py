@@ -16,7 +16,7 @@ from pydantic import Field, field_validator
 from ssl_skel.config import Section
 from ssl_skel.data.clip import BadClip, RawClip, attempt
 from ssl_skel.data.readers.base import natural
-from ssl_skel.data.readers.columns import column_names, read_columns
+from ssl_skel.data.readers.columns import ENDINGS, column_names, read_columns
 from ssl_skel.data.readers.described import DescribedReader, name_of
 from ssl_skel.data.readers.description import NamedJoints, to_metres
 from ssl_skel.data.readers.estimators import TrackedOptions
@@ -76,6 +76,7 @@ class TableReader(DescribedReader):
     options: TableDescription
     pattern = "**/*.csv"
     example = "recordings.csv or .parquet"
+    suffixes = ENDINGS
 
     def __init__(self, source: Path, layout: str | None = None, options: Section | None = None) -> None:
         self._scattered: set[tuple[Path, str]] = set()  # clips whose rows stand in several places
