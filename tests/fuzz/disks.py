@@ -65,11 +65,10 @@ def fill_and_lock() -> tuple[dict[str, Any], int]:
         shutil.copytree(pristine / "measured", pristine / "again")
         for command in WRITING + READING:
             with _disk(pristine):
-                code, text = wait(start(command))
-                assert code == 0, f"{command}: {text}"
+                unhindered, text = wait(start(command))
                 want = contents(Path())
             for free in (*FREE, None):
-                code, found = _hinder(command, want, pristine, free)
+                code, found = (1, text[-500:]) if unhindered else _hinder(command, want, pristine, free)
                 outcomes["fault" if found else "refused" if code else "done"] += 1
                 if found:
                     where = "read-only" if free is None else f"{free >> 10} kB free"
