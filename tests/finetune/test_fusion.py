@@ -28,6 +28,7 @@ from ssl_skel.evaluation.metrics import score
 from ssl_skel.evaluation.report import Report
 from ssl_skel.experiments.comparison import compare
 from ssl_skel.experiments.record import find_runs
+from ssl_skel.files.exclusive import only_worker
 
 NET = {"name": "mpae_net", "channels": [8], "strides": [4], "heads": 2, "norm": "layer"}
 FULL = {"name": "full", "epochs": 2, "batch_size": 13, "eval_every": 1, "crop": [1.0, 1.0], "augment": []}
@@ -103,6 +104,12 @@ def test_the_weighted_sum_of_logits_seed_by_seed(
     assert "ssl-skel fuse" in report.command
     assert str(runs / "bone") in report.command
     assert str(runs / "both" / "report.md") in result.stdout.replace("\n", "")
+
+
+def test_two_processes_do_not_write_one_fusion(runs: Path) -> None:
+    with only_worker(runs / "both"), pytest.raises(UserError, match="both: another process works on this run"):
+        call(runs / "joint", runs / "bone", "-o", "both")
+    assert call(runs / "joint", runs / "bone", "-o", "both").exit_code == 0
 
 
 def test_one_stream_with_all_the_weight_is_that_stream(runs: Path) -> None:
