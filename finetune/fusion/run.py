@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from finetune.fusion.members import Member, check_members, common_figures, fused_facts, load_member
-from finetune.fusion.weights import fit_on_validation, fixed_weights, load_logits
+from finetune.fusion.weights import fit_on_validation, fixed_weights
 from finetune.run import versions
 from finetune.trainings.index import FigureName
+from finetune.trainings.predictions import load_logits
 from ssl_skel.config import read_mapping
 from ssl_skel.data.splits import load_split
 from ssl_skel.data.store import Store

@@ -10,7 +10,7 @@ from scipy.optimize import minimize
 from scipy.special import logsumexp
 
 from finetune.fusion.members import Member
-from finetune.trainings.predictions import load_array
+from finetune.trainings.predictions import load_array, load_logits
 from ssl_skel.data.store import Store
 from ssl_skel.errors import UserError
 
@@ -89,16 +89,3 @@ def fit_weights(logits: np.ndarray, label: np.ndarray) -> np.ndarray:
     found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(0.0, 10.0)] * len(logits))
     weights: np.ndarray = found.x if found.x.sum() > 0 else start  # streams that know nothing weigh the same
     return weights
-
-
-def load_logits(folder: Path, kind: str, names: np.ndarray) -> np.ndarray:
-    """(len(names), classes) of a training, in the order of the names; kind is "" for test clips or ``validation_``.
-
-    Raises:
-        UserError: a clip has no prediction there.
-    """
-    known = {name: at for at, name in enumerate(load_array(folder, f"{kind}name").tolist())}
-    lacking = [name for name in names.tolist() if name not in known]
-    if lacking:
-        raise UserError(f"{folder}: has no prediction for clip {lacking[0]!r}; repeat the evaluation")
-    return load_array(folder, f"{kind}logits")[[known[name] for name in names.tolist()]]

@@ -40,7 +40,11 @@ def member_names(file: Path) -> list[str]:
 
 
 def read_columns(
-    file: Path, names: Collection[str] = (), without: Collection[str] = (), most: int = LARGEST
+    file: Path,
+    names: Collection[str] = (),
+    without: Collection[str] = (),
+    most: int = LARGEST,
+    remedy: str = "leave it out",
 ) -> dict[str, np.ndarray]:
     """Members that are read whole.
 
@@ -49,6 +53,7 @@ def read_columns(
         names: of the members; default: all that are there.
         without: names of members that are left out.
         most: bytes of a member.
+        remedy: for one that has more.
 
     Raises:
         UserError: a member of more bytes, or with texts of more than 1,024 characters.
@@ -56,14 +61,14 @@ def read_columns(
     """
     wanted = [name for name in names or member_names(file) if name not in without]
     with zipfile.ZipFile(file) as archive:
-        return {name: _read_column(file, archive, name, most) for name in wanted}
+        return {name: _read_column(file, archive, name, most, remedy) for name in wanted}
 
 
-def _read_column(file: Path, archive: zipfile.ZipFile, name: str, most: int) -> np.ndarray:
+def _read_column(file: Path, archive: zipfile.ZipFile, name: str, most: int, remedy: str) -> np.ndarray:
     with archive.open(f"{name}.npy") as stream:
         shape, _, dtype = _header(stream)
         if math.prod(shape) * dtype.itemsize > most or (dtype.kind in "US" and dtype.itemsize > _LONGEST_TEXT):
-            raise UserError(f"{file}: {name[:40]}: has shape {shape} of {dtype}, which is too large; leave it out")
+            raise UserError(f"{file}: {name[:40]}: has shape {shape} of {dtype}, which is too large; {remedy}")
         stream.seek(0)
         column: np.ndarray = np.lib.format.read_array(stream, allow_pickle=False)
         return column
