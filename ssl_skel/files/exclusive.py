@@ -5,6 +5,7 @@ What killed ones left in it under temporary names goes, before the work begins.
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Iterator
@@ -26,7 +27,7 @@ def only_worker(folder: Path, *, here: bool = True) -> Iterator[None]:
     """Lock a folder while the block runs.
 
     Args:
-        folder: made where it is missing. A file system without locks gives none.
+        folder: made where it is missing. A file system without locks, or one that is read-only, gives none.
         here: False does nothing: of the ranks of one run, the first locks for all.
 
     Raises:
@@ -47,6 +48,9 @@ def only_worker(folder: Path, *, here: bool = True) -> Iterator[None]:
         yield
         return
     except OSError as error:
+        if error.errno == errno.EROFS and folder.is_dir():  # what is finished can be read, and nobody writes here
+            yield
+            return
         raise cannot_write(folder, error, "choose another folder for runs") from error
     try:
         _sweep(folder)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from ssl_skel.errors import UserError
 from ssl_skel.files.exclusive import LOCK, only_worker
@@ -46,6 +48,21 @@ def test_an_error_lets_go(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError), only_worker(tmp_path):
         _ = 1 // 0
     with only_worker(tmp_path):
+        pass
+
+
+def test_a_folder_on_a_read_only_disk_is_open_to_who_writes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    (tmp_path / ".log.jsonl.0123abcd.partial").touch()
+    monkeypatch.setattr(FileLock, "acquire", refuse)
+    with only_worker(tmp_path):
+        assert [path.name for path in tmp_path.iterdir()] == [".log.jsonl.0123abcd.partial"]
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    with pytest.raises(UserError, match="new: cannot be written: Read-only"), only_worker(tmp_path / "new"):
         pass
 
 
