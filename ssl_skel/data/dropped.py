@@ -33,6 +33,7 @@ KINDS: dict[str, Kind] = {
     "surplus": Kind("persons beyond those seen in most frames were left out", "persons", "persons=N keeps more"),
     "third": Kind("tracks were left out as two others were there", "denoise", "denoise=false keeps them"),
     "noise": Kind("tracks were left out as noise", "denoise", "denoise=false keeps them"),
+    "assumed_aspect": Kind("clips hold image landmarks; the images were taken for 16:9", "aspect", "aspect=W/H if not"),
     "absent": Kind("frames of a person who was absent were filled from before and after"),
 }
 
