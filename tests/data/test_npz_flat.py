@@ -14,6 +14,7 @@ from raw_clips import read
 from raw_files import points
 
 from ssl_skel.data.readers import READERS
+from ssl_skel.data.sources.open import open_reader
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import LAYOUTS
 
@@ -183,6 +184,22 @@ CORPORA: dict[str, tuple[tuple[str, ...], float]] = {
     "kinder_gator_adults": ((), 0.2),
     **dict.fromkeys(("cad60", "react_idle"), ((), 0.01)),
 }
+
+
+@pytest.mark.skipif("SSL_SKEL_DATA" not in os.environ, reason="needs SSL_SKEL_DATA")
+def test_the_2d_corpus_reads_as_people() -> None:
+    """Heads above feet, no larger than their images, and three splits with both sides."""
+    file = Path(os.environ["SSL_SKEL_DATA"]) / "corpora/jhmdb_2d/jhmdb_2d.npz"
+    if not file.is_file():
+        pytest.skip("the corpus is not there")
+    clips = read("npz", file, "up=-y", "units=m")
+    assert len(clips) == 609
+    assert {clip.joints.shape[2:] for clip in clips} == {(15, 2)}
+    reader = open_reader("npz", file, None, ["up=-y", "units=m"])
+    head, feet = reader.layout.joints.index("face"), reader.layout.joints.index("left_ankle")
+    upright = [np.nanmedian(clip.joints[0, :, head, 1] - clip.joints[0, :, feet, 1]) > 0 for clip in clips]
+    assert np.mean(upright) > 0.8
+    assert len([name for name in reader.splits if name.startswith("given")]) == 3
 
 
 @pytest.mark.skipif("SSL_SKEL_DATA" not in os.environ, reason="needs SSL_SKEL_DATA")

@@ -47,6 +47,16 @@ def test_utkinect_sessions_are_cut(tmp_path: Path) -> None:
     assert (clapped.name, clapped.label) == ("s01_e02_clapHands", 9)
 
 
+def test_utkinect_labels_lie_beside_the_joints_or_among_them(tmp_path: Path) -> None:
+    raw_files.utkinect(tmp_path)
+    beside = read("utkinect", tmp_path)
+    assert [clip.name for clip in read("utkinect", tmp_path / "joints")] == [clip.name for clip in beside]
+    (tmp_path / "actionLabel.txt").rename(tmp_path / "joints" / "actionLabel.txt")
+    for source in (tmp_path, tmp_path / "joints"):
+        (clip,) = read("utkinect", source)
+        np.testing.assert_array_equal(clip.joints, beside[0].joints)
+
+
 def test_florence_stands_up(tmp_path: Path) -> None:
     joints = walk(0, 4, 15)[0]
     raw_files.florence3d(tmp_path, [(12, 3, 9, joints), (2, 4, 1, joints[:1])])

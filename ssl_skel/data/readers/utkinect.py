@@ -18,6 +18,7 @@ from ssl_skel.layouts import LAYOUTS
 
 _NAME = re.compile(r"joints_s(\d+)_e(\d+)")
 _EXAMPLE = "joints/joints_s01_e01.txt"
+_LABELS = "actionLabel.txt"
 _TITLE = re.compile(r"s(\d+)_e(\d+)")
 _LINE = re.compile(r"(\w+)\s*:\s*(\d+|NaN)\s+(\d+|NaN)")
 
@@ -27,7 +28,7 @@ Action = tuple[int, int, int] | BadClip
 
 
 class UtKinectReader(Reader):
-    """Text files ``joints/joints_sSS_eEE.txt`` (subject, try) and ``actionLabel.txt`` beside the folder; 10 classes.
+    """Text files ``joints/joints_sSS_eEE.txt`` (subject, try) and ``actionLabel.txt`` beside the folder or in it; 10 classes.
 
     A file is a session of ten actions; a row is a frame: its number, then 20 joints x (x, y, z), metres. Of rows with
     the same number the first counts; gaps in the numbers are closed. ``actionLabel.txt`` tells the first and last frame
@@ -42,11 +43,13 @@ class UtKinectReader(Reader):
 
     def __init__(self, source: Path, layout: str | None = None, options: Section | None = None) -> None:
         super().__init__(source, layout, options)
-        self.files()
-        self._labels = _read_labels(self.source / "actionLabel.txt", self.class_names)
+        joints = self.files()[0].parent
+        beside = (joints.parent / _LABELS, joints / _LABELS)
+        self._labels = _read_labels(next((file for file in beside if file.is_file()), beside[0]), self.class_names)
 
     def files(self) -> list[Path]:
-        return self._find("joints/joints_*.txt", _EXAMPLE)
+        inside = self.source.is_dir() and any(self.source.glob("joints_*.txt"))
+        return self._find("joints_*.txt" if inside else "joints/joints_*.txt", _EXAMPLE)
 
     def read(self, file: Path) -> Iterator[RawClip | BadClip]:
         subject, number = match_name(file.stem, _NAME, file, _EXAMPLE)
