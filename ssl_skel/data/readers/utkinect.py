@@ -28,7 +28,7 @@ Action = tuple[int, int, int] | BadClip
 
 
 class UtKinectReader(Reader):
-    """Text files ``joints/joints_sSS_eEE.txt`` (subject, try) and ``actionLabel.txt`` beside the folder or in it; 10 classes.
+    """Text files ``joints/joints_sSS_eEE.txt`` (subject, try) and ``actionLabel.txt`` beside or among them; 10 classes.
 
     A file is a session of ten actions; a row is a frame: its number, then 20 joints x (x, y, z), metres. Of rows with
     the same number the first counts; gaps in the numbers are closed. ``actionLabel.txt`` tells the first and last frame
