@@ -45,13 +45,14 @@ def split_facts(material: Material, name: str) -> SplitFacts:
                 seen_content=content,
                 seen_how=how,
             )
-    data = loaded[0][1].data
+    data, released = loaded[0][1].data, loaded[0][1].released
+    nothing = f"clips that {released.repository} names" if released else "nothing"
     return SplitFacts(
         name=split.name,
         train=len(split.train),
         test=len(split.test),
         encoders=tuple(str(path) for path in material.paths[name]),
-        pretrained_on=f"{data.split} of {data.store}, {data.clips} clips{_labels(data)}" if data else "nothing",
+        pretrained_on=f"{data.split} of {data.store}, {data.clips} clips{_labels(data)}" if data else nothing,
         warnings=tuple(dict.fromkeys(warnings)),
     )
 
@@ -65,11 +66,15 @@ def seen_clips(store: Store, card: EncoderCard) -> tuple[list[Seen], list[str]]:
 
     Returns:
         The clips, one entry a way of training; and a warning for each training whose clips are unknown, since its
-        store is missing or has changed.
+        store is missing or has changed, or others trained.
     """
     parts: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {}
-    unknown = []
-    for data in _trainings(card.origin):
+    unknown = [
+        f"test clips may have been seen in training, {origin.released.file} was trained by others and imported"
+        for origin in _origins(card.origin)
+        if origin.released
+    ]
+    for data in (origin.data for origin in _origins(card.origin) if origin.data):
         how = f"in training{_labels(data)}" if data.labels else "in pretraining, without labels"
         try:
             parts.setdefault(how, []).append(_training_clips(store, data))
@@ -79,11 +84,10 @@ def seen_clips(store: Store, card: EncoderCard) -> tuple[list[Seen], list[str]]:
     return seen, unknown
 
 
-def _trainings(origin: Origin | None) -> Iterator[TrainingData]:
-    """The data of an encoder's last training, of the one before it, and so on."""
+def _origins(origin: Origin | None) -> Iterator[Origin]:
+    """How an encoder came by its weights: its last training, the one before it, and so on."""
     while origin:
-        if origin.data is not None:
-            yield origin.data
+        yield origin
         origin = origin.init
 
 

@@ -34,6 +34,7 @@ ALLOWED = {
     "data": GROUND | {"console"},
     "backbones": GROUND,
     "encoders": GROUND | {"data", "backbones"},
+    "released": GROUND | {"data", "backbones", "encoders"},
     "embedding": GROUND | {"data", "encoders"},
     "pretexts": GROUND | {"data", "backbones", "encoders", "distributed", "task"},
     "training": {"errors", "escaping", "plain_json", "plain_yaml", "batch", "config", "files", "same_run", "task"},
@@ -69,7 +70,7 @@ ALLOWED = {
         "retrieval",
         "experiments",
     }
-    | {"view"},
+    | {"view", "released"},
     "pretrain": GROUND
     | {"task", "data", "backbones", "encoders", "embedding", "pretexts", "training", "evaluation", "cli", "same_run"},
     "finetune": GROUND

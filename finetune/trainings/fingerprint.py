@@ -34,6 +34,8 @@ def fingerprint(config: TrainingConfig, context: EvalContext, spec: TrainingSpec
     parts += [store.name[spec.test].tolist(), ""]  # their labels decide nothing
     if context.mapped_from:
         parts.append(store.layout.to_dict())
+    if spec.pretrained and config.layer_decay < 1 and spec.encoder.backbone.final_norm() is not None:
+        parts.append("final norm with the head")  # 0.1 slowed it down
     if len(spec.unlabelled):
         parts.append(store.name[spec.unlabelled].tolist())
     digest.update(repr(parts).encode())

@@ -73,6 +73,10 @@ class Backbone(nn.Module, ABC, Generic[ConfigT]):
     def stages(self) -> list[nn.Module]:
         """Parts from input to output, for layer-wise learning-rate decay; all parameters but the recalibration's."""
 
+    def final_norm(self) -> nn.Module | None:
+        """A norm at the end of the last stage that learns at the head's rate under layer-wise decay; None: none."""
+        return None
+
     def own_modules(self) -> Iterator[nn.Module]:
         """All modules but the recalibration, which initialises itself."""
         return (module for stage in self.stages() for module in stage.modules())

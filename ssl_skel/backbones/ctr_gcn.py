@@ -17,11 +17,21 @@ from ssl_skel.backbones.st_gcn import GraphNet, Layer, residual
 from ssl_skel.layouts import SkeletonLayout
 
 
+def start(layout: SkeletonLayout) -> Tensor:
+    """The graphs that training starts from, (3, V, V), row i holding what joint i gathers.
+
+    Released code, graph/tools.py: columns sum to 1. A parent so gathers the sum of its children, and a child its
+    parent's share. The root is the joint between the shoulders.
+    """
+    stack = torch.from_numpy(layout.rooted_at(layout.chest).directions() > 0).float()
+    return stack / stack.sum(1, keepdim=True).clamp(min=1)
+
+
 class CTRGC(nn.Module):
     """Channel-wise Topology Refinement Graph Convolution.
 
     CTR-GCN (Chen et al., ICCV 2021), Sec. 3.3, Eqs. 3-8; model/ctrgcn.py. Three graphs A_k that all channels share,
-    learned from the skeleton's own; each clip refines them, channel by channel, by what its joints i and j do:
+    learned from ``start``; each clip refines them, channel by channel, by what its joints i and j do:
     out_i = sum over k and j of (A_k + alpha W4_k tanh(W1_k x_i - W2_k x_j))_ij (W3_k x)_j, x in the tanh the mean over
     time. It is taken ahead of W1 and W2 rather than after them, which is the same and cheaper. W1 and W2 are an
     eighth as wide as the input, at least 8.
@@ -37,7 +47,7 @@ class CTRGC(nn.Module):
     def __init__(self, dim_in: int, dim: int, layout: SkeletonLayout) -> None:
         super().__init__()
         low = max(8, dim_in // 8)
-        self.graph = nn.Parameter(torch.from_numpy(layout.directions()))
+        self.graph = nn.Parameter(start(layout))
         self.alpha = nn.Parameter(torch.tensor(1e-6))
         self.ends = nn.Conv1d(dim_in, 6 * low, 1)  # W1 of each graph, then W2 of each
         self.refine = nn.Linear(low, dim * 3)  # W4, a channel's three side by side
@@ -86,7 +96,8 @@ class CTRGCN(GraphNet[CTRGCNConfig]):
     CTR-GCN (Chen et al., ICCV 2021); no residual around the first layer (model/ctrgcn.py). ``base`` has 1.45 M
     parameters with a head of 60 classes and 2.0 G multiply-adds a clip of two persons, 64 frames and 25 joints;
     the paper prints 1.46 M and 1.97 GFLOPs.
-    Departs from print: weights start as torch's layers do.
+    Departs from print: weights start as torch's layers do; the first norm knows no first and second person (released
+    code: a mean and scale for each person's joints), since persons are computed apart.
 
     Args:
         config: a ``CTRGCNConfig``.

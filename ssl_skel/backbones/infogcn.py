@@ -62,7 +62,7 @@ class InfoGCN(GraphNet[InfoGCNConfig]):
     persons, 64 frames and 25 joints.
     Departs from print: no learned vector a joint is added to the lifted coordinates: the norm behind takes the
     mean of each joint and channel off, and that vector with it, and has a shift for each of its own.
-    Weights start as torch's layers do.
+    The first norm knows no first and second person, as in ``CTRGCN``. Weights start as torch's layers do.
 
     Args:
         config: an ``InfoGCNConfig``.

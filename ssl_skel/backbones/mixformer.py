@@ -144,9 +144,10 @@ class TemporalTransformer(nn.Module):
     becomes the query and the maximum the key, through one linear layer along time and an activation; the map is the
     sigmoid of their products.
     Departs from print: no softmax under the sigmoid, as in the released code.
-    Departs from the released code: LeakyReLU (0.1) for ReLU, which with few frames often starts with no query or no
-    key above zero, and so without a gradient. The sum over frames is their mean, and the T x T layer is resampled for
-    clips of another length; the norm that follows makes the first the same network, and both let T vary.
+    Departs from the released code: a frame gathers from keys, weighed by its own query; there it gathers from queries,
+    weighed by its own key. LeakyReLU (0.1) for ReLU, which with few frames often starts with no query or no key above
+    zero, and so without a gradient. The sum over frames is their mean, and the T x T layer is resampled for clips of
+    another length; the norm that follows makes the first the same network, and both let T vary.
 
     Args:
         dim_in, dim: channels in and out.

@@ -10,6 +10,7 @@ import math
 from abc import abstractmethod
 from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from typing_extensions import TypeVar
@@ -117,24 +118,35 @@ class GraphNet(Backbone[ConfigT]):
         return [self.stem, *self.layers]
 
 
+def _subsets(layout: SkeletonLayout, partition: str) -> np.ndarray:
+    """(3, V, V) bool: row j marks joint j, its neighbours farther from the root, those nearer."""
+    if partition == "layout":
+        return layout.directions() > 0
+    itself, farther, nearer = layout.rooted_at(layout.chest).directions() > 0
+    known = layout.adjacency()[layout.chest] > 0
+    beyond = nearer & ~known & ~known[:, None]
+    return np.stack([itself, farther | beyond, nearer & ~beyond])
+
+
 class SpatialConv(nn.Module):
     """Convolution over a joint's neighbours: weights of their own for the joint, those nearer the root, those farther.
 
     ST-GCN (Yan et al., AAAI 2018), Eq. 10, with spatial configuration partitioning (Sec. 3.4) and learned
     edge importance (Sec. 3.5): out = sum over subsets k of (A_k * M_k) (x W_k), * entry by entry.
     Departs from print: A_k is normalised as in the released code, net/utils/graph.py: all neighbours of a
-    joint, itself among them, weigh the same and together 1. "Nearer" is nearer the layout's root.
+    joint, itself among them, weigh the same and together 1.
 
     Args:
         dim_in, dim: channels in and out.
         layout: any skeleton.
+        partition: see ``STGCNConfig``.
     Shape:
         (B, dim_in, T, V) -> (B, dim, T, V)
     """
 
-    def __init__(self, dim_in: int, dim: int, layout: SkeletonLayout) -> None:
+    def __init__(self, dim_in: int, dim: int, layout: SkeletonLayout, partition: str = "layout") -> None:
         super().__init__()
-        joined = torch.from_numpy(layout.directions() > 0).float()
+        joined = torch.from_numpy(_subsets(layout, partition)).float()
         self.project = nn.Linear(dim_in, 3 * dim)
         self.graph: Tensor  # (3, V, V), row j holds what joint j gathers from
         self.register_buffer("graph", joined / joined.sum((0, 2))[:, None], persistent=False)
@@ -167,4 +179,5 @@ class STGCN(GraphNet[STGCNConfig]):
             *(nn.BatchNorm2d(dim), nn.ReLU(inplace=True)),
             *(nn.Conv2d(dim, dim, (kernel, 1), (stride, 1), (kernel // 2, 0)), nn.BatchNorm2d(dim)),
         )
-        return Layer(SpatialConv(dim_in, dim, self.layout), time, None if first else residual(dim_in, dim, stride))
+        space = SpatialConv(dim_in, dim, self.layout, self.config.partition)
+        return Layer(space, time, None if first else residual(dim_in, dim, stride))

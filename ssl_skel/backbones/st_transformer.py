@@ -113,3 +113,6 @@ class STTransformer(Backbone[STTransformerConfig]):
 
     def stages(self) -> list[nn.Module]:
         return [self.embed, *self.blocks[:-1], nn.ModuleList([self.blocks[-1], self.norm])]
+
+    def final_norm(self) -> nn.Module:
+        return self.norm

@@ -43,6 +43,21 @@ def _versions() -> dict[str, str]:
     return {"python": platform.python_version()} | {name: version(name) for name in ("torch", "numpy", "ssl-skel")}
 
 
+class ReleasedWeights(Section):
+    """Where imported weights come from."""
+
+    format: str
+    """Format they were imported as."""
+    repository: str
+    """Where the code of the release is."""
+    file: str
+    """Name of the file."""
+    sha256: str
+    """Of the file."""
+    remark: str = ""
+    """What of the release could not be kept."""
+
+
 class Origin(Section):
     """How an encoder came by its weights."""
 
@@ -52,6 +67,8 @@ class Origin(Section):
     """What it was trained on; None: nothing."""
     init: Origin | None = None
     """Of the weights it began with; None: they were fresh."""
+    released: ReleasedWeights | None = None
+    """Of weights that others trained; None: they were trained here."""
 
 
 class EncoderCard(Section):
@@ -79,6 +96,8 @@ class EncoderCard(Section):
     """What it was trained on; None: nothing."""
     init: Origin | None = None
     """Of the encoder whose weights it began with; None: they were fresh."""
+    released: ReleasedWeights | None = None
+    """Of weights that others trained, see ``ssl-skel import-weights``; None: they were trained here."""
     seed: int = 0
     """Seed of the run."""
     seconds: float = 0.0
@@ -98,7 +117,7 @@ class EncoderCard(Section):
     @property
     def origin(self) -> Origin:
         """What the card of an encoder that begins with these weights says under ``init``."""
-        return Origin(pretext=self.pretext, data=self.data, init=self.init)
+        return Origin(pretext=self.pretext, data=self.data, init=self.init, released=self.released)
 
 
 def identity(encoder: SkeletonEncoder) -> dict[str, Any]:

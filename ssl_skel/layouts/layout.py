@@ -20,6 +20,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +118,8 @@ class SkeletonLayout:
     def directions(self) -> np.ndarray:
         """(3, V, V) float32: row j holds what joint j gathers from: itself, its children, its parent.
 
-        The three subsets of ST-GCN's descendants (2s-AGCN, CTR-GCN: graph/tools.py). Each row with entries sums to 1.
+        The three subsets of ST-GCN's descendants (2s-AGCN, CTR-GCN: graph/tools.py). Each row with entries sums to 1;
+        in their codes columns do.
         """
         itself = np.eye(self.num_joints, dtype=np.float32)
         inward = np.zeros_like(itself)
@@ -125,6 +127,33 @@ class SkeletonLayout:
             inward[parent, child] = 1
         stack = np.stack([itself, inward, inward.T])
         return stack / np.maximum(stack.sum(2, keepdims=True), 1)
+
+    @property
+    def chest(self) -> int:
+        """The middle joint of the path from one end of ``across`` to the other; of two, the one nearer its left end.
+
+        The top of the spine of a Kinect: where ST-GCN and CTR-GCN root their graphs.
+        """
+        left, right = map(self._upward, self.across)
+        meeting = next(joint for joint in left if joint in right)
+        path = [*left[: left.index(meeting)], meeting, *reversed(right[: right.index(meeting)])]
+        return path[(len(path) - 1) // 2]
+
+    def rooted_at(self, joint: int) -> SkeletonLayout:
+        """The same bones, with another joint as the root: parents between it and the root change places."""
+        path = self._upward(joint)
+        parents = list(self.parents)
+        parents[joint] = joint
+        for child, parent in pairwise(path):
+            parents[parent] = child
+        return replace(self, parents=tuple(parents))
+
+    def _upward(self, joint: int) -> list[int]:
+        """The joint, its parent and so on, to the root."""
+        path = [joint]
+        while path[-1] != self.root:
+            path.append(self.parents[path[-1]])
+        return path
 
     def to_dict(self) -> dict[str, Any]:
         """The YAML form; ``parse_layout`` reads it back."""

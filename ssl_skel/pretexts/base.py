@@ -79,8 +79,9 @@ class Pretext(Task, Generic[ConfigT]):
 def encode_views(backbone: Backbone, views: Sequence[View]) -> dict[View, Tensor]:
     """Features of each view, once where it stands twice. Views with nothing hidden go through together.
 
-    BatchNorm then has one mean over all of them in training as it has afterwards; in passes of their own a joint and a
-    motion view would each be normed by itself, and later by a mixture that neither was trained with.
+    BatchNorm then has one mean over all of them in training as it has afterwards, as in PSP's released code; in passes
+    of their own a joint and a motion view would each be normed by itself, and later by a mixture that neither was
+    trained with.
     """
     distinct = dict.fromkeys(views)
     features = {view: backbone(view.x, view.mask) for view in distinct if view.mask is not None}

@@ -115,6 +115,12 @@ class JointDecoder(SelfAttending):
 
     xavier_init = True
 
+    def block(self, width: int, heads: int) -> nn.Module:
+        from timm.models.vision_transformer import Block
+
+        # torch's eps of 1e-5, as in MAMP: mask tokens start so small that timm's 1e-6 changes gradients by 0.5 %
+        return Block(width, heads, qkv_bias=True, norm_layer=nn.LayerNorm)
+
     def mix(self, x: Tensor) -> Tensor:
         shape, x = x.shape, x.flatten(1, 2)
         for block in self.blocks:

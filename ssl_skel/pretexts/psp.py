@@ -35,7 +35,8 @@ class PPA(nn.Module):
     tanh(sum over channels and frames of q k / (d T)); to the map of a level the *own* maps of coarser levels
     are added, weighted by ``pyramid_weights``; an entry counts for all pairs of its groups' members.
 
-    Departs from print: a level that is left out adds nothing to finer maps.
+    Departs from print: a level that is left out adds nothing to finer maps; queries, keys and values have no bias, and
+    nor has the layer behind, whose norm would take it off (released code, model/dstanet.py: both have).
 
     Args:
         dim: D of the features.

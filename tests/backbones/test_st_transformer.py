@@ -164,6 +164,7 @@ def test_stages_run_from_input_to_output_and_the_last_norm_goes_with_the_last_bl
     net = network(depth=3)
     assert [len(list(stage.parameters())) for stage in net.stages()] == [4, 12, 12, 14]
     assert net.stages()[0] is net.embed
+    assert net.final_norm() is net.norm
 
 
 def test_without_a_mask_it_is_a_fixed_graph_for_any_batch() -> None:

@@ -308,3 +308,18 @@ def test_directions_together_are_the_graph(layout: SkeletonLayout) -> None:
     stack = layout.directions()
     assert ((stack.sum(0) > 0) == (layout.adjacency() > 0)).all()
     assert np.isin(stack.sum(2).round(6), [0, 1]).all()
+
+
+def test_the_chest_is_where_the_arms_hang() -> None:
+    for name, joint in (("ntu25", "spine_shoulder"), ("kinect20", "shoulder_centre")):
+        assert LAYOUTS[name].joints[LAYOUTS[name].chest] == joint
+    assert parse_layout(HAND, "test").chest == 0
+
+
+@pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
+def test_another_root_keeps_the_bones(layout: SkeletonLayout) -> None:
+    for joint in range(layout.num_joints):
+        moved = layout.rooted_at(joint)
+        assert moved.root == joint
+        assert {frozenset(bone) for bone in moved.bones} == {frozenset(bone) for bone in layout.bones}
+    assert layout.rooted_at(layout.root) == layout

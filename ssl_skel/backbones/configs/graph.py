@@ -63,6 +63,10 @@ class STGCNConfig(GraphNetConfig):
     name: Literal["st_gcn"] = "st_gcn"
     kernel: int = Field(9, ge=1)
     """Frames of a temporal convolution, odd (paper: 9)."""
+    partition: Literal["layout", "released"] = "layout"
+    """Which neighbours share weights. ``layout``: those nearer the layout's root, and those farther, as printed.
+    ``released``: as net/utils/graph.py has it: the root is the joint between the shoulders, and distances are known up
+    to one bone from it; beyond, all neighbours count as farther."""
 
     @model_validator(mode="after")
     def _odd(self) -> STGCNConfig:

@@ -1,0 +1,92 @@
+"""Each network against what its release's own module computes, through the weights' import."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from golden_weights import clip, golden
+from torch import Tensor
+
+from ssl_skel.backbones.ctr_gcn import start
+from ssl_skel.encoders.files import load_encoder
+from ssl_skel.layouts import LAYOUTS
+from ssl_skel.pretexts.configs.psp import PSPConfig
+from ssl_skel.pretexts.decoders import JointDecoder
+from ssl_skel.pretexts.psp import PPA
+from ssl_skel.released.importing import import_weights
+
+NTU = LAYOUTS["ntu25"]
+EVERY = {"mamp": 1, "st_gcn": 8, "ctr_gcn": 16, "infogcn": 16, "sttformer": 16}
+"""Releases, and that every so many channels of their features are kept."""
+
+
+def assert_near(found: Tensor, released: np.ndarray) -> None:
+    """Equal but for rounding: a hundred thousandth of the largest value."""
+    expected = torch.from_numpy(released)
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-5 * float(expected.abs().max()))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("release", EVERY)
+def test_an_imported_release_gives_its_features(tmp_path: Path, release: str) -> None:
+    state, outputs = golden(release)
+    torch.save(state, tmp_path / "weights.pt")
+    frames = {"mamp": 8, "sttformer": 12}.get(release, 16)
+    import_weights(release, tmp_path / "weights.pt", tmp_path / "encoder", frames=frames)
+    encoder, _ = load_encoder(tmp_path / "encoder")
+    found = encoder.eval().backbone(clip(2, 3, frames, 25, 1)[..., 0])
+    assert_near(found[:, :: EVERY[release]], outputs["features"])
+
+
+def mamp_decoder(small: float = 1.0) -> JointDecoder:
+    """With the weights that MAMP's had; token and positions so much smaller."""
+    given, _ = golden("mamp")
+    decoder = JointDecoder(16, 16, 1, 8, (2, 25), 12, token=True)
+    names = {"enter": "decoder_embed", "norm": "decoder_norm", "leave": "decoder_pred", "blocks": "decoder_blocks"}
+    state = {
+        name: given[name.replace(first, names[first], 1)]
+        for name in decoder.state_dict()
+        if (first := name.partition(".")[0]) in names
+    }
+    state |= {"token": given["mask_token"][0, 0] / small, "joint": given["decoder_pos_embed"][0, 0] / small}
+    decoder.load_state_dict(state | {"time": given["decoder_temp_embed"][0] / small})
+    return decoder
+
+
+def test_the_decoder_is_mamps() -> None:
+    """Where the mask token is small, a norm's eps is a part of the answer."""
+    _, outputs = golden("mamp")
+    features = torch.from_numpy(outputs["features"])
+    hidden = (torch.arange(50) % 3 == 0).view(1, 2, 25).expand(2, -1, -1)
+    assert_near(mamp_decoder()(features, hidden).detach(), outputs["predictions"])
+    small = mamp_decoder(15)
+    found = small(features / 50, hidden)
+    found.square().mean().backward()
+    assert_near(found.detach(), outputs["small_predictions"])
+    assert small.token.grad is not None
+    assert_near(small.token.grad, outputs["token_gradient"])
+
+
+def test_ctr_gcn_starts_from_its_graph() -> None:
+    _, outputs = golden("ctr_gcn")
+    for layout in ("ntu25", "kinect20"):
+        assert_near(start(LAYOUTS[layout]), outputs[f"start_{layout}"])
+
+
+@torch.no_grad()
+def test_psp_attends_as_its_release_does_without_biases() -> None:
+    given, outputs = golden("psp")
+    ppa = PPA(12, PSPConfig(heads=3), NTU)
+    state = {}
+    for level, theirs in (("body", "att_b"), ("part", "att_pb"), ("joint", "att_jpb")):
+        state[f"qkv.{level}.weight"] = given[f"{theirs}.in_nets.weight"].flatten(1)
+        state[f"leave.{level}.0.weight"] = given[f"{theirs}.ff_nets.0.weight"].flatten(1)
+        for part in ("weight", "bias", "running_mean", "running_var", "num_batches_tracked"):
+            state[f"leave.{level}.1.norm.{part}"] = given[f"{theirs}.ff_nets.1.{part}"]
+    ppa.load_state_dict(state)
+    found = ppa.eval()(clip(3, 12, 4, 25))
+    for level, vectors in found.items():
+        assert_near(vectors, outputs[level])
