@@ -294,6 +294,12 @@ def npy(folder: Path, name: str = "wave/clip01", joints: np.ndarray | None = Non
     return file
 
 
+def plain_text(folder: Path, name: str = "wave/clip01", joints: np.ndarray | None = None) -> Path:
+    """Frames (T, V, 3), a row each."""
+    joints = walk(0, 4)[0] if joints is None else joints
+    return text(folder / f"{name}.txt", joints.reshape(len(joints), -1))
+
+
 def long_rows(clips: Mapping[str, np.ndarray], names: Sequence[str]) -> list[dict[str, Any]]:
     """A row a joint of clips (M, T, V, C)."""
     return [
@@ -334,6 +340,6 @@ WRITERS: dict[str, Callable[[Path], Path]] = {
     **{"mediapipe": mediapipe, "openpose": openpose},
     **{"msr-action3d": msr_action3d, "utkinect": utkinect, "florence3d": florence3d},
     **{"stgcn": stgcn, "pku-mmd": pku_mmd, "kinetics": kinetics},
-    **{"bvh": bvh, "table": table, "npy": npy},
+    **{"bvh": bvh, "table": table, "npy": npy, "text": plain_text},
 }
 """Format -> what writes a small file of it."""

@@ -31,8 +31,9 @@ LINES = {
     "florence3d",
     "pku-mmd",
     "table",
+    "text",
 }  # a cut between two lines may leave a whole file
-OPEN_LAYOUT = {"npz", "pyskl", "openpose", "stgcn", "bvh", "table", "npy"}
+OPEN_LAYOUT = {"npz", "pyskl", "openpose", "stgcn", "bvh", "table", "npy", "text"}
 
 
 @pytest.fixture(params=WRITERS)

@@ -20,6 +20,7 @@ from ssl_skel.data.readers.pyskl import PysklReader
 from ssl_skel.data.readers.sbu import SbuReader
 from ssl_skel.data.readers.stgcn import StGcnReader
 from ssl_skel.data.readers.table import TableReader
+from ssl_skel.data.readers.text import TextReader
 from ssl_skel.data.readers.utd_mhad import UtdMhadReader
 from ssl_skel.data.readers.utkinect import UtKinectReader
 
@@ -40,6 +41,7 @@ READERS: dict[str, type[Reader]] = {
     "openpose": OpenPoseReader,
     "bvh": BvhReader,
     "table": TableReader,
+    "text": TextReader,
     "npy": NpyReader,
     "npz": NpzReader,
 }

@@ -12,25 +12,38 @@ import numpy as np
 from ssl_skel.errors import UserError
 
 
-def read_table(file: Path, columns: int, what: str) -> np.ndarray:
+def read_any_table(file: Path) -> np.ndarray:
     """Rows of numbers with white space or commas between, (N, columns) float64; empty lines do not count.
 
     Args:
         file: UTF-8 text, with a mark of the byte order or without, lines ending in any way.
-        columns: numbers in a row.
-        what: they are, for the message.
 
     Raises:
-        UserError: it cannot be read, is empty, or a row has another number of columns or something else in it.
+        UserError: it cannot be read, is empty, or rows differ in length or hold something else.
     """
     try:
         text = file.read_bytes().removeprefix(b"\xef\xbb\xbf").replace(b",", b" ").decode("ascii")
-        rows = np.loadtxt(text.splitlines(), ndmin=2, comments=None) if text.strip() else np.zeros((0, columns))
+        rows = np.loadtxt(text.splitlines(), ndmin=2, comments=None) if text.strip() else np.zeros((0, 0))
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or " ".join(str(error).split("\n")[0].split())[:100]
         raise UserError(f"{file}: is damaged: no rows of numbers, all of one length ({reason})") from error
     if not len(rows):
         raise UserError(f"{file}: is empty; download it again")
+    return rows
+
+
+def read_table(file: Path, columns: int, what: str) -> np.ndarray:
+    """The same, (N, columns).
+
+    Args:
+        file: as in ``read_any_table``.
+        columns: numbers in a row.
+        what: they are, for the message.
+
+    Raises:
+        UserError: as in ``read_any_table``, or a row has another number of columns.
+    """
+    rows = read_any_table(file)
     if rows.shape[1] != columns:
         raise UserError(f"{file}: rows have {rows.shape[1]} numbers; expected {columns}, {what}")
     return rows
