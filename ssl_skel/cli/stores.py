@@ -7,6 +7,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
+from ssl_skel.cli.formats import listed
 from ssl_skel.cli.options import JsonOption, OverwriteOption, StoreArgument
 from ssl_skel.errors import UserError
 from ssl_skel.escaping import say
@@ -15,7 +16,7 @@ Number = TypeVar("Number", int, float)
 
 
 def convert(
-    format: Annotated[str, typer.Argument(help="Raw format; an unknown name lists them all.")],
+    format: Annotated[str, typer.Argument(help="Raw format, of those above.")],
     source: Annotated[Path, typer.Argument(help="Folder or file of raw recordings.")],
     store: StoreArgument,
     options: Annotated[
@@ -67,6 +68,9 @@ def convert(
         jobs=jobs,
     )
     _show(facts, json_)
+
+
+convert.__doc__ = f"{convert.__doc__}\n\n\b\n{listed()}"
 
 
 def synthetic(
