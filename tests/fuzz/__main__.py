@@ -1,4 +1,4 @@
-"""``python tests/fuzz files|kills|pairs|disks``: tries what docs/reliability.md promises; totals go to results/.
+"""``python tests/fuzz files|kills|pairs|disks``: tries what docs/reliability.md promises.
 
 A fault ends the command with exit code 1. ``files`` with ``--faults FOLDER`` writes a text file for each kind of fault.
 """
@@ -8,9 +8,11 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +32,8 @@ def files(options: argparse.Namespace) -> tuple[dict[str, Any], int]:
     totals: dict[str, Counter[str]] = {}
     faults: dict[tuple[str, str, str], list[Outcome]] = {}
     largest = 0
-    with workplace() as pristine:
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what was tried so far is told
+    with suppress(KeyboardInterrupt), workplace() as pristine:
         for outcome in run_cases(range(options.first, options.first + options.count), options.seed, pristine):
             totals.setdefault(outcome.target, Counter())[outcome.kind] += 1
             largest = max(largest, outcome.growth)
@@ -94,12 +97,13 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--faults", type=Path, help="folder for a text file a kind of fault")
     parser.add_argument("--only", default="", help="of kills: one command")
+    parser.add_argument("--save", action="store_true", help=f"write the totals to {RESULTS.relative_to(ROOT)}")
     options = parser.parse_args(words)
     trial, count = TRIALS[options.trial]
     options.count = options.count or count
     summary, faults = trial(options)
     print(json.dumps({key: value for key, value in summary.items() if key != "targets"}, indent=1))
-    if options.count == count and not options.only:
+    if options.save:
         known = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {}
         RESULTS.write_text(json.dumps(known | {options.trial: summary}, indent=1) + "\n", "utf-8")
     return int(faults > 0)

@@ -29,15 +29,17 @@ def run_cases(cases: Sequence[int], seed: int, pristine: Path) -> Iterator[Outco
             _work(left[:CASES_A_CHILD], seed, pristine, write)
         os.close(write)
         done, silent = 0, False
-        with open(read, "rb") as lines:
-            for outcome in _outcomes(lines.fileno()):
-                if outcome is None:
-                    silent = True
-                    os.kill(child, signal.SIGKILL)
-                    break
-                yield outcome
-                done += 1
-        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        try:
+            with open(read, "rb") as lines:
+                for outcome in _outcomes(lines.fileno()):
+                    if outcome is None:
+                        silent = True
+                        break
+                    yield outcome
+                    done += 1
+        finally:
+            os.kill(child, signal.SIGKILL)  # it has ended, is silent, or nobody wants more
+            code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         if done < len(left[:CASES_A_CHILD]):
             lost = left[done]
             what = ("hang", "no answer") if silent else ("crash", f"exit code {code}")
