@@ -21,15 +21,15 @@ def audit(
         str, typer.Option(help="Split to check; of duplicates its training clip is kept. Default: all splits.")
     ] = "",
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Folder for the three files; default: audit in the store.")
+        Path | None, typer.Option("--output", "-o", help="Folder to make; default: audit in the store.")
     ] = None,
     overwrite: OverwriteOption = False,
     json_: JsonOption = False,
 ) -> None:
     """Check a store for damage, duplicates and leakage between the sides of its splits.
 
-    Writes audit.json, audit.md and exclude.txt, a list of clips that convert --exclude leaves out. The store stays as
-    it is.
+    Makes a folder of audit.html, a page that plays each finding, audit.md, audit.json, and exclude.txt, a list of clips
+    that convert --exclude leaves out. The store stays as it is.
     """
     from ssl_skel.config import config_from_words
     from ssl_skel.data.audit.folder import check_folder
@@ -46,12 +46,13 @@ def audit(
 
     from ssl_skel.data.audit import inspection
     from ssl_skel.data.audit.report import show, write_audit
+    from ssl_skel.view.audit import page_of_audit
 
     found = inspection.audit(store, protocol, limits, progress=sys.stderr.isatty())
-    write_audit(found, folder, overwrite=overwrite)
+    write_audit(found, folder, page_of_audit(opened, found), overwrite=overwrite)
     if json_:
         show_json(found.to_dict())
         return
     show(found)
     say()
-    say(f"written: {folder / 'audit.json'}, audit.md, exclude.txt")
+    say(f"written: {folder / 'audit.html'}, audit.md, audit.json, exclude.txt")

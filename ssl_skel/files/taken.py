@@ -12,8 +12,10 @@ from typing import Literal
 
 from ssl_skel.errors import UserError
 
-FolderKind = Literal["store", "index"]
+FolderKind = Literal["store", "index", "audit"]
 _MARKS: dict[str, set[str]] = {"store": {"joints.npy", "clips.npz"}, "index": {"vectors.npy", "rows.npy"}}
+_AUDIT = {"audit.json", "audit.md", "audit.html", "exclude.txt"}
+"""All that the folder of an audit holds."""
 _PARTS = {mark for marks in _MARKS.values() for mark in marks} | {
     *("meta.json", "codes.safetensors", "faiss.index"),
     *("card.json", "encoder.safetensors", "head.json"),
@@ -43,7 +45,7 @@ def refuse_taken_file(path: Path, overwrite: bool, inputs: Iterable[Path] = ()) 
 
 
 def refuse_taken_folder(path: Path, overwrite: bool, kind: FolderKind | None, inputs: Iterable[Path] = ()) -> None:
-    """Refuse to write a store or an index where something is.
+    """Refuse to write a store, an index or an audit where something is.
 
     Args:
         path: what is to be written.
@@ -57,12 +59,19 @@ def refuse_taken_folder(path: Path, overwrite: bool, kind: FolderKind | None, in
     _refuse_existing(path, overwrite)
     if not path.exists():
         return
-    there = {mark for mark in {"meta.json"}.union(*_MARKS.values()) if (path / mark).is_file()}
-    if kind is None or "meta.json" not in there or not there & _MARKS[kind] or there - _MARKS[kind] - {"meta.json"}:
+    if kind is None or not _is(path, kind):
         raise UserError(
             f"{path}: exists and is no {kind or 'such folder'}, so it will not be replaced; choose another path"
         )
     _refuse_inputs(path, inputs)
+
+
+def _is(path: Path, kind: FolderKind) -> bool:
+    """Whether a folder is a thing of a kind, and nothing else."""
+    if kind == "audit":
+        return path.is_dir() and set(os.listdir(path)) <= _AUDIT
+    there = {mark for mark in {"meta.json"}.union(*_MARKS.values()) if (path / mark).is_file()}
+    return "meta.json" in there and bool(there & _MARKS[kind]) and not there - _MARKS[kind] - {"meta.json"}
 
 
 def _refuse_existing(path: Path, overwrite: bool) -> None:

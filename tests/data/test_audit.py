@@ -19,7 +19,7 @@ from typer.testing import CliRunner, Result
 from ssl_skel.cli.app import report_errors
 from ssl_skel.cli.audit import audit as command
 from ssl_skel.config import FormerName, config_from_words
-from ssl_skel.data.audit import duplicates, overlaps
+from ssl_skel.data.audit import duplicates, overlaps, report
 from ssl_skel.data.audit.counts import PUBLISHED
 from ssl_skel.data.audit.groups import link
 from ssl_skel.data.audit.inspection import audit
@@ -96,6 +96,8 @@ def test_sound_clips_are_no_duplicates(clips: list[RawClip], tmp_path: Path) -> 
     found = run(write(tmp_path / "store", clips))
     assert (found.findings, found.copies, found.near, found.overlaps, found.conflicts) == ({}, [], [], [], [])
     assert found.exclude == {}
+    assert found.notices == []
+    assert found.derived_splits == dict.fromkeys(("by_subject", "leave_one_subject_out", "by_camera", "random"), "")
     assert exclude_list(found) == ""
     assert found.splits["broken"] == {"error": "split 'broken': test has no clips; choose another split"}
     assert found.counts["dataset"] is None
@@ -200,7 +202,7 @@ def test_units_that_are_not_metres(clips: list[RawClip], tmp_path: Path) -> None
     assert 0.15 < found.store["metres_in_a_unit"] < 0.25
     found = run(write(tmp_path / "wrong", scaled))
     assert len(found.findings["size"]) == 20
-    assert "most clips are not of human size" in markdown(found)
+    assert "no human size in 20 of 20 clips" in markdown(found)
 
 
 @settings(max_examples=25, deadline=None)
@@ -298,22 +300,41 @@ def call(*words: Any) -> Result:
     return CliRunner().invoke(app, [str(word) for word in words], catch_exceptions=False)
 
 
-def test_the_command_writes_three_files_and_overwrites_none(copied: Path, tmp_path: Path) -> None:
+def test_the_command_makes_a_whole_folder_and_overwrites_none(copied: Path, tmp_path: Path) -> None:
     folder = tmp_path / "out"
     result = call(copied, "-o", folder, "--protocol", "xview")
     assert result.exit_code == 0
     assert "proposed to exclude" in result.output
     assert "1 of 32 test clips (3.1 %) are copies" in result.output
-    assert sorted(path.name for path in folder.iterdir()) == ["audit.json", "audit.md", "exclude.txt"]
+    assert sorted(path.name for path in folder.iterdir()) == ["audit.html", "audit.json", "audit.md", "exclude.txt"]
     data = json.loads((folder / "audit.json").read_text())
     assert data["splits"]["xview"]["copies"] == ["copy"]
     assert read_exclusions(folder / "exclude.txt") == {"copy", "moved", "turned", "slower", "noisy", "cut"}
     assert "| xview |" in (folder / "audit.md").read_text()
-    with pytest.raises(UserError, match=r"audit\.json: exists already.*--overwrite"):
+    with pytest.raises(UserError, match=r"out: exists already.*--overwrite"):
         call(copied, "-o", folder)
     assert json.loads(call(copied, "-o", folder, "--overwrite", "--json").output)["limits"]["near"] == 0.01
     assert call(copied, "near=0.02", "-o", tmp_path / "two").exit_code == 0
     assert json.loads((tmp_path / "two" / "audit.json").read_text())["limits"]["near"] == 0.02
+
+
+def test_a_stopped_audit_leaves_nothing_and_a_half_of_before_is_replaced(
+    copied: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(audit: Any) -> str:
+        raise KeyboardInterrupt
+
+    found = run(copied)
+    with monkeypatch.context() as patch:
+        patch.setattr(report, "exclude_list", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            report.write_audit(found, tmp_path / "out", "page")
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "audit.json").write_text("{")  # earlier releases wrote one file after the other
+    report.write_audit(found, tmp_path / "out", "page", overwrite=True)
+    assert len(list((tmp_path / "out").iterdir())) == 4
+    assert len(list(tmp_path.iterdir())) == 1
 
 
 def test_mistakes_are_one_line(
@@ -327,6 +348,11 @@ def test_mistakes_are_one_line(
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be made"):
         call(copied, "-o", tmp_path / "file" / "out")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "audit.json").write_text("{}")
+    (tmp_path / "mine" / "letter.txt").write_text("dear")
+    with pytest.raises(UserError, match="is no audit, so it will not be replaced"):
+        call(copied, "-o", tmp_path / "mine", "--overwrite")
     with pytest.raises(SystemExit) as code, report_errors():
         call(copied, "--protocol", "xveiw", "-o", tmp_path / "out")
     assert code.value.code == 2

@@ -17,7 +17,9 @@ from ssl_skel.data.audit.groups import equal_groups, join, keepers
 from ssl_skel.data.audit.leakage import leakage
 from ssl_skel.data.audit.limits import Limits
 from ssl_skel.data.audit.traces import Traces
+from ssl_skel.data.derived_splits import offered
 from ssl_skel.data.normalize import NormalizeConfig, record
+from ssl_skel.data.plausibility import implausible
 from ssl_skel.data.splits import load_split
 from ssl_skel.data.store import Store
 from ssl_skel.errors import UserError
@@ -40,7 +42,8 @@ class Audit:
     """What came out; plain data, ready for JSON.
 
     Attributes:
-        store: path, format, layout, sha256, normalisation and how many joint positions conversion filled.
+        store: path, format, layout, sha256, normalisation, how many joint positions conversion filled, and what it
+            left out.
         limits: thresholds, as in ``Limits``.
         counts: as ``compare_counts``.
         balance: as ``balance``.
@@ -49,6 +52,8 @@ class Audit:
         overlaps: pairs of clips that share frames, and the share, most first.
         conflicts: names of clips in one group, or of such a pair, whose labels differ.
         splits: name -> as ``leakage``, or ``error``.
+        notices: what is unlike people in most clips, see ``ssl_skel.data.plausibility``.
+        derived_splits: as ``offered`` says.
         exclude: reason (of ``EXCLUDED``) -> names.
     """
 
@@ -62,6 +67,8 @@ class Audit:
     overlaps: list[dict[str, Any]]
     conflicts: list[list[str]]
     splits: dict[str, dict[str, Any]]
+    notices: list[str]
+    derived_splits: dict[str, str]
     exclude: dict[str, list[str]]
 
     def to_dict(self) -> dict[str, Any]:
@@ -95,37 +102,71 @@ def audit(path: Path | str, protocol: str = "", limits: Limits | None = None, *,
     anatomy = _anatomy(store)
     with Traces(store) as traces:
         traces.read(store, anatomy, limits, progress)
-        findings = {kind: items for kind, items in traces.findings.items() if items}
-        copies = equal_groups(store.content, traces.hashes)
-        first = keepers(copies, order)
-        pairs, distance = _near(store, traces.signatures, first, limits.near)
-        near = join(copies, pairs)
-        kept = keepers(near, order)
-        shared, share = traces.poses.shared(limits.overlap, kept)
-    cut = _later(shared[share >= _HALF], order)
-    reasons = {
-        "copy": ~first,
-        "near_copy": first & ~kept,
-        "overlap": cut,
-        **{kind: _among(store, findings.get(kind, [])) for kind in ("one_frame", "still")},
-    }
-    groups = [*_members(near), *shared]
+        alike = _compare(store, traces, order, limits)
+    findings = {kind: items for kind, items in traces.findings.items() if items}
+    groups = [*_members(alike.near), *alike.shared]
     return Audit(
         store=_facts(store, anatomy),
         limits=limits.model_dump(mode="json"),
         counts=compare_counts(store),
         balance=balance(store, limits),
         findings=findings,
-        copies=[store.name[rows].tolist() for rows in _members(copies)],
-        near=_near_groups(store, near, pairs, distance),
+        copies=[store.name[rows].tolist() for rows in _members(alike.copies)],
+        near=_near_groups(store, alike),
         overlaps=[
             {"clips": store.name[rows].tolist(), "share": round(float(part), 3)}
-            for rows, part in zip(shared, share, strict=True)
+            for rows, part in zip(alike.shared, alike.share, strict=True)
         ],
         conflicts=[store.name[rows].tolist() for rows in groups if len(set(store.label[rows].tolist())) > 1],
-        splits={name: _split(store, name, (copies, near, shared), strict=bool(protocol)) for name in names},
-        exclude={reason: store.name[rows].tolist() for reason, rows in reasons.items() if rows.any()},
+        splits={name: _split(store, name, alike, strict=bool(protocol)) for name in names},
+        notices=[notice.message for notice in implausible(store)],
+        derived_splits=offered(store),
+        exclude=_exclusions(store, alike, findings, order),
     )
+
+
+@dataclass(frozen=True, eq=False)
+class _Alike:
+    """Which clips are alike.
+
+    Attributes:
+        copies, near: (N,) group of each clip, of copies, and of copies and near duplicates.
+        first, kept: (N,) bool, the clip of each such group that stays.
+        pairs, distance: (n, 2) rows of near duplicates, and (n,) metres between them.
+        shared, share: (n, 2) rows of clips that share frames, and (n,) the share.
+    """
+
+    copies: np.ndarray
+    near: np.ndarray
+    first: np.ndarray
+    kept: np.ndarray
+    pairs: np.ndarray
+    distance: np.ndarray
+    shared: np.ndarray
+    share: np.ndarray
+
+
+def _compare(store: Store, traces: Traces, order: np.ndarray, limits: Limits) -> _Alike:
+    copies = equal_groups(store.content, traces.hashes)
+    first = keepers(copies, order)
+    pairs, distance = _near(store, traces.signatures, first, limits.near)
+    near = join(copies, pairs)
+    kept = keepers(near, order)
+    shared, share = traces.poses.shared(limits.overlap, kept)
+    return _Alike(copies, near, first, kept, pairs, distance, shared, share)
+
+
+def _exclusions(
+    store: Store, alike: _Alike, findings: dict[str, list[dict[str, Any]]], order: np.ndarray
+) -> dict[str, list[str]]:
+    """Reason -> names of clips."""
+    reasons = {
+        "copy": ~alike.first,
+        "near_copy": alike.first & ~alike.kept,
+        "overlap": _later(alike.shared[alike.share >= _HALF], order),
+        **{kind: _among(store, findings.get(kind, [])) for kind in ("one_frame", "still")},
+    }
+    return {reason: store.name[rows].tolist() for reason, rows in reasons.items() if rows.any()}
 
 
 def _anatomy(store: Store) -> Anatomy:
@@ -177,23 +218,21 @@ def _members(group: np.ndarray) -> Iterator[np.ndarray]:
             yield rows
 
 
-def _near_groups(store: Store, near: np.ndarray, pairs: np.ndarray, distance: np.ndarray) -> list[dict[str, Any]]:
+def _near_groups(store: Store, alike: _Alike) -> list[dict[str, Any]]:
     """Groups that hold near duplicates, not copies alone."""
     largest: dict[int, float] = {}
-    for group, apart in zip(near[pairs[:, 0]].tolist(), distance.tolist(), strict=True):
+    for group, apart in zip(alike.near[alike.pairs[:, 0]].tolist(), alike.distance.tolist(), strict=True):
         largest[group] = max(largest.get(group, 0.0), apart)
     return [
-        {"clips": store.name[rows].tolist(), "distance": round(largest[int(near[rows[0]])], 5)}
-        for rows in _members(near)
-        if int(near[rows[0]]) in largest
+        {"clips": store.name[rows].tolist(), "distance": round(largest[int(alike.near[rows[0]])], 5)}
+        for rows in _members(alike.near)
+        if int(alike.near[rows[0]]) in largest
     ]
 
 
-def _split(
-    store: Store, name: str, twice: tuple[np.ndarray, np.ndarray, np.ndarray], *, strict: bool
-) -> dict[str, Any]:
+def _split(store: Store, name: str, alike: _Alike, *, strict: bool) -> dict[str, Any]:
     try:
-        return leakage(store, load_split(store, name), *twice)
+        return leakage(store, load_split(store, name), alike.copies, alike.near, alike.shared)
     except UserError as error:  # a split that does not fit the clips is a finding, unless it was asked for
         if strict:
             raise
@@ -210,5 +249,5 @@ def _facts(store: Store, anatomy: Anatomy) -> dict[str, Any]:
         "metres_in_a_unit": anatomy.metres,
         "filled": store.filled,
         "joint_positions": int((store.persons * store.frames).sum()) * store.layout.num_joints,
-        "skipped": len(store.provenance.skipped),
+        "left_out": {"damaged": len(store.provenance.skipped), "on request": len(store.provenance.excluded)},
     }

@@ -9,29 +9,36 @@ from typing import Any
 
 from ssl_skel.console import show_table
 from ssl_skel.data.audit.clips import KINDS
-from ssl_skel.data.audit.folder import FILES, check_folder
 from ssl_skel.data.audit.inspection import EXCLUDED, Audit
 from ssl_skel.data.exclusions import format_exclusions
 from ssl_skel.escaping import say
 from ssl_skel.files.atomic import write_text
+from ssl_skel.files.partial import whole_folder
 
 _SHOWN = 10  # clips of a kind in the markdown; JSON has them all
 
 
-def write_audit(audit: Audit, folder: Path, *, overwrite: bool = False) -> None:
-    """Write ``audit.json``, ``audit.md`` and ``exclude.txt``.
+def write_audit(audit: Audit, folder: Path, page: str, *, overwrite: bool = False) -> None:
+    """Write a folder of ``audit.json``, ``audit.md``, ``audit.html`` and ``exclude.txt``; it appears when whole.
+
+    Args:
+        audit: what came out.
+        folder: to make.
+        page: text of ``audit.html``.
+        overwrite: replace an audit that is there.
 
     Raises:
-        UserError: as ``check_folder``, or the disk is full.
+        UserError: the folder is taken, or the disk is full.
     """
-    check_folder(folder, overwrite=overwrite)
-    texts = (
-        json.dumps(audit.to_dict(), indent=1, ensure_ascii=False) + "\n",
-        markdown(audit),
-        exclude_list(audit),
-    )
-    for name, text in zip(FILES, texts, strict=True):
-        write_text(folder / name, text)
+    texts = {
+        "audit.json": json.dumps(audit.to_dict(), indent=1, ensure_ascii=False) + "\n",
+        "audit.md": markdown(audit),
+        "audit.html": page,
+        "exclude.txt": exclude_list(audit),
+    }
+    with whole_folder(folder, overwrite=overwrite, kind="audit") as place:
+        for name, text in texts.items():
+            write_text(place / name, text)
 
 
 def exclude_list(audit: Audit) -> str:
@@ -42,11 +49,11 @@ def exclude_list(audit: Audit) -> str:
 def markdown(audit: Audit) -> str:
     """Text of ``audit.md``."""
     lines = [f"# Audit of {audit.store['name']}", ""]
-    lines += _table(("what", "value"), _overview(audit))
+    lines += _table(("what", "value"), overview(audit))
     lines += ["", "## Splits", ""]
-    lines += _table(_SPLIT_COLUMNS, _split_rows(audit)) if audit.splits else ["The store tells no splits."]
-    notes = list(_notes(audit))
-    lines += ["", "## Worth knowing", "", *([f"- {note}" for note in notes] or ["Nothing."])]
+    lines += _table(SPLIT_COLUMNS, split_rows(audit)) if audit.splits else ["The store tells no splits."]
+    told = [f"- {note}" for note in notes(audit)]
+    lines += ["", "## Worth knowing", "", *(told or ["Nothing."])]
     lines += ["", "## Findings, clip by clip", ""]
     if not audit.findings:
         lines += ["None."]
@@ -57,9 +64,10 @@ def markdown(audit: Audit) -> str:
         if len(items) > _SHOWN:
             lines += [f"{len(items) - _SHOWN:,} more are in `audit.json`.", ""]
     lines += ["", "## Clips that are there twice", ""]
-    for title, groups in _twice(audit).items():
+    for title, _, groups in groups_of_clips(audit):
         lines += [f"### {title}: {len(groups):,}", ""]
-        lines += [*_table(("clips", "how alike"), groups[:_SHOWN]), ""] if groups else []
+        rows = [(", ".join(names), how) for names, how in groups[:_SHOWN]]
+        lines += [*_table(("clips", "how alike"), rows), ""] if groups else []
         if len(groups) > _SHOWN:
             lines += [f"{len(groups) - _SHOWN:,} more are in `audit.json`.", ""]
     lines += ["## Thresholds", "", *_table(("limit", "value"), [(k, f"{v}") for k, v in audit.limits.items()])]
@@ -68,15 +76,15 @@ def markdown(audit: Audit) -> str:
 
 def show(audit: Audit) -> None:
     """Print a short table."""
-    for columns, rows in (((), _overview(audit)), (_SPLIT_COLUMNS, _split_rows(audit))):
+    for columns, rows in (((), overview(audit)), (SPLIT_COLUMNS, split_rows(audit))):
         if rows:
             show_table(columns, rows)
             say()
-    for note in _notes(audit):
+    for note in notes(audit):
         say(f"! {note}")
 
 
-_SPLIT_COLUMNS = (
+SPLIT_COLUMNS = (
     "split",
     "train",
     "test",
@@ -88,7 +96,8 @@ _SPLIT_COLUMNS = (
 )
 
 
-def _overview(audit: Audit) -> list[tuple[str, str]]:
+def overview(audit: Audit) -> list[tuple[str, str]]:
+    """What the store holds and how much was found, as rows of a table."""
     known = audit.counts["dataset"]
     rows = [("data set", known or "not one whose counts are known")]
     for key, value in audit.counts["counts"].items():
@@ -97,6 +106,7 @@ def _overview(audit: Audit) -> list[tuple[str, str]]:
         rows.append((key, f"{value:,}{beside}"))
     store = audit.store
     rows.append(("joint positions filled", f"{store['filled']:,} of {store['joint_positions']:,}"))
+    rows += [(f"left out: {what}", f"{number:,}") for what, number in store["left_out"].items() if number]
     rows.append(("copies", f"{sum(len(group) - 1 for group in audit.copies):,}"))
     rows.append(("near duplicates", f"{len(audit.exclude.get('near_copy', [])):,}"))
     rows.append(("pairs that share frames", f"{len(audit.overlaps):,}"))
@@ -105,11 +115,12 @@ def _overview(audit: Audit) -> list[tuple[str, str]]:
     return [*rows, ("proposed to exclude", f"{excluded:,} clips")]
 
 
-def _split_rows(audit: Audit) -> list[tuple[str, ...]]:
+def split_rows(audit: Audit) -> list[tuple[str, ...]]:
+    """What each split has on both sides, as rows below ``SPLIT_COLUMNS``."""
     rows = []
     for name, facts in audit.splits.items():
         if "error" in facts:
-            rows.append((name, facts["error"], *[""] * (len(_SPLIT_COLUMNS) - 2)))
+            rows.append((name, facts["error"], *[""] * (len(SPLIT_COLUMNS) - 2)))
             continue
         twice = (len(facts[key]) for key in ("copies", "near", "overlaps"))
         numbers = (facts["train"], facts["test"], *twice, facts["subjects"], facts["performances"])
@@ -117,19 +128,24 @@ def _split_rows(audit: Audit) -> list[tuple[str, ...]]:
     return rows
 
 
-def _twice(audit: Audit) -> dict[str, list[tuple[str, str]]]:
-    """Sort of duplicate -> groups of clips, and how alike they are."""
-    return {
-        "Copies": [(", ".join(names), "to the digit") for names in audit.copies],
-        "Near duplicates": [(", ".join(near["clips"]), f"{near['distance']:g} m") for near in audit.near],
-        "Pairs that share frames": [
-            (", ".join(pair["clips"]), f"{100 * pair['share']:.0f} % of the shorter one") for pair in audit.overlaps
-        ],
-    }
+def groups_of_clips(audit: Audit) -> list[tuple[str, str, list[tuple[list[str], str]]]]:
+    """Sorts of duplicates: title, meaning, and groups of clips with how alike they are."""
+    near = [(group["clips"], f"{group['distance']:g} m") for group in audit.near]
+    shared = [(pair["clips"], f"{100 * pair['share']:.0f} % of the shorter one") for pair in audit.overlaps]
+    return [
+        ("Copies", "one recording several times", [(names, "to the digit") for names in audit.copies]),
+        ("Near duplicates", "nearly the same motion (root mean square distance between joints)", near),
+        ("Pairs that share frames", "two cuts of one recording", shared),
+    ]
 
 
-def _notes(audit: Audit) -> Iterator[str]:
+def notes(audit: Audit) -> Iterator[str]:
     """What a reader should not miss."""
+    yield from audit.notices
+    if not audit.splits:
+        made = [name for name, reason in audit.derived_splits.items() if not reason]
+        yield f"the store tells no splits; by themselves there are: {', '.join(made) or 'none'}"
+        yield from (f"no split {name}: {reason}" for name, reason in audit.derived_splits.items() if reason)
     for name, facts in audit.splits.items():
         yield from (f"{name}: {note}" for note in facts.get("notes", ()))
     yield from audit.counts["differences"]
@@ -142,7 +158,7 @@ def _notes(audit: Audit) -> Iterator[str]:
             f"the store does not count in metres; one unit was taken for {audit.store['metres_in_a_unit']:.3g} m, "
             "so that the median clip is of human size"
         )
-    if len(audit.findings.get("size", ())) > audit.counts["counts"]["clips"] / 2:
+    if not audit.notices and len(audit.findings.get("size", ())) > audit.counts["counts"]["clips"] / 2:
         yield "most clips are not of human size: look at the unit of the recordings"
 
 

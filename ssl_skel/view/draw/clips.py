@@ -12,6 +12,8 @@ import numpy as np
 
 from ssl_skel.layouts import SkeletonLayout
 
+BUDGET = 3_300_000
+"""Bytes for the coordinates of all clips of a page, which holds a third more, as it is text."""
 _LEVELS = 32767  # of int16; the value below its range stands for a joint that is not there
 _MISSING = -32768
 
@@ -60,7 +62,7 @@ class RenderableClip:
         return self.joints.shape[1] / self.fps
 
 
-def pack(clips: Sequence[RenderableClip], budget: int = 3_300_000) -> dict[str, Any]:
+def pack(clips: Sequence[RenderableClip], budget: int = BUDGET) -> dict[str, Any]:
     """Clips in the form that a page's script reads, as plain JSON values.
 
     Coordinates travel as int16: each is off by at most 1/131068 of the clip's widest extent, 0.03 mm for one of four

@@ -19,7 +19,7 @@ import numpy as np
 
 from ssl_skel.files.atomic import write_bytes
 from ssl_skel.files.taken import refuse_taken_file
-from ssl_skel.view.draw.clips import RenderableClip, pack
+from ssl_skel.view.draw.clips import BUDGET, RenderableClip, pack
 
 _SCRIPTS = ("skeleton.js", "map.js", "player.js")  # the last one starts the page
 _MOTION = """<button id="play">Play</button>
@@ -50,6 +50,7 @@ def document(
     *,
     maps: Mapping[str, Any] | None = None,
     sync: Literal["phase", "time"] = "phase",
+    budget: int = BUDGET,
 ) -> str:
     """A whole page.
 
@@ -60,12 +61,13 @@ def document(
         clips: what the places' numbers mean.
         maps: points of the places made by ``point_map``, by name.
         sync: how clips of unequal length go in step at first: at the same part, or at the same second.
+        budget: bytes for the coordinates of all clips, see ``pack``.
     """
     assets = files("ssl_skel.view.draw") / "assets"
     sheet = (assets / "page.css").read_text("utf-8")
     script = "\n".join((assets / name).read_text("utf-8") for name in _SCRIPTS)
     script = f'"use strict";\n(() => {{\n{script}}})();\n'
-    data = json.dumps(pack(clips) | {"maps": maps or {}, "sync": sync}, separators=(",", ":"), allow_nan=False)
+    data = json.dumps(pack(clips, budget) | {"maps": maps or {}, "sync": sync}, separators=(",", ":"), allow_nan=False)
     data = data.replace("<", "\\u003c")  # no name can close the element that holds it
     policy = f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(sheet)}'"
     return f"""<!doctype html>
