@@ -38,7 +38,7 @@ def page_of_audit(store: Store, found: Audit) -> str:
             title,
             _sentence(meaning),
             len(groups),
-            [[shown(store, rows[name]) for name in names[:_TOGETHER]] for names, _ in groups[:_GROUPS]],
+            [[_clip(store, rows[name]) for name in names[:_TOGETHER]] for names, _ in groups[:_GROUPS]],
             [f"{len(names)} clips, {how}" for names, how in groups[:_GROUPS]],
         )
         for title, meaning, groups in groups_of_clips(found)
@@ -50,10 +50,16 @@ def page_of_audit(store: Store, found: Audit) -> str:
     )
 
 
+def _clip(store: Store, row: int, facts: Mapping[str, str] | None = None) -> RenderableClip:
+    """A clip at its own rate, where that is known."""
+    fps = float(store.fps[row])
+    return shown(store, row, facts, fps) if fps else shown(store, row, facts)
+
+
 def _finding(store: Store, rows: Mapping[str, int], item: Mapping[str, Any]) -> RenderableClip:
     """The clip of a finding, about its frame where it names one."""
     facts = {"value": f"{item['value']:g}"} | ({"where": item["where"]} if item["where"] else {})
-    clip = shown(store, rows[item["clip"]], facts)
+    clip = _clip(store, rows[item["clip"]], facts)
     frame = re.search(r"frame (\d+)", item["where"])
     if frame is None:
         return clip

@@ -18,6 +18,7 @@ from ssl_skel.data.audit.leakage import leakage
 from ssl_skel.data.audit.limits import Limits
 from ssl_skel.data.audit.traces import Traces
 from ssl_skel.data.derived_splits import offered
+from ssl_skel.data.dropped import tell
 from ssl_skel.data.normalize import NormalizeConfig, record
 from ssl_skel.data.plausibility import implausible
 from ssl_skel.data.splits import load_split
@@ -43,7 +44,7 @@ class Audit:
 
     Attributes:
         store: path, format, layout, sha256, normalisation, how many joint positions conversion filled, and what it
-            left out.
+            left out or made up.
         limits: thresholds, as in ``Limits``.
         counts: as ``compare_counts``.
         balance: as ``balance``.
@@ -250,4 +251,5 @@ def _facts(store: Store, anatomy: Anatomy) -> dict[str, Any]:
         "filled": store.filled,
         "joint_positions": int((store.persons * store.frames).sum()) * store.layout.num_joints,
         "left_out": {"damaged": len(store.provenance.skipped), "on request": len(store.provenance.excluded)},
+        "dropped": tell(store.provenance.dropped, store.provenance.options),
     }

@@ -142,6 +142,7 @@ def groups_of_clips(audit: Audit) -> list[tuple[str, str, list[tuple[list[str], 
 def notes(audit: Audit) -> Iterator[str]:
     """What a reader should not miss."""
     yield from audit.notices
+    yield from audit.store["dropped"]
     if not audit.splits:
         made = [name for name, reason in audit.derived_splits.items() if not reason]
         yield f"the store tells no splits; by themselves there are: {', '.join(made) or 'none'}"

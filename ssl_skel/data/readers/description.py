@@ -16,7 +16,7 @@ from ssl_skel.data.readers.base import ReaderOptions, natural
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import SkeletonLayout, load_layout
 
-_METRES = {"m": 1.0, "cm": 0.01, "mm": 0.001}
+METRES = {"m": 1.0, "cm": 0.01, "mm": 0.001}
 VALUES = ("subject", "camera", "setup", "replication", "recording")
 """What may be known of a clip beside its label, each a whole number or a name."""
 ALSO = {"session": "setup", "take": "replication"}
@@ -137,7 +137,7 @@ def _turned(joints: np.ndarray, description: Description) -> np.ndarray:
         joints = joints[..., [0, 2, 1]] * np.array([-1, 1, 1], np.float32)
     elif description.up == "-y":
         joints = joints * np.array([-1, -1, 1], np.float32)[: joints.shape[-1]]
-    return joints * np.float32(_METRES[description.units])
+    return joints * np.float32(METRES[description.units])
 
 
 def describe_clip(
