@@ -27,6 +27,7 @@ FORMATS: dict[str, tuple[str, str]] = {
     ),
     "openpose": ("OpenPose: a folder a recording", 'wave/1/f_0_keypoints.json  {"people": [{"pose_keypoints_2d": …}]}'),
     "bvh": ("BVH motion capture", "wave/1.bvh  HIERARCHY ROOT Hips { OFFSET … } MOTION Frames: 90 …"),
+    "amc": ("Acclaim motion capture (CMU, HDM05)", "01/01_02.amc beside 01/01.asf  root 9.4 17.9 -17.3 -2.0 -7.6 -2.3"),
     "table": (
         "CSV or Parquet: a row a joint, or a frame",
         "all.csv  clip,frame,joint,x,y,z  or  frame,x_0,y_0,x_1,…",

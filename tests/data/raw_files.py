@@ -285,6 +285,61 @@ def bvh(
     return file
 
 
+# name, its parent's, direction, length, axis, dofs
+ACCLAIM: tuple[tuple[str, str, Sequence[float], float, Sequence[float], str], ...] = (
+    ("lhipjoint", "root", (0.6, -0.8, 0), 2.5, (0, 0, 0), ""),
+    ("lfemur", "lhipjoint", (0.34, -0.94, 0), 7.0, (0, 0, 20), "rx ry rz"),
+    ("ltibia", "lfemur", (0.34, -0.94, 0), 7.2, (0, 0, 20), "rx"),
+    ("lfoot", "ltibia", (0, -0.2, 0.98), 2.0, (-90, 0, 20), "rx rz"),
+    ("rhipjoint", "root", (-0.6, -0.8, 0), 2.5, (0, 0, 0), ""),
+    ("rfemur", "rhipjoint", (-0.34, -0.94, 0), 7.0, (0, 0, -20), "rx ry rz"),
+    ("rtibia", "rfemur", (-0.34, -0.94, 0), 7.2, (0, 0, -20), "rx"),
+    ("rfoot", "rtibia", (0, -0.2, 0.98), 2.0, (-90, 0, -20), "rx rz"),
+    ("thorax", "root", (0, 1, 0), 7.0, (0, 0, 0), "rx ry rz"),
+    ("head", "thorax", (0, 1, 0.1), 3.5, (0, 0, 0), "rx ry rz"),
+    ("lclavicle", "thorax", (0.97, 0.24, 0), 3.0, (0, 0, 0), "ry rz"),
+    ("rclavicle", "thorax", (-0.97, 0.24, 0), 3.0, (0, 0, 0), "ry rz"),
+    ("lhumerus", "lclavicle", (1, 0, 0), 5.0, (180, 30, -90), "rx ry rz"),
+    ("lradius", "lhumerus", (1, 0, 0), 3.5, (180, 30, -90), "rx"),
+    ("rhumerus", "rclavicle", (-1, 0, 0), 5.0, (180, -30, 90), "rx ry rz"),
+    ("rradius", "rhumerus", (-1, 0, 0), 3.5, (180, -30, 90), "rx"),
+)
+
+
+def asf_text(length: float = 0.45) -> str:
+    """The skeleton of ``ACCLAIM``."""
+    lines = [":version 1.10", ":name someone", ":units", f"  length {length}", "  angle deg", ":root"]
+    lines += ["  order TX TY TZ RX RY RZ", "  axis XYZ", "  position 0 0 0", "  orientation 0 0 0", ":bonedata"]
+    for number, (name, _, direction, size, axis, dofs) in enumerate(ACCLAIM, 1):
+        lines += ["  begin", f"    id {number}", f"    name {name}", "    direction " + " ".join(map(str, direction))]
+        lines += [f"    length {size}", f"    axis {axis[0]} {axis[1]} {axis[2]}  XYZ"]
+        lines += [f"    dof {dofs}", "    limits (-160.0 20.0)"] if dofs else []
+        lines += [] if len(dofs) < 3 else ["      (-70.0 70.0)"] * dofs.count(" ")
+        lines.append("  end")
+    lines += [":hierarchy", "  begin"]
+    for parent in dict.fromkeys(bone[1] for bone in ACCLAIM):
+        lines.append(" ".join(["   ", parent, *(bone[0] for bone in ACCLAIM if bone[1] == parent)]))
+    return "\n".join([*lines, "  end"]) + "\n"
+
+
+def amc(folder: Path, name: str = "01/01_02", motion: np.ndarray | None = None, length: float = 0.45) -> Path:
+    """Numbers (T, 6 + dofs) of the root and of the bones of ``ACCLAIM`` in turn, and their skeleton."""
+    counts = [6, *(len(bone[5].split()) for bone in ACCLAIM)]
+    motion = 30 * points(4, sum(counts)).astype(np.float64) if motion is None else motion
+    lines = ["#!OML:ASF someone.ASF", ":FULLY-SPECIFIED", ":DEGREES"]
+    for t, row in enumerate(motion, 1):
+        parts = np.split(row, np.cumsum(counts)[:-1])
+        lines.append(str(t))
+        for bone, numbers in zip(("root", *(bone[0] for bone in ACCLAIM)), parts, strict=True):
+            if len(numbers):
+                lines.append(" ".join([bone, *map(str, numbers)]))
+    file = folder / f"{name}.amc"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("\n".join(lines) + "\n", "ascii")
+    file.with_name(f"{file.stem.partition('_')[0]}.asf").write_text(asf_text(length), "ascii")
+    return file
+
+
 def npy(folder: Path, name: str = "wave/clip01", joints: np.ndarray | None = None, **description: Any) -> Path:
     """An array (T, V, C) or (M, T, V, C)."""
     describe(folder, {"layout": "sbu15"} | description)
@@ -340,6 +395,6 @@ WRITERS: dict[str, Callable[[Path], Path]] = {
     **{"mediapipe": mediapipe, "openpose": openpose},
     **{"msr-action3d": msr_action3d, "utkinect": utkinect, "florence3d": florence3d},
     **{"stgcn": stgcn, "pku-mmd": pku_mmd, "kinetics": kinetics},
-    **{"bvh": bvh, "table": table, "npy": npy, "text": plain_text},
+    **{"bvh": bvh, "table": table, "npy": npy, "text": plain_text, "amc": amc},
 }
 """Format -> what writes a small file of it."""

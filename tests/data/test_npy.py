@@ -263,3 +263,9 @@ def test_a_store_tells_how_it_was_described(tmp_path: Path) -> None:
     assert (wave["up"], wave["units"], wave["layout"]) == ("z", "cm", "sbu15")
     assert wave["labels_sha256"] != nod["labels_sha256"]
     assert str(tmp_path) not in json.dumps(wave)
+
+
+def test_folders_numbered_with_zeros_are_classes(tmp_path: Path) -> None:
+    for name in ("01", "02", "10"):
+        raw_files.npy(tmp_path, f"{name}/clip")
+    assert [clip.label for clip in read("npy", tmp_path)] == [0, 1, 9]

@@ -20,7 +20,20 @@ from ssl_skel.errors import UserError
 from ssl_skel.layouts import LAYOUTS
 
 ONE_CLIP_A_FILE = {
-    *("nw-ucla", "utd-mhad", "sbu", "ntu", "msr-action3d", "kinetics", "mediapipe", "openpose", "bvh", "npy", "text"),
+    *(
+        "nw-ucla",
+        "utd-mhad",
+        "sbu",
+        "ntu",
+        "msr-action3d",
+        "kinetics",
+        "mediapipe",
+        "openpose",
+        "bvh",
+        "npy",
+        "text",
+        "amc",
+    ),
 }
 CLIPS = 5  # of which the third is bad
 

@@ -33,7 +33,7 @@ LINES = {
     "table",
     "text",
 }  # a cut between two lines may leave a whole file
-OPEN_LAYOUT = {"npz", "pyskl", "openpose", "stgcn", "bvh", "table", "npy", "text"}
+OPEN_LAYOUT = {"npz", "pyskl", "openpose", "stgcn", "bvh", "table", "npy", "text", "amc"}
 
 
 @pytest.fixture(params=WRITERS)

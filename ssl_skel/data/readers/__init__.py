@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ssl_skel.data.clip import RawClip
+from ssl_skel.data.readers.amc import AmcReader
 from ssl_skel.data.readers.base import Reader
 from ssl_skel.data.readers.bvh import BvhReader
 from ssl_skel.data.readers.ctrgcn import CtrGcnReader
@@ -40,6 +41,7 @@ READERS: dict[str, type[Reader]] = {
     "mediapipe": MediaPipeReader,
     "openpose": OpenPoseReader,
     "bvh": BvhReader,
+    "amc": AmcReader,
     "table": TableReader,
     "text": TextReader,
     "npy": NpyReader,

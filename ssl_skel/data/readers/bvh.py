@@ -5,18 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from ssl_skel.data.clip import RawClip
 from ssl_skel.data.frame_rate import rate_of_interval
-from ssl_skel.data.readers.described import DescribedReader, name_of
-from ssl_skel.data.readers.description import NamedJoints, to_metres
-from ssl_skel.data.readers.rig import END, joint_names, rig_layout, rig_map
+from ssl_skel.data.readers.description import NamedJoints
+from ssl_skel.data.readers.rig import END
+from ssl_skel.data.readers.rig_reader import Rigged, RigReader
+from ssl_skel.data.readers.turns import turn_about
 from ssl_skel.errors import UserError
-from ssl_skel.layouts import SkeletonLayout
 
 Lines = Iterator[tuple[int, bytes]]
 """Lines that are not empty, with their numbers."""
@@ -48,12 +48,10 @@ class Node:
     channels: tuple[tuple[str, str], ...] = ()
 
 
-class BvhReader(DescribedReader):
-    """``.bvh`` files, one person each; described by ``recordings.yaml`` (see ``DescribedReader``, ``BvhDescription``).
+class BvhReader(RigReader):
+    """``.bvh`` files, one person each; described by ``recordings.yaml`` (see ``RigReader``, ``BvhDescription``).
 
-    Joints and end sites are placed by forward kinematics. Without a layout, theirs follows from the hierarchy, which
-    must be the same in all files but for its lengths (see ``rig``). With one, joints are found by name
-    (``layout_map``); those that a file has nothing for are not tracked.
+    Joints and end sites are placed by forward kinematics.
     """
 
     Options = BvhDescription
@@ -63,41 +61,11 @@ class BvhReader(DescribedReader):
     suffixes = (".bvh",)
     endings = (".bvh", ".BVH")
 
-    def read(self, file: Path) -> Iterator[RawClip]:
+    def _open(self, file: Path) -> Rigged:
         nodes, motion, fps = parse_bvh(file)
-        own = self._rig(file, nodes)
-        joints = to_metres(forward(nodes, motion), self.options, file)
-        if self._derived and own != self.layout:
-            raise UserError(f"{file}: has other joints than {self._derived.name}; convert them apart, or give --layout")
-        if not self._derived:
-            joints = rig_map(own, self.layout, str(file))(joints)
-        for key, told in self._keys(file):
-            yield RawClip(name_of(key), joints[None], fps=fps, **self._columns(file, self._told(file, key, told)))
-
-    _derived: Path | None = None  # the file that the layout comes from
-
-    def _own_layout(self, files: list[Path]) -> SkeletonLayout:
-        if self.options.layout:
-            return super()._own_layout(files)
-        problem: UserError | None = None
-        for file in files:
-            try:
-                layout = self._rig(file, parse_bvh(file)[0])
-            except UserError as error:  # told by read, in its turn
-                problem = problem or error
-                continue
-            self._derived = file
-            return layout
-        raise problem or UserError(f"{self.source}: holds no recording")
-
-    def _rig(self, file: Path, nodes: Sequence[Node]) -> SkeletonLayout:
-        raw, parents = [node.name for node in nodes], [node.parent for node in nodes]
-        unknown = sorted(set(self.options.joints) - set(raw))
-        if unknown:
-            raise UserError(
-                f"{file}: joints: {unknown[0]!r} is none of its joints; they are {', '.join(set(raw) - {END})}"
-            )
-        return rig_layout(joint_names(raw, parents, self.options.joints), parents, str(file))
+        return Rigged(
+            [node.name for node in nodes], [node.parent for node in nodes], partial(forward, nodes, motion), fps
+        )
 
 
 def forward(nodes: Sequence[Node], motion: np.ndarray) -> np.ndarray:
@@ -126,7 +94,7 @@ def forward(nodes: Sequence[Node], motion: np.ndarray) -> np.ndarray:
             values = motion[:, column]
             column += 1
             if kind == "rotation":
-                turn = turn @ _rotation(axis, values)
+                turn = turn @ turn_about(axis, values)
             elif number:
                 place[:, "xyz".index(axis)] = values
             else:
@@ -137,17 +105,6 @@ def forward(nodes: Sequence[Node], motion: np.ndarray) -> np.ndarray:
         places[:, number] = place
         turns.append(turn)
     return places
-
-
-def _rotation(axis: str, degrees: np.ndarray) -> np.ndarray:
-    """(T, 3, 3) matrices that turn column vectors about an axis."""
-    with np.errstate(invalid="ignore"):  # infinity has no sine
-        cos, sin = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
-    first, second = {"x": (1, 2), "y": (2, 0), "z": (0, 1)}[axis]
-    turn = np.tile(np.eye(3), (len(degrees), 1, 1))
-    turn[:, first, first] = turn[:, second, second] = cos
-    turn[:, first, second], turn[:, second, first] = -sin, sin
-    return turn
 
 
 def parse_bvh(file: Path) -> tuple[list[Node], np.ndarray, float]:

@@ -289,8 +289,9 @@ def class_number(label: str, numbers: Mapping[str, int], where: str) -> int:
     """
     if label in ("", "-1"):
         return -1
-    if label in numbers:
-        return numbers[label]
+    plain = str(int(label)) if _is_class_number(label) else label  # 01 is 1
+    if plain in numbers:
+        return numbers[plain]
     if _is_class_number(label) and int(label) < len(numbers):
         return int(label)
     raise UserError(f"{where}: label {label[:40]!r} is no class; name it in class_names")
