@@ -45,7 +45,7 @@ def fuse(paths: Sequence[Path], name: str, weights: Sequence[float] = (), *, fit
         UserError: the evaluations do not fit each other, predictions are missing, or the store has changed.
     """
     started = time.perf_counter()
-    if len({path.resolve() for path in paths}) < max(2, len(paths)):
+    if len({os.path.realpath(path) for path in paths}) < max(2, len(paths)):
         raise UserError("fuse: needs two evaluations or more, each named once")
     if fit and weights:
         raise UserError("fuse: --weights fixes what --fit would fit; give one of the two")

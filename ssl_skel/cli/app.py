@@ -6,6 +6,7 @@ Nothing heavy is imported here: ``ssl-skel --help`` answers at once.
 from __future__ import annotations
 
 import errno
+import re
 import sys
 import warnings
 from collections.abc import Iterator
@@ -26,9 +27,9 @@ from ssl_skel.names import unknown
 _UsageError: Any = typer.BadParameter.__base__
 _OF_THE_MACHINE = {
     *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG),
-    *(errno.ELOOP, errno.ENAMETOOLONG, errno.EIO),
+    *(errno.ELOOP, errno.ENAMETOOLONG, errno.EIO, errno.ENOENT, errno.ENOTDIR),
 }
-"""What a system refuses whatever the program: rights, room, and names."""
+"""What a system refuses whatever the program: rights, room, names, and files that vanish."""
 
 
 @contextmanager
@@ -52,8 +53,11 @@ def report_errors() -> Iterator[None]:
         place = f"{error.filename}: " if error.filename else ""
         say(f"error: {place}{error.strerror}; make room or choose another path", error=True)
         raise SystemExit(2) from None
-    except MemoryError as error:
-        say(f"error: memory is not enough: {error}; use smaller batches or shorter clips", error=True)
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and not re.search("allocate memory|out of memory", str(error)):
+            raise
+        reason = str(error).partition(". ")[0]
+        say(f"error: memory is not enough: {reason}; use smaller batches or shorter clips", error=True)
         raise SystemExit(2) from None
     except KeyboardInterrupt:
         say("stopped", error=True)

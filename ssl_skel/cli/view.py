@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -69,7 +70,7 @@ def view(
         raise UserError(f"{what}: --reconstructions and --attention need a run of ssl-skel pretrain")
     if pictures.paths and (output or own):
         raise UserError("--png, --gif and --mp4 make pictures of clips and runs instead of pages; leave the others off")
-    page = output or Path(f"{what.resolve().name}.html")
+    page = output or Path(f"{Path(os.path.realpath(what)).name}.html")
     for path in pictures.paths.values() or [page]:
         refuse_taken_file(path, overwrite, [what])
     for kind, path in pictures.paths.items():

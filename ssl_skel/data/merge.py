@@ -7,6 +7,7 @@ share one.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -61,7 +62,7 @@ def merge(
         UserError: a store is damaged, two have one name, a name is no name of a file, some are 2D, or one has no
             joint of the layout.
     """
-    opened = {Path(path).resolve().name: Store.open(path) for path in stores}
+    opened = {Path(os.path.realpath(path)).name: Store.open(path) for path in stores}
     target = load_layout(layout)
     if any(store.layout.score for store in opened.values()):
         target = target.with_score()

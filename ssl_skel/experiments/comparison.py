@@ -7,6 +7,7 @@ numbers of clips, another config of pretraining or evaluation, a seed that was t
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -76,8 +77,8 @@ def compare(paths: Sequence[Path]) -> list[Row]:
         UserError: a path holds no report, or a damaged one.
     """
     groups: dict[Any, list[Row]] = {}
-    for path in dict.fromkeys(path.resolve() for path in paths):
-        given = next(one for one in paths if one.resolve() == path)
+    for path in dict.fromkeys(Path(os.path.realpath(path)) for path in paths):
+        given = next(one for one in paths if Path(os.path.realpath(one)) == path)
         for key, row in _rows(given):
             pool = groups.setdefault(key, [])
             at = next((at for at, other in enumerate(pool) if _poolable(other, row)), None)

@@ -6,6 +6,7 @@ same file. Of two processes that write one file at the same time, the last one w
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Iterator
@@ -37,6 +38,8 @@ def replacing(path: Path, *, remedy: str = REMEDY, make_folder: bool = True) -> 
                 yield device
             return
         target = Path(os.path.realpath(path))
+        if target.is_symlink():
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
         if make_folder:
             target.parent.mkdir(parents=True, exist_ok=True)
         _sweep(target)

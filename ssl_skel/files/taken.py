@@ -80,7 +80,7 @@ def _refuse_existing(path: Path, overwrite: bool) -> None:
 
 
 def _refuse_inputs(path: Path, inputs: Iterable[Path]) -> None:
-    target = path.resolve()
+    target = os.path.realpath(path)
     for given in inputs:
-        if os.path.exists(given) and given.resolve().is_relative_to(target):
+        if os.path.exists(given) and Path(os.path.realpath(given)).is_relative_to(target):
             raise UserError(f"{path}: {given} is read, so it will not be replaced; choose another path")

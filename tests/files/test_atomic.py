@@ -13,6 +13,7 @@ import pytest
 
 from ssl_skel.errors import UserError
 from ssl_skel.files.atomic import replacing, write_bytes, write_json, write_text
+from ssl_skel.files.taken import refuse_taken_file
 from ssl_skel.files.temporary import claim, left_behind
 
 POSIX = pytest.mark.skipif(os.name == "nt", reason="POSIX signals and locks")
@@ -104,6 +105,17 @@ def test_folders_in_the_way_and_missing_ones_are_told(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="below: cannot be written: No such file or directory"):
         write_text(tmp_path / "missing" / "below", "text", make_folder=False)
     assert names(tmp_path) == ["file", "folder"]
+
+
+@POSIX
+def test_links_in_a_circle_are_told(tmp_path: Path) -> None:
+    (tmp_path / "a").symlink_to("b")
+    (tmp_path / "b").symlink_to("a")
+    for path in (tmp_path / "a", tmp_path / "a" / "file"):
+        refuse_taken_file(path, overwrite=False, inputs=[tmp_path / "a", tmp_path])
+        with pytest.raises(UserError, match=r"cannot be written: (Too many levels of symbolic links|File exists)"):
+            write_text(path, "text")
+    assert names(tmp_path) == ["a", "b"]
 
 
 @POSIX

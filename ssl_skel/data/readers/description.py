@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
@@ -302,7 +303,7 @@ def _is_class_number(label: str) -> bool:
 
 
 def _inside(beside: Path, field: str, name: str) -> Path:
-    path = (beside.parent / name).resolve()
+    path = Path(os.path.realpath(beside.parent / name))
     if not path.is_relative_to(beside.parent.resolve()):
         raise UserError(f"{beside}: {field}: {name} lies outside of its folder; put it beside {beside.name}")
     return path
