@@ -12,6 +12,7 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from ssl_skel.backbones.base import Backbone
 from ssl_skel.backbones.configs.mpae_net import MPAENetConfig
@@ -29,7 +30,7 @@ class PPE(nn.Module):
 
     Paper silent: kernel of F_C: 1x1, so that one joint's value cannot reach another's before masking.
     Paper silent: slope of LeakyReLU: 0.1, as in ST-GCN's descendants. C1: the first layer's width.
-    Paper silent: whether the zeros that pad a part to V1 joints count in its mean. They do not, so
+    Paper silent: whether the zeros that pad a part to V1 joints count in its mean. They do not, unless ``padded``, so
     that neither a part's size nor a hidden joint scales its feature.
     Paper silent: masks. A hidden joint is a learned token, as is a part without a visible joint.
     Departs from print: the joint stream, too, enters layer 1 as F_C's features (C1 channels, not
@@ -41,38 +42,51 @@ class PPE(nn.Module):
         dim: C1.
         layout: its body groups are the parts.
         norm: see ``MPAENetConfig.norm``.
+        has_parts: otherwise there are joints alone.
+        padded: see ``MPAENetConfig.part_mean``.
     Shape:
-        (B, T, V, C), hidden (B, T, V) -> joints (B, T, V, C1), parts (B, T, P, C1)
+        (B, T, V, C), hidden (B, T, V) -> joints (B, T, V, C1), parts (B, T, P, C1) or None
     """
 
-    def __init__(self, channels: int, dim: int, layout: SkeletonLayout, norm: str) -> None:
+    def __init__(
+        self, channels: int, dim: int, layout: SkeletonLayout, norm: str, has_parts: bool = True, padded: bool = False
+    ) -> None:
         super().__init__()
         self.expand = nn.Sequential(
             *(nn.Linear(channels, dim, bias=False), Norm(dim, norm), nn.LeakyReLU(0.1)),
             *(nn.Linear(dim, dim, bias=False), Norm(dim, norm), nn.LeakyReLU(0.1)),
         )
-        self.embed = nn.Sequential(nn.Linear(dim, dim, bias=False), Norm(dim, norm))
+        self.padded = padded
+        self.embed = nn.Sequential(nn.Linear(dim, dim, bias=False), Norm(dim, norm)) if has_parts else None
         self.member: Tensor
         self.register_buffer("member", torch.from_numpy(layout.membership("body")), persistent=False)
         self.joint = nn.Parameter(torch.empty(layout.num_joints, dim))
         self.mask_token = nn.Parameter(torch.empty(dim))
-        self.part_token = nn.Parameter(torch.empty(dim))
+        self.part_token = nn.Parameter(torch.empty(dim)) if has_parts else None
         for weight in (self.joint, self.mask_token, self.part_token):
-            nn.init.trunc_normal_(weight, std=0.02)
+            if weight is not None:
+                nn.init.trunc_normal_(weight, std=0.02)
 
-    def forward(self, x: Tensor, hidden: Tensor | None) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, hidden: Tensor | None) -> tuple[Tensor, Tensor | None]:
         if hidden is None:
             joints = self.expand(x)
-            parts = self.embed(torch.matmul(self.member / self.member.sum(1, keepdim=True), joints))
-            return joints + self.joint, parts
+            return joints + self.joint, self.polymerise(joints, None)
         seen = ~hidden
         joints = _scatter(self.expand(x[seen][None, None])[0, 0], seen, self.mask_token)
+        return joints + self.joint, self.polymerise(joints, seen)
+
+    def polymerise(self, joints: Tensor, seen: Tensor | None) -> Tensor | None:
+        """Features of joints (B, T, V, C1), of which those are ``seen`` (B, T, V) -> parts (B, T, P, C1) or None."""
+        if self.embed is None or self.part_token is None:
+            return None
+        sizes = self.member.sum(1, keepdim=True)  # (P, 1)
+        if seen is None:
+            return self.embed(torch.matmul(self.member / (sizes.amax() if self.padded else sizes), joints))
         count = torch.matmul(seen.to(self.member), self.member.T)[..., None]  # (B, T, P, 1)
         total = torch.matmul(self.member, joints * seen[..., None])
         alive = count[..., 0] > 0
-        means = (total / count.clamp(min=1))[alive]
-        parts = _scatter(self.embed(means[None, None])[0, 0], alive, self.part_token)
-        return joints + self.joint, parts
+        means = (total / (sizes.amax() if self.padded else count.clamp(min=1)))[alive]
+        return _scatter(self.embed(means[None, None])[0, 0], alive, self.part_token)
 
 
 def _scatter(values: Tensor, where: Tensor, token: Tensor) -> Tensor:
@@ -89,29 +103,72 @@ class PositionAttention(nn.Module):
     linear in that head's query, shared by heads. Position vectors: one a pair of tokens, as joints
     have no natural order, shared by heads. Where the graph A enters: added to the softmaxed map, learned, one a
     head, starting from the skeleton's bones with each row summing to 1.
-    Departs from print: scores are divided by sqrt(d); without it wide layers start saturated.
+    Departs from print: scores are divided by sqrt(d), unless not ``scaled``; without it wide layers start saturated.
 
     Args:
         dim_in, dim: channels in and out.
         heads: H.
         adjacency: (V, V) 0/1 with self-loops.
+        by_distance: a position vector a difference of numbers, not a pair.
+        scaled: see ``MPAENetConfig``.
     Shape:
         (B, T, V, dim_in) -> (B, T, V, dim)
     """
 
-    def __init__(self, dim_in: int, dim: int, heads: int, adjacency: Tensor) -> None:
+    def __init__(
+        self, dim_in: int, dim: int, heads: int, adjacency: Tensor, by_distance: bool = False, scaled: bool = True
+    ) -> None:
         super().__init__()
+        self.scaled = scaled
         self.qkv = nn.Linear(dim_in, 3 * dim, bias=False)
         self.gate = nn.Linear(dim // heads, 1)
-        shape = (*adjacency.shape, dim // heads)
+        tokens = len(adjacency)
+        shape = (2 * tokens - 1, dim // heads) if by_distance else (tokens, tokens, dim // heads)
         self.query, self.key, self.value = (
             nn.Parameter(nn.init.trunc_normal_(torch.empty(shape), std=0.02)) for _ in range(3)
         )
         self.graph = nn.Parameter((adjacency / adjacency.sum(1, keepdim=True)).repeat(heads, 1, 1))
+        at = torch.arange(tokens)
+        self.difference: Tensor | None  # (V, V), which vector a pair has
+        self.register_buffer("difference", at[:, None] - at + tokens - 1 if by_distance else None, persistent=False)
+
+    def weights(self) -> Weights:
+        """As ``position_attention`` takes them: a vector a pair, and scores divided by sqrt(d)."""
+        pairs: list[Tensor] = [self.query, self.key, self.value]
+        if self.difference is not None:
+            pairs = [vectors[self.difference] for vectors in pairs]
+        query, key, value = pairs
+        weights = Weights(self.qkv.weight, query, key, value, self.graph, self.gate.weight[0], self.gate.bias)
+        if self.scaled:
+            return weights
+        factor = self.gate.in_features**0.5  # scores are made of one query or key vector each, so this undoes it
+        to_query, rest = weights.project.tensor_split([len(weights.project) // 3])
+        return weights._replace(
+            project=torch.cat([to_query * factor, rest]), key=weights.key * factor, gate=weights.gate / factor
+        )
 
     def forward(self, x: Tensor) -> Tensor:
-        tables = self.query, self.key, self.value, self.graph, self.gate.weight[0], self.gate.bias
-        return position_attention(x.flatten(0, 1), Weights(self.qkv.weight, *tables)).unflatten(0, x.shape[:2])
+        return position_attention(x.flatten(0, 1), self.weights()).unflatten(0, x.shape[:2])
+
+
+class PlainAttention(nn.Module):
+    """What stands in place of a branch of MPA in an ablation: softmax attention, and the branch's sigmoid.
+
+    Paper silent: what Table 2 has there.
+
+    Shape:
+        (B, T, V, dim_in) -> (B, T, V, dim)
+    """
+
+    def __init__(self, dim_in: int, dim: int, heads: int, scaled: bool = True) -> None:
+        super().__init__()
+        self.heads, self.scale = heads, None if scaled else 1.0
+        self.qkv = nn.Linear(dim_in, 3 * dim, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        query, key, value = self.qkv(x).unflatten(3, (3, self.heads, -1)).permute(3, 0, 1, 4, 2, 5)
+        seen = functional.scaled_dot_product_attention(query, key, value, scale=self.scale)
+        return seen.transpose(2, 3).flatten(3).sigmoid()
 
 
 class MPA(nn.Module):
@@ -122,24 +179,39 @@ class MPA(nn.Module):
     Paper silent: norms and residuals. A norm after the sigmoid (whose output is small and all
     positive), a residual around, ReLU after, as in ST-TR, the paper's baseline.
 
+    Without parts, joints attend to joints alone.
+
+    Args:
+        dim_in, dim: channels in and out.
+        config: the network's.
+        layout: its joints and parts.
     Shape:
         joints (B, T, V, dim_in), parts (B, T, P, dim_in) -> fused (B, T, V, dim), parts (B, T, P, dim)
     """
 
-    def __init__(self, dim_in: int, dim: int, heads: int, layout: SkeletonLayout, norm: str) -> None:
+    def __init__(self, dim_in: int, dim: int, config: MPAENetConfig, layout: SkeletonLayout) -> None:
         super().__init__()
-        self.joint = PositionAttention(dim_in, dim, heads, torch.from_numpy(layout.adjacency("joint")))
-        self.part = PositionAttention(dim_in, dim, heads, torch.from_numpy(layout.adjacency("body")))
+
+        def branch(level: str) -> nn.Module:
+            if config.positions == "none":
+                return PlainAttention(dim_in, dim, config.arch.heads, config.scaled)
+            adjacency, by_distance = torch.from_numpy(layout.adjacency(level)), config.positions == "distances"
+            return PositionAttention(dim_in, dim, config.arch.heads, adjacency, by_distance, config.scaled)
+
+        self.joint = branch("joint")
+        self.part = branch("body") if config.parts else None
         self.owner: Tensor  # (V, P), 1 where a joint belongs to a part
         self.register_buffer("owner", torch.from_numpy(layout.membership("body").T.copy()), persistent=False)
-        self.fuse = nn.Linear(dim, dim, bias=False)
-        self.norm = Norm(dim, norm)
+        self.fuse = nn.Linear(dim, dim, bias=False) if config.parts else None
+        self.norm = Norm(dim, config.norm)
         self.skip = nn.Identity() if dim_in == dim else nn.Linear(dim_in, dim, bias=False)
 
-    def forward(self, joints: Tensor, parts: Tensor) -> tuple[Tensor, Tensor]:
-        of_joints, of_parts = self.joint(joints), self.part(parts)
-        fused = self.norm(of_joints + torch.matmul(self.owner, self.fuse(of_parts)))
-        return (fused + self.skip(joints)).relu_(), of_parts
+    def forward(self, joints: Tensor, parts: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        attended, of_parts = self.joint(joints), None
+        if self.part is not None and self.fuse is not None:
+            of_parts = self.part(parts)
+            attended = attended + torch.matmul(self.owner, self.fuse(of_parts))
+        return (self.norm(attended) + self.skip(joints)).relu_(), of_parts
 
 
 class Carry(nn.Module):
@@ -161,6 +233,23 @@ class Carry(nn.Module):
         return (self.norm(after) + self.skip(before)).relu_()
 
 
+class PlainTime(nn.Module):
+    """What stands in place of MTE in an ablation: a convolution over 9 frames, as in ST-TR, and a norm.
+
+    Paper silent: what Table 2 has there.
+
+    Shape:
+        (B, T, V, D) -> the same
+    """
+
+    def __init__(self, dim: int, norm: str) -> None:
+        super().__init__()
+        self.conv, self.norm = nn.Conv2d(dim, dim, (9, 1), padding=(4, 0), bias=False), Norm(dim, norm)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.norm(self.conv(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1))
+
+
 class Layer(nn.Module):
     """MPA, then MTE on the fused joints; a residual around both.
 
@@ -180,16 +269,17 @@ class Layer(nn.Module):
     ) -> None:
         super().__init__()
         self.stride = stride
-        self.mpa = MPA(dim_in, dim, config.arch.heads, layout, config.norm)
-        self.mte = MTE(dim, config.reduction, config.norm)
-        self.carry = None if last else Carry(dim_in, dim, config.norm)
+        self.mpa = MPA(dim_in, dim, config, layout)
+        self.mte = MTE(dim, config.reduction, config.norm) if config.excitation else PlainTime(dim, config.norm)
+        self.carry = None if last or not config.parts else Carry(dim_in, dim, config.norm)
         self.skip: nn.Module = nn.Identity()
         if dim_in != dim:
             self.skip = nn.Sequential(nn.Linear(dim_in, dim, bias=False), Norm(dim, config.norm))
 
-    def forward(self, joints: Tensor, parts: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, joints: Tensor, parts: Tensor | None) -> tuple[Tensor, Tensor | None]:
         if self.stride > 1:
-            joints, parts = (x.unflatten(1, (-1, self.stride)).mean(2) for x in (joints, parts))
+            joints = joints.unflatten(1, (-1, self.stride)).mean(2)
+            parts = None if parts is None else parts.unflatten(1, (-1, self.stride)).mean(2)
         fused, of_parts = self.mpa(joints, parts)
         if self.carry is not None:
             parts = self.carry(parts, of_parts)
@@ -218,7 +308,8 @@ class MPAENet(Backbone[MPAENetConfig]):
         super().__init__(config, layout, channels, num_frames)
         widths, strides, _, self.patch = config.arch
         self.dim, self.t_stride = widths[-1], self.patch * math.prod(strides)
-        self.ppe = PPE(channels * self.patch, widths[0], layout, config.norm)
+        padded = config.part_mean == "padded"
+        self.ppe = PPE(channels * self.patch, widths[0], layout, config.norm, config.parts, padded)
         self.layers = nn.ModuleList(
             Layer(widths[max(at - 1, 0)], width, stride, config, layout, last=at == len(widths) - 1)
             for at, (width, stride) in enumerate(zip(widths, strides, strict=True))

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ssl_skel.backbones.mpae_net import Layer, MPAENet, PositionAttention
-from ssl_skel.backbones.position_attention import Weights, attention_maps
+from ssl_skel.backbones.position_attention import attention_maps
 from ssl_skel.batch import Batch
 from ssl_skel.embedding.embedder import Embedder
 from ssl_skel.encoders.encoder import SkeletonEncoder
@@ -37,6 +37,8 @@ def page_of_attention(path: Path, name: str, store: Path | None = None, fps: flo
     encoder, card = embedder.encoder, embedder.card
     if not isinstance(encoder.backbone, MPAENet):
         raise UserError(f"{path}: attention is drawn for mpae_net; this run's network is {card.backbone['name']}")
+    if not encoder.backbone.config.complete:
+        raise UserError(f"{path}: attention is drawn for the whole mpae_net; this run's leaves out a part of it")
     opened = store_of_run(path, embedder, store)
     row = find_row(opened, name)
     (batch,) = embedder.loader(opened, np.array([row])).epoch()
@@ -58,9 +60,9 @@ def attention_of(encoder: SkeletonEncoder, batch: Batch) -> list[AttentionMaps]:
     handles = []
     layers = [layer for layer in net.layers if isinstance(layer, Layer)]
     for layer in layers:
-        for branch in (layer.mpa.joint, layer.mpa.part):
-            handles.append(branch.register_forward_pre_hook(_keep_maps(maps)))
-        handles.append(layer.mte.squeeze.register_forward_hook(_keep_gate(maps)))
+        for branch in ("joint", "part"):
+            handles.append(layer.mpa.get_submodule(branch).register_forward_pre_hook(_keep_maps(maps)))
+        handles.append(layer.mte.get_submodule("squeeze").register_forward_hook(_keep_gate(maps)))
     try:
         encoder.eval()(batch.x[:, 0], batch.present)
     finally:
@@ -69,9 +71,9 @@ def attention_of(encoder: SkeletonEncoder, batch: Batch) -> list[AttentionMaps]:
             handle.remove()
     return [
         AttentionMaps(
-            joints=maps[layer.mpa.joint].mean(2).numpy(),
-            parts=maps[layer.mpa.part].mean(2).numpy(),
-            excitation=maps[layer.mte.squeeze].mean((2, 3)).numpy(),
+            joints=maps[layer.mpa.get_submodule("joint")].mean(2).numpy(),
+            parts=maps[layer.mpa.get_submodule("part")].mean(2).numpy(),
+            excitation=maps[layer.mte.get_submodule("squeeze")].mean((2, 3)).numpy(),
         )
         for layer in layers
     ]
@@ -82,9 +84,8 @@ def _keep_maps(maps: dict[nn.Module, Tensor]) -> Callable[[nn.Module, tuple[Tens
 
     def hook(module: nn.Module, given: tuple[Tensor]) -> None:
         assert isinstance(module, PositionAttention)
-        tables = module.query, module.key, module.value, module.graph, module.gate.weight[0], module.gate.bias
         (x,) = given
-        found = attention_maps(x.flatten(0, 1), Weights(module.qkv.weight, *tables))
+        found = attention_maps(x.flatten(0, 1), module.weights())
         maps[module] = found.unflatten(0, x.shape[:2]).float().cpu()
 
     return hook

@@ -15,7 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from ssl_skel.backbones import position_attention as module
 from ssl_skel.backbones.configs.mpae_net import MPAENetConfig
-from ssl_skel.backbones.mpae_net import MPA, MTE, PPE, Layer, MPAENet, PositionAttention
+from ssl_skel.backbones.mpae_net import MPA, MTE, PPE, Layer, MPAENet, PlainAttention, PlainTime, PositionAttention
 from ssl_skel.backbones.position_attention import Weights, position_attention
 from ssl_skel.config import parse_config
 from ssl_skel.errors import UserError
@@ -112,9 +112,24 @@ def test_ppe_norms_see_only_visible_joints() -> None:
     torch.testing.assert_close(ppe.expand[1].norm.running_var, 0.9 + 0.1 * lifted.var(0))
 
 
+def test_ppe_can_count_the_zeros_that_pad_a_part() -> None:
+    torch.manual_seed(0)
+    layout = LAYOUTS["ntu25"]
+    ppe, x = PPE(3, 8, layout, "layer", padded=True).eval(), torch.randn(2, 4, layout.num_joints, 3)
+    hidden = torch.rand(2, 4, layout.num_joints) < 0.5
+    longest = max(len(group) for group in layout.body)
+    assert longest > min(len(group) for group in layout.body)
+    for mask in (None, hidden):
+        _, parts = ppe(x, mask)
+        for p, group in enumerate(layout.body):
+            seen = [ppe.expand(x[1, 2, j]) for j in group if mask is None or not mask[1, 2, j]]
+            expected = ppe.embed(sum(seen) / longest) if seen else ppe.part_token
+            torch.testing.assert_close(parts[1, 2, p], expected)
+
+
 def test_mpa_adds_each_part_to_its_joints() -> None:
     torch.manual_seed(0)
-    mpa = MPA(8, 16, 2, SBU, "layer")
+    mpa = MPA(8, 16, MPAENetConfig(size="tiny", heads=2, norm="layer"), SBU)
     joints, parts = torch.randn(2, 3, SBU.num_joints, 8), torch.randn(2, 3, len(SBU.body), 8)
     fused, of_parts = mpa(joints, parts)
     of_joints = mpa.joint(joints)
@@ -123,6 +138,79 @@ def test_mpa_adds_each_part_to_its_joints() -> None:
         for j in group:
             both = mpa.norm(of_joints[:, :, j] + mpa.fuse(of_parts[:, :, p]))
             torch.testing.assert_close(fused[:, :, j], (both + mpa.skip(joints[:, :, j])).relu())
+
+
+def test_vectors_by_distance_are_one_a_difference_of_numbers() -> None:
+    torch.manual_seed(0)
+    branch = PositionAttention(6, 8, 2, torch.eye(4), by_distance=True).double()
+    assert branch.query.shape == (7, 4)
+    weights = branch.weights()
+    for i in range(4):
+        for j in range(4):
+            assert torch.equal(weights.value[i, j], branch.value[i - j + 3])
+    x = torch.randn(1, 3, 4, 6, dtype=torch.float64)
+    torch.testing.assert_close(branch(x)[0], attention_loop(x[0], weights))
+
+
+def test_without_the_factor_scores_are_as_printed() -> None:
+    """Scores sqrt(d) times as large, all else alike: what a loop that divides gets of larger queries and keys."""
+    torch.manual_seed(0)
+    branch = PositionAttention(6, 8, 2, torch.eye(4), scaled=False).double()
+    x = torch.randn(3, 4, 6, dtype=torch.float64)
+    branch.scaled = True
+    plain = branch.weights()
+    q, k, v = (x @ plain.project.T).view(3, 4, 3, 2, 4).permute(2, 0, 3, 1, 4)
+    gate = (q @ plain.gate + plain.bias).sigmoid()[..., None]
+    placed = torch.einsum("nhid,ijd->nhij", q, plain.query) + torch.einsum("nhjd,ijd->nhij", k, plain.key)
+    share = (gate * (q @ k.mT) + (1 - gate) * placed).softmax(-1) + plain.graph
+    moved = torch.einsum("nhij,nhijd->nhid", share, v[:, :, None] + plain.value)
+    branch.scaled = False
+    assert branch.weights().key.equal(plain.key * 2)
+    torch.testing.assert_close(branch(x[None])[0], moved.transpose(1, 2).flatten(2).sigmoid())
+
+
+ABLATIONS: list[dict[str, object]] = [
+    *({"parts": False}, {"positions": "none"}, {"excitation": False}),
+    *({"positions": "distances"}, {"scaled": False}, {"part_mean": "padded"}),
+    {"parts": False, "positions": "none", "excitation": False, "scaled": False},
+]
+
+
+@pytest.mark.parametrize("options", ABLATIONS, ids=str)
+def test_an_ablation_keeps_the_contract(options: dict[str, object]) -> None:
+    """Every parameter learns, and what is hidden has no influence."""
+    torch.manual_seed(0)
+    net = MPAENet(MPAENetConfig(size="tiny", channels=(8, 8), **options), SBU, 3, 16)
+    assert net.config.complete == (not {"parts", "excitation"} & options.keys() and options.get("positions") != "none")
+    x, mask = torch.randn(3, 3, 16, SBU.num_joints), torch.rand(3, 4, SBU.num_joints) < 0.5
+    mask[:, :, list(SBU.body[1])] = True
+    net(x, mask).mul(torch.randn(3, net.dim, 1, 1)).sum().backward()
+    assert all(weight.grad is not None and weight.grad.any() for weight in net.parameters())
+    hidden = mask.repeat_interleave(4, 1)[:, None]
+    net.eval()
+    assert torch.equal(net(x.masked_fill(hidden, 9.0), mask), net(x.masked_fill(hidden, torch.nan), mask))
+
+
+def test_plain_attention_is_softmax_and_a_sigmoid() -> None:
+    torch.manual_seed(0)
+    for scaled in (True, False):
+        branch, x = PlainAttention(6, 8, 2, scaled), torch.randn(1, 2, 5, 6)
+        for t in range(2):
+            q, k, v = branch.qkv(x[0, t]).view(5, 3, 2, 4).unbind(1)
+            for i in range(5):
+                for h in range(2):
+                    scores = torch.stack([q[i, h] @ k[j, h] for j in range(5)]) / (2 if scaled else 1)
+                    told = sum(share * v[j, h] for j, share in enumerate(scores.softmax(0)))
+                    torch.testing.assert_close(branch(x)[0, t, i, 4 * h : 4 * h + 4], told.sigmoid())
+
+
+def test_plain_time_is_a_convolution_over_nine_frames() -> None:
+    torch.manual_seed(0)
+    made, x = PlainTime(4, "layer"), torch.randn(1, 12, 3, 4)
+    for t in range(12):
+        at = [(tap, t + tap - 4) for tap in range(9) if 0 <= t + tap - 4 < 12]
+        total = sum(made.conv.weight[:, :, tap, 0] @ x[0, frame, 1] for tap, frame in at)
+        torch.testing.assert_close(made(x)[0, t, 1], made.norm(total))
 
 
 def test_mte_is_the_equations() -> None:

@@ -48,6 +48,25 @@ class MPAENetConfig(BackboneConfig):
     """``batch``: BatchNorm, as the paper names it. ``layer``: LayerNorm over channels; no sample sees another,
     and mask tokens do not colour the statistics that unmasked clips are later met with."""
 
+    parts: bool = True
+    """Body parts beside the joints, and MPA's attention between them. false: without PPE (paper, Table 2)."""
+    positions: Literal["pairs", "distances", "none"] = "pairs"
+    """Position vectors of MPA. ``pairs``: one a pair of joints, from one to the other. ``distances``: one a difference
+    of their numbers, shared by all pairs of that difference. ``none``: no vectors, gate or graph, so that attention is
+    plain: without MPA (paper, Table 2)."""
+    excitation: bool = True
+    """MTE in each layer. false: a convolution over 9 frames in its place: without MTE (paper, Table 2)."""
+    part_mean: Literal["joints", "padded"] = "joints"
+    """What a part is. ``joints``: the mean of its joints that are seen. ``padded``: their sum over the number of joints
+    of the largest part, as zeros that pad a part would have it."""
+    scaled: bool = True
+    """Whether scores of attention are divided by sqrt(d); the paper prints no such factor."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing of the paper's Table 2 is left out."""
+        return self.parts and self.excitation and self.positions != "none"
+
     @property
     def arch(self) -> ArchSpec:
         """The preset with the overrides in place."""
