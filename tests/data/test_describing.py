@@ -12,10 +12,11 @@ from typer.testing import CliRunner, Result
 
 from ssl_skel.cli.describe import describe as command
 from ssl_skel.data.convert import convert
-from ssl_skel.data.describing.formats import guess_format, table_settings
+from ssl_skel.data.describing.formats import DESCRIBED, guess_format, table_settings
 from ssl_skel.data.describing.names import guess_names
 from ssl_skel.data.normalize import NormalizeConfig
 from ssl_skel.data.plausibility import implausible
+from ssl_skel.data.readers import READERS
 from ssl_skel.data.splits import load_split
 from ssl_skel.data.store import Store
 from ssl_skel.errors import UserError
@@ -101,6 +102,12 @@ def test_every_described_format_is_read_by_what_was_written(tmp_path: Path) -> N
         call(source)
         assert "cannot be read" not in (source / "recordings.yaml").read_text()
         assert len(converted(format, source, tmp_path / f"store{number}")) >= 1
+
+
+@pytest.mark.parametrize("format", DESCRIBED)
+def test_one_description_goes_with_every_open_format(format: str) -> None:
+    keys = {"layout", "units", "up", "scale", "fps", "names", "labels", "splits", "class_names"}
+    assert keys <= set(READERS[format].Options.model_fields)
 
 
 @pytest.mark.parametrize(
