@@ -91,6 +91,7 @@ def test_every_described_format_is_read_by_what_was_written(tmp_path: Path) -> N
             "table": raw_files.table,
             "mediapipe": lambda folder: raw_files.mediapipe(folder),
             "openpose": lambda folder: raw_files.openpose(folder),
+            "text": lambda folder: np.savetxt(folder / "s1_a2.txt", raw_files.walk(0, 9)[0].reshape(9, 75)),
         }.items()
     ):
         source = tmp_path / format

@@ -27,6 +27,7 @@ from ssl_skel.data.describing.formats import (
 from ssl_skel.data.describing.names import guess_names
 from ssl_skel.data.plausibility import SHORTEST, TALLEST, body_of, stance
 from ssl_skel.data.readers import READERS, Reader
+from ssl_skel.data.readers.described import without_suffix
 from ssl_skel.data.readers.description import METRES
 from ssl_skel.errors import UserError
 from ssl_skel.names import unknown
@@ -116,7 +117,7 @@ def _describe_files(made: Draft, source: Path, files: Sequence[Path]) -> None:
             made.put(key, value)
     elif made.format in ("npy", "npz"):
         count = array_joints(files[0])
-    elif made.format == "bvh":
+    elif made.format in ("bvh", "amc"):
         made.offers["layout"] = ("common15", "default: the joints of the files")
     if count:
         fit = layouts_of(count, joints)
@@ -133,10 +134,11 @@ def _describe_names(made: Draft, source: Path, files: Sequence[Path]) -> None:
     """The pattern of the names, where a file is a clip."""
     if source.is_file() or made.format == "npz" or "clip" in made.settings.get("columns", {}):
         return
-    keys = [file.relative_to(source).with_suffix("" if made.format != "openpose" else file.suffix) for file in files]
-    pattern = guess_names([key.as_posix() for key in keys])
+    suffixes = getattr(READERS[made.format], "suffixes", ())
+    keys = [without_suffix(file.relative_to(source).as_posix(), suffixes) for file in files]
+    pattern = guess_names(keys)
     if pattern:
-        made.put("names", pattern, f"as in {keys[0].as_posix()}")
+        made.put("names", pattern, f"as in {keys[0]}")
     elif "labels" not in made.settings:
         made.offers["names"] = ("(?P<subject>[a-z]+)_(?P<label>[a-z]+)", "if names tell subjects, classes, takes")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,21 +13,20 @@ from typing import Any, get_args
 import numpy as np
 
 from ssl_skel.data.npz_members import DAMAGE, member_names, read_shape
+from ssl_skel.data.readers import READERS
 from ssl_skel.data.readers.base import natural
 from ssl_skel.data.readers.columns import column_names, read_columns
+from ssl_skel.data.readers.described import DescribedReader
+from ssl_skel.data.readers.npz import NpzReader
 from ssl_skel.data.readers.table import Name
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import LAYOUTS
 
-_ENDINGS = {
-    "openpose": "_keypoints.json",
-    "mediapipe": ".json",
-    "bvh": ".bvh",
-    "npy": ".npy",
-    "npz": ".npz",
-    "table": (".csv", ".parquet"),
+_ENDINGS: dict[str, tuple[str, ...]] = {"openpose": ("_keypoints.json",), "npz": NpzReader.endings} | {
+    format: kind.suffixes for format, kind in READERS.items() if issubclass(kind, DescribedReader) and kind.suffixes
 }
 """Format -> endings of its files; the first that fits a file counts."""
+_BESIDE = ("table", "text")  # lists of labels and notes beside other recordings end so too
 DESCRIBED = tuple(_ENDINGS)
 """Formats that a description goes with."""
 _SAME = {
@@ -51,11 +51,11 @@ def guess_format(source: Path) -> str:
     """
     files = [source] if source.is_file() else [path for path in source.rglob("*") if path.is_file()]
     found = Counter(format for file in files if (format := _format_of(file.name)))
-    arrays = {format: count for format, count in found.items() if format != "table"}
+    others = {format: count for format, count in found.items() if format not in _BESIDE}
     if not found:
-        endings = ", ".join(ending for one in _ENDINGS.values() for ending in ([one] if isinstance(one, str) else one))
+        endings = ", ".join(itertools.chain(*_ENDINGS.values()))
         raise UserError(f"{source}: holds no files that end in {endings}; other formats need no description")
-    return max(arrays or found, key=lambda format: found[format])  # a table beside arrays is a list of labels
+    return max(others or found, key=lambda format: found[format])
 
 
 def files_of(source: Path, format: str) -> list[Path]:
