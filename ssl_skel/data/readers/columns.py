@@ -3,22 +3,58 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import itertools
 import math
 import re
+import zlib
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
 from ssl_skel.errors import UserError
 
-ENDINGS = (".csv", ".parquet")
+ENDINGS = (".csv.gz", ".csv", ".parquet")
 _ROWS = 1 << 16  # of a Parquet file at a time; pyarrow reads a CSV file by the megabyte
 
+_DAMAGE = (OSError, EOFError, UnicodeDecodeError, csv.Error, zlib.error)
 
-def column_names(file: Path, delimiter: str) -> list[str]:
+
+@dataclass(frozen=True)
+class TableForm:
+    """How a CSV file is written.
+
+    Attributes:
+        delimiter: between columns.
+        header: names of the columns where the file has no line of them; else empty.
+    """
+
+    delimiter: str = ","
+    header: tuple[str, ...] = ()
+
+
+def is_text(file: Path) -> bool:
+    """Whether a table is a CSV file, perhaps zipped."""
+    return file.suffix != ".parquet"
+
+
+def first_row(file: Path, form: TableForm) -> list[str]:
+    """Cells of a CSV file's first line.
+
+    Raises:
+        UserError: it cannot be read, or is empty.
+    """
+    try:
+        with _open_text(file) as stream:
+            return next(csv.reader(stream, delimiter=form.delimiter))
+    except (*_DAMAGE, StopIteration) as error:
+        raise _damage(file, error) from error
+
+
+def column_names(file: Path, form: TableForm) -> list[str]:
     """Columns that a file has.
 
     Raises:
@@ -26,23 +62,28 @@ def column_names(file: Path, delimiter: str) -> list[str]:
     """
     pyarrow = _pyarrow(file)
     try:
-        if file.suffix == ".parquet":
+        if not is_text(file):
             with pyarrow.parquet.ParquetFile(file) as opened:
                 return list(opened.schema_arrow.names)
         try:
-            with _open_csv(pyarrow, file, delimiter, None) as opened:
-                return list(opened.schema.names)
+            with _open_csv(pyarrow, file, form, None) as opened:
+                names = list(opened.schema.names)
         except pyarrow.ArrowException as error:  # it reads on to where a row is damaged
             if not _one_row(error):
                 raise
-            with file.open(encoding="utf-8-sig", newline="") as stream:
-                return next(csv.reader(stream, delimiter=delimiter))
-    except (OSError, UnicodeDecodeError, csv.Error, pyarrow.ArrowException) as error:
+            names = list(form.header) or first_row(file, form)
+    except (*_DAMAGE, pyarrow.ArrowException) as error:
         raise _damage(file, error) from error
+    if all(isinstance(_cell(name), float) for name in names):
+        raise UserError(
+            f"{file}: line 1: holds numbers, no names of columns; give header=[frame,joint,x,y,z] or the like, or "
+            'header=["{joint}_{axis}"] where a row holds all joints in the layout\'s order'
+        )
+    return names
 
 
 def read_columns(
-    file: Path, texts: Sequence[str], numbers: Sequence[str], delimiter: str
+    file: Path, texts: Sequence[str], numbers: Sequence[str], form: TableForm
 ) -> Iterator[dict[str, np.ndarray]]:
     """Some columns of a file, in pieces of equally long arrays: text as str objects ("" where empty), numbers as
     float64 (NaN where empty).
@@ -59,7 +100,7 @@ def read_columns(
     types = dict.fromkeys(texts, text) | dict.fromkeys(numbers, number)
     rows = 0
     try:
-        for batch in _batches(pyarrow, file, types, delimiter):
+        for batch in _batches(pyarrow, file, types, form):
             columns: dict[str, np.ndarray] = {}
             for name in texts:
                 coded = batch.column(name).cast(text).fill_null("").dictionary_encode()
@@ -68,10 +109,10 @@ def read_columns(
                 columns[name] = batch.column(name).cast(number).to_numpy(zero_copy_only=False)
             rows += batch.num_rows
             yield columns
-    except (OSError, UnicodeDecodeError, pyarrow.ArrowException) as error:
-        if file.suffix != ".csv" or not _one_row(error):
+    except (*_DAMAGE, pyarrow.ArrowException) as error:
+        if not is_text(file) or not _one_row(error):
             raise _damage(file, error) from error
-        yield from _row_by_row(file, texts, numbers, delimiter, rows)
+        yield from _row_by_row(file, texts, numbers, form, rows)
 
 
 def _one_row(error: Exception) -> bool:
@@ -80,13 +121,13 @@ def _one_row(error: Exception) -> bool:
 
 
 def _row_by_row(
-    file: Path, texts: Sequence[str], numbers: Sequence[str], delimiter: str, skip: int
+    file: Path, texts: Sequence[str], numbers: Sequence[str], form: TableForm, skip: int
 ) -> Iterator[dict[str, np.ndarray]]:
     """The same of a damaged CSV file, from a row on."""
     try:
-        with file.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.reader(stream, delimiter=delimiter)
-            at = {name: place for place, name in enumerate(next(reader))}
+        with _open_text(file) as stream:
+            reader = csv.reader(stream, delimiter=form.delimiter)
+            at = {name: place for place, name in enumerate(form.header or next(reader))}
             rows = itertools.islice((row for row in reader if row), skip, None)
             above = dict.fromkeys(texts, "")
             while piece := list(itertools.islice(rows, _ROWS)):
@@ -99,8 +140,15 @@ def _row_by_row(
                     for name in numbers:
                         columns[name].append("" if short else _cell(row[at[name]]))
                 yield {name: np.array(values, object) for name, values in columns.items()}
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except _DAMAGE as error:
         raise _damage(file, error) from error
+
+
+def _open_text(file: Path) -> IO[str]:
+    """A CSV file, unzipped."""
+    if file.suffix == ".gz":
+        return gzip.open(file, "rt", encoding="utf-8-sig", newline="")
+    return file.open(encoding="utf-8-sig", newline="")
 
 
 def _cell(text: str) -> float | str:
@@ -113,20 +161,20 @@ def _cell(text: str) -> float | str:
         return text
 
 
-def _batches(pyarrow: Any, file: Path, types: dict[str, Any], delimiter: str) -> Iterator[Any]:
-    if file.suffix == ".parquet":
+def _batches(pyarrow: Any, file: Path, types: dict[str, Any], form: TableForm) -> Iterator[Any]:
+    if not is_text(file):
         with pyarrow.parquet.ParquetFile(file) as opened:
             yield from opened.iter_batches(_ROWS, columns=list(types), use_threads=False)
         return
-    with _open_csv(pyarrow, file, delimiter, types) as opened:
+    with _open_csv(pyarrow, file, form, types) as opened:
         yield from opened
 
 
-def _open_csv(pyarrow: Any, file: Path, delimiter: str, types: dict[str, Any] | None) -> Any:
+def _open_csv(pyarrow: Any, file: Path, form: TableForm, types: dict[str, Any] | None) -> Any:
     return pyarrow.csv.open_csv(
         file,
-        read_options=pyarrow.csv.ReadOptions(use_threads=False),
-        parse_options=pyarrow.csv.ParseOptions(delimiter=delimiter, newlines_in_values=False),
+        read_options=pyarrow.csv.ReadOptions(use_threads=False, column_names=form.header or None),
+        parse_options=pyarrow.csv.ParseOptions(delimiter=form.delimiter, newlines_in_values=False),
         convert_options=pyarrow.csv.ConvertOptions(column_types=types, include_columns=list(types or ())),
     )
 
@@ -144,6 +192,6 @@ def _pyarrow(file: Path) -> Any:
         import pyarrow.parquet
     except ImportError as error:
         raise UserError(f"{file}: tables need a further package; install: pip install 'ssl-skel[tables]'") from error
-    if file.suffix not in ENDINGS:
+    if not file.name.lower().endswith(ENDINGS):
         raise UserError(f"{file}: is no table; expected a file that ends in one of {', '.join(ENDINGS)}")
     return pyarrow

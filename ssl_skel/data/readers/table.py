@@ -16,7 +16,7 @@ from pydantic import Field, field_validator
 from ssl_skel.config import Section
 from ssl_skel.data.clip import BadClip, RawClip, attempt
 from ssl_skel.data.readers.base import natural
-from ssl_skel.data.readers.columns import ENDINGS, column_names, read_columns
+from ssl_skel.data.readers.columns import ENDINGS, TableForm, column_names, first_row, is_text, read_columns
 from ssl_skel.data.readers.described import DescribedReader, name_of
 from ssl_skel.data.readers.description import NamedJoints, to_metres
 from ssl_skel.data.readers.estimators import TrackedOptions
@@ -40,6 +40,10 @@ class TableDescription(NamedJoints, TrackedOptions):
     left_hand_x, or '{axis}_{joint}' for x_0 where joints are numbered in the layout's order; default: a row holds one
     joint."""
 
+    header: tuple[str, ...] = ()
+    """Names of the columns of CSV files without a line of them, in order, as in [frame, joint, x, y, z].
+    '{joint}_{axis}' stands for those of all joints in the layout's order, as in [time, '{joint}_{axis}']."""
+
     delimiter: str = Field(default=",", min_length=1, max_length=1)
     """What stands between the columns of a CSV file; ';' or a tab."""
 
@@ -53,7 +57,7 @@ class TableDescription(NamedJoints, TrackedOptions):
 
 @dataclass(frozen=True)
 class _Run:
-    """Rows of one clip, and the number of the first; rows count from 1, a CSV's header is none."""
+    """Rows of one clip, and the number of the first; rows count from 1, after a CSV's header if it has one."""
 
     key: str
     first: int
@@ -61,7 +65,7 @@ class _Run:
 
 
 class TableReader(DescribedReader):
-    """``.csv`` and ``.parquet`` files, described by ``recordings.yaml`` (``DescribedReader``, ``TableDescription``).
+    """``.csv``, ``.csv.gz`` and ``.parquet`` files, described by ``recordings.yaml`` (see ``TableDescription``).
 
     A row has a frame (any number; frames are those that occur, in order), a joint (its name, or its number from 0) and
     x, y and perhaps z; or all joints of a frame, which then needs no number. ``clip`` parts a file into clips, whose
@@ -88,7 +92,7 @@ class TableReader(DescribedReader):
         found: list[Path] = []
         problem: UserError | None = None
         labels = self._beside.parent / self.options.labels
-        for pattern in (self.pattern, "**/*.parquet"):
+        for pattern in (self.pattern, "**/*.csv.gz", "**/*.parquet"):
             try:
                 found += [file for file in self._find(pattern, self.example) if file != labels]
             except UserError as error:
@@ -97,9 +101,32 @@ class TableReader(DescribedReader):
             raise problem
         return sorted(found, key=natural)
 
+    @property
+    def _joint_columns(self) -> str:
+        """Form of the coordinates' columns where a row holds all joints; else empty."""
+        of_header = next((name for name in self.options.header if "{joint}" in name and "{axis}" in name), "")
+        return self.options.joint_columns or of_header
+
+    def _form(self, file: Path) -> TableForm:
+        """How a file is written; in its header the columns of all joints are told one by one."""
+        plain, header = TableForm(self.options.delimiter), list(self.options.header)
+        if not header or not is_text(file):
+            return plain
+        if self._joint_columns in header:
+            at, cells, count = header.index(self._joint_columns), len(first_row(file, plain)), self.layout.num_joints
+            axes, left = divmod(cells - len(header) + 1, count)
+            if left or axes not in (2, 3):
+                raise UserError(
+                    f"{file}: header: line 1 has {cells} columns; beside {len(header) - 1} others there must be "
+                    f"2 or 3 for each of the {count} joints of {self.layout.name}"
+                )
+            filled = _filled(self._joint_columns, self.layout.joints)
+            header[at : at + 1] = [name for names in filled for name in names[:axes]]
+        return TableForm(self.options.delimiter, tuple(header))
+
     def read(self, file: Path) -> Iterator[RawClip | BadClip]:
         coordinates = self._coordinates(file)
-        places: list[Name] = ["person", "frame", *(() if self.options.joint_columns else ("joint",))]
+        places: list[Name] = ["person", "frame", *(() if self._joint_columns else ("joint",))]
         wanted = [*coordinates.ravel(), *self._present(file, places)]
         pieces: dict[str, int] = {}
         for run in self._runs(file, wanted):
@@ -139,7 +166,7 @@ class TableReader(DescribedReader):
         Raises:
             UserError: the description names one that is not there.
         """
-        there = column_names(file, self.options.delimiter)
+        there = column_names(file, self._form(file))
         for name in names:
             if name in self.options.columns and self._column(name) not in there:
                 raise _no_column(file, self._column(name), there)
@@ -151,8 +178,8 @@ class TableReader(DescribedReader):
         Raises:
             UserError: one is not there.
         """
-        there = column_names(file, self.options.delimiter)
-        form = self.options.joint_columns
+        there = column_names(file, self._form(file))
+        form = self._joint_columns
         if form:
             theirs = {ours: name for name, ours in self._theirs().items()}
             joints = [theirs.get(joint, joint) for joint in self.layout.joints]
@@ -186,9 +213,10 @@ class TableReader(DescribedReader):
         texts = [*told, *(name for name in wanted if name in words)]
         numbers = [name for name in wanted if name not in words]
         ((whole, _),) = super()._keys(file)
-        clip, key, row, first = self._column("clip"), "", 1, 1
+        clip, key = self._column("clip"), ""
+        row = first = 0 if self.options.header else 1
         pieces: list[dict[str, np.ndarray]] = []
-        for batch in read_columns(file, texts, numbers, self.options.delimiter):
+        for batch in read_columns(file, texts, numbers, self._form(file)):
             length = len(next(iter(batch.values())))
             keys = batch[clip] if clip in batch else np.full(length, whole, object)
             edges = [0, *(np.flatnonzero(keys[1:] != keys[:-1]) + 1), length] if length else []
@@ -248,7 +276,7 @@ class TableReader(DescribedReader):
             )
         times, when = np.unique(frame, return_inverse=True)
         places = [who, when]
-        if not self.options.joint_columns:
+        if not self._joint_columns:
             places.append(self._joint_numbers(file, run))
         shape = (persons, len(times), self.layout.num_joints, coordinates.shape[-1])
         _, firsts = np.unique(np.ravel_multi_index(places, shape[: len(places)]), return_index=True)
@@ -300,7 +328,7 @@ def _joined(pieces: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
 
 def _row(file: Path, row: int) -> str:
     """Where a row stands; a CSV file's first line is the header."""
-    return f"{file}: line {row + 1}" if file.suffix == ".csv" else f"{file}: row {row}"
+    return f"{file}: line {row + 1}" if is_text(file) else f"{file}: row {row}"
 
 
 def _no_column(file: Path, name: str, there: Sequence[str]) -> UserError:
@@ -310,8 +338,10 @@ def _no_column(file: Path, name: str, there: Sequence[str]) -> UserError:
 def _wide_columns(form: str, joints: Sequence[str], there: Collection[str]) -> list[list[str]]:
     """(V, 3) names of columns: by joints' names, or by their numbers from 0 or 1 where the table goes by these."""
     numbers = [[str(joint + first) for joint in range(len(joints))] for first in (0, 1)]
-    filled = [
-        [[form.replace("{axis}", axis).replace("{joint}", joint) for axis in "xyz"] for joint in words]
-        for words in (joints, *numbers)
-    ]
+    filled = [_filled(form, words) for words in (joints, *numbers)]
     return next((names for names in filled if names[0][0] in there), filled[0])
+
+
+def _filled(form: str, joints: Sequence[str]) -> list[list[str]]:
+    """(V, 3) names of columns."""
+    return [[form.replace("{axis}", axis).replace("{joint}", joint) for axis in "xyz"] for joint in joints]
