@@ -25,6 +25,7 @@ from ssl_skel.data.meta import Provenance, RepairRecord
 from ssl_skel.data.normalize import NormalizeConfig, record
 from ssl_skel.data.plausibility import implausible
 from ssl_skel.data.repair import RepairConfig
+from ssl_skel.data.sources.guess import guessing
 from ssl_skel.data.sources.open import open_reader
 from ssl_skel.data.sources.reading import Done, Ready, Work, read_files, told
 from ssl_skel.data.splits import check_splits, load_split
@@ -82,22 +83,23 @@ def convert(
         UserError: the first damaged file, or what else stands in the way; nothing is left behind.
     """
     begin = time.perf_counter()
-    reader = open_reader(format, source, layout, options)
-    check_splits(reader.splits, str(source))
-    files = reader.files()
-    work = Work(reader, normalize, skip_bad, _REMEDY, read_exclusions(exclude), repairs or RepairConfig(), rate)
-    with StoreWriter(
-        store,
-        reader.layout,
-        reader.class_names,
-        splits=reader.splits,
-        provenance=_provenance(format, work, len(files)),
-        overwrite=overwrite,
-        inputs=[Path(path) for path in (source, exclude) if path],
-        dtype=dtype,
-        key=_key(work, format, files, dtype),
-    ) as writer:
-        _record(writer, work, _write(writer, work, files, jobs, progress))
+    with guessing(format, Path(source), layout):
+        reader = open_reader(format, source, layout, options)
+        check_splits(reader.splits, str(source))
+        files = reader.files()
+        work = Work(reader, normalize, skip_bad, _REMEDY, read_exclusions(exclude), repairs or RepairConfig(), rate)
+        with StoreWriter(
+            store,
+            reader.layout,
+            reader.class_names,
+            splits=reader.splits,
+            provenance=_provenance(format, work, len(files)),
+            overwrite=overwrite,
+            inputs=[Path(path) for path in (source, exclude) if path],
+            dtype=dtype,
+            key=_key(work, format, files, dtype),
+        ) as writer:
+            _record(writer, work, _write(writer, work, files, jobs, progress))
     facts = describe(Path(store)) | {"seconds": time.perf_counter() - begin}
     return {key: facts[key] for key in _SUMMARY}
 
