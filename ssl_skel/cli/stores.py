@@ -110,14 +110,25 @@ def split(
     Beside the splits that a store tells, those that follow from its clips: by_subject, leave_one_subject_out,
     by_camera, random.
     """
-    from ssl_skel.console import show_facts
+    from ssl_skel.console import show_facts, show_table
     from ssl_skel.data.subsets import describe_splits, describe_subsets
+    from ssl_skel.escaping import show_json
 
     shares, counts = _numbers(fractions, float), _numbers(per_class, int)
     if shares or counts:
         show_facts(describe_subsets(store, split, shares, counts, range(seeds)), json_)
-    else:
-        show_facts(describe_splits(store, split), json_)
+        return
+    facts = describe_splits(store, split)
+    if json_:
+        show_json({"store": str(store), **facts})
+        return
+    show_table(
+        ("split", "train", "test"),
+        [[name, *map(str, sizes.values())] for name, sizes in facts.items() if isinstance(sizes, dict)],
+    )
+    for reason in facts.values():
+        if isinstance(reason, str):
+            say(f"! {reason}")
 
 
 def _show(facts: dict[str, Any], as_json: bool) -> None:

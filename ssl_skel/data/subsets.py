@@ -142,7 +142,7 @@ def describe_splits(path: Path, split: str = "") -> dict[str, Any]:
     """
     store = Store.open(path)
     names = [split] if split else [*store.splits, *offered(store)]
-    facts: dict[str, Any] = {"store": str(path)}
+    facts: dict[str, Any] = {}
     for name in (fold for one in names for fold in fold_names(store, one)):
         try:
             rows = load_split(store, name)
