@@ -15,6 +15,14 @@ class LinearHeadConfig(EntryConfig):
     name: Literal["linear"] = "linear"
 
 
+class MLPHeadConfig(EntryConfig):
+    """Options of ``MLPClassifier``."""
+
+    name: Literal["mlp"] = "mlp"
+    hidden: int = Field(2048, ge=1)
+    """Units between (MAMP: 2048)."""
+
+
 class BottleneckConfig(EntryConfig):
     """Options of ``BottleneckClassifier``. Defaults: InfoGCN's for NTU 60 X-Sub (released code, args.py)."""
 
@@ -29,3 +37,7 @@ class BottleneckConfig(EntryConfig):
     """Length of each class's prior; they stand at right angles while there are no more classes than ``dim`` (3)."""
     noise: float = Field(0.5, ge=0)
     """Factor r on the log-variance: 0.5 makes exp(r log-variance) the standard deviation (0.5)."""
+
+
+HeadConfig = LinearHeadConfig | MLPHeadConfig | BottleneckConfig
+"""Options of any head."""

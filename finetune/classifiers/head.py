@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from finetune.classifiers.bottleneck import BottleneckClassifier
-from finetune.classifiers.config import BottleneckConfig, LinearHeadConfig
+from finetune.classifiers.config import BottleneckConfig, HeadConfig, MLPHeadConfig
 from finetune.classifiers.linear import Classifier
+from finetune.classifiers.mlp import MLPClassifier
 from ssl_skel.encoders.encoder import SkeletonEncoder
 
 
-def add_head(
-    encoder: SkeletonEncoder, head: LinearHeadConfig | BottleneckConfig, num_classes: int, *, label_smoothing: float
-) -> Classifier:
+def add_head(encoder: SkeletonEncoder, head: HeadConfig, num_classes: int, *, label_smoothing: float) -> Classifier:
     """A classifier whose encoder is trained too.
 
     Args:
@@ -21,4 +20,6 @@ def add_head(
     """
     if isinstance(head, BottleneckConfig):
         return BottleneckClassifier(encoder, num_classes, head, label_smoothing=label_smoothing)
+    if isinstance(head, MLPHeadConfig):
+        return MLPClassifier(encoder, num_classes, head, label_smoothing=label_smoothing)
     return Classifier(encoder, num_classes, frozen=False, label_smoothing=label_smoothing)

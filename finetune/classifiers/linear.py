@@ -45,7 +45,7 @@ class Classifier(Task):
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Mean cross-entropy over the clips of all processes, and their accuracy; labels must be known."""
         features, label = self._features(batch), batch.label
-        if not isinstance(self.head[0], nn.SyncBatchNorm):
+        if not any(isinstance(layer, nn.SyncBatchNorm) for layer in self.head):
             (features, _), (label, _) = gather(features), gather(label)
         logits = self.head(features)
         right = (logits.argmax(1) == label).float().mean()

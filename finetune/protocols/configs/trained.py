@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from finetune.classifiers.config import BottleneckConfig, LinearHeadConfig
+from finetune.classifiers.config import HeadConfig, LinearHeadConfig
 from finetune.protocols.configs.budgets import BudgetsConfig
 from finetune.protocols.configs.training import TrainingConfig
 
@@ -14,8 +14,9 @@ from finetune.protocols.configs.training import TrainingConfig
 class HeadedConfig(TrainingConfig):
     """A training whose head can be chosen."""
 
-    head: Annotated[LinearHeadConfig | BottleneckConfig, Field(discriminator="name")] = LinearHeadConfig()
-    """``linear``, or ``bottleneck``: InfoGCN's information bottleneck, see ``BottleneckClassifier``."""
+    head: Annotated[HeadConfig, Field(discriminator="name")] = LinearHeadConfig()
+    """``linear``; ``mlp``: MAMP's, see ``MLPClassifier``; or ``bottleneck``: InfoGCN's information bottleneck, see
+    ``BottleneckClassifier``."""
 
 
 class FullConfig(HeadedConfig):
