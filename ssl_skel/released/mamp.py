@@ -49,3 +49,4 @@ class STARS(MAMP):
     name: ClassVar = "stars"
     repository: ClassVar = "https://github.com/TaatiTeam/STARS"
     prefixes: ClassVar[Mapping[str, tuple[str, ...]]] = {"": ("encoder_student.", "encoder_q.", "")}
+    left_out: ClassVar = r"masked_embed$|head\."

@@ -21,12 +21,15 @@ from finetune.run import run
 from finetune.trainings import supervised
 from finetune.trainings.evaluations import EVALUATIONS, conclude
 from finetune.trainings.layer_decay import layer_groups
+from ssl_skel.backbones.configs.st_transformer import STTransformerConfig
 from ssl_skel.data.splits import load_split
 from ssl_skel.data.store import Store
 from ssl_skel.data.subsets import Budget, label_subset
+from ssl_skel.encoders.encoder import build_encoder
 from ssl_skel.encoders.files import load_encoder
 from ssl_skel.errors import UserError
 from ssl_skel.evaluation.report import Report
+from ssl_skel.layouts import LAYOUTS
 from ssl_skel.training.loop import fit
 from ssl_skel.training.rundir import RunDir
 
@@ -246,6 +249,19 @@ def test_layer_decay_slows_stages_from_the_head_down(run_dir: Path) -> None:
     assert len(found) == sum(len(group["params"]) for group in groups) == len(list(task.parameters()))
     for group in groups:
         assert {p.ndim > 1 for p in group["params"]} == {group["weight_decay"] == 0.05}
+
+
+def test_layer_decay_of_mamps_transformer_is_its_codes() -> None:
+    """util/lr_decay.py: the last norm learns at the head's rate, the last block at one step less."""
+    net = STTransformerConfig(size="tiny", depth=3)
+    task = Classifier(build_encoder(net, LAYOUTS["sbu15"], channels=3, num_frames=8, stream="joint"), 5, frozen=False)
+    found = {id(p): group["lr_scale"] for group in layer_groups(task, 0.05, 0.5) for p in group["params"]}
+    backbone = task.encoder.backbone
+    for module, scale in (
+        *((backbone.embed, 0.5**4), (backbone.norm, 1.0), (task.head, 1.0)),
+        *((block, 0.5 ** (3 - at)) for at, block in enumerate(backbone.blocks)),
+    ):
+        assert {found[id(p)] for p in module.parameters()} == {scale}
 
 
 def test_layer_decay_is_for_pretrained_weights_only(make_config: MakeConfig, fits: list[dict[str, Any]]) -> None:

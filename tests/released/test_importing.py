@@ -111,11 +111,13 @@ def test_of_a_norm_that_tells_persons_apart_the_first_ones_part_is_kept(
     assert "2 persons" in released.remark
 
 
-def test_safetensors_are_read_too(tmp_path: Path, brought: Callable[..., State]) -> None:
+def test_safetensors_and_files_of_older_torch_are_read_too(tmp_path: Path, brought: Callable[..., State]) -> None:
     expected = brought("mamp", state("mamp"))
     safetensors.torch.save_file(state("mamp"), tmp_path / "weights.safetensors")
-    import_weights("mamp", tmp_path / "weights.safetensors", tmp_path / "other")
-    assert_same(load_encoder(tmp_path / "other")[0].backbone.state_dict(), expected)
+    torch.save(state("mamp"), tmp_path / "older.pt", _use_new_zipfile_serialization=False)  # as before torch 1.6
+    for name in ("weights.safetensors", "older.pt"):
+        import_weights("mamp", tmp_path / name, tmp_path / f"encoder of {name}")
+        assert_same(load_encoder(tmp_path / f"encoder of {name}")[0].backbone.state_dict(), expected)
 
 
 def without(name: str) -> Callable[[State], State]:
