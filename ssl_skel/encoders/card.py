@@ -82,7 +82,7 @@ class EncoderCard(Section):
     """How it moves and scales each clip before that; cards of before it was an option say nothing, and mean none."""
     num_frames: NumFrames
     """T it was built for."""
-    channels: int
+    channels: int = Field(ge=1, le=16)
     """C, coordinates a joint."""
     backbone: dict[str, Any]
     """Resolved config of its row in ``BACKBONES``."""

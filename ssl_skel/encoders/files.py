@@ -14,6 +14,7 @@ from torch import nn
 
 from ssl_skel.backbones import BACKBONES
 from ssl_skel.config import parse_config
+from ssl_skel.encoders.build_limit import BuildLimit
 from ssl_skel.encoders.card import CARD, WEIGHTS, EncoderCard, find_encoder, identity, load_card
 from ssl_skel.encoders.encoder import SkeletonEncoder, build_encoder
 from ssl_skel.encoders.pooling_config import PoolingConfig
@@ -59,16 +60,18 @@ def load_encoder(path: Path | str, pooling: PoolingConfig | str | None = None) -
         raise unknown("", card.stream, STREAMS, where=f"{source}: stream")
     options = BACKBONES.config(card.backbone.get("name"), f"{source}: backbone.name")
     config = parse_config(options, card.backbone, f"{source}: backbone")
-    encoder = build_encoder(
-        config,
-        layout,
-        channels=card.channels,
-        num_frames=card.num_frames,
-        stream=card.stream,
-        pooling=card.pooling if pooling is None else PoolingConfig.of(pooling),
-        extent=card.extent,
-    )
-    read_weights(folder / WEIGHTS, encoder, CARD, "save the encoder again")
+    weights = folder / WEIGHTS
+    with BuildLimit(source, weights.stat().st_size if weights.is_file() else 0):
+        encoder = build_encoder(
+            config,
+            layout,
+            channels=card.channels,
+            num_frames=card.num_frames,
+            stream=card.stream,
+            pooling=card.pooling if pooling is None else PoolingConfig.of(pooling),
+            extent=card.extent,
+        )
+    read_weights(weights, encoder, CARD, "save the encoder again")
     return encoder, card
 
 
