@@ -67,11 +67,13 @@ def import_weights(
     length = frames or shape.frames or release.frames
     encoder = _fill(release, tensors, shape, joints, length, stream, path)
     remark = f"its first norm tells {shape.persons} persons apart, the first one's part is kept" * (shape.persons > 1)
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
     origin = ReleasedWeights(
         format=format_,
         repository=release.repository,
         file=path.name,
-        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+        sha256=digest,
         remark=remark,
     )
     normalization = release.normalization if joints.name == "ntu25" else None
@@ -99,6 +101,8 @@ def _shape(release: Release, tensors: dict[str, Tensor], joints: SkeletonLayout,
         if isinstance(error, ValidationError):
             reason = error.errors()[0]["msg"]
         raise UserError(f"{path}: is not of the format {release.name}: {reason}") from error
+    if shape.channels < 1:
+        raise UserError(f"{path}: is not of the format {release.name}: its joints have no coordinates")
     if shape.joints not in (None, joints.num_joints):
         count = f"{shape.joints} joints, the layout {joints.name} {joints.num_joints}"
         raise UserError(f"{path}: has {count}; give --layout")

@@ -71,5 +71,5 @@ def _state(loaded: Any) -> dict[str, Tensor]:
     return {
         str(name).removeprefix("module."): value
         for name, value in loaded.items()
-        if isinstance(value, Tensor) and value.layout == torch.strided
+        if isinstance(value, Tensor) and value.layout == torch.strided and value.device.type == "cpu"
     }

@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -175,6 +176,28 @@ def test_a_mistake_is_one_line(
     torch.save(content(), tmp_path / "weights.pt")
     with pytest.raises(UserError, match=message):
         import_weights(release, tmp_path / "weights.pt", tmp_path / "encoder", **options)
+
+
+@pytest.mark.parametrize("release", ["mamp", "st_gcn"])
+@pytest.mark.parametrize("seed", range(6))
+def test_mutated_files_are_refused_in_one_line(tmp_path: Path, release: str, seed: int) -> None:
+    """A tensor too few, too many, with other axes, empty, without data, sparse: never anything but UserError."""
+    random, given = Random(seed), state(release)
+    names = [name for name in sorted(given) if not name.startswith(("decoder", "mask", "fc"))]
+    for name in random.sample(names, 2):
+        tensor = given.pop(name)
+        changes = [
+            *(lambda x: x[None], lambda x: x[..., None], lambda x: x.sum(), lambda x: x[:0]),
+            *(lambda x: x.to("meta"), lambda x: x.to_sparse(), lambda x: torch.cat([x, x]) if x.ndim else x[None]),
+        ]
+        if random.random() < 0.8:
+            given[name] = random.choice(changes)(tensor if tensor.ndim else tensor[None])
+        else:
+            given[name + ".more"] = tensor
+    torch.save(given, tmp_path / "weights.pt")
+    with pytest.raises(UserError) as refused:
+        import_weights(release, tmp_path / "weights.pt", tmp_path / "encoder")
+    assert "\n" not in str(refused.value)
 
 
 def test_files_that_are_none_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
