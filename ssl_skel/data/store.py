@@ -153,7 +153,7 @@ def _read_columns(file: Path, rows: int, classes: int) -> dict[str, np.ndarray]:
         columns["fps"] = data.get("fps", np.zeros(unknown.shape)).astype(np.float64, casting="safe")
         columns["name"] = data["name"].astype(np.str_, casting="safe")
         columns["content"] = data["content"].astype(np.uint64, casting="safe")
-        "".join(columns["name"].ravel().tolist()).encode()
+        "".join(map(str, columns["name"].ravel())).encode()
     except (*DAMAGE, TypeError, UserError) as error:
         raise UserError(f"{file}: is damaged or missing; convert again with --overwrite") from error
     shapes = {values.shape for values in columns.values()}
