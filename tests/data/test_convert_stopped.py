@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from small_source import PLAIN, motion, small_source, to_store, write_clip
 
-from ssl_skel.data.convert import convert, describe
+from ssl_skel.data.convert import convert
 from ssl_skel.data.meta import Provenance
 from ssl_skel.data.readers import READERS
 from ssl_skel.data.readers.nw_ucla import NwUclaReader
@@ -73,12 +73,14 @@ def test_kill_9_leaves_no_half_store_and_the_next_one_cleans_up(source: Path, re
         assert process.stdout is not None
         assert process.stdout.readline() == "stuck\n"
         (leftover,) = source.parent.glob(".store.*.partial")
-        to_store(source, "store", overwrite=True)  # while it lives, its work is let be
-        assert leftover.exists()
-        process.send_signal(signal.SIGKILL)
+        try:
+            with pytest.raises(UserError, match="another process is writing it"):
+                to_store(source, "store", overwrite=True)
+        finally:
+            process.send_signal(signal.SIGKILL)
     assert process.returncode == -signal.SIGKILL
     assert leftover.exists()
-    assert describe(store)["clips"] == 9
+    assert store.exists() == replace
     to_store(source, overwrite=True)
     assert sorted(entry.name for entry in source.parent.iterdir()) == ["source", "store"]
 
