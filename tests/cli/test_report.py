@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from ssl_skel.evaluation.metrics import score
 from ssl_skel.evaluation.report import Measurement, Report, SplitFacts, fold_means
 from ssl_skel.experiments.anchors import anchors_for, dataset_of, load_anchors
 from ssl_skel.experiments.comparison import Row, compare
+from ssl_skel.experiments.formats import FORMATS
 
 app = typer.Typer()
 app.command()(report)
@@ -297,6 +299,15 @@ def test_no_name_is_a_formula_in_csv(desk: Desk, name: str, cell: str) -> None:
     (line,) = csv.DictReader(io.StringIO(call(path, "--format", "csv").stdout, newline=""))
     assert line["split"] == cell
     assert float(line["accuracy"]) == pytest.approx(0.7)
+
+
+@pytest.mark.parametrize("format", ["markdown", "csv", "latex", "json"])
+def test_no_name_acts_on_a_terminal(desk: Desk, format: str) -> None:
+    name = "x\x1b[2J\ny\u202e"
+    row = replace(
+        compare([desk.evaluation("e", desk.encoder("p"), 14)])[0], split=name, warnings=(name,), commands=(name,)
+    )
+    assert not set(FORMATS[format]([row])) & set("\x1b\u202e")
 
 
 def test_files_and_mistakes(desk: Desk) -> None:

@@ -134,6 +134,14 @@ def test_showing_it_names_warnings_and_figures(report: Report, capsys: pytest.Ca
     assert "87.5 ± 17.7" in shown
 
 
+def test_no_name_acts_on_the_terminal(report: Report, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = tuple(row.model_copy(update={"features": "\x1b[2J"}) for row in report.measurements)
+    report.model_copy(update={"name": "\x1b]0;", "measurements": rows}).show()
+    printed = capsys.readouterr().out
+    assert "\x1b" not in printed
+    assert r"\x1b" in printed
+
+
 def test_folds_are_averaged_and_other_splits_are_not() -> None:
     right = {"fold1": [0, 0, 1, 1], "fold2": [0, 0, 1, 0], "xview": [1, 1, 0, 0]}
     mean = fold_means([measurement(split, "raw", predicted) for split, predicted in right.items()])
