@@ -8,6 +8,7 @@ from functools import cache
 
 import numpy as np
 from accelerate import Accelerator
+from torch import Tensor
 from tqdm import tqdm
 
 from pretrain.config import PretrainConfig
@@ -45,7 +46,8 @@ def watcher(
     told in ``ssl_skel.evaluation.quality``. Of the same draws ``shortcut``, which no encoder changes: how often body
     proportions alone match them. By labels, where both parts of the split have some: accuracy on its test clips of
     the nearest training clip (``knn_1``), of the same on raw coordinates (``knn_1_raw``), and of logistic regression
-    on the training clips' features (``linear``). A high shortcut is warned of at once, before training.
+    on the training clips' features (``linear``). A high shortcut is warned of at once, before training. Where other
+    clips stand as positives, ``purity`` is the share of them that have their clip's label.
 
     It is for monitoring. Nothing is chosen, stopped or tuned by it within a run; whoever compares runs by
     its accuracies has seen the test clips. And it changes nothing: features are arrays made in eval mode under
@@ -87,7 +89,7 @@ def watcher(
         if all(np.isfinite(found).all() for found in (features, first, second)):
             if labelled:
                 figures |= {"knn_1": one_nn(features), "knn_1_raw": raw(), "linear": linear(features)}
-            figures |= _without_labels(features[: len(train)])
+            figures |= _purity(pretext.matches, store.label) | _without_labels(features[: len(train)])
             figures |= {"alignment": alignment(first, second), "shortcut": shortcut}
         if config.train.progress:
             tqdm.write(_line(epoch, figures), sys.stderr)
@@ -113,6 +115,15 @@ def _draws(config: PretrainConfig, store: Store, rows: np.ndarray, accelerator: 
         resident="never",  # not one more copy of the store for a few clips
         labels=False,
     )
+
+
+def _purity(matches: Tensor | None, label: np.ndarray) -> dict[str, float]:
+    """How often clips and those that stood as their positives share a label, among pairs that both have one."""
+    if matches is None:
+        return {}
+    pairs = label[matches.cpu().numpy()]
+    pairs = pairs[(pairs >= 0).all(1)]
+    return {"purity": float((pairs[:, 0] == pairs[:, 1]).mean())} if len(pairs) else {}
 
 
 def _without_labels(features: np.ndarray) -> dict[str, float]:

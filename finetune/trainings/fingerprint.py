@@ -16,7 +16,13 @@ from finetune.trainings.spec import TrainingSpec
 from ssl_skel.config import Section
 from ssl_skel.encoders.pooling_config import FORMER_TEXTS
 
-NEWER = {"head": {"name": "linear"}, "drop_path": None, "sampling": "crop", "pretext.time_bins": 4}
+NEWER = {
+    "head": {"name": "linear"},
+    "drop_path": None,
+    "sampling": "crop",
+    "pretext.time_bins": 4,
+    "pretext.neighbours": None,
+}
 """Options that are newer than some trainings, and the value that does what was done before."""
 
 

@@ -61,6 +61,11 @@ class Pretext(Task, Generic[ConfigT]):
         super().__init__()
         self.config, self.encoder, self.layout = config, encoder, layout
 
+    @property
+    def matches(self) -> Tensor | None:
+        """(R, 2) int64 rows of the store: clips, and another that stood as positive for each; None: none does."""
+        return None
+
     @abstractmethod
     def views(self, batch: Batch) -> list[View]:
         """The inputs of the backbone for a batch."""
@@ -77,7 +82,7 @@ class Pretext(Task, Generic[ConfigT]):
 
 
 def encode_views(backbone: Backbone, views: Sequence[View]) -> dict[View, Tensor]:
-    """Features of each view, once where it stands twice. Views with nothing hidden go through together.
+    """Features of each view, once where it stands twice. Whole views of equal frames go through together.
 
     BatchNorm then has one mean over all of them in training as it has afterwards, as in PSP's released code; in passes
     of their own a joint and a motion view would each be normed by itself, and later by a mixture that neither was
@@ -85,8 +90,11 @@ def encode_views(backbone: Backbone, views: Sequence[View]) -> dict[View, Tensor
     """
     distinct = dict.fromkeys(views)
     features = {view: backbone(view.x, view.mask) for view in distinct if view.mask is not None}
-    whole = [view for view in distinct if view.mask is None]
-    if whole:
-        grids = backbone(torch.cat([view.x for view in whole])).split([len(view.x) for view in whole])
-        features |= dict(zip(whole, grids, strict=True))
+    whole: dict[int, list[View]] = {}
+    for view in distinct:
+        if view.mask is None:
+            whole.setdefault(view.x.shape[2], []).append(view)
+    for group in whole.values():
+        grids = backbone(torch.cat([view.x for view in group])).split([len(view.x) for view in group])
+        features |= dict(zip(group, grids, strict=True))
     return features

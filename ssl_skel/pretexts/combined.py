@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from ssl_skel.batch import Batch
@@ -60,6 +61,13 @@ class Combined(Pretext[CombinedConfig]):
         total = sum(part.weight * scalars[f"{part.pretext.name}.loss"] for part in self.config.parts)
         assert isinstance(total, Tensor)
         return {"loss": total, **scalars}
+
+    @property
+    def matches(self) -> Tensor | None:
+        """Those of all parts that have some."""
+        found = [part.matches for part in self.tasks]
+        some = [pairs for pairs in found if pairs is not None]
+        return torch.cat(some) if some else None
 
     def after_step(self, progress: float) -> None:
         """Pass it on to the parts."""

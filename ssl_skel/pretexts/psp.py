@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Sequence
+from functools import partial
 from itertools import combinations
 from typing import ClassVar
 
@@ -16,14 +17,14 @@ from ssl_skel.backbones.layers import Norm
 from ssl_skel.batch import Batch
 from ssl_skel.distributed import gather
 from ssl_skel.encoders.encoder import SkeletonEncoder, pool_persons
-from ssl_skel.encoders.pooling import Pooling
-from ssl_skel.encoders.pooling_config import PoolingConfig
-from ssl_skel.encoders.streams import motion, on_coordinates, stream_channels
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import SkeletonLayout
 from ssl_skel.pretexts.base import Pretext, View, encode_views
 from ssl_skel.pretexts.configs.psp import PSPConfig
 from ssl_skel.pretexts.contrast import info_nce
+from ssl_skel.pretexts.neighbours import TIMES, Neighbours, describe
+from ssl_skel.pretexts.sources import check_sources, draw_views
+from ssl_skel.pretexts.stretches import Stretches, check_time_bins
 
 _ALONE = "train.batch_size: psp compares clips, and a micro-batch holds a single one; raise it, lower train.accumulate"
 
@@ -100,7 +101,7 @@ class Contrast(nn.Module):
         super().__init__()
         self.ppa = PPA(dim, config, layout)
         self.levels = config.levels
-        self.stretches = Pooling(PoolingConfig(over="mean", time_bins=config.time_bins), layout, dim)
+        self.stretches = Stretches(dim, config.time_bins, layout)
         width, self.mixes_clips = config.projection, config.projection_norm == "batch"
         norm = [nn.BatchNorm1d(width)] if self.mixes_clips else []
         self.mlp = nn.Sequential(nn.Linear(dim, width), *norm, nn.ReLU(), nn.Linear(width, width))
@@ -111,12 +112,8 @@ class Contrast(nn.Module):
         pooled = self.ppa(features)
         vectors: list[Tensor] = []
         for level in self.levels:
-            vectors += self._of_stretches(features) if level == "time" else [pooled[level]]
+            vectors += self.stretches(features) if level == "time" else [pooled[level]]
         return torch.stack([functional.normalize(self.mlp(pool_persons(vector, present)), dim=1) for vector in vectors])
-
-    def _of_stretches(self, features: Tensor) -> Sequence[Tensor]:
-        """(B, D, T, V) -> the mean (B, D) of each stretch of time."""
-        return self.stretches(features).unflatten(1, (features.shape[1], -1)).unbind(2)
 
 
 class PSP(Pretext[PSPConfig]):
@@ -124,7 +121,7 @@ class PSP(Pretext[PSPConfig]):
 
     PSP Learning (Xu & Shu, arXiv 2302.02327): InfoNCE at body, part and joint level, in both directions,
     summed over levels; the level ``time`` is the mean of its stretches. With more than two views: the mean over their
-    pairs. Options add MoCo's momentum network and queue (He et al., CVPR 2020).
+    pairs. Options add MoCo's momentum network and queue (He et al., CVPR 2020), and NNCLR's positives from neighbours.
 
     Departs from print: only persons who are present count, and each clip counts once; the paper averages absent ones
     in. A view is a random crop of a clip, resampled (paper: 50 sorted frames at random, as ``data.sampling: sorted``
@@ -150,17 +147,9 @@ class PSP(Pretext[PSPConfig]):
             raise UserError(f"pretext.heads: {config.heads} does not divide the backbone's width {net.dim}")
         if not net.keeps_joints and not set(config.levels) <= {"clip", "time"}:
             raise UserError("pretext.levels: this backbone merges joints; the levels that remain are clip and time")
-        for source in set(config.views) - {"own", "own_motion"}:
-            if (given := stream_channels(source, layout, encoder.channels)) != net.channels:
-                raise UserError(
-                    f"pretext.views: {source} has {given} channels, and the encoder's stream {encoder.stream} has "
-                    f"{net.channels}; one network takes both, so leave it out or change data.stream"
-                )
-        steps = net.num_frames // net.t_stride
-        if "time" in config.levels and config.time_bins > steps:
-            raise UserError(
-                f"pretext.time_bins: {config.time_bins}; features have {steps} frames, give at most {steps}"
-            )
+        check_sources(config.views, encoder)
+        if "time" in config.levels:
+            check_time_bins(config.time_bins, net)
         self.num_views = self.num_inputs = len(config.views)
         self.head = Contrast(net.dim, config, layout)
         self.keys: nn.ModuleDict | None = None
@@ -169,22 +158,19 @@ class PSP(Pretext[PSPConfig]):
         if config.momentum is not None:
             self.keys = nn.ModuleDict({"backbone": copy.deepcopy(net), "head": copy.deepcopy(self.head)})
             self.keys.requires_grad_(False)
+        points = sum(map(len, config.points.values()))
+        self.neighbours: Neighbours | None = None
+        if config.neighbours is not None:
+            described = layout.coordinates(encoder.channels) * layout.num_joints * min(TIMES, net.num_frames)
+            self.neighbours = Neighbours(config.neighbours, (points, config.projection), described)
         if config.queue:
-            shape = sum(map(len, config.points.values())), config.queue, config.projection
+            shape = points, config.queue, config.projection
             self.register_buffer("queue", functional.normalize(torch.randn(shape), dim=2))
             self.register_buffer("oldest", torch.zeros((), dtype=torch.long))
 
     def views(self, batch: Batch) -> list[View]:
         """One draw of each clip for each of the configured streams."""
-        return [self._view(batch, draw, source) for draw, source in enumerate(self.config.views)]
-
-    def _view(self, batch: Batch, draw: int, source: str) -> View:
-        own = source in ("own", "own_motion")
-        stream = self.encoder.stream if own else source
-        x = self.encoder.see(batch.x[:, draw], batch.present, stream)
-        if source == "own_motion":
-            x, stream = on_coordinates(x, self.layout, motion), f"{stream} motion"
-        return View(x.permute(0, 4, 1, 2, 3)[batch.present], None, (draw, stream))
+        return draw_views(self.encoder, batch, self.config.views)
 
     def loss(self, batch: Batch, views: Sequence[View], features: Sequence[Tensor]) -> dict[str, Tensor]:
         """CCL: ``loss``, and the mean cosine of ``positive`` and ``negative`` pairs."""
@@ -193,12 +179,14 @@ class PSP(Pretext[PSPConfig]):
         keys = keys.transpose(0, 2)  # (K, points, N, P)
         if keys.shape[2] < 2 and not self.config.queue:
             raise UserError(f"{_ALONE}, or give pretext.momentum and queue")
+        positives = self._positives(batch, keys)
+        contrast = partial(info_nce, temperature=self.config.temperature, start=start)
 
         def compare(one: int, two: int, at: int) -> Tensor:
             """Loss, positive and negative (3,) of one view against another at one point."""
             queue = self.queue[at] if self.config.queue else None
-            triple = queries[one][at], keys[one][at], keys[two][at]
-            return torch.stack(info_nce(*triple, temperature=self.config.temperature, start=start, queue=queue))
+            found = [contrast(queries[one][at], keys[one][at], other[two][at], queue=queue) for other in positives]
+            return torch.stack([torch.stack(scalars) for scalars in found]).mean(0)
 
         terms = [
             torch.stack([compare(one, two, at) for at in points]).mean(0)
@@ -210,6 +198,11 @@ class PSP(Pretext[PSPConfig]):
         if self.config.queue and self.training:
             self._enqueue(keys)
         return {"loss": loss * len(self.config.levels), "positive": positive, "negative": negative}
+
+    @property
+    def matches(self) -> Tensor | None:
+        """See ``Pretext``."""
+        return None if self.neighbours is None else self.neighbours.matches
 
     def after_step(self, progress: float) -> None:
         """Move the momentum network."""
@@ -231,6 +224,27 @@ class PSP(Pretext[PSPConfig]):
         assert isinstance(backbone, Backbone)
         features = encode_views(backbone, views)
         return torch.stack([head(features[view], batch.present) for view in views])
+
+    def _positives(self, batch: Batch, keys: Tensor) -> list[Tensor]:
+        """What views are compared with, each (K, points, N, P) as the keys: themselves, or clips near them, or both."""
+        if self.neighbours is None:
+            return [keys]
+        rows, poses = gather(batch.index)[0], [self._poses(batch, draw) for draw in range(len(keys))]
+        found = [self.neighbours.find(*about, rows) for about in zip(keys, poses, strict=True)]
+        near = [self.neighbours.keys[:, places] for places in found if places is not None]  # (points, count, N, P) each
+        if self.training:
+            self.neighbours.keep(keys[0], poses[0], rows, found[0])
+        if not near:
+            return [keys]
+        own = [keys] if self.neighbours.config.own else []
+        return own + list(torch.stack(near).to(keys.dtype).unbind(2))
+
+    def _poses(self, batch: Batch, draw: int) -> Tensor | None:
+        """All ranks' clips (N, A) as ``describe`` tells of them, where neighbours are found so."""
+        if self.config.neighbours is None or self.config.neighbours.near != "poses":
+            return None
+        placed = self.encoder.place(batch.x[:, draw], batch.present)
+        return gather(describe(placed, batch.present, self.layout))[0]
 
     @torch.no_grad()
     def _enqueue(self, keys: Tensor) -> None:

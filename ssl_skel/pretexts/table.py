@@ -8,6 +8,7 @@ from ssl_skel.config import EntryConfig
 from ssl_skel.pretexts.configs.psp import PSPConfig
 from ssl_skel.pretexts.configs.skeleton_mae import SkeletonMAEConfig
 from ssl_skel.pretexts.configs.temporal_order import TemporalOrderConfig
+from ssl_skel.pretexts.configs.vicreg import VICRegConfig
 from ssl_skel.registry import Registry
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ SINGLE: Registry[Pretext, EntryConfig] = Registry(
         SkeletonMAEConfig: "ssl_skel.pretexts.skeleton_mae:SkeletonMAE",
         PSPConfig: "ssl_skel.pretexts.psp:PSP",
         TemporalOrderConfig: "ssl_skel.pretexts.temporal_order:TemporalOrder",
+        VICRegConfig: "ssl_skel.pretexts.vicreg:VICReg",
     },
 )
 """Pretexts by name, each of which may be part of a combination."""

@@ -21,8 +21,9 @@ TINY: dict[str, dict[str, Any]] = {
     "mpae_net": {"channels": [16, 16], "strides": [2, 2]},
     "skeleton_mae": {"decoder_dim": 16},
     "psp": {"projection": 16, "norm": "layer"},
+    "vicreg": {"expander": 16},
 }
-DRAWS_NOTHING = {"psp"}  # its randomness is that of the loader's draws
+DRAWS_NOTHING = {"psp", "vicreg"}  # their randomness is that of the loader's draws
 PAIRS = list(itertools.product(PRETEXTS, BACKBONES))
 
 
@@ -116,7 +117,7 @@ def test_gradient_reaches_everything(pretext, backbone):
 def test_two_ranks_average_to_one(pretext, backbone):
     task = make(pretext, backbone).eval()
     if task.couples_clips:
-        pytest.skip("ranks share features; test_psp.py runs two real ones")
+        pytest.skip("ranks share features; test_ranks.py runs two real ones")
     with torch.no_grad():
         whole = task(batch_for(task))["loss"]
         halves = [task(batch_for(task, rows=slice(start, start + 2)))["loss"] for start in (0, 2)]

@@ -1,11 +1,7 @@
-"""PSP: its pyramid against loops, what leaves its loss unchanged, its momentum network and queue, real ranks."""
+"""PSP: its pyramid against loops, what leaves its loss unchanged, its momentum network and queue."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -290,53 +286,6 @@ def test_every_layout_nests(name: str) -> None:
     ppa = PPA(8, PSPConfig(norm="layer"), LAYOUTS[name])
     vectors = ppa(torch.randn(1, 8, 2, LAYOUTS[name].num_joints))
     assert [vector.shape for vector in vectors.values()] == [(1, 8)] * 3
-
-
-RANKS = """
-import sys, torch, torch.distributed as dist
-sys.path.insert(0, sys.argv[1])
-from test_psp import step_of
-dist.init_process_group("gloo")
-rank = dist.get_rank()
-for name, options in {"plain": {}, "queue": {"momentum": 0.9, "queue": 6}}.items():
-    saved = step_of(rows=slice(2 * rank, 2 * rank + 2), **options)
-    if rank == 0:
-        torch.save(saved, f"{sys.argv[2]}/{name}.pt")
-dist.destroy_process_group()
-"""
-
-
-def step_of(rows: slice, **options: Any) -> dict[str, Any]:
-    """Gradient of the mean loss over ranks, and the queue, after the forward and backward pass of one step."""
-    task = psp(**options)
-    scalars = task(batch_for(task, rows=rows))
-    scalars["loss"].backward()
-    gradients = {name: value.grad for name, value in task.named_parameters() if value.grad is not None}
-    values = [*gradients.values(), *scalars.values()]
-    if torch.distributed.is_initialized():
-        for value in values:
-            value = value.detach()
-            torch.distributed.all_reduce(value)
-            value /= torch.distributed.get_world_size()
-    queue = {"queue": task.queue} if "queue" in options else {}
-    return {"scalars": {k: v.detach() for k, v in scalars.items()}, "gradients": gradients, **queue}
-
-
-def test_two_ranks_contrast_all_clips(tmp_path: Path) -> None:
-    """Losses, gradients and queue of two gloo ranks are those of one process with the whole batch."""
-    script = tmp_path / "ranks.py"
-    script.write_text(RANKS, "utf-8")
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", "--standalone"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [*command, str(script), str(Path(__file__).parent), str(tmp_path)],
-        env=environment, capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    for name, options in {"plain": {}, "queue": {"momentum": 0.9, "queue": 6}}.items():
-        theirs = torch.load(tmp_path / f"{name}.pt", weights_only=True)
-        ours = step_of(slice(0, 4), **options)
-        torch.testing.assert_close(theirs, ours, rtol=1e-4, atol=1e-6)
 
 
 def test_resume_needs_nothing_beside_the_state() -> None:

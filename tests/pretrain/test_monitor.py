@@ -24,6 +24,7 @@ from ssl_skel.pretexts import build_pretext
 from ssl_skel.pretexts.configs.combined import CombinedConfig, Part
 from ssl_skel.pretexts.configs.psp import PSPConfig
 from ssl_skel.pretexts.configs.skeleton_mae import SkeletonMAEConfig
+from ssl_skel.pretexts.skeleton_mae import SkeletonMAE
 from ssl_skel.training.loop import make_accelerator
 
 OF_FEATURES = {"feature_std", "rankme", "uniformity", "alignment"}
@@ -129,6 +130,21 @@ def test_all_clips_without_a_test_part_have_the_figures_without_labels(
     watch = watching(store, load_split(store, "all"), encoder, progress=True)
     assert watch(7).keys() == WITHOUT_LABELS
     assert capsys.readouterr().err.startswith("epoch 7: rank ")
+
+
+def test_purity_is_the_share_of_positives_from_other_clips_that_have_the_clips_label(
+    store: Store, encoder: SkeletonEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = np.flatnonzero(store.label == 0), np.flatnonzero(store.label == 1)
+    unknown, label = int(np.flatnonzero(store.label == 2)[0]), store.label.copy()
+    label[unknown] = -1
+    object.__setattr__(store, "label", label)  # a store is frozen
+    pairs = [[one[0], one[1]], [one[0], other[0]], [other[0], other[1]], [other[1], one[1]], [one[0], unknown]]
+    monkeypatch.setattr(SkeletonMAE, "matches", property(lambda self: torch.tensor(np.array(pairs))))
+    watch = watching(store, load_split(store, "unseen"), encoder)
+    assert watch(1)["purity"] == 0.5
+    monkeypatch.setattr(SkeletonMAE, "matches", torch.zeros(0, 2, dtype=torch.long))  # nothing matched yet
+    assert "purity" not in watch(2)
 
 
 @pytest.mark.parametrize("known", ["none", "one class", "test clips only", "train clips only"])

@@ -8,12 +8,11 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from ssl_skel.config import EntryConfig
-from ssl_skel.encoders.stream_names import Stream
 from ssl_skel.pretexts.configs import Positive
+from ssl_skel.pretexts.configs.neighbours import NeighboursConfig
+from ssl_skel.pretexts.configs.sources import Source
 
 Level = Literal["clip", "time", "body", "part", "joint"]
-
-Source = Literal["own", "own_motion", Stream]
 
 
 class PSPConfig(EntryConfig):
@@ -52,6 +51,10 @@ class PSPConfig(EntryConfig):
     queue: Annotated[int, Field(ge=0)] = 0
     """Keys of earlier clips kept as negatives, so that small batches work (MoCo); needs ``momentum``. Each clip leaves
     one a view; with more than the clips of an epoch leave, a clip would meet its own key as a negative."""
+
+    neighbours: NeighboursConfig | None = None
+    """Clips seen earlier that are near stand as positives too, see ``Neighbours``; null: a clip's views are each
+    other's only ones, as in PSP. With ``momentum`` they are keys of that network."""
 
     @property
     def points(self) -> dict[str, list[int]]:

@@ -1,0 +1,103 @@
+"""VICReg: views of a motion agree, and no two dimensions of a feature say the same; there are no negatives."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ssl_skel.batch import Batch
+from ssl_skel.distributed import gather
+from ssl_skel.encoders.encoder import SkeletonEncoder, pool_persons
+from ssl_skel.errors import UserError
+from ssl_skel.layouts import SkeletonLayout
+from ssl_skel.pretexts.base import Pretext, View
+from ssl_skel.pretexts.configs.vicreg import VICRegConfig
+from ssl_skel.pretexts.sources import check_sources, draw_views
+from ssl_skel.pretexts.stretches import Stretches, check_time_bins
+
+FLOOR = 1e-4
+"""Added to a variance before its root is taken (VICReg: 1e-4)."""
+
+
+_ALONE = "train.batch_size: vicreg compares clips, and a micro-batch holds one; raise it, or lower train.accumulate"
+
+
+class VICReg(Pretext[VICRegConfig]):
+    """Variance, invariance and covariance of two or more views, for each stretch of time.
+
+    VICReg (Bardes, Ponce & LeCun, ICLR 2022), Sec. 4: equations 1 to 6. Multi-grained feature decorrelation on
+    skeletons is USDRL's (Wang et al., AAAI 2025), which applies such a loss to clips, frames and joints. Here it is
+    applied to stretches. The loss is the mean over stretches, and over pairs where there are more than two views.
+
+    As in the released code, distances are means over dimensions and a pair's variances are averaged, its covariances
+    added. Departs from print: only persons who are present count, and each clip counts once.
+
+    Raises:
+        UserError: views of other channels than the encoder's, more stretches than its features have frames; as it
+            trains, a single clip, whose variance is unknown.
+    """
+
+    Config: ClassVar = VICRegConfig
+    couples_clips = True
+
+    def __init__(self, config: VICRegConfig, encoder: SkeletonEncoder, layout: SkeletonLayout) -> None:
+        super().__init__(config, encoder, layout)
+        check_sources(config.views, encoder)
+        check_time_bins(config.time_bins, encoder.backbone)
+        self.num_views = self.num_inputs = len(config.views)
+        dim, width = encoder.backbone.dim, config.expander
+        self.stretches = Stretches(dim, config.time_bins, layout)
+        self.expander = nn.Sequential(
+            *(nn.Linear(dim, width), nn.BatchNorm1d(width), nn.ReLU()),
+            *(nn.Linear(width, width), nn.BatchNorm1d(width), nn.ReLU()),
+            nn.Linear(width, width),
+        )
+
+    def views(self, batch: Batch) -> list[View]:
+        """One draw of each clip for each of the configured streams."""
+        return draw_views(self.encoder, batch, self.config.views)
+
+    def loss(self, batch: Batch, views: Sequence[View], features: Sequence[Tensor]) -> dict[str, Tensor]:
+        """Scalar ``loss``, and its three parts before they are weighted, of the clips of all ranks."""
+        if len(batch.present) < 2:
+            raise UserError(_ALONE)
+        clips = torch.stack([self._expand(feature, batch.present) for feature in features])
+        points = gather(clips.transpose(0, 2))[0].transpose(0, 2).float()  # (K, time_bins, N, P)
+        apart = [functional.mse_loss(points[a], points[b]) for a, b in combinations(range(len(views)), 2)]
+        parts = {
+            "invariance": torch.stack(apart).mean(),
+            "variance": variance(points).mean(),
+            "covariance": 2 * covariance(points).mean(),  # each pair adds those of its two views
+        }
+        total = sum(getattr(self.config, name) * value for name, value in parts.items())
+        assert isinstance(total, Tensor)
+        return {"loss": total, **parts}
+
+    def _expand(self, features: Tensor, present: Tensor) -> Tensor:
+        """(B, D, Tp, Vp), (N, M) -> (time_bins, N, P)."""
+        clips = torch.stack([pool_persons(stretch, present) for stretch in self.stretches(features)])
+        return self.expander(clips.flatten(0, 1)).unflatten(0, clips.shape[:2])
+
+
+def variance(points: Tensor) -> Tensor:
+    """How far each dimension's deviation over the clips is below 1, on average: (..., N, P) -> (...).
+
+    VICReg, equations 1 and 2.
+    """
+    return functional.relu(1 - (points.var(-2) + FLOOR).sqrt()).mean(-1)
+
+
+def covariance(points: Tensor) -> Tensor:
+    """Squared covariances of different dimensions over the clips, their sum a dimension: (..., N, P) -> (...).
+
+    VICReg, equations 3 and 4.
+    """
+    centred = points - points.mean(-2, keepdim=True)
+    found = centred.mT @ centred / (points.shape[-2] - 1)
+    others = found.square().sum((-2, -1)) - found.diagonal(dim1=-2, dim2=-1).square().sum(-1)
+    return others / points.shape[-1]
