@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from ssl_skel.encoders.encoder import pool_persons
 
@@ -39,6 +40,23 @@ def masked_mse(prediction: Tensor, target: Tensor, mask: Tensor, present: Tensor
     Returns:
         Scalar; a clip without persons adds zero.
     """
-    error = (prediction - target).square().mean(-1)
+    return _mean_of_hidden((prediction - target).square().mean(-1), mask, present)
+
+
+def masked_cosine(prediction: Tensor, target: Tensor, mask: Tensor, present: Tensor, power: float) -> Tensor:
+    """(1 - cosine) ** power of hidden units, averaged as ``masked_mse`` is: sizes do not count, easy units count less.
+
+    SkeletonMAE of Yan et al. (ICCV 2023), after GraphMAE (Hou et al., KDD 2022, Eq. 2). A unit of zeros has cosine 0.
+
+    Args:
+        prediction, target, mask, present: see ``masked_mse``.
+        power: 1 or more.
+    """
+    error = (1 - functional.cosine_similarity(prediction, target, -1)).clamp(min=0)  # rounding may give less
+    return _mean_of_hidden(error**power, mask, present)
+
+
+def _mean_of_hidden(error: Tensor, mask: Tensor, present: Tensor) -> Tensor:
+    """Of errors (B, U, V)."""
     person = (error * mask).sum((1, 2)) / mask.sum((1, 2))
     return pool_persons(person, present).mean()

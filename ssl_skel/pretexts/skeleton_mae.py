@@ -18,7 +18,7 @@ from ssl_skel.layouts import SkeletonLayout
 from ssl_skel.pretexts.base import Pretext, View
 from ssl_skel.pretexts.configs.skeleton_mae import SkeletonMAEConfig
 from ssl_skel.pretexts.decoders import DECODERS
-from ssl_skel.pretexts.losses import masked_mse, normalize_patches, to_patches
+from ssl_skel.pretexts.losses import masked_cosine, masked_mse, normalize_patches, to_patches
 from ssl_skel.pretexts.masking import MASKS
 from ssl_skel.pretexts.masking.draw import hide_highest
 
@@ -95,7 +95,7 @@ class SkeletonMAE(Pretext[SkeletonMAEConfig]):
         return [View(self.encoder.pack(x, batch.present), mask, (0, self.encoder.stream))]
 
     def loss(self, batch: Batch, views: Sequence[View], features: Sequence[Tensor]) -> dict[str, Tensor]:
-        """Scalar ``loss``: squared error of the units that count."""
+        """Scalar ``loss``: squared or cosine error of the units that count."""
         (view,), (feature,) = views, features
         assert view.mask is not None
         facing = view.x
@@ -105,7 +105,9 @@ class SkeletonMAE(Pretext[SkeletonMAEConfig]):
         if self.config.decoder_sample < 1:
             counts = self._sample(batch, counts)
         prediction = self.decode(feature, view.mask, counts)
-        return {"loss": masked_mse(prediction, self.target(facing), counts, batch.present)}
+        found = prediction, self.target(facing), counts, batch.present
+        cosine = self.config.error == "cosine"
+        return {"loss": masked_cosine(*found, self.config.cosine_power) if cosine else masked_mse(*found)}
 
     def predict(self, packed: Tensor, mask: Tensor) -> Tensor:
         """Stream (B, C, T, V) and mask (B, U, V), True = HIDDEN -> predicted units (B, U, V, u * C)."""

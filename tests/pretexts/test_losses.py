@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from ssl_skel.pretexts.losses import masked_mse, normalize_patches, to_patches
+from ssl_skel.pretexts.losses import masked_cosine, masked_mse, normalize_patches, to_patches
 
 
 def test_patches_hold_the_frames_of_one_joint():
@@ -29,7 +29,11 @@ def test_a_still_patch_stays_finite():
     assert normalize_patches(torch.full((1, 1, 1, 12), 0.7)).abs().max() < 1e-3
 
 
-def naive(prediction, target, mask, present):
+def squared(one, other):
+    return ((one - other) ** 2).mean()
+
+
+def naive(prediction, target, mask, present, error=squared):
     clips, person = [], 0
     for n in range(len(present)):
         losses = []
@@ -37,7 +41,7 @@ def naive(prediction, target, mask, present):
             if not present[n, m]:
                 continue
             units = [
-                ((prediction[person, t, v] - target[person, t, v]) ** 2).mean()
+                error(prediction[person, t, v], target[person, t, v])
                 for t in range(mask.shape[1])
                 for v in range(mask.shape[2])
                 if mask[person, t, v]
@@ -58,6 +62,26 @@ def test_masked_mse_and_its_gradient_against_a_loop():
     (fast_grad,) = torch.autograd.grad(fast, prediction)
     (slow_grad,) = torch.autograd.grad(slow, prediction)
     assert torch.allclose(fast_grad, slow_grad)
+    assert not fast_grad[~mask].any()
+
+
+def test_masked_cosine_and_its_gradient_against_a_loop():
+    """Of units that are right, opposite and zero too."""
+
+    def away(one, other):
+        lengths = (one @ one).sqrt() * (other @ other).sqrt()
+        return (1 - (one @ other / lengths if lengths else lengths * 0)).clamp(min=0) ** 1.5
+
+    present = torch.tensor([[True, True], [True, False], [False, True]])
+    prediction, target = torch.randn(2, 4, 3, 5, 6, dtype=torch.float64)
+    mask = torch.rand(4, 3, 5) < 0.5
+    mask[:, 0, 0] = mask[:, 1, 1] = mask[:, 2, 2] = True
+    prediction[:, 0, 0], prediction[:, 1, 1], target[:, 2, 2] = 3 * target[:, 0, 0], -target[:, 1, 1], 0
+    prediction.requires_grad_()
+    fast, slow = masked_cosine(prediction, target, mask, present, 1.5), naive(prediction, target, mask, present, away)
+    assert torch.allclose(fast, slow)
+    (fast_grad,) = torch.autograd.grad(fast, prediction)
+    assert fast_grad.isfinite().all()
     assert not fast_grad[~mask].any()
 
 

@@ -18,6 +18,7 @@ from ssl_skel.encoders.streams import STREAMS
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import LAYOUTS
 from ssl_skel.pretexts.configs.skeleton_mae import SkeletonMAEConfig
+from ssl_skel.pretexts.losses import masked_cosine
 from ssl_skel.pretexts.masking import MASKS
 from ssl_skel.pretexts.skeleton_mae import SkeletonMAE, face_camera
 
@@ -218,6 +219,22 @@ def test_the_body_frame_concerns_the_target_alone() -> None:
     prediction = plain.eval().predict(plain.encoder.pack(x[:, 0], present), mask)
     target = body.target(body.encoder.pack(face_camera(x[:, 0], LAYOUT), present))
     assert torch.allclose(body.eval()(batch(x))["loss"], (prediction - target).square().mean(-1)[mask].mean())
+
+
+def test_the_cosine_error_is_an_option_that_learns() -> None:
+    task = mae(error="cosine", mask={"name": "random", "ratio": 0.5, "level": "part"}, normalize=False).eval()
+    data = batch(paths())
+    (view,) = task.views(data)
+    expected = masked_cosine(task.predict(view.x, view.mask), task.target(view.x), view.mask, data.present, 2.0)
+    optimiser, losses = torch.optim.Adam(task.parameters(), 5e-3), []
+    for _ in range(3):
+        loss = task.loss(data, [view], [task.encoder.backbone(view.x, view.mask)])["loss"]
+        losses.append(float(loss.detach()))
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    assert losses[0] == pytest.approx(float(expected.detach()), rel=1e-5)
+    assert losses[0] > losses[1] > losses[2]
 
 
 def test_loss_on_all_counts_visible_units_too() -> None:

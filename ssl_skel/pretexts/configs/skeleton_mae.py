@@ -31,6 +31,11 @@ class SkeletonMAEConfig(EntryConfig):
     of every viewpoint, and the features learn to disregard it. Ours; needs three coordinates, y up."""
     loss_on: Literal["hidden", "all"] = "hidden"
     """Which units count: those hidden (SkeletonMAE), or all: in the body's axes none is a copy of the input."""
+    error: Literal["squared", "cosine"] = "squared"
+    """Distance of a predicted unit and its target. squared: as in MAE. cosine: (1 - cosine) ** ``cosine_power``
+    (SkeletonMAE of Yan et al., ICCV 2023); with ``mask.level: part`` its regions are hidden."""
+    cosine_power: Annotated[float, Field(ge=1.0)] = 2.0
+    """Of ``error: cosine``; larger, and units that are nearly right count less (GraphMAE: 1 to 3)."""
     normalize: bool = True
     """Scale each target unit by its own mean and deviation (MAMP, after MAE)."""
     normalize_eps: Annotated[float, Field(gt=0.0)] = 1e-6
