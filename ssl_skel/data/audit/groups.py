@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 
 
 def equal_groups(*keys: np.ndarray) -> np.ndarray:
@@ -29,6 +27,9 @@ def join(groups: np.ndarray, pairs: np.ndarray) -> np.ndarray:
 
 def link(pairs: np.ndarray, clips: int) -> np.ndarray:
     """Groups that pairs of rows (n, 2) make: (N,) number of each clip's group."""
+    from scipy.sparse import coo_matrix  # slow to import
+    from scipy.sparse.csgraph import connected_components
+
     graph = coo_matrix((np.ones(len(pairs), bool), (pairs[:, 0], pairs[:, 1])), (clips, clips))
     return connected_components(graph, directed=False)[1].astype(np.int64)
 
