@@ -22,6 +22,7 @@ _LONGEST = 550
 
 WRITING = (
     "pretrain trained.yaml resume=auto",
+    "pretrain pretrain.yaml resume=auto",
     "finetune linear.yaml",
     "finetune full.yaml",
     "finetune semi.yaml",
@@ -45,7 +46,6 @@ WRITING = (
     "export run --to torch-export -o run.pt2",
 )
 READING = (
-    "pretrain pretrain.yaml resume=auto",
     "split store --per-class 1",
     "predict measured store --training half_pretrained0_linear",
     "runs .",
