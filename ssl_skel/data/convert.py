@@ -64,11 +64,10 @@ def convert(
 
     Args:
         format, source: an entry of ``READERS``, and where the recordings lie.
-        store: folder to make; it appears only when whole.
+        store, overwrite: folder to make; it appears only when whole; replace the one that is there, after success.
         normalize: what is done to each clip.
         options: ``key=value`` words for the reader's ``Options``.
         skip_bad: leave damaged files and clips out, counted and listed, instead of stopping.
-        overwrite: replace the store, after success.
         layout: for formats that leave it open.
         dtype: of the stored coordinates, float32 or float16; see ``ssl_skel.data.store`` for what float16 loses.
         exclude: list of clips to leave out; see ``ssl_skel.data.exclusions``.
