@@ -66,8 +66,8 @@ def markdown(audit: Audit) -> str:
     lines += ["", "## Clips that are there twice", ""]
     for title, _, groups in groups_of_clips(audit):
         lines += [f"### {title}: {len(groups):,}", ""]
-        rows = [(", ".join(names), how) for names, how in groups[:_SHOWN]]
-        lines += [*_table(("clips", "how alike"), rows), ""] if groups else []
+        alike = [(", ".join(names), how) for names, how in groups[:_SHOWN]]
+        lines += [*_table(("clips", "how alike"), alike), ""] if groups else []
         if len(groups) > _SHOWN:
             lines += [f"{len(groups) - _SHOWN:,} more are in `audit.json`.", ""]
     lines += ["## Thresholds", "", *_table(("limit", "value"), [(k, f"{v}") for k, v in audit.limits.items()])]

@@ -37,8 +37,9 @@ class Traces:
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
-        for part in (self.poses, *self.signatures.values()):
-            self._stack.enter_context(part)
+        self._stack.enter_context(self.poses)
+        for signatures in self.signatures.values():
+            self._stack.enter_context(signatures)
         return self
 
     def __exit__(

@@ -200,7 +200,8 @@ def _describe_classes(made: Draft, reader: Reader, clips: Sequence[RawClip]) -> 
         made.put("class_names", list(names), "in the order of their numbers from 0")
     elif names and len(names) <= _CLASSES:
         made.offers["class_names"] = ([f"name of {name}" for name in names[:2]], f"one of each of {len(names)} classes")
-    subjects = list(reader.value_names.get("subject", {})) or sorted({clip.subject for clip in clips} - {-1})
+    named = list(reader.value_names.get("subject", {}))
+    subjects: list[str] | list[int] = named or sorted({clip.subject for clip in clips} - {-1})
     if len(subjects) > 1:
         sides = {"train": {"subject": subjects[:1]}, "test": {"subject": subjects[1:2]}}
         made.offers["splits"] = ({"mine": sides}, "by_subject and others are there by themselves")

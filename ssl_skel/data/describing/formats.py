@@ -15,7 +15,7 @@ import numpy as np
 from ssl_skel.data.npz_members import DAMAGE, member_names, read_shape
 from ssl_skel.data.readers import READERS
 from ssl_skel.data.readers.base import natural
-from ssl_skel.data.readers.columns import column_names, read_columns
+from ssl_skel.data.readers.columns import TableForm, column_names, is_text, open_text, read_columns
 from ssl_skel.data.readers.described import DescribedReader
 from ssl_skel.data.readers.npz import NpzReader
 from ssl_skel.data.readers.table import Name
@@ -108,21 +108,21 @@ def table_settings(file: Path) -> tuple[dict[str, Any], list[str]]:
     Raises:
         UserError: the file cannot be read.
     """
-    delimiter = _delimiter(file)
-    there = column_names(file, delimiter)
-    settings: dict[str, Any] = {} if delimiter == "," else {"delimiter": delimiter}
+    form = TableForm(_delimiter(file))
+    there = column_names(file, form)
+    settings: dict[str, Any] = {} if form == TableForm() else {"delimiter": form.delimiter}
     lower = {name.lower(): name for name in reversed(there)}
     columns: dict[str, str] = {}
     for ours in _column_words():
         own = next((lower[word] for word in _SAME.get(ours, (ours,)) if word in lower), None)
         if own is not None and own != ours:
             columns[ours] = own
-    form, joints = _wide(there)
-    if form:
-        settings["joint_columns"] = form
+    pattern, joints = _wide(there)
+    if pattern:
+        settings["joint_columns"] = pattern
         columns = {ours: own for ours, own in columns.items() if ours not in ("joint", "x", "y", "z")}
     else:
-        joints = _long_joints(file, columns.get("joint", "joint"), there, delimiter)
+        joints = _long_joints(file, columns.get("joint", "joint"), there, form)
     return settings | ({"columns": columns} if columns else {}), joints
 
 
@@ -132,10 +132,13 @@ def _column_words() -> list[str]:
 
 
 def _delimiter(file: Path) -> str:
-    if file.suffix != ".csv":
+    if not is_text(file):
         return ","
-    with file.open(encoding="utf-8-sig", errors="replace", newline="") as stream:
-        head = stream.readline()
+    try:
+        with open_text(file) as stream:
+            head = stream.readline()
+    except (OSError, ValueError, EOFError):  # what is wrong with it is said by who reads its columns
+        return ","
     return max(",;\t", key=head.count)
 
 
@@ -155,10 +158,10 @@ def _wide(there: Sequence[str]) -> tuple[str, list[str]]:
     return "", []
 
 
-def _long_joints(file: Path, column: str, there: Sequence[str], delimiter: str) -> list[str]:
+def _long_joints(file: Path, column: str, there: Sequence[str], form: TableForm) -> list[str]:
     """Names of the joints in the first rows of a table with one joint a row."""
     if column not in there:
         return []
-    for batch in read_columns(file, [column], [], delimiter):
+    for batch in read_columns(file, [column], [], form):
         return list(dict.fromkeys(batch[column].tolist()))
     return []

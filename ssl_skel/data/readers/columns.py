@@ -48,7 +48,7 @@ def first_row(file: Path, form: TableForm) -> list[str]:
         UserError: it cannot be read, or is empty.
     """
     try:
-        with _open_text(file) as stream:
+        with open_text(file) as stream:
             return next(csv.reader(stream, delimiter=form.delimiter))
     except (*_DAMAGE, StopIteration) as error:
         raise _damage(file, error) from error
@@ -125,7 +125,7 @@ def _row_by_row(
 ) -> Iterator[dict[str, np.ndarray]]:
     """The same of a damaged CSV file, from a row on."""
     try:
-        with _open_text(file) as stream:
+        with open_text(file) as stream:
             reader = csv.reader(stream, delimiter=form.delimiter)
             at = {name: place for place, name in enumerate(form.header or next(reader))}
             rows = itertools.islice((row for row in reader if row), skip, None)
@@ -144,7 +144,7 @@ def _row_by_row(
         raise _damage(file, error) from error
 
 
-def _open_text(file: Path) -> IO[str]:
+def open_text(file: Path) -> IO[str]:
     """A CSV file, unzipped."""
     if file.suffix == ".gz":
         return gzip.open(file, "rt", encoding="utf-8-sig", newline="")

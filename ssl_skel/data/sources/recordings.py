@@ -135,6 +135,7 @@ def store_of(
         fps=np.array(fps if fps is not None else [0.0] * len(clips), np.float64),
         name=np.array(names if names is not None else range(len(clips))).astype(np.str_),
         content=np.array(content if content is not None else [0] * len(clips), np.uint64),
+        value_names={},
         **numbers,
     )
 

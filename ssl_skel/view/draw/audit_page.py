@@ -74,8 +74,8 @@ def _section(found: Found, clips: list[RenderableClip]) -> str:
         cards.append([card(len(clips) + at, clip) for at, clip in enumerate(row)])
         clips += row
     if found.remarks:
-        for remark, row in zip(found.remarks, cards, strict=True):
-            parts += [f"<p>{escape(remark)}</p>", grid(row)]
+        for remark, pair in zip(found.remarks, cards, strict=True):
+            parts += [f"<p>{escape(remark)}</p>", grid(pair)]
     else:
         parts.append(grid([one for row in cards for one in row]))
     return "".join(parts)
