@@ -195,11 +195,11 @@ WRITERS = {
     "ssl_skel/retrieval/writing.py": {"open", "shutil.copyfile", "write_text"},  # a partial folder
     "ssl_skel/retrieval/codes.py": {"save_file"},  # in the folder of build.py
     "ssl_skel/retrieval/approximate.py": {"faiss.write_index"},  # in the folder of build.py
-    "ssl_skel/training/checkpoint.py": {"save_model", "torch.save", "write_text"},  # a partial folder
+    "ssl_skel/training/checkpoint.py": {"save_model", "torch.save", "write_bytes", "write_text"},  # a partial folder
     "ssl_skel/training/rundir.py": {"open"},  # a log grows
     "ssl_skel/training/event_file.py": {"open"},  # curves grow
     "ssl_skel/video/cache.py": {"open"},  # grows, clip by clip, until it is whole
-    "ssl_skel/embedding/export.py": {"torch.export.save"},  # a stream of the atomic writer
+    "ssl_skel/embedding/export.py": {"torch.export.save"},  # memory
     "ssl_skel/view/draw/pictures.py": {"av.open", "figure.savefig"},  # memory
 }
 _WRITES = {

@@ -8,6 +8,7 @@ packing of persons and pooling are inside. Number of clips and of persons are fr
 
 from __future__ import annotations
 
+import io
 import warnings
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -98,9 +99,11 @@ def _program(encoder: SkeletonEncoder) -> torch.export.ExportedProgram:
 
 
 def _write_torch(program: torch.export.ExportedProgram, file: BinaryIO) -> Any:
-    torch.export.save(program, file)
-    file.seek(0)
-    return torch.export.load(file).module()
+    packed = io.BytesIO()  # on a full disk torch would end the whole process
+    torch.export.save(program, packed)
+    file.write(packed.getbuffer())
+    packed.seek(0)
+    return torch.export.load(packed).module()
 
 
 def _write_onnx(program: torch.export.ExportedProgram, file: BinaryIO) -> Any:

@@ -6,6 +6,7 @@ Nothing is unpickled but tensors.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import shutil
 from pathlib import Path
@@ -57,13 +58,12 @@ def save_checkpoint(
             save_model(model, str(part / "model.safetensors"))
             if ema is not None:
                 save_model(ema, str(part / "ema.safetensors"))
-            torch.save(
-                {"optimizer": optimizer.state_dict(), "scaler": scaler.state_dict() if scaler else None},
-                part / "optimizer.pt",
-            )
+            packed = io.BytesIO()  # on a full disk torch may end the whole process
+            torch.save({"optimizer": optimizer.state_dict(), "scaler": scaler.state_dict() if scaler else None}, packed)
+            (part / "optimizer.pt").write_bytes(packed.getbuffer())
             told = {"format_version": FORMAT_VERSION, **state, "sha256": _hashes(part)}
             (part / STATE).write_text(json.dumps(told), "utf-8")
-    except (SafetensorError, RuntimeError) as error:  # torch.save tells a full disk by RuntimeError
+    except (SafetensorError, RuntimeError) as error:
         raise cannot_write(final, error, _REMEDY) from error
     for old in checkpoints(folder)[:-keep]:
         folders.remove(old)

@@ -188,3 +188,11 @@ def test_a_missing_package_is_told_with_its_remedy(
     monkeypatch.setattr(outputs, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"pip install 'ssl-skel\[onnx\]'"):
         export_encoder(tmp_path / "run", "onnx", tmp_path / "e.onnx")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_full_disk_is_one_line(encoder: SkeletonEncoder, tmp_path: Path) -> None:
+    (tmp_path / "e.pt2").symlink_to("/dev/full")
+    with pytest.raises(UserError, match="cannot be written: No space left on device"):
+        export_encoder(tmp_path / "run", "torch-export", tmp_path / "e.pt2", overwrite=True)
