@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pydantic import field_validator
+
 from ssl_skel.config import Section
 
 
@@ -28,3 +30,10 @@ class Scores(Section):
 
     confusion: tuple[tuple[int, ...], ...]
     """Clips of class (row) taken for class (column)."""
+
+    @field_validator("confusion")
+    @classmethod
+    def _check_square(cls, confusion: tuple[tuple[int, ...], ...]) -> tuple[tuple[int, ...], ...]:
+        if any(len(row) != len(confusion) for row in confusion):
+            raise ValueError("confusion: has a row and a column for each class")
+        return confusion

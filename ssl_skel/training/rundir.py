@@ -143,7 +143,10 @@ class RunDir:
             text = (path / "config.yaml").read_text("utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise UserError(f"{path}: holds no run (no readable config.yaml); give the folder of a run") from error
-        return cls(path, read_yaml(text, str(path / "config.yaml")))
+        config = read_yaml(text, str(path / "config.yaml"))
+        if not isinstance(config, dict):
+            raise UserError(f"{path / 'config.yaml'}: is damaged; give the folder of a run")
+        return cls(path, config)
 
     def records(self) -> list[dict[str, Any]]:
         """What was logged, oldest first, without lines that were cut short or damaged.

@@ -137,6 +137,8 @@ def compare(embedder: Embedder, store: Store, split: str, fps: float = 30.0) -> 
         raise UserError(f"{store.path}: split {split!r} has too few clips with labels to compare")
     rows = np.union1d(gallery, queries)
     features = embedder.features(store, rows, progress=True)
+    if not np.isfinite(features).all():
+        raise UserError(f"{store.path}: the encoder's features of these clips hold NaN or infinity; train it again")
     of_gallery, of_queries = (features[np.searchsorted(rows, side)] for side in (gallery, queries))
     alone = not sides.test.size
     found, similarity = nearest(of_gallery, of_queries, min(_NEIGHBOURS + alone, len(gallery)))

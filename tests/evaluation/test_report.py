@@ -13,6 +13,7 @@ from ssl_skel.errors import UserError
 from ssl_skel.evaluation.leaks import leaks
 from ssl_skel.evaluation.metrics import score
 from ssl_skel.evaluation.report import FOLDS, Figure, Measurement, Report, SplitFacts, fold_means
+from ssl_skel.evaluation.scores import Scores
 
 TRUTH = np.array([0, 0, 1, 1])
 
@@ -199,3 +200,8 @@ def test_the_interval_is_shown_and_is_of_the_test_clips(report: Report) -> None:
         ["kNN, k = 1", "pretrained", "62.5-100.0", "-"],
     ]
     assert "95 % bootstrap interval" in report.to_markdown()
+
+
+def test_a_confusion_matrix_is_square() -> None:
+    with pytest.raises(ValueError, match="a row and a column for each class"):
+        Scores(accuracy=1.0, macro_f1=1.0, per_class=(1.0, 1.0), confusion=((1, 0), (1,)))

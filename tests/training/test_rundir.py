@@ -88,6 +88,7 @@ def test_what_cannot_be_read_is_one_line(tmp_path: Path) -> None:
     run.log_file.mkdir()
     with pytest.raises(UserError, match=r"log\.jsonl: cannot be read: Is a directory; move it away"):
         run.records()
-    (run.path / "config.yaml").write_bytes(b"\xff")
-    with pytest.raises(UserError, match="holds no run"):
-        RunDir.open(run.path)
+    for content, told in ((b"\xff", "holds no run"), (b"text", r"config\.yaml: is damaged")):
+        (run.path / "config.yaml").write_bytes(content)
+        with pytest.raises(UserError, match=told):
+            RunDir.open(run.path)

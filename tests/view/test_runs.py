@@ -48,7 +48,7 @@ def test_neighbours_are_those_of_a_loop(done: Path, motions: Path, name: str) ->
 def test_a_run_beside_raw_recordings_that_know_no_such_split(done: Path, tmp_path: Path) -> None:
     np.savez(tmp_path / "mine.npz", joints=np.random.default_rng(0).normal(size=(2, 9, 25, 3)))
     (tmp_path / "mine.yaml").write_text("layout: ntu25\n")
-    with pytest.raises(UserError, match=r"mine\.npz: unknown split 'unseen'; known: all$"):
+    with pytest.raises(UserError, match=r"mine\.npz: unknown split 'unseen'; known: all, random$"):
         page_of_run(done, tmp_path / "mine.npz")
 
 
@@ -117,9 +117,10 @@ def test_the_page_of_a_run(done: Path, motions: Path, tmp_path: Path) -> None:
 
 
 def test_an_evaluation_without_its_report_is_no_run(tmp_path: Path) -> None:
-    for text in ("{name: x, protocols: []}", "[1]", "text"):
+    damaged = r"config\.yaml: is damaged"
+    for text, told in (("{name: x, protocols: []}", "holds no report.json"), ("[1]", damaged), ("text", damaged)):
         (tmp_path / "config.yaml").write_text(text)
-        with pytest.raises(UserError, match=r"is no pretraining run, and holds no report.json"):
+        with pytest.raises(UserError, match=told):
             page_of_run(tmp_path)
 
 
@@ -139,3 +140,12 @@ def test_a_split_without_labels_is_refused(done: Path, motions: Path) -> None:
     store.label[:] = -1
     with pytest.raises(UserError, match=r"split 'unseen' has too few clips with labels"):
         compare(Embedder(done, device="cpu"), store, "unseen")
+
+
+def test_features_that_are_no_numbers_are_refused(done: Path, motions: Path) -> None:
+    embedder = Embedder(done, device="cpu")
+    with torch.no_grad():
+        for weights in embedder.encoder.parameters():
+            weights.fill_(torch.nan)
+    with pytest.raises(UserError, match="hold NaN or infinity"):
+        compare(embedder, Store.open(motions), "unseen")
