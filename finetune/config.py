@@ -44,7 +44,8 @@ class DataConfig(Section):
     """Which clips."""
 
     store: Path
-    """Folder of the store. Its layout must be the one the encoders were trained for, unless ``transfer``."""
+    """Folder of the store. Its layout must be the one the encoders were trained for, unless ``transfer``; encoders for
+    merged corpora (``common15``), such as those in the box, take any."""
 
     transfer: bool = False
     """Transfer to a store of another layout: its joints are mapped by name to those of the encoders, for baselines too,

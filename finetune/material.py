@@ -9,6 +9,7 @@ from pathlib import Path
 from finetune.checks import Labelled, Loaded, check_baselines, check_encoders, labelled_clips
 from finetune.config import FinetuneConfig, ScratchConfig
 from finetune.transfer import transferred
+from ssl_skel.data.adapted import COMMON
 from ssl_skel.data.derived_splits import fold_names
 from ssl_skel.data.splits import Split, load_split
 from ssl_skel.data.store import Store
@@ -25,7 +26,7 @@ class Material:
     """What an evaluation works on.
 
     Attributes:
-        store: its joints mapped to those of the encoders, with ``data.transfer``.
+        store: its joints mapped to those of the encoders, with ``data.transfer`` or where those are for merged corpora.
         recorded: layout of the store on disk.
         remark: what a reader of figures should know of the mapping; "" without one.
         paths: of the encoders, by split; none for fresh weights.
@@ -61,7 +62,7 @@ def load_material(config: FinetuneConfig) -> Material:
         loaded = {(): _fresh(config.scratch, store, config.used_pooling)}
     else:
         loaded = {one: tuple(load_encoder(path, config.used_pooling) for path in one) for one in paths.values()}
-    if config.data.transfer:
+    if config.data.transfer or any(encoder.layout.name == COMMON for one in loaded.values() for encoder, _ in one):
         store, remark = transferred(store, list(loaded.values()))
     for one, encoders in loaded.items():
         check_encoders(store, one, encoders)

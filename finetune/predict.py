@@ -17,6 +17,7 @@ from finetune.protocols import PROTOCOLS
 from finetune.trainings.choice import choose_trainings
 from finetune.transfer import mapped_store
 from ssl_skel.config import parse_config, read_card
+from ssl_skel.data.adapted import COMMON
 from ssl_skel.data.store import Store
 from ssl_skel.embedding.embedder import Embedder
 from ssl_skel.encoders.card import EncoderCard
@@ -57,7 +58,8 @@ def predict(
     saved = [load_classifier(folder) for folder in folders]
     task, head, card = saved[0]
     target = task.encoder.layout
-    layout = parse_layout(head.layout, f"{folders[0]}: layout") if head.layout else target
+    mapped = head.layout and target.name != COMMON  # whose encoders map clips themselves
+    layout = parse_layout(head.layout, f"{folders[0]}: layout") if mapped else target
     store = Embedder.of(task.encoder, card).clips(source, format, layout)
     if layout != target:
         store = mapped_store(store, target)

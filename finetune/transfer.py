@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from finetune.checks import Loaded
+from ssl_skel.data.adapted import adapted, needs_adapting
 from ssl_skel.data.normalize import fill
 from ssl_skel.data.store import Store
 from ssl_skel.errors import UserError
@@ -38,7 +39,9 @@ def mapped_store(store: Store, layout: SkeletonLayout) -> Store:
 
 
 def transferred(store: Store, loaded: list[Loaded]) -> tuple[Store, str]:
-    """The store as the encoders take it, and what a reader of figures should know of that; "" where layouts agree.
+    """The store as the encoders take it, and what a reader of figures should know of that; "" where nothing was done.
+
+    Encoders for merged corpora also get the normalisation that their training clips had.
 
     Raises:
         UserError: the encoders are of several layouts, or of one that shares no joint with the store's.
@@ -48,12 +51,18 @@ def transferred(store: Store, loaded: list[Loaded]) -> tuple[Store, str]:
         names = ", ".join(layout.name for layout in layouts)
         raise UserError(f"data.transfer: the encoders have several layouts ({names}); evaluate them apart")
     (target,) = layouts
+    if store.layout != target and len(joint_map(store.layout, target).missing) == target.num_joints:
+        raise UserError(f"data.transfer: {store.layout.name} has no joint of {target.name}; no transfer is possible")
+    want = loaded[0][0][1].normalization
+    if want is not None and needs_adapting(store, target, want):
+        return adapted(store, target, want), _remark(store.layout, target, f", then normalised by {want}")
     if store.layout == target:
         return store, ""
-    missing = joint_map(store.layout, target).missing
-    if len(missing) == target.num_joints:
-        raise UserError(f"data.transfer: {store.layout.name} has no joint of {target.name}; no transfer is possible")
-    remark = f"joints of {store.layout.name} were mapped by name to {target.name}"
-    if missing:
-        remark += f"; without counterpart, and put in their parents' places: {', '.join(missing)}"
-    return mapped_store(store, target), remark
+    return mapped_store(store, target), _remark(store.layout, target)
+
+
+def _remark(source: SkeletonLayout, target: SkeletonLayout, more: str = "") -> str:
+    """What was done to joints."""
+    missing = joint_map(source, target).missing
+    lost = f"; without counterpart, and put in their parents' places: {', '.join(missing)}" if missing else ""
+    return f"joints of {source.name} were mapped by name to {target.name}{more}{lost}"

@@ -6,6 +6,7 @@ from .data.store import Store as Store
 from .embedding.embedder import Embedder as Embedder
 from .embedding.sklearn import SkeletonEmbedder as SkeletonEmbedder
 from .encoders.files import load_encoder as load_encoder
+from .encoders.hub import PretrainedEncoder as PretrainedEncoder
 from .errors import UserError as UserError
 from .layouts import LAYOUTS as LAYOUTS
 from .layouts import SkeletonLayout as SkeletonLayout

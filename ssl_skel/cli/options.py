@@ -15,7 +15,9 @@ def _pooling(text: str | None) -> str | None:
     return None if text is None else str(PoolingConfig.of(text, "--pooling"))
 
 
-RunArgument = Annotated[Path, typer.Argument(help="Run directory, or folder of an encoder.")]
+RunArgument = Annotated[
+    Path, typer.Argument(help="Run directory, folder of an encoder, or box/NAME (see ssl-skel encoders).")
+]
 StoreArgument = Annotated[Path, typer.Argument(help="Folder of the store.")]
 IndexArgument = Annotated[Path, typer.Argument(metavar="INDEX", help="Folder of the index.")]
 

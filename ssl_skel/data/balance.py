@@ -6,6 +6,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from ssl_skel.data.lacking import parts_of
 from ssl_skel.data.store import Store
 
 Balance = Literal["none", "set", "class"]
@@ -35,8 +36,7 @@ def chances(store: Store, rows: np.ndarray, counts: np.ndarray, balance: Balance
     shares = np.asarray(counts, np.float64)
     groups = []
     if balance != "none":
-        ends = np.cumsum([part["clips"] for part in store.provenance.stores])  # parts stand one after the other
-        groups.append(np.searchsorted(ends, rows, side="right"))
+        groups.append(parts_of(store, rows))
     if balance == "class":
         groups.insert(0, groups[0] * (store.num_classes + 1) + store.label[rows] + 1)
     for group in groups:  # classes first, so that in the end sets are equal

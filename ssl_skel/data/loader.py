@@ -19,6 +19,7 @@ from ssl_skel.batch import Batch, Rng
 from ssl_skel.data.augment.pipeline import Augment
 from ssl_skel.data.balance import BALANCES, Balance, chances, draw, windows
 from ssl_skel.data.crop import SAMPLINGS, check_crop
+from ssl_skel.data.lacking import parts_of, stand_in, stand_ins
 from ssl_skel.data.store import Store
 from ssl_skel.errors import UserError
 
@@ -71,7 +72,8 @@ class ClipLoader:
         drop_last: only full batches. Fewer rows than one batch make one batch of all of them (less the
             few that the ranks cannot share evenly). Otherwise the last batch may be short, and its
             ranks' parts uneven or empty.
-        augment: applied to each draw, on the device.
+        augment: applied to each draw, on the device; joints that a part of a merged store lacks then go back to
+            their parent's place, so that no draw shows a joint that nobody recorded.
         seed: with epoch and step, the source of all randomness; not negative.
         device: where batches are wanted.
         resident: ``always`` moves the store's joints whole to the device (on a CPU: reads them into
@@ -118,6 +120,7 @@ class ClipLoader:
         self.batch_size = batch_size
         if drop_last and self._draws < batch_size:
             self.batch_size = self._draws - self._draws % world_size
+        self._stand_ins = stand_ins(store)
         self._joints = _place(store, self.device, resident)
 
     def __len__(self) -> int:
@@ -153,7 +156,11 @@ class ClipLoader:
         x, present = x.to(self.device), present.to(self.device)
         if self.augment is not None:
             draws = rng(Draw.AUGMENT, self.device, self.num_views)
-            x = self.augment(x.flatten(0, 1), present.repeat_interleave(self.num_views, 0), draws).view(x.shape)
+            drawn = self.augment(x.flatten(0, 1), present.repeat_interleave(self.num_views, 0), draws)
+            if len(self._stand_ins):
+                joints = torch.from_numpy(self._stand_ins[parts_of(self.store, mine)]).to(self.device)
+                drawn = stand_in(drawn, joints.repeat_interleave(self.num_views, 0))
+            x = drawn.view(x.shape)
         label = self.store.label[mine] if self.labels else np.full(len(mine), -1)
         index, label = (torch.tensor(column, device=self.device) for column in (mine, label))
         return Batch(x, present, label, index, rng(Draw.TASK, self.device))

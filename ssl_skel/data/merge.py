@@ -20,7 +20,7 @@ from tqdm import tqdm
 from ssl_skel import __version__
 from ssl_skel.data.clip import RawClip
 from ssl_skel.data.meta import Provenance
-from ssl_skel.data.normalize import NormalizeConfig, normalize, require_normalization
+from ssl_skel.data.normalize import CENTRES, NormalizeConfig, normalize, require_normalization
 from ssl_skel.data.splits import value_number
 from ssl_skel.data.store import Store
 from ssl_skel.data.writer import StoreWriter
@@ -31,7 +31,6 @@ from ssl_skel.names import check_path_name
 
 _APART = ("subject", "camera", "setup", "replication", "recording")
 _ORDERS = ("none", "pooled", "per_joint")  # where a store was ordered by the rule of old, so is the whole
-_CENTRES = ("none", "first", "frame")  # from the least that is done to the most; what is done cannot be undone
 
 
 def merge(
@@ -135,7 +134,7 @@ def _config(store: Store) -> NormalizeConfig:
 def _most_done(stores: Mapping[str, Store]) -> NormalizeConfig:
     configs = [_config(store) for store in stores.values()]
     return NormalizeConfig(
-        centre=max((config.centre for config in configs), key=_CENTRES.index),
+        centre=max((config.centre for config in configs), key=CENTRES.index),
         orient=any(config.orient for config in configs),
         scale=any(config.scale for config in configs),
         order_persons=max((config.order_persons for config in configs), key=_ORDERS.index),

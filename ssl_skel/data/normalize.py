@@ -14,6 +14,8 @@ from ssl_skel.errors import UserError
 from ssl_skel.layouts import SkeletonLayout
 
 _FRAMES_THAT_TELL_HEADING = 5
+CENTRES = ("none", "first", "frame")
+"""Choices of ``centre``, from the least that is done to the most."""
 
 
 class NormalizeConfig(Section):

@@ -42,7 +42,7 @@ class Embedder:
     whole, and resampled to the encoder's frames.
 
     Args:
-        run: run directory of ``ssl-skel pretrain``, or folder of an encoder.
+        run: run directory of ``ssl-skel pretrain``, folder of an encoder, or ``box/NAME``.
         pooling: how frames and joints become one vector, as in ``part`` or ``part:4``; default: as the card says.
         device: ``auto`` takes an accelerator where there is one; else a device of torch, such as ``cpu``.
         batch_size: clips per step; changes speed and memory only.
@@ -182,7 +182,8 @@ class Embedder:
         clip, _, length = chosen.T
         rows: np.ndarray | None = clip
         if (length != store.frames[clip]).any():
-            parts = [cut(store, at, start, size, self.normalization) for at, start, size in chosen.tolist()]
+            how = self.normalization
+            parts = [cut(store.clip(at), start, size, store.layout, how) for at, start, size in chosen.tolist()]
             store, rows = store_of(parts, store.layout), None
         # A few spans are not worth moving a store to an accelerator.
         return self._extract(self.loader(store, rows, resident="never"), progress=False)

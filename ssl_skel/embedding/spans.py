@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ssl_skel.data.normalize import NormalizeConfig, normalize
-from ssl_skel.data.store import Store
+from ssl_skel.layouts import SkeletonLayout
 
 
 def spans(frames: np.ndarray, windows: Sequence[int] = (), stride: int | None = None) -> np.ndarray:
@@ -30,9 +30,8 @@ def spans(frames: np.ndarray, windows: Sequence[int] = (), stride: int | None = 
     return np.array(sorted(found), np.int64).reshape(-1, 3)
 
 
-def cut(store: Store, clip: int, start: int, length: int, how: NormalizeConfig) -> np.ndarray:
-    """A whole clip as it lies in the store, or a run of its frames normalised as if recorded alone, (M, T, V, C)."""
-    joints = store.clip(clip)
+def cut(joints: np.ndarray, start: int, length: int, layout: SkeletonLayout, how: NormalizeConfig) -> np.ndarray:
+    """A whole clip (M, T, V, C) as it is, or a run of its frames normalised as if recorded alone."""
     if length == joints.shape[1]:
         return joints
-    return normalize(joints[:, start : start + length], store.layout, how)[0]
+    return normalize(joints[:, start : start + length], layout, how)[0]

@@ -19,12 +19,15 @@ from ssl_skel.data.normalize import RecordedNormalization
 from ssl_skel.encoders.pooling_config import PoolingConfig
 from ssl_skel.encoders.stream_names import Extent
 from ssl_skel.encoders.training_data import RecordedData
+from ssl_skel.names import unknown
 
 if TYPE_CHECKING:
     from ssl_skel.encoders.encoder import SkeletonEncoder
 
 FORMAT_VERSION = 1
 CARD, WEIGHTS = "card.json", "encoder.safetensors"
+BOX = Path(__file__).resolve().parents[1] / "box"
+"""Encoders that come with the package, a folder each; ``box/NAME`` stands wherever the path of a run can."""
 
 
 def _revision() -> str:
@@ -134,19 +137,28 @@ def identity(encoder: SkeletonEncoder) -> dict[str, Any]:
 
 
 def find_encoder(path: Path) -> Path:
-    """The folder of an encoder: the path itself, or ``encoder`` below a run directory."""
+    """The folder of an encoder: the path itself, ``encoder`` below a run directory, or one in the box, by its name."""
+    if not path.exists() and path.parent in (Path("box"), Path()) and (BOX / path.name / CARD).exists():
+        return BOX / path.name
     return path if (path / CARD).exists() or not (path / "encoder").is_dir() else path / "encoder"
+
+
+def boxed_encoders() -> list[str]:
+    """Names of the encoders in the box, sorted."""
+    return sorted(folder.parent.name for folder in BOX.glob(f"*/{CARD}"))
 
 
 def load_card(path: Path) -> EncoderCard:
     """Read the card of an encoder.
 
     Args:
-        path: folder of an encoder, or a run directory that holds one as ``encoder``.
+        path: folder of an encoder, a run directory that holds one as ``encoder``, or ``box/NAME``.
 
     Raises:
         UserError: it is missing, damaged or of another version.
     """
+    if path.parent == Path("box") and not path.exists() and path.name not in boxed_encoders():
+        raise unknown("encoder in the box", path.name, boxed_encoders())
     begun = (path / "config.yaml").exists() and not (path / "encoder").is_dir()
     wanted = "the run has no encoder yet, finish it" if begun else f"give a run directory or a folder with {CARD}"
     file = find_encoder(path) / CARD

@@ -46,7 +46,7 @@ def load_encoder(path: Path | str, pooling: PoolingConfig | str | None = None) -
     """Rebuild an encoder on the CPU.
 
     Args:
-        path: folder of an encoder, or a run directory that holds one as ``encoder``.
+        path: folder of an encoder, a run directory that holds one as ``encoder``, or ``box/NAME``.
         pooling: how it pools; default: as its card says.
 
     Raises:
@@ -54,13 +54,29 @@ def load_encoder(path: Path | str, pooling: PoolingConfig | str | None = None) -
     """
     path = Path(path)
     folder, card = find_encoder(path), load_card(path)
-    source = str(folder / CARD)
+    return encoder_of(card, str(folder / CARD), folder / WEIGHTS, "save the encoder again", pooling), card
+
+
+def encoder_of(
+    card: EncoderCard, source: str, weights: Path, remedy: str, pooling: PoolingConfig | str | None = None
+) -> SkeletonEncoder:
+    """The encoder that a card describes.
+
+    Args:
+        card: from anywhere.
+        source: file of the card, which messages begin with.
+        weights: file of its weights.
+        remedy: what to do about a damaged one.
+        pooling: how it pools; default: as the card says.
+
+    Raises:
+        UserError: the card names what there is not, or what does not fit; or the weights are not its own.
+    """
     layout = parse_layout(card.layout, f"{source}: layout")
     if card.stream not in STREAMS:
         raise unknown("", card.stream, STREAMS, where=f"{source}: stream")
     options = BACKBONES.config(card.backbone.get("name"), f"{source}: backbone.name")
     config = parse_config(options, card.backbone, f"{source}: backbone")
-    weights = folder / WEIGHTS
     with BuildLimit(source, weights.stat().st_size if weights.is_file() else 0):
         encoder = build_encoder(
             config,
@@ -71,8 +87,8 @@ def load_encoder(path: Path | str, pooling: PoolingConfig | str | None = None) -
             pooling=card.pooling if pooling is None else PoolingConfig.of(pooling),
             extent=card.extent,
         )
-    read_weights(weights, encoder, CARD, "save the encoder again")
-    return encoder, card
+    read_weights(weights, encoder, Path(source).name, remedy)
+    return encoder
 
 
 def read_weights(path: Path, module: nn.Module, card: str, remedy: str) -> None:

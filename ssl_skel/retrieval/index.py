@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ssl_skel.data.adapted import adapted_clip, needs_adapting
 from ssl_skel.data.mapped import map_array
 from ssl_skel.data.normalize import NormalizeConfig, parse_normalization, require_normalization
 from ssl_skel.data.store import Store
@@ -258,7 +259,10 @@ class MotionIndex:
         clip, start, own = (int(self.rows[field][row]) for field in ("clip", "start", "length"))
         if clip >= len(store) or start + own > store.frames[clip]:
             raise UserError(f"{self.path / ROWS}: does not fit {store.path}; {_AGAIN}")
-        return cut(store, clip, start, length or own, self.normalization)
+        joints = store.clip(clip)
+        if needs_adapting(store, self.layout, self.normalization):
+            joints = adapted_clip(store, clip, self.layout, self.normalization)
+        return cut(joints, start, length or own, self.layout, self.normalization)
 
 
 def encoder_hashes(folder: Path) -> dict[str, str]:

@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ssl_skel.data.augment import AUGMENTATIONS
+from ssl_skel.data.augment.pipeline import Augment
 from ssl_skel.data.balance import chances, draw
 from ssl_skel.data.clip import RawClip
 from ssl_skel.data.loader import ClipLoader
@@ -15,7 +17,7 @@ from ssl_skel.data.normalize import NormalizeConfig
 from ssl_skel.data.store import Store
 from ssl_skel.data.writer import StoreWriter
 from ssl_skel.errors import UserError
-from ssl_skel.layouts import LAYOUTS
+from ssl_skel.layouts import LAYOUTS, SkeletonLayout, parse_layout
 
 LABELS = {"large": [0] * 30 + [1] * 9 + [-1], "small": [-1] * 4}
 
@@ -75,3 +77,35 @@ def test_draws_are_as_even_as_whole_numbers_allow() -> None:
 def test_an_unknown_balance_is_refused(merged: Store, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="balance: must be none, set or class, got 'sets'"):
         ClipLoader(merged, range(44), num_frames=4, batch_size=8, balance="sets")
+
+
+# ---- joints that a layout lacks
+
+
+def test_a_lacking_joint_stays_in_its_parents_place(tmp_path: Path) -> None:
+    random, layouts = np.random.default_rng(0), {"whole": LAYOUTS["sbu15"], "handless": handless()}
+    for name, layout in layouts.items():
+        with StoreWriter(tmp_path / name, layout, (), normalization=NormalizeConfig()) as writer:
+            for number in range(3):
+                joints = random.normal(size=(1, 6, layout.num_joints, 3)).astype("f4")
+                writer.add(RawClip(f"{number}", joints))
+    store = Store.open(merge([tmp_path / name for name in layouts], tmp_path / "both", "common15", progress=False))
+    augment = Augment([AUGMENTATIONS[name].Config() for name in ("bones", "offset", "jitter")], store.layout)
+    (batch,) = ClipLoader(store, range(6), num_frames=4, batch_size=6, num_views=2, augment=augment).epoch()
+    wrist, elbow = (batch.x[:, :, :, :, store.layout.joints.index(f"left_{joint}")] for joint in ("wrist", "elbow"))
+    apart = (wrist - elbow).abs().amax((1, 2, 3, 4))
+    assert (apart[:3] > 0.1).all()
+    assert (apart[3:] == 0).all()
+
+
+def handless() -> SkeletonLayout:
+    """sbu15 without hands."""
+    told = LAYOUTS["sbu15"].to_dict()
+    told["name"] = "handless13"
+    told["joints"] = [joint for joint in told["joints"] if "hand" not in joint]
+    told["bones"] = {child: parent for child, parent in told["bones"].items() if "hand" not in child}
+    told["mirror"] = [pair for pair in told["mirror"] if "hand" not in pair[0]]
+    for level in ("body", "part"):
+        groups = {name: [joint for joint in joints if "hand" not in joint] for name, joints in told[level].items()}
+        told[level] = {name: joints for name, joints in groups.items() if joints}
+    return parse_layout(told, "handless")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ssl_skel.data.adapted import COMMON, adapted, needs_adapting
 from ssl_skel.data.clip import RawClip
 from ssl_skel.data.meta import Provenance
 from ssl_skel.data.normalize import NormalizeConfig, alike, require_normalization
@@ -24,7 +25,7 @@ from ssl_skel.names import unknown
 def read_recordings(
     source: Store | Path | str, layout: SkeletonLayout, normalization: NormalizeConfig | None, format: str = ""
 ) -> Store:
-    """Clips of a path as an encoder wants them.
+    """Clips of a path as an encoder wants them; those of other layouts are mapped where it is for merged corpora.
 
     Args:
         source: a raw file, a folder of them, or a store, which may be open.
@@ -39,6 +40,8 @@ def read_recordings(
         store = source if isinstance(source, Store) else Store.open(source)
         want = require_normalization(normalization, f"{store.path}: the encoder's card")
         own = require_normalization(store.normalization, str(store.path))
+        if needs_adapting(store, layout, want):
+            return adapted(store, layout, want)
         if store.layout != layout:
             raise _other_layout(store.path, store.layout, layout)
         if not alike(own, want, store.max_persons):
@@ -46,7 +49,11 @@ def read_recordings(
                 f"{store.path}: normalization: is {own}, the encoder's clips had {want}; convert with the same options"
             )
         return store
-    return open_clips(source, format=format, normalize=require_normalization(normalization, str(source)), wanted=layout)
+    want = require_normalization(normalization, str(source))
+    if layout.name == COMMON:
+        plain = want.model_copy(update={"orient": False, "scale": False})  # both are for the new joints
+        return adapted(open_clips(source, format=format, normalize=plain), layout, want)
+    return open_clips(source, format=format, normalize=want, wanted=layout)
 
 
 def open_clips(
