@@ -34,6 +34,11 @@ KINDS: dict[str, Kind] = {
     "third": Kind("tracks were left out as two others were there", "denoise", "denoise=false keeps them"),
     "noise": Kind("tracks were left out as noise", "denoise", "denoise=false keeps them"),
     "assumed_aspect": Kind("clips hold image landmarks; the images were taken for 16:9", "aspect", "aspect=W/H if not"),
+    "shares": Kind(
+        "clips have all x and y between 0 and 1, which squeezes people if these are shares of width and height",
+        "aspect",
+        "aspect=1.778 (width / height) mends it, aspect=1 where they are not",
+    ),
     "absent": Kind("frames of a person who was absent were filled from before and after"),
 }
 

@@ -9,12 +9,12 @@ import numpy as np
 
 from ssl_skel.data.clip import RawClip
 from ssl_skel.data.readers.described import DescribedReader, name_of
-from ssl_skel.data.readers.description import Description, to_metres
-from ssl_skel.data.readers.estimators import TrackedOptions
+from ssl_skel.data.readers.description import to_metres
+from ssl_skel.data.readers.plane import ArrayDescription, in_heights
 from ssl_skel.errors import UserError
 
 
-class NpyDescription(Description, TrackedOptions):
+class NpyDescription(ArrayDescription):
     """``recordings.yaml`` in a folder of arrays."""
 
 
@@ -43,9 +43,10 @@ class NpyReader(DescribedReader):
         if joints.ndim != 4 or joints.shape[2] != self.layout.num_joints or joints.shape[3] not in (2, 3):
             wanted = f"{self.layout.num_joints} joints of {self.layout.name}, 2 or 3 coordinates"
             raise UserError(f"{file}: has shape {joints.shape}; expected (frames, {wanted}), or persons before")
+        joints, noticed = in_heights(joints, self.options, file)
         for key, own in self._keys(file):
             columns = self._columns(file, self._told(file, key, own))
-            yield RawClip(name_of(key), to_metres(joints, self.options, file), **columns)
+            yield RawClip(name_of(key), to_metres(joints, self.options, file), **columns, dropped=noticed)
 
 
 def _load(file: Path) -> np.ndarray:

@@ -56,6 +56,7 @@ from ssl_skel.data.readers.description import (
     value_names,
 )
 from ssl_skel.data.readers.npz_contents import Contents, NpzDescription, read_contents
+from ssl_skel.data.readers.plane import in_heights
 from ssl_skel.errors import UserError
 
 
@@ -125,8 +126,9 @@ class NpzReader(Reader):
         if content.take:
             joints = content.take(joints.astype(np.float32))
         label = self._label(content, row, where)
+        joints, noticed = in_heights(joints, content.description, file)
         joints, fps = to_metres(joints, content.description, file), content.description.fps or content.fps[row]
-        return RawClip(content.names[row], joints, label, **known, dropped=dropped, fps=fps)
+        return RawClip(content.names[row], joints, label, **known, dropped=dropped | noticed, fps=fps)
 
     def _label(self, content: Contents, row: int, where: str) -> int:
         """Number of the class that a clip's label names, or is."""

@@ -22,7 +22,7 @@ from ssl_skel.data.readers.description import (
     read_description,
     read_labels,
 )
-from ssl_skel.data.readers.estimators import TrackedOptions
+from ssl_skel.data.readers.plane import ArrayDescription
 from ssl_skel.data.readers.rig import joint_names, known_layout, rig_layout, rig_map
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import SkeletonLayout, load_layout
@@ -37,7 +37,7 @@ _MEMBERS = (
 )
 
 
-class NpzDescription(NamedJoints, TrackedOptions):
+class NpzDescription(NamedJoints, ArrayDescription):
     """The YAML file beside an ``.npz``, or ``recordings.yaml``."""
 
     columns: dict[Column, str] = Field(default_factory=dict)

@@ -19,7 +19,7 @@ from ssl_skel.data.readers.base import natural
 from ssl_skel.data.readers.columns import ENDINGS, TableForm, column_names, first_row, is_text, read_columns
 from ssl_skel.data.readers.described import DescribedReader, name_of
 from ssl_skel.data.readers.description import NamedJoints, to_metres
-from ssl_skel.data.readers.estimators import TrackedOptions
+from ssl_skel.data.readers.plane import ArrayDescription, in_heights
 from ssl_skel.errors import UserError
 from ssl_skel.names import nearest
 
@@ -29,7 +29,7 @@ Name = Literal["clip", "person", "frame", "joint", "x", "y", "z", OfClip]
 _OF_CLIP: tuple[Name, ...] = get_args(OfClip)
 
 
-class TableDescription(NamedJoints, TrackedOptions):
+class TableDescription(NamedJoints, ArrayDescription):
     """``recordings.yaml`` in a folder of tables."""
 
     columns: dict[Name, str] = Field(default_factory=dict)
@@ -141,9 +141,10 @@ class TableReader(DescribedReader):
             raise UserError(f"{_row(file, run.first)}: clip {run.key!r} stood above; sort the rows by clip")
         if not run.key:
             raise UserError(f"{_row(file, run.first)}, column {self._column('clip')!r}: is empty; name the clip")
-        joints = to_metres(self._joints(file, run, coordinates), self.options, file)
+        joints, noticed = in_heights(self._joints(file, run, coordinates), self.options, file)
+        joints = to_metres(joints, self.options, file)
         told = self._told(file, run.key, self._own(file, run))
-        return RawClip(name_of(run.key), joints, **self._columns(file, told))
+        return RawClip(name_of(run.key), joints, **self._columns(file, told), dropped=noticed)
 
     def _keys(self, file: Path) -> Iterator[tuple[str, dict[str, str]]]:
         if not self._present(file, ("clip", *_OF_CLIP)):
