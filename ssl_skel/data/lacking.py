@@ -17,10 +17,10 @@ def stand_ins(store: Store) -> np.ndarray:
         (parts, V) numbers of joints: a joint itself, or where the part's layout has nothing for it, the nearest joint
         above it that the part has. No parts, if the store is not merged, or no part lacks any.
     """
-    own, parts = np.arange(store.layout.num_joints), [set(part["missing"]) for part in store.provenance.stores]
+    own, parts = range(store.layout.num_joints), [set(part["missing"]) for part in store.provenance.stores]
     found = np.array([[_nearest(joint, missing, store.layout) for joint in own] for missing in parts], np.int64)
     found = found.reshape(len(parts), len(own))
-    return found if (found != own).any() else found[:0]
+    return found if (found != np.arange(len(own))).any() else found[:0]
 
 
 def parts_of(store: Store, rows: np.ndarray) -> np.ndarray:
