@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ssl_skel.cli.app import report_errors
+from ssl_skel.cli.app import main
 from ssl_skel.escaping import say_page
 
 
@@ -34,5 +34,4 @@ def command(
 
 
 if __name__ == "__main__":
-    with report_errors():
-        typer.run(command)
+    main("pretrain")

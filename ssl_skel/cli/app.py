@@ -56,7 +56,7 @@ def report_errors() -> Iterator[None]:
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and not re.search("allocate memory|out of memory", str(error)):
             raise
-        reason = str(error).partition(". ")[0]
+        reason = re.split(r"(?<!\d)\. ", str(error))[0]
         say(f"error: memory is not enough: {reason}; use smaller batches or shorter clips", error=True)
         raise SystemExit(2) from None
     except KeyboardInterrupt:
@@ -90,7 +90,7 @@ def _told_by_us() -> Iterator[None]:
         context = getattr(error, "ctx", None)
         if context is None or not hasattr(error, "format_message") or "NoArgs" in type(error).__name__:
             raise
-        text = error.format_message().rstrip(".")
+        text = " ".join(error.format_message().split()).rstrip(".")
         raise UserError(f"{text}{'' if text.endswith('?') else ';'} see {context.command_path} --help") from error
 
 
@@ -129,11 +129,15 @@ def _root(version: Annotated[bool, typer.Option("--version", help="Print the ver
         raise typer.Exit
 
 
-def main() -> None:
-    """Entry point of the ``ssl-skel`` command."""
+def main(*verb: str) -> None:
+    """Entry point of the ``ssl-skel`` command.
+
+    Args:
+        verb: in front of the words of the command line, as in ``main("pretrain")`` for ``python -m pretrain``.
+    """
     follow()
     with report_errors():
-        build()(args=current_words(sys.argv[1:]), prog_name="ssl-skel")
+        build()(args=current_words([*verb, *sys.argv[1:]]), prog_name="ssl-skel")
 
 
 if __name__ == "__main__":

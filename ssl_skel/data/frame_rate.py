@@ -12,6 +12,7 @@ from ssl_skel.errors import UserError
 
 _SAME = 2e-3  # relative; 29.97 and 30 are one rate
 _ROUNDING = 1e-6  # of frame numbers
+_MOST = 100  # new frames for each recorded one; a file that states an absurd rate must not fill the memory
 
 
 def rate_of_interval(text: str) -> float:
@@ -27,7 +28,7 @@ def rate_of_interval(text: str) -> float:
         seconds = float(text)
     except ValueError:
         return 0.0
-    if not (math.isfinite(seconds) and seconds > 0):
+    if not (math.isfinite(seconds) and seconds > 0 and math.isfinite(1 / seconds)):
         return 0.0
     _, _, decimals = text.strip().lower().partition("e")[0].partition(".")
     whole = float(round(1 / seconds))
@@ -54,7 +55,8 @@ def resample(joints: np.ndarray, fps: float, rate: float) -> np.ndarray:
         (M, T', V, C): the first new frame is the first recorded one, the last is no later than the last.
 
     Raises:
-        UserError: the rate wanted is none, that of the recording is unknown, or no tracked joint is left.
+        UserError: the rate wanted is none, that of the recording is unknown or less than a hundredth of it, or no
+            tracked joint is left.
     """
     if not (math.isfinite(rate) and rate > 0):
         raise UserError(f"rate: must be above 0, got {rate:g}")
@@ -62,6 +64,11 @@ def resample(joints: np.ndarray, fps: float, rate: float) -> np.ndarray:
         raise UserError("rate: its own frame rate is unknown; give fps=..., or leave --rate out")
     if same_rate(fps, rate):
         return joints
+    if rate > _MOST * fps:
+        raise UserError(
+            f"rate: {rate:.4g} is over {_MOST} times its own {fps:.4g} frames a second; "
+            "give its true rate as fps=..., or a lower --rate"
+        )
     last = joints.shape[1] - 1
     at = np.minimum(np.arange(int(last * rate / fps + _ROUNDING) + 1) * (fps / rate), last)
     earlier, later = np.floor(at + _ROUNDING).astype(int), np.ceil(at - _ROUNDING).astype(int)

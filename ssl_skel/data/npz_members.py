@@ -10,7 +10,7 @@ import struct
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Collection, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -24,7 +24,9 @@ DAMAGE = (
 )
 """What reading a damaged ``.npz`` can raise."""
 LARGEST = 128 * 2**20
-"""Most bytes of a column, and of the coordinates of one clip."""
+"""Most bytes of all columns of a file together, and of the coordinates of one clip."""
+MOST_CLIPS = 1_000_000
+"""Of one file; each takes room in memory, also where a few bytes stand for all of them."""
 _LONGEST_TEXT = 4096  # bytes; NumPy has four a character
 _LONGEST_HEADER = 20_000  # bytes; NumPy believes 10,000 characters
 
@@ -40,28 +42,26 @@ def member_names(file: Path) -> list[str]:
 
 
 def read_columns(
-    file: Path,
-    names: Collection[str] = (),
-    without: Collection[str] = (),
-    most: int = LARGEST,
-    remedy: str = "leave it out",
+    file: Path, names: Iterable[str], most: int = LARGEST, remedy: str = "leave it out"
 ) -> dict[str, np.ndarray]:
     """Members that are read whole.
 
     Args:
         file: the archive.
-        names: of the members; default: all that are there.
-        without: names of members that are left out.
-        most: bytes of a member.
-        remedy: for one that has more.
+        names: of the members.
+        most: bytes of all of them together.
+        remedy: for the one that has more.
 
     Raises:
-        UserError: a member of more bytes, or with texts of more than 1,024 characters.
+        UserError: members of more bytes, or with texts of more than 1,024 characters.
         DAMAGE: the archive or a member is damaged, or a name is missing.
     """
-    wanted = [name for name in names or member_names(file) if name not in without]
+    columns: dict[str, np.ndarray] = {}
     with zipfile.ZipFile(file) as archive:
-        return {name: _read_column(file, archive, name, most, remedy) for name in wanted}
+        for name in names:
+            columns[name] = _read_column(file, archive, name, most, remedy)
+            most -= columns[name].nbytes
+    return columns
 
 
 def _read_column(file: Path, archive: zipfile.ZipFile, name: str, most: int, remedy: str) -> np.ndarray:

@@ -235,14 +235,14 @@ def _read(store: Store, file: Path, origin: dict[str, Any], labelled: np.ndarray
         clips = data.pop("clips")
         if not isinstance(clips, list) or not all(isinstance(clip, str) for clip in clips):
             raise ValueError("clips is no list of names")
-        names = np.array(clips, np.str_)
+        names = set(clips)  # an array would give every name the room of the longest
         digest = str(data.pop("sha256"))
     except OSError as error:
         raise UserError(f"{file}: cannot be read: {error.strerror}") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{file}: is damaged; remove it, and the subset is drawn again") from error
-    rows = labelled[np.isin(store.name[labelled], names)]
-    if data != origin or len(rows) != len(names) or _hash(store, rows, origin) != digest:
+    rows = labelled[[name in names for name in store.name[labelled].tolist()]]
+    if data != origin or len(rows) != len(clips) or _hash(store, rows, origin) != digest:
         raise UserError(
             f"{file}: does not fit the store, its labels or the split, or was edited; "
             "remove it, and the subset is drawn again"

@@ -100,6 +100,7 @@ CASES = (
     Case("embed run store -o new.txt", "new.txt"),
     Case("embed run store -o recording.npz", "recording.npz: exists"),
     Case("export none --to onnx -o new.onnx", "error: none"),
+    Case("export run -o new.onnx", "Missing option '--to'. Choose from: onnx, torch-export; see ssl-skel export"),
     Case("export run --to onnx -o new.pt2", "new.pt2"),
     Case("export run --to onnx -o taken.onnx", "taken.onnx: exists"),
     Case("index none store -o new", "error: none"),

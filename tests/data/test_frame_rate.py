@@ -41,6 +41,7 @@ def walk(frames: int, fps: float) -> np.ndarray:
         ("2", 0.5),
         ("0", 0),
         ("-1", 0),
+        ("1e-320", 0),
         ("nan", 0),
         ("fast", 0),
     ],
@@ -74,6 +75,12 @@ def test_resampling_crosses_what_was_seen_and_leaves_gaps_open() -> None:
     np.testing.assert_allclose(found[0, kept, 4, 0], recorded[kept] / 10, atol=1e-12)
     # before it is first seen a joint is held, as gaps' ends are
     np.testing.assert_allclose(found[0, 1, 5], joints[0, 1, 5], atol=1e-12)
+
+
+@pytest.mark.parametrize("fps", [1e-9, 5e-324])
+def test_an_absurd_rate_fills_no_memory(fps: float) -> None:
+    with pytest.raises(UserError, match=rf"rate: 30 is over 100 times its own {fps:.4g} frames a second; give"):
+        resample(np.zeros((1, 4, 2, 3), np.float32), fps, 30)
 
 
 def test_a_person_seen_between_the_new_frames_only_is_no_clip() -> None:

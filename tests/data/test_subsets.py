@@ -140,7 +140,7 @@ def test_deduplicated_variants_share_subsets(store: Store, split: Split) -> None
     assert len(list((store.path / "subsets").iterdir())) == 1
 
 
-@pytest.mark.parametrize("what", ["clip", "order", "seed", "hash", "cut", "empty", "list", "number", "deep"])
+@pytest.mark.parametrize("what", ["clip", "order", "seed", "hash", "cut", "empty", "list", "number", "deep", "long"])
 def test_a_file_that_was_tampered_with_is_refused(store: Store, split: Split, what: str) -> None:
     label_subset(store, split, Budget(fraction=0.1), 0)
     file = store.path / "subsets" / "xsub_0.1_seed0.json"
@@ -156,6 +156,7 @@ def test_a_file_that_was_tampered_with_is_refused(store: Store, split: Split, wh
         "list": lambda: "[]",
         "number": lambda: json.dumps(data | {"clips": 5}),
         "deep": lambda: "[" * 5000,
+        "long": lambda: json.dumps(data | {"clips": ["x" * 2**20, *[str(n) for n in range(2**18)]]}),  # not 1 TB
     }[what]()
     file.write_text(text)
     with pytest.raises(UserError, match=r"xsub_0\.1_seed0\.json: (does not fit|is damaged).* remove it") as told:

@@ -89,6 +89,14 @@ def test_a_mistake_is_one_line_and_exit_code_2(motions, tmp_path):
     assert "train.epoch: unknown key; did you mean 'epochs'" in failed.stderr
 
 
+@pytest.mark.parametrize("program", ["pretrain", "finetune"])
+def test_a_wrong_option_of_either_program_is_one_line(program):
+    failed = call([sys.executable, "-m", program], "--nonsense")
+    assert (failed.returncode, failed.stdout) == (2, "")
+    assert failed.stderr.count("\n") == 1
+    assert failed.stderr.startswith("error: No such option: --nonsense")
+
+
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs a system that can kill")
 def test_killed_and_resumed_ends_with_the_same_weights(motions, tmp_path):
     epochs = 15

@@ -11,7 +11,7 @@ import numpy as np
 
 from ssl_skel.config import Section
 from ssl_skel.data.clip import BadClip, RawClip, attempt
-from ssl_skel.data.npz_members import DAMAGE, read_blocks, read_columns, read_shape
+from ssl_skel.data.npz_members import DAMAGE, MOST_CLIPS, read_blocks, read_columns, read_shape
 from ssl_skel.data.readers.base import Reader
 from ssl_skel.data.readers.ntu_facts import CLASS_NAMES
 from ssl_skel.errors import UserError
@@ -105,4 +105,6 @@ def _read_labels(file: Path, side: str) -> np.ndarray:
         raise UserError(f"{file}: x_{side}: has shape {shape} of {dtype}; expected (N, frames, {wanted}) of floats")
     if labels.ndim != 2 or len(labels) != shape[0] or labels.dtype.kind not in "fiub":
         raise UserError(f"{file}: y_{side}: has shape {labels.shape}; expected one-hot rows for {shape[0]} clips")
+    if len(labels) > MOST_CLIPS:
+        raise UserError(f"{file}: y_{side}: holds more than {MOST_CLIPS:,} clips; split it up")
     return labels != 0

@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from ssl_skel.config import Section, parse_config
-from ssl_skel.data.npz_members import DAMAGE, member_names, read_columns, read_shape
+from ssl_skel.data.npz_members import DAMAGE, MOST_CLIPS, member_names, read_columns, read_shape
 from ssl_skel.data.readers.description import (
     ALSO,
     VALUES,
@@ -109,7 +109,8 @@ def read_contents(file: Path, layout: str | None, words: Section) -> Contents:
     try:
         there = member_names(file)
         coordinates, rooted = "pos" if "pos" in there else "joints", "root" in there
-        held = read_columns(file, without=(coordinates, "root"))
+        others = [name for name in there if name not in (coordinates, "root")]
+        held = read_columns(file, [name for name in others if name in (*_MEMBERS, *description.columns.values())])
         shape, dtype, whole = read_shape(file, coordinates)
         root = read_shape(file, "root") if rooted else None
     except DAMAGE as error:
@@ -126,6 +127,7 @@ def read_contents(file: Path, layout: str | None, words: Section) -> Contents:
     _check_coordinates(file, coordinates, shape, dtype, rig or own, root[0] if root else None)
     if description.up == "z" and shape[-1] == 2:
         raise UserError(f"{beside}: up: z needs three coordinates; {coordinates} has two")
+    _check_members(file, description, others)
     columns = _columns(file, description, held, flat=len(shape) == 3)
     content = Contents(own, description, coordinates, shape, rooted, take, columns)
     _check_columns(file, content)
@@ -183,19 +185,23 @@ def _check_coordinates(
         raise UserError(f"{file}: root: has shape {root}; expected one row of {shape[-1]} for each row of pos")
 
 
-def _columns(file: Path, description: NpzDescription, held: dict[str, np.ndarray], *, flat: bool) -> dict[str, Any]:
-    """(N,) values by what they mean; ``offsets`` become ``frames``."""
-    for name in held:
+def _check_members(file: Path, description: NpzDescription, others: list[str]) -> None:
+    """Refuse names of members that look like a misspelling, and columns that stand nowhere."""
+    for name in others:
         meant = misspelt(name, _MEMBERS)
         if meant:
             raise UserError(f"{file}: unknown member {name!r}; did you mean {meant!r}?")
+    for column, name in description.columns.items():
+        if name not in others:
+            raise UserError(f"{file}: columns: {column}: there is no member {name!r}; it holds {', '.join(others)}")
+
+
+def _columns(file: Path, description: NpzDescription, held: dict[str, np.ndarray], *, flat: bool) -> dict[str, Any]:
+    """(N,) values by what they mean; ``offsets`` become ``frames``."""
     stands = {name: name for name in ("frames", "persons", *get_args(Column), "class_names")}
     stands |= {"label": "action"} if "action" in held else {}
     stands |= {column: word for word, column in ALSO.items() if word in held and column not in held}
-    for column, name in description.columns.items():
-        if name not in held:
-            raise UserError(f"{file}: columns: {column}: there is no member {name!r}; it holds {', '.join(held)}")
-        stands[column] = name
+    stands |= description.columns
     columns = {column: held[name] for column, name in stands.items() if name in held}
     if "offsets" in held:
         offsets = held["offsets"]
@@ -222,8 +228,9 @@ def _check_columns(file: Path, content: Contents) -> None:
             raise UserError(f"{file}: {name}: has shape {values.shape} of {values.dtype}; expected one row of {told}")
         if name != "class_names" and len(values) != content.clips:
             raise UserError(f"{file}: {name}: has {len(values)} values for {content.clips} clips")
-    if not content.clips:
-        raise UserError(f"{file}: {content.coordinates}: holds no clips")
+    if not 0 < content.clips <= MOST_CLIPS:
+        told = "no clips" if not content.clips else f"more than {MOST_CLIPS:,} clips; split it up"
+        raise UserError(f"{file}: {content.coordinates}: holds {told}")
     frames, persons = content.columns.get("frames"), content.column("persons", 1)
     if content.flat and frames is not None and frames.min() < 0:
         raise UserError(f"{file}: frames: must be at least 0")
