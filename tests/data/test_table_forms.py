@@ -96,3 +96,21 @@ def test_lines_count_from_the_first_without_names(tmp_path: Path) -> None:
     write(tmp_path, "\n".join(lines) + "\n")
     with pytest.raises(UserError, match=r"anna\.csv: line 3, column 'head_x': 'abc' is no number"):
         read("table", tmp_path, ALL)
+
+
+def test_times_give_the_rate_and_number_the_frames(tmp_path: Path) -> None:
+    rows = [f"{t},{joint},{t},{joint}" for t in (0.04, 0.0, 0.08, 0.16, 0.2) for joint in range(15)]  # 0.12 left out
+    write(tmp_path, "\n".join(["t,joint,x,y", *rows]))
+    (clip,) = read("table", tmp_path, "columns={time: t}", layout="sbu15")
+    assert clip.fps == 25.0
+    np.testing.assert_allclose(clip.joints[0, :, 3, 0], [0, 0.04, 0.08, 0.16, 0.2], rtol=1e-6)
+    (clip,) = read("table", tmp_path, "columns={frame: t}", layout="sbu15")
+    assert clip.fps == 0.0
+
+
+def test_times_beside_numbers_only_give_the_rate(tmp_path: Path) -> None:
+    rows = [f"{9 - t},{t * 40},{joint},{t},{joint}" for t in range(3) for joint in range(15)]
+    write(tmp_path, "\n".join(["frame,ms,joint,x,y", *rows]))
+    (clip,) = read("table", tmp_path, "columns={time: ms}", layout="sbu15")
+    assert clip.fps == 0.0  # 40 seconds a frame: no seconds
+    assert clip.joints[0, :, 0, 0].tolist() == [2, 1, 0]

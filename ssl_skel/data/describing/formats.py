@@ -32,7 +32,8 @@ DESCRIBED = tuple(_ENDINGS)
 _SAME = {
     "clip": ("clip", "video", "sequence", "file", "clip_id", "video_id", "sequence_id", "filename"),
     "person": ("person", "person_id", "body", "body_id", "track", "track_id"),
-    "frame": ("frame", "frame_id", "frame_number", "time", "timestamp", "t"),
+    "frame": ("frame", "frame_id", "frame_number"),
+    "time": ("time", "timestamp", "t", "seconds"),
     "joint": ("joint", "joint_id", "keypoint", "landmark", "marker", "joint_name"),
     "x": ("x", "pos_x", "x_m", "position_x"),
     "y": ("y", "pos_y", "y_m", "position_y"),
@@ -115,7 +116,7 @@ def table_settings(file: Path) -> tuple[dict[str, Any], list[str]]:
     columns: dict[str, str] = {}
     for ours in _column_words():
         own = next((lower[word] for word in _SAME.get(ours, (ours,)) if word in lower), None)
-        if own is not None and own != ours:
+        if own is not None and (own != ours or ours == "time"):  # which has no default
             columns[ours] = own
     pattern, joints = _wide(there)
     if pattern:

@@ -24,8 +24,10 @@ from ssl_skel.errors import UserError
 from ssl_skel.names import nearest
 
 _MOST_PERSONS = 100
+_RATES = 1.0, 1000.0  # frames a second that times in seconds give
+_GAP = 1.5  # median steps; longer ones are frames left out
 OfClip = Literal["label", "subject", "camera", "setup", "session", "replication", "take", "recording"]
-Name = Literal["clip", "person", "frame", "joint", "x", "y", "z", OfClip]
+Name = Literal["clip", "person", "frame", "time", "joint", "x", "y", "z", OfClip]
 _OF_CLIP: tuple[Name, ...] = get_args(OfClip)
 
 
@@ -33,7 +35,8 @@ class TableDescription(NamedJoints, ArrayDescription):
     """``recordings.yaml`` in a folder of tables."""
 
     columns: dict[Name, str] = Field(default_factory=dict)
-    """What is read -> the column it stands in; default: one of its own name, if there is one."""
+    """What is read -> the column it stands in; default: one of its own name, if there is one. ``time`` is in seconds
+    and read only where it is named here; it gives the frame rate, and the frames where nothing numbers them."""
 
     joint_columns: str = ""
     """Names of the coordinates' columns where a row holds all joints of a frame, as in '{joint}_{axis}' for
@@ -67,11 +70,11 @@ class _Run:
 class TableReader(DescribedReader):
     """``.csv``, ``.csv.gz`` and ``.parquet`` files, described by ``recordings.yaml`` (see ``TableDescription``).
 
-    A row has a frame (any number; frames are those that occur, in order), a joint (its name, or its number from 0) and
-    x, y and perhaps z; or all joints of a frame, which then needs no number. ``clip`` parts a file into clips, whose
-    rows stand together; without it a file is one. ``person`` tells persons apart, in the order in which they occur.
-    Label, subject and so on are the same in all rows of a clip. Where a number is empty, or a row missing, the joint
-    was not tracked.
+    A row has a frame or a time (any number; frames are those that occur, in order), a joint (its name, or its
+    number from 0) and x, y and perhaps z; or all joints of a frame, which then needs no number. ``clip`` parts a
+    file into clips, whose rows stand together; without it a file is one. ``person`` tells persons apart, in the
+    order in which they occur. Label, subject and so on are the same in all rows of a clip. Where a number is empty,
+    or a row missing, the joint was not tracked.
 
     A file is read twice, first for its labels and subjects, in pieces: memory holds one clip, and the clips' names.
     """
@@ -126,7 +129,7 @@ class TableReader(DescribedReader):
 
     def read(self, file: Path) -> Iterator[RawClip | BadClip]:
         coordinates = self._coordinates(file)
-        places: list[Name] = ["person", "frame", *(() if self._joint_columns else ("joint",))]
+        places: list[Name] = ["person", "frame", *self._timed, *(() if self._joint_columns else ("joint",))]
         wanted = [*coordinates.ravel(), *self._present(file, places)]
         pieces: dict[str, int] = {}
         for run in self._runs(file, wanted):
@@ -144,7 +147,7 @@ class TableReader(DescribedReader):
         joints, noticed = in_heights(self._joints(file, run, coordinates), self.options, file)
         joints = to_metres(joints, self.options, file)
         told = self._told(file, run.key, self._own(file, run))
-        return RawClip(name_of(run.key), joints, **self._columns(file, told), dropped=noticed)
+        return RawClip(name_of(run.key), joints, **self._columns(file, told), dropped=noticed, fps=self._rate(run))
 
     def _keys(self, file: Path) -> Iterator[tuple[str, dict[str, str]]]:
         if not self._present(file, ("clip", *_OF_CLIP)):
@@ -160,6 +163,20 @@ class TableReader(DescribedReader):
 
     def _column(self, name: Name) -> str:
         return self.options.columns.get(name, name)
+
+    @property
+    def _timed(self) -> tuple[Name, ...]:
+        """``time``, where the description names its column."""
+        return ("time",) if "time" in self.options.columns else ()
+
+    def _rate(self, run: _Run) -> float:
+        """Frames a second by the times of a clip's rows; 0 where there are none, or they are no seconds."""
+        times = run.rows[self._column("time")] if self._timed else np.empty(0)
+        steps = np.diff(np.unique(times[np.isfinite(times)]))
+        if not steps.size:
+            return 0.0
+        rate = 1 / float(steps[steps < _GAP * np.median(steps)].mean())
+        return round(rate, 3) if _RATES[0] <= rate <= _RATES[1] else 0.0
 
     def _present(self, file: Path, names: Sequence[Name]) -> list[str]:
         """Columns of these that a file has.
@@ -189,11 +206,15 @@ class TableReader(DescribedReader):
             needed = list(names.ravel())
         else:
             names = np.array(self._present(file, ("x", "y", "z")), object)
-            needed = [self._column(name) for name in ("x", "y", "frame", "joint")]
+            needed = [self._column(name) for name in ("x", "y", self._numbering(there), "joint")]
         for name in needed:
             if name not in there:
                 raise _no_column(file, name, there)
         return names
+
+    def _numbering(self, there: Collection[str]) -> Name:
+        """What tells frames apart: their numbers, or else their times."""
+        return "time" if self._timed and self._column("frame") not in there else "frame"
 
     def _theirs(self) -> dict[str, str]:
         """Their names of joints -> the layout's.
@@ -258,18 +279,21 @@ class TableReader(DescribedReader):
             UserError: a frame is no number, a joint unknown, a place told twice, or there are far too many persons.
         """
         rows = run.rows
+        orders: list[Name] = ["frame", *self._timed]
         rows |= {
-            name: _numbers(file, run, name) for name in {*coordinates.ravel(), self._column("frame")} & rows.keys()
+            name: _numbers(file, run, name)
+            for name in {*coordinates.ravel(), *(self._column(name) for name in orders)} & rows.keys()
         }
         values = np.stack([rows[name] for name in coordinates.ravel()], -1).reshape(-1, *coordinates.shape)
-        frame, person = rows.get(self._column("frame")), rows.get(self._column("person"))
+        numbering = self._column(self._numbering(rows))
+        frame, person = rows.get(numbering), rows.get(self._column("person"))
         if frame is None:
             if person is not None:
                 raise _no_column(file, self._column("frame"), list(rows))
             frame = np.arange(len(values), dtype=np.float64)
         if not np.isfinite(frame).all():
             first = run.first + int(np.flatnonzero(~np.isfinite(frame))[0])
-            raise UserError(f"{_row(file, first)}, column {self._column('frame')!r}: is empty; number the frames")
+            raise UserError(f"{_row(file, first)}, column {numbering!r}: is empty; number the frames")
         who, persons = _in_order(person) if person is not None else (np.zeros(len(values), int), 1)
         if persons > _MOST_PERSONS:
             raise UserError(
