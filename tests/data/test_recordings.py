@@ -10,6 +10,7 @@ import pytest
 
 from ssl_skel.data.convert import convert
 from ssl_skel.data.normalize import NormalizeConfig
+from ssl_skel.data.readers.description import Description, describe_clip
 from ssl_skel.data.sources.recordings import read_recordings, store_of
 from ssl_skel.data.store import Store
 from ssl_skel.errors import UserError
@@ -93,3 +94,10 @@ def test_what_does_not_fit_is_refused_in_one_line(tmp_path: Path, change: dict, 
     with pytest.raises(UserError, match=message) as caught:
         read_recordings(**asked)
     assert "\n" not in str(caught.value)
+
+
+def test_a_pattern_that_never_ends_is_one_line(tmp_path: Path) -> None:
+    """Repeats of repeats take time that grows without end."""
+    description = Description(names="(a|aa)+$")
+    with pytest.raises(UserError, match="for too long"):
+        describe_clip(description, None, "a" * 60 + "b", tmp_path / "x.npy", {})

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import csv
 import os
-import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal, TypeVar
 
 import numpy as np
+import regex
 from pydantic import Field, field_validator
 
 from ssl_skel.config import Section, load_config
@@ -17,6 +17,8 @@ from ssl_skel.data.readers.base import ReaderOptions, natural
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import SkeletonLayout, load_layout
 
+_SECONDS = 1.0
+"""Of the search of a pattern in one name; an honest one takes microseconds, a hostile one would never end."""
 METRES = {"m": 1.0, "cm": 0.01, "mm": 0.001}
 VALUES = ("subject", "camera", "setup", "replication", "recording")
 """What may be known of a clip beside its label, each a whole number or a name."""
@@ -67,8 +69,8 @@ class Description(ReaderOptions):
     @classmethod
     def _check_names(cls, names: str) -> str:
         try:
-            groups = set(re.compile(names).groupindex)
-        except re.error as error:
+            groups = set(regex.compile(names).groupindex)
+        except regex.error as error:
             raise ValueError(f"is no regular expression: {error}") from error
         if groups - set(_TOLD):
             raise ValueError(f"has groups other than {', '.join(_TOLD)}")
@@ -162,7 +164,12 @@ def describe_clip(
     if rows is None and "(?P<label>" not in description.names:
         known["label"] = PurePosixPath(key).parent.name
     if description.names:
-        match = re.search(description.names, key)
+        try:
+            match = regex.search(description.names, key, timeout=_SECONDS)
+        except TimeoutError:
+            raise UserError(
+                f"{file}: names: {description.names!r} searches {key!r} for too long; avoid repeats of repeats"
+            ) from None
         if match is None:
             raise UserError(f"{file}: names: {description.names!r} is not in {key!r}; change one of them")
         known |= {column: text for column, text in match.groupdict().items() if text}
