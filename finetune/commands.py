@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from ssl_skel.cli.options import JsonOption
+from ssl_skel.cli.options import JsonOption, ReadingArgument
 from ssl_skel.errors import UserError
 from ssl_skel.escaping import say, show_json
 from ssl_skel.names import check_path_name
@@ -59,6 +59,7 @@ def fuse(
 def predict(
     run: Annotated[Path, typer.Argument(help="Evaluation with save: true, or the folder of one training.")],
     source: Annotated[Path, typer.Argument(metavar="FILE", help="Raw recording, a folder of them, or a store.")],
+    options: ReadingArgument = None,
     format: Annotated[str, typer.Option(help="Raw format; default: the first that reads it.")] = "",
     training: Annotated[str, typer.Option(help="Which training; the beginning of its name is enough.")] = "",
     videos: Annotated[Path | None, typer.Option(help="Folder of videos, for a two-stream classifier.")] = None,
@@ -71,7 +72,7 @@ def predict(
     """
     from finetune.verb import predict as answer
 
-    found = answer(run, source, format=format, training=training, videos=videos)
+    found = answer(run, source, format=format, options=options or (), training=training, videos=videos)
     ranked = {clip: found.best(at, top) for at, clip in enumerate(found.clips)}
     if json_:
         clips = [{"clip": clip, "classes": [{"name": n, "probability": p} for n, p in r]} for clip, r in ranked.items()]

@@ -88,4 +88,5 @@ def _fresh(config: ScratchConfig, store: Store, pooling: PoolingConfig | None) -
         raise UserError(
             f"scratch.num_frames: {frames} is no multiple of {stride}, the stride of {config.backbone.name}"
         )
-    return ((encoder, EncoderCard.of(encoder, normalization=store.normalization)),)
+    card = EncoderCard.of(encoder, normalization=store.normalization, conversions=store.conversions)
+    return ((encoder, card),)

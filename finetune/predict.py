@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
@@ -36,7 +37,13 @@ class SavedClassifier(NamedTuple):
 
 
 def predict(
-    run: Path, source: Path, *, format: str = "", training: str = "", videos: Path | None = None
+    run: Path,
+    source: Path,
+    *,
+    format: str = "",
+    options: Sequence[str] = (),
+    training: str = "",
+    videos: Path | None = None,
 ) -> Predictions:
     """Classify recordings by the classifiers of an evaluation.
 
@@ -47,6 +54,7 @@ def predict(
         run: evaluation with ``save: true``; or the folder of one training.
         source: raw recording, a folder of them, or a store.
         format: name in ``READERS``; default: the first that reads the source.
+        options: ``key=value`` words for its reader; default: those by which the training clips were converted.
         training: beginning of the names of the trainings to use, where the evaluation has several kinds.
         videos: folder of the recordings' videos, named as those of the training; for ``two_stream`` alone.
 
@@ -60,7 +68,7 @@ def predict(
     target = task.encoder.layout
     mapped = head.layout and target.name != COMMON  # whose encoders map clips themselves
     layout = parse_layout(head.layout, f"{folders[0]}: layout") if mapped else target
-    store = Embedder.of(task.encoder, card).clips(source, format, layout)
+    store = Embedder.of(task.encoder, card).clips(source, format, layout, options=options)
     if layout != target:
         store = mapped_store(store, target)
     with TemporaryDirectory() as room:

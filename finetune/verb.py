@@ -6,6 +6,7 @@ What can be checked without torch is checked before it is imported, so that a mi
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,11 +50,17 @@ def check(config: FinetuneConfig) -> None:
 
 
 def predict(
-    run: Path, source: Path, *, format: str = "", training: str = "", videos: Path | None = None
+    run: Path,
+    source: Path,
+    *,
+    format: str = "",
+    options: Sequence[str] = (),
+    training: str = "",
+    videos: Path | None = None,
 ) -> Predictions:
     """Classify recordings; see ``finetune.predict.predict``."""
     check_source(source)
     choose_trainings(run, training)
     from finetune.predict import predict as answer  # needs torch
 
-    return answer(run, source, format=format, training=training, videos=videos)
+    return answer(run, source, format=format, options=options, training=training, videos=videos)

@@ -77,7 +77,8 @@ def run(config: PretrainConfig, resume: str = "") -> Path:
             on_epoch=watcher(config, store, split, pretext, accelerator),
         )
         if rank == 0 and not (folder.encoder / CARD).exists():
-            facts = {"normalization": store.normalization, "data": data, "init": origin}
+            fed = {"normalization": store.normalization, "conversions": store.conversions}
+            facts = {**fed, "data": data, "init": origin}
             save_encoder(folder.encoder, encoder, _card(config, encoder, folder, facts))
     accelerator.end_training()
     return path

@@ -55,7 +55,7 @@ def predict(run: Path | str, source: Path | str, **options: Any) -> Predictions:
     Args:
         run: evaluation with ``save: true``; or the folder of one training.
         source: raw recording, a folder of them, or a store.
-        options: those of ``finetune.predict.predict``: format, training, videos.
+        options: those of ``finetune.predict.predict``: format, options, training, videos.
 
     Raises:
         UserError: no such training, no classifier kept, or a source that does not fit.

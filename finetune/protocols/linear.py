@@ -114,7 +114,8 @@ class Linear(Protocol[LinearConfig]):
                 layer.weight.copy_(torch.from_numpy(probe.weight))
                 layer.bias.copy_(torch.from_numpy(probe.bias).clamp(min=NEVER))
             made = {} if origin is None else {"pretext": origin.pretext, "data": origin.data, "init": origin.init}
-            card = EncoderCard.of(task.encoder, normalization=store.normalization, **made)
+            fed = {"normalization": store.normalization, "conversions": store.conversions}
+            card = EncoderCard.of(task.encoder, **fed, **made)
             save_classifier(folder / CLASSIFIER, task, self.config, store.class_names, card, context.mapped_from)
             save_predictions(folder, name=store.name[test], logits=probe.scores[test].clip(NEVER))
         return folder.name

@@ -71,6 +71,7 @@ class EpochEvaluations:
         card = EncoderCard.of(
             self.task.encoder,
             normalization=store.normalization,
+            conversions=store.conversions,
             data=spec.data,
             init=spec.origin,
             seed=spec.seed,

@@ -8,7 +8,16 @@ from typing import Annotated, Literal
 import typer
 
 from ssl_skel.cli.inputs import check_encoder, check_source
-from ssl_skel.cli.options import BatchSizeOption, DeviceOption, JsonOption, OverwriteOption, PoolingOption, RunArgument
+from ssl_skel.cli.options import (
+    BatchSizeOption,
+    DeviceOption,
+    FormatOption,
+    JsonOption,
+    OverwriteOption,
+    PoolingOption,
+    ReadingArgument,
+    RunArgument,
+)
 
 
 def export(
@@ -35,6 +44,8 @@ def embed(
     run: RunArgument,
     source: Annotated[Path, typer.Argument(help="Store, or raw recordings.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="File to write: .npz or .parquet.")],
+    options: ReadingArgument = None,
+    format: FormatOption = "",
     pooling: PoolingOption = None,
     split: Annotated[str, typer.Option(help="Split whose train and test flags are added.")] = "",
     batch_size: BatchSizeOption = 128,
@@ -57,6 +68,8 @@ def embed(
         run,
         source,
         output,
+        format=format,
+        options=options or (),
         pooling=pooling,
         split=split,
         batch_size=batch_size,

@@ -38,9 +38,12 @@ def index(
     kind: KindOption = "flat",
     pooling: PoolingOption = None,
     window: Annotated[
-        list[int] | None, typer.Option(help="Length in frames of windows in long clips. May be repeated.")
+        list[str] | None,
+        typer.Option(help="Length of windows in long clips, in frames or seconds: 60, 2s. May be repeated."),
     ] = None,
-    stride: Annotated[int | None, typer.Option(help="Frames between windows; default: a quarter of a window.")] = None,
+    stride: Annotated[
+        str | None, typer.Option(help="Frames or seconds between windows; default: a quarter of a window.")
+    ] = None,
     shard: Annotated[str, typer.Option(help="Index only this part, as in 2/4; merge-index joins them.")] = "1/1",
     batch_size: BatchSizeOption = 128,
     device: DeviceOption = "auto",

@@ -32,6 +32,12 @@ PoolingOption = Annotated[
         "default: as the encoder's card says.",
     ),
 ]
+ReadingArgument = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[KEY=VALUE]...", help="Options for raw recordings, as in convert; default: those of the conversion."
+    ),
+]
 FormatOption = Annotated[str, typer.Option(help="Raw format; default: the first that reads the file.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 OverwriteOption = Annotated[bool, typer.Option(help="Replace what exists there.")]

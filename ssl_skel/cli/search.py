@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,7 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ssl_skel.cli.groups import grouped
-from ssl_skel.cli.options import DeviceOption, FormatOption, IndexArgument, JsonOption, OverwriteOption, StoresOption
+from ssl_skel.cli.options import (
+    DeviceOption,
+    FormatOption,
+    IndexArgument,
+    JsonOption,
+    OverwriteOption,
+    ReadingArgument,
+    StoresOption,
+)
 from ssl_skel.errors import UserError
 from ssl_skel.escaping import show_json
 from ssl_skel.files.taken import refuse_taken_file
@@ -26,7 +33,9 @@ class FilterOptions:
     label: Annotated[list[str] | None, typer.Option(help="Only clips of this class. May be repeated.")] = None
     subject: Annotated[list[int] | None, typer.Option(help="Only this subject. May be repeated.")] = None
     camera: Annotated[list[int] | None, typer.Option(help="Only this camera. May be repeated.")] = None
-    within: Annotated[str, typer.Option(help="START:STOP, frames of the recording that a hit must lie between.")] = ""
+    within: Annotated[
+        str, typer.Option(help="START:STOP that a hit must lie between, in frames or seconds: 30s:45s.")
+    ] = ""
 
 
 @dataclass(frozen=True)
@@ -34,7 +43,7 @@ class QueryOptions:
     """Query."""
 
     clip: Annotated[str, typer.Option(help="Use only this clip of QUERY.")] = ""
-    at: Annotated[int | None, typer.Option(help="Of a clip cut into windows: the window at this frame.")] = None
+    at: Annotated[str, typer.Option(help="Of a clip cut into windows: the window at this frame, or second: 3s.")] = ""
     format: FormatOption = ""
 
 
@@ -60,6 +69,7 @@ def search(
     selection: QueryOptions,
     filter: FilterOptions,
     method: MethodOptions,
+    options: ReadingArgument = None,
     device: DeviceOption = "auto",
     page: Annotated[Path | None, typer.Option(help="HTML file to write: the clips side by side.")] = None,
     store: StoresOption = None,
@@ -70,16 +80,19 @@ def search(
 
     The query itself is never found; exact copies of it under other names are, and are marked.
     """
-    within = _within(filter.within)
     if page is not None:
         refuse_taken_file(page, overwrite, [index, Path(query)])
+    from ssl_skel.data.frame_rate import to_frames
     from ssl_skel.retrieval.filters import Filter
     from ssl_skel.retrieval.index import MotionIndex
     from ssl_skel.retrieval.search import search as run
 
     opened = MotionIndex.open(index, device)
-    chosen = Filter(filter.label or (), filter.subject or (), filter.camera or (), within)
-    answers = run(opened, query, filter=chosen, **asdict(selection), **asdict(method))
+    rate = opened.common_fps
+    chosen = Filter(filter.label or (), filter.subject or (), filter.camera or (), _within(filter.within, rate))
+    at = to_frames(selection.at, rate, "--at") if selection.at else None
+    asked = asdict(selection) | {"at": at}
+    answers = run(opened, query, filter=chosen, options=options or (), **asked, **asdict(method))
     if page is not None:
         from ssl_skel.view.draw.html import write_page
         from ssl_skel.view.search import page_of_answers
@@ -103,10 +116,12 @@ def _show(answers: list[Answer], windows: bool) -> None:
         show_table(header, rows, title=f"like {answer.query.name}")
 
 
-def _within(text: str) -> tuple[int, int | None] | None:
+def _within(text: str, fps: float) -> tuple[int, int | None] | None:
+    from ssl_skel.data.frame_rate import to_frames
+
     if not text:
         return None
-    part = re.fullmatch(r"(\d*):(\d*)", text)
-    if not part:
-        raise UserError(f"--within {text}: is written START:STOP in frames, as in 900:1800 or 900:")
-    return int(part[1] or 0), int(part[2]) if part[2] else None
+    first, colon, end = text.partition(":")
+    if not colon:
+        raise UserError(f"--within {text}: is written START:STOP in frames or seconds, as in 900:1800 or 30s:")
+    return to_frames(first or 0, fps, "--within"), to_frames(end, fps, "--within") if end else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ssl_skel.cli.groups import grouped
-from ssl_skel.cli.options import OverwriteOption, PoolingOption
+from ssl_skel.cli.options import OverwriteOption, PoolingOption, ReadingArgument
 from ssl_skel.errors import UserError
 from ssl_skel.escaping import say
 from ssl_skel.files.taken import refuse_taken_file
@@ -31,7 +32,9 @@ class ContentOptions:
     ] = False
     attention: Annotated[str, typer.Option(help="Of a run: what it attends to in the clip of this name.")] = ""
     pooling: PoolingOption = None
-    fps: Annotated[float, typer.Option(min=0.1, help="Frames per second of the recordings.")] = 30.0
+    fps: Annotated[
+        float | None, typer.Option(min=0.1, help="Frames per second; default: what is recorded of each clip, or 30.")
+    ] = None
     format: Annotated[str, typer.Option(help="Format of a raw file; default: the first that reads it.")] = ""
     layout: Annotated[str | None, typer.Option(help="Joint layout of an npz file: a name or a YAML file.")] = None
 
@@ -56,6 +59,7 @@ def view(
     what: Annotated[Path, typer.Argument(help="Run, evaluation, index, store or raw file.")],
     content: ContentOptions,
     pictures: PictureOptions,
+    options: ReadingArgument = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Page to write; default: NAME.html.")] = None,
     overwrite: OverwriteOption = False,
 ) -> None:
@@ -73,11 +77,14 @@ def view(
     page = output or Path(f"{Path(os.path.realpath(what)).name}.html")
     for path in pictures.paths.values() or [page]:
         refuse_taken_file(path, overwrite, [what])
+    raw = content.store if _is_run(what) else what
+    if options and (own or raw is None or (what / "vectors.npy").is_file() or (what / "report.json").is_file()):
+        raise UserError(f"{options[0]}: options are for raw recordings, and none are shown; leave them out")
     for kind, path in pictures.paths.items():
-        write_file(path, _picture(what, content, kind), overwrite)
+        write_file(path, _picture(what, content, kind, options or ()), overwrite)
         say(path)
     if not pictures.paths:
-        write_file(page, _page(what, content).encode(), overwrite)
+        write_file(page, _page(what, content, options or ()).encode(), overwrite)
         say(page)
 
 
@@ -86,7 +93,7 @@ def _is_run(path: Path) -> bool:
     return (path / "config.yaml").is_file()
 
 
-def _page(what: Path, content: ContentOptions) -> str:
+def _page(what: Path, content: ContentOptions, options: Sequence[str]) -> str:
     """The page of whatever lies there."""
     store, clips, count, fps = content.store, content.clip or [], content.count, content.fps
     if content.reconstructions:
@@ -105,28 +112,28 @@ def _page(what: Path, content: ContentOptions) -> str:
     if _is_run(what):
         from ssl_skel.view.runs import page_of_run
 
-        return page_of_run(what, store, fps, content.pooling)
+        return page_of_run(what, store, fps, content.pooling, options)
     if (what / "vectors.npy").is_file():
         from ssl_skel.view.indexes import page_of_index
 
         return page_of_index(what, store, fps)
     from ssl_skel.view.clips import page_of_store
 
-    return page_of_store(_clips(what, content), clips, count or 50, fps)
+    return page_of_store(_clips(what, content, options), clips, count or 50, fps)
 
 
-def _picture(what: Path, content: ContentOptions, kind: str) -> bytes:
+def _picture(what: Path, content: ContentOptions, kind: str, options: Sequence[str]) -> bytes:
     """A file of that kind."""
     if _is_run(what):
         if kind != "png":
             raise UserError(f"{what}: a run has no {kind}; use --png, or name a store and a clip of it")
         from ssl_skel.view.runs import figure_of_run
 
-        return figure_of_run(what, content.store, content.pooling)
+        return figure_of_run(what, content.store, content.pooling, options)
     from ssl_skel.view.clips import find_row, shown
     from ssl_skel.view.draw.pictures import film_strip, gif, mp4
 
-    store = _clips(what, content)
+    store = _clips(what, content, options)
     clips = content.clip or []
     if len(store) > 1 and len(clips) != 1:
         raise UserError(f"{what}: holds {len(store)} clips; name one with --clip")
@@ -134,10 +141,10 @@ def _picture(what: Path, content: ContentOptions, kind: str) -> bytes:
     return {"png": film_strip, "gif": gif, "mp4": mp4}[kind](shown(store, row, fps=content.fps))
 
 
-def _clips(what: Path, content: ContentOptions) -> Store:
+def _clips(what: Path, content: ContentOptions, options: Sequence[str]) -> Store:
     """Of a store, or of raw recordings."""
     from ssl_skel.data.sources.recordings import open_clips
 
     if not what.exists():
         raise UserError(f"{what}: holds no run, evaluation, index, store or raw recordings; nothing to view")
-    return open_clips(what, format=content.format, layout=content.layout)
+    return open_clips(what, format=content.format, layout=content.layout, options=options)

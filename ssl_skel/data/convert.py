@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from ssl_skel import __version__
 from ssl_skel.data.clip import BadClip
+from ssl_skel.data.conversion import Conversion
 from ssl_skel.data.derived_splits import offered
 from ssl_skel.data.dropped import tell
 from ssl_skel.data.exclusions import read_exclusions
@@ -92,7 +93,7 @@ def convert(
             reader.layout,
             reader.class_names,
             splits=reader.splits,
-            provenance=_provenance(format, work, len(files)),
+            provenance=_provenance(format, work, len(files), layout),
             overwrite=overwrite,
             inputs=[Path(path) for path in (source, exclude) if path],
             dtype=dtype,
@@ -229,7 +230,7 @@ def _record(writer: StoreWriter, work: Work, totals: _Totals) -> None:
     writer.provenance = writer.provenance.model_copy(update=found)
 
 
-def _provenance(format: str, work: Work, files: int) -> Provenance:
+def _provenance(format: str, work: Work, files: int, layout: str | None) -> Provenance:
     """Where a store comes from; no place on this machine."""
     reader = work.reader
     return Provenance(
@@ -237,9 +238,24 @@ def _provenance(format: str, work: Work, files: int) -> Provenance:
         source=reader.source.resolve().name,
         files=files,
         options=reader.recorded_options(),
-        rate=work.rate,
+        conversion=_conversion(format, work, layout),
         tool=f"ssl-skel {__version__}",
         date=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def _conversion(format: str, work: Work, layout: str | None) -> Conversion:
+    """What holds for other recordings too: what all descriptions of the source say alike."""
+    reader = work.reader
+    told = reader.told(reader.source, reader.options)
+    first, *others = [one.lasting() for one in told]
+    given = layout is not None or any(getattr(one, "layout", "") for one in told)
+    return Conversion(
+        format=format,
+        options={name: value for name, value in first.items() if all(one.get(name) == value for one in others)},
+        layout=reader.layout.without_score().to_dict() if given else None,
+        rate=work.rate,
+        repairs=work.repairs,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 
 import numpy as np
@@ -88,6 +89,32 @@ def resample(joints: np.ndarray, fps: float, rate: float) -> np.ndarray:
     if not tracked_persons(found).any():
         raise UserError(f"rate: no tracked joint is left at {rate:g} frames a second; use a higher rate")
     return found.astype(joints.dtype)
+
+
+def common_rate(fps: np.ndarray) -> float:
+    """The rate of all clips (N,); 0 where it is unknown of one, or they have several."""
+    return float(fps[0]) if len(fps) and all(rate and same_rate(rate, fps[0]) for rate in fps.tolist()) else 0.0
+
+
+def to_frames(length: str | int, fps: float, where: str) -> int:
+    """A number of frames, as it is or in seconds: 60, or 2s.
+
+    Args:
+        length: what is said.
+        fps: frames a second; 0: unknown.
+        where: it is said, for the message.
+
+    Raises:
+        UserError: it is neither, or in seconds, and the rate is unknown.
+    """
+    told = re.fullmatch(r"(\d+)|(\d*\.?\d+)s", str(length))
+    if not told:
+        raise UserError(f"{where} {length}: is written in frames or in seconds, as in 60 or 2s")
+    if told[1]:
+        return int(told[1])
+    if not fps:
+        raise UserError(f"{where} {length}: seconds need one known frame rate for all clips; give frames, as in 60")
+    return round(float(told[2]) * fps)
 
 
 def count_rates(fps: np.ndarray) -> dict[str, int]:

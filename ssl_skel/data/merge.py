@@ -234,7 +234,7 @@ def _asks_for_unknown(sides: Mapping[str, Any]) -> bool:
 
 def _part(name: str, store: Store, target: SkeletonLayout, config: NormalizeConfig, shift: int) -> dict[str, Any]:
     """What is recorded about one store."""
-    before = _config(store).model_dump()
+    before = _config(store).model_dump(mode="json")
     return {
         "name": name,
         "sha256": store.sha256,
@@ -242,6 +242,7 @@ def _part(name: str, store: Store, target: SkeletonLayout, config: NormalizeConf
         "layout": store.layout.name,
         "missing": list(joint_map(store.layout, target).missing),
         "numbers_moved_by": shift,
+        "normalization": before,
         "redone": {key: [before[key], value] for key, value in config.model_dump().items() if before[key] != value},
         "provenance": store.provenance.to_dict(),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -9,6 +10,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from ssl_skel.config import parse_config
+from ssl_skel.data.conversion import Conversion, joined
 from ssl_skel.data.normalize import NormalizeConfig, parse_normalization
 from ssl_skel.errors import UserError
 from ssl_skel.files.folders import restore
@@ -45,8 +47,8 @@ class Provenance(_Record):
     """Number of files that were read."""
     options: dict[str, Any] = Field(default_factory=dict)
     """Options of the reader."""
-    rate: float = 0.0
-    """Frames a second that clips were brought to; 0: they were left as they are."""
+    conversion: Conversion | None = None
+    """What holds for other recordings of the format too; None: merged, synthetic, or of the first releases."""
     config: dict[str, Any] = Field(default_factory=dict)
     """Config of a synthetic store."""
     stores: tuple[dict[str, Any], ...] = ()
@@ -66,9 +68,22 @@ class Provenance(_Record):
     repairs: RepairRecord | None = None
     """What was repaired; None: nothing was to be."""
 
+    @property
+    def conversions(self) -> tuple[Conversion, ...]:
+        """How recordings became clips, of all parts of a merged store."""
+        own = (self.conversion,) if self.conversion else ()
+        return joined(own, *(_conversions_of_part(part) for part in self.stores))
+
     def to_dict(self) -> dict[str, Any]:
         """What was recorded, without defaults, ready for JSON."""
         return self.model_dump(mode="json", exclude_unset=True)
+
+
+def _conversions_of_part(part: Mapping[str, Any]) -> list[Conversion]:
+    """Of one store of a merged one; none where it does not say."""
+    provenance = parse_config(Provenance, part.get("provenance", {}), "provenance")
+    before = {"normalization": parse_normalization(part.get("normalization", {}), "normalization")}
+    return [one if one.normalization else one.model_copy(update=before) for one in provenance.conversions]
 
 
 class Meta(_Record):

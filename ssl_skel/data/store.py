@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from ssl_skel.data.conversion import Conversion
 from ssl_skel.data.mapped import map_array
 from ssl_skel.data.meta import Provenance, read_meta
 from ssl_skel.data.normalize import NormalizeConfig, filled_positions
@@ -115,6 +116,11 @@ class Store:
     def channels(self) -> int:
         """C, coordinates a joint."""
         return int(self.joints.shape[2])
+
+    @property
+    def conversions(self) -> tuple[Conversion, ...]:
+        """How recordings became its clips, as far as it is recorded."""
+        return self.provenance.conversions
 
     @property
     def max_persons(self) -> int:

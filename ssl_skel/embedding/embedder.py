@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 import torch
 
+from ssl_skel.data.conversion import Conversion
 from ssl_skel.data.loader import ClipLoader
 from ssl_skel.data.normalize import NormalizeConfig, require_normalization
 from ssl_skel.data.sources.recordings import read_recordings, store_of
@@ -126,20 +127,33 @@ class Embedder:
         """
         return require_normalization(self.card.normalization, self._name)
 
-    def clips(self, source: Source, format: str = "", layout: SkeletonLayout | None = None) -> Store:
-        """Clips that fit the encoder, normalised as it needs them.
+    def clips(
+        self,
+        source: Source,
+        format: str = "",
+        layout: SkeletonLayout | None = None,
+        *,
+        options: Sequence[str] = (),
+        conversions: Sequence[Conversion] | None = None,
+    ) -> Store:
+        """Clips that fit the encoder, normalised as it needs them; raw recordings are converted as its own were.
 
         Args:
             source: see ``Source``; a store is opened and checked, anything else is read into memory.
             format: raw format; default: the first that reads the source.
             layout: of the source, where its joints will be mapped to the encoder's; default: the encoder's.
+            options: ``key=value`` words for the reader of raw recordings, where they differ from the encoder's.
+            conversions: how recordings are converted; default: as the encoder's card says.
 
         Raises:
             UserError: nothing there, or clips of another layout, other coordinates or another normalisation.
         """
         layout = layout or self.layout
         if isinstance(source, Store | Path | str):
-            store = read_recordings(source, layout, self.normalization, format)
+            known = self.card.conversions if conversions is None else conversions
+            store = read_recordings(source, layout, self.normalization, format, options=options, conversions=known)
+        elif options:
+            raise UserError(f"{options[0]}: options are for raw recordings, and these are arrays; leave them out")
         else:
             store = store_of_arrays(source, layout, self.channels, self.normalization)
         if store.channels != self.channels:
@@ -147,14 +161,20 @@ class Embedder:
         return store
 
     def encode(
-        self, source: Source, rows: np.ndarray | None = None, *, format: str = "", progress: bool = False
+        self,
+        source: Source,
+        rows: np.ndarray | None = None,
+        *,
+        format: str = "",
+        options: Sequence[str] = (),
+        progress: bool = False,
     ) -> np.ndarray:
         """Vectors of clips.
 
         Args:
             source: see ``Source``.
             rows: of the source; default: all.
-            format: raw format; default: the first that reads the source.
+            format, options: as for ``clips``.
             progress: show a bar where it takes longer than a second.
 
         Returns:
@@ -163,7 +183,7 @@ class Embedder:
         Raises:
             UserError: as ``clips``.
         """
-        return self.features(self.clips(source, format), rows, progress=progress)
+        return self.features(self.clips(source, format, options=options), rows, progress=progress)
 
     def features(self, store: Store, rows: np.ndarray | None = None, *, progress: bool = False) -> np.ndarray:
         """As ``encode``, of a store that is known to fit: ``clips`` gave it, or whoever asks answers for it."""

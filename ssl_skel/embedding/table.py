@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ def embed(
     source: Path,
     out: Path,
     *,
+    format: str = "",
+    options: Sequence[str] = (),
     pooling: PoolingConfig | str | None = None,
     split: str = "",
     batch_size: int = 128,
@@ -40,6 +43,7 @@ def embed(
         run: run directory, or a folder with an encoder.
         source: a store of the encoder's layout and normalisation, or raw recordings.
         out: file to write.
+        format, options: of raw recordings; see ``Embedder.clips``.
         pooling: how frames and joints become one vector; default: as the encoder's card says.
         split: tells each clip's side of it.
         batch_size: clips a step.
@@ -55,7 +59,7 @@ def embed(
     """
     check_table(out, overwrite, source)
     embedder = Embedder(run, pooling=pooling, device=device, batch_size=batch_size, precision=precision)
-    store = embedder.clips(source)
+    store = embedder.clips(source, format, options=options)
     columns = {name: getattr(store, name) for name in COLUMNS} | ({"side": _sides(store, split)} if split else {})
     features = embedder.features(store, progress=True)
     facts = {"run": str(run), "source": str(source), "sha256": store.sha256, "pooling": str(embedder.pooling)}

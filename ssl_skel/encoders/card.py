@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from ssl_skel.config import Section, read_card
+from ssl_skel.data.conversion import Conversion
 from ssl_skel.data.crop import NumFrames
 from ssl_skel.data.normalize import RecordedNormalization
 from ssl_skel.encoders.pooling_config import PoolingConfig
@@ -93,6 +94,8 @@ class EncoderCard(Section):
     """How it pools unless told otherwise; None, of cards of 0.1: ``PoolingConfig.default`` of the backbone."""
     normalization: RecordedNormalization = None
     """How its clips were normalised; new clips need the same. None: not known."""
+    conversions: tuple[Conversion, ...] = ()
+    """How recordings became its clips; raw ones are converted alike. Empty: not known."""
     pretext: dict[str, Any] | None = None
     """Config of the pretext that trained it; None: fresh or supervised weights."""
     data: RecordedData = None

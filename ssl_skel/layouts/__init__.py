@@ -1,5 +1,5 @@
 """Joint layouts: built-in ones and one's own, and maps between them."""
 
-from ssl_skel.layouts.layout import LAYOUTS, SkeletonLayout, load_layout, parse_layout
+from ssl_skel.layouts.layout import LAYOUTS, LayoutLike, SkeletonLayout, load_layout, parse_layout
 
-__all__ = ["LAYOUTS", "SkeletonLayout", "load_layout", "parse_layout"]
+__all__ = ["LAYOUTS", "LayoutLike", "SkeletonLayout", "load_layout", "parse_layout"]

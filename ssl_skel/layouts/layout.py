@@ -82,6 +82,10 @@ class SkeletonLayout:
         """The same joints, each with a score."""
         return replace(self, name=f"{self.name}_score", score=True)
 
+    def without_score(self) -> SkeletonLayout:
+        """The same joints without scores."""
+        return replace(self, name=self.name.removesuffix("_score"), score=False) if self.score else self
+
     def coordinates(self, channels: int) -> int:
         """How many of a joint's channels, the first ones, are coordinates: all of them, or all but the score."""
         return channels - self.score
@@ -323,12 +327,18 @@ _SHIPPED = (
 LAYOUTS: dict[str, SkeletonLayout] = {name: _shipped(name) for name in _SHIPPED}
 
 
-def load_layout(name: str) -> SkeletonLayout:
-    """A built-in layout by name, or a user's own by the path of its YAML file.
+LayoutLike = str | SkeletonLayout
+"""A layout, its name, or the path of its YAML file."""
+
+
+def load_layout(name: LayoutLike) -> SkeletonLayout:
+    """A built-in layout by name, or a user's own by the path of its YAML file; a layout is itself.
 
     Raises:
         UserError: no such layout or file, or the file is not a valid layout.
     """
+    if isinstance(name, SkeletonLayout):
+        return name
     if name in LAYOUTS:
         return LAYOUTS[name]
     path = Path(name)

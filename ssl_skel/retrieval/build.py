@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ssl_skel.data.frame_rate import common_rate, to_frames
 from ssl_skel.data.store import Store
 from ssl_skel.embedding.embedder import Embedder
 from ssl_skel.embedding.spans import spans
@@ -26,8 +27,8 @@ def build_index(
     *,
     kind: str = "flat",
     pooling: PoolingConfig | str | None = None,
-    windows: Sequence[int] = (),
-    stride: int | None = None,
+    windows: Sequence[int | str] = (),
+    stride: int | str | None = None,
     shard: tuple[int, int] = (1, 1),
     batch_size: int = 128,
     device: str = "auto",
@@ -42,7 +43,8 @@ def build_index(
         path: folder to make; it appears only when whole.
         kind: ``flat`` (exact) or an entry of ``KINDS``.
         pooling: how frames and joints become a vector; default: as the encoder's card says.
-        windows, stride: as for ``spans``. A window is normalised as if it had been recorded alone.
+        windows, stride: as for ``spans``; as text also in seconds, ``"2s"``. A window is normalised as if it had been
+            recorded alone.
         shard: (i, n): only the i-th of n parts, from 1 on; ``merge_indexes`` joins them.
         batch_size: clips a step.
         device: where the encoder runs; see ``find_device``.
@@ -52,18 +54,22 @@ def build_index(
     Raises:
         UserError: encoder, store and options do not fit, or the path is taken.
     """
-    _check(windows, stride, shard, batch_size)
+    if batch_size < 1:
+        raise UserError(f"--batch-size: must be at least 1, got {batch_size}")
     embedder = Embedder(run, pooling=pooling, device=device, batch_size=batch_size)
     clips = embedder.clips(Store.open(store))
-    part, parts = shard
-    chosen = np.array_split(spans(clips.frames, windows, stride), parts)[part - 1]
+    rate, (part, parts) = common_rate(clips.fps), shard
+    lengths = [to_frames(window, rate, "--window") for window in windows]
+    step = None if stride is None else to_frames(stride, rate, "--stride")
+    _check(lengths, step, shard)
+    chosen = np.array_split(spans(clips.frames, lengths, step), parts)[part - 1]
     if not len(chosen):
         raise UserError(f"--shard {part}/{parts}: is empty; {clips.path} needs fewer parts")
     check_kind(kind, len(chosen))
     encoder = find_encoder(Path(run))
     facts = _facts(embedder, clips)
-    facts |= {"windows": sorted(windows), "stride": stride, "encoder": encoder_hashes(encoder)}
-    facts["stores"] = [{"path": str(store), "sha256": clips.sha256}]
+    facts |= {"windows": sorted(lengths), "stride": step, "encoder": encoder_hashes(encoder)}
+    facts["stores"] = [{"path": str(store), "sha256": clips.sha256, "fps": rate}]
     records = _records(clips, chosen, row_type(facts["name_bytes"]))
     blocks = [np.arange(at, min(at + batch_size, len(chosen))) for at in range(0, len(chosen), batch_size)]
     with writing_index(
@@ -74,7 +80,7 @@ def build_index(
     return MotionIndex.open(path)
 
 
-def _check(windows: Sequence[int], stride: int | None, shard: tuple[int, int], batch_size: int) -> None:
+def _check(windows: Sequence[int], stride: int | None, shard: tuple[int, int]) -> None:
     if any(window < 1 for window in windows):
         raise UserError("--window: counts frames from 1")
     if stride is not None and not windows:
@@ -83,8 +89,6 @@ def _check(windows: Sequence[int], stride: int | None, shard: tuple[int, int], b
         raise UserError("--stride: counts frames from 1")
     if not 1 <= shard[0] <= shard[1]:
         raise UserError(f"--shard {shard[0]}/{shard[1]}: counts parts from 1, as in 1/4 to 4/4")
-    if batch_size < 1:
-        raise UserError(f"--batch-size: must be at least 1, got {batch_size}")
 
 
 def _facts(embedder: Embedder, store: Store) -> dict[str, Any]:
@@ -94,6 +98,7 @@ def _facts(embedder: Embedder, store: Store) -> dict[str, Any]:
         "layout": embedder.layout.to_dict(),
         "class_names": list(store.class_names),
         "normalization": how.model_dump(mode="json") | {"units": how.units},
+        "conversions": [one.model_dump(mode="json") for one in store.conversions],
         "pooling": str(embedder.pooling),
         "dim": embedder.dim,
         "name_bytes": max(len(name.encode()) for name in store.name.tolist()),

@@ -34,6 +34,7 @@ class Hit:
         start, length: frames of it.
         label: class name; empty where unknown.
         subject, camera: -1 where unknown.
+        fps: frames a second of the clip; 0 where unknown.
         copy: another clip of the index whose recording equals the query's, coordinate for coordinate.
     """
 
@@ -46,6 +47,7 @@ class Hit:
     label: str
     subject: int
     camera: int
+    fps: float
     copy: bool
 
     @classmethod
@@ -64,12 +66,16 @@ class Hit:
             label=index.class_names[label] if label >= 0 else "",
             subject=int(record["subject"]),
             camera=int(record["camera"]),
+            fps=index.fps(row),
             copy=not same and query.content != 0 and int(record["content"]) == query.content,
         )
 
     def facts(self, windows: bool) -> dict[str, str]:
-        """In words, by name, empty where unknown; with its frames where the index is one of windows."""
-        frames = {"frames": f"{self.start}-{self.start + self.length}"} if windows else {}
+        """In words, by name, empty where unknown; with its frames, and seconds, where the index is one of windows."""
+        first, end = self.start, self.start + self.length
+        frames = {"frames": f"{first}-{end}"} if windows else {}
+        if windows and self.fps:
+            frames["seconds"] = f"{first / self.fps:.1f}-{end / self.fps:.1f}"
         return {
             "similarity": f"{self.similarity:.3f}",
             "clip": self.name,

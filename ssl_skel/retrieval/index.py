@@ -24,7 +24,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ssl_skel.config import parse_config
 from ssl_skel.data.adapted import adapted_clip, needs_adapting
+from ssl_skel.data.conversion import Conversion
+from ssl_skel.data.frame_rate import common_rate
 from ssl_skel.data.mapped import map_array
 from ssl_skel.data.normalize import NormalizeConfig, parse_normalization, require_normalization
 from ssl_skel.data.store import Store
@@ -97,8 +100,9 @@ class MotionIndex:
             row = row_type(int(meta["name_bytes"]))
             known = meta["kind"] == "flat" or (meta["kind"] in KINDS and meta["search"]["effort"] > 0)
             _normalization(meta, path)
+            _conversions(meta, path)
             whole = known and {WEIGHTS, CARD} == set(meta["encoder"]) and {VECTORS, ROWS, CODES} <= set(sizes)
-            [(str(store["path"]), str(store["sha256"])) for store in meta["stores"]]
+            [(str(store["path"]), str(store["sha256"]), float(store.get("fps", 0))) for store in meta["stores"]]
             PoolingConfig.of(meta["pooling"], f"{path / META}: pooling")
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise UserError(f"{path / META}: is damaged ({error!r}); {_AGAIN}") from error
@@ -119,6 +123,25 @@ class MotionIndex:
     def normalization(self) -> NormalizeConfig:
         """What each clip and each window underwent."""
         return _normalization(self.meta, self.path)
+
+    @property
+    def conversions(self) -> tuple[Conversion, ...]:
+        """How recordings became its clips, as far as it is recorded; raw queries are converted alike."""
+        return _conversions(self.meta, self.path)
+
+    def fps(self, row: int) -> float:
+        """Frames a second of a row's clip; 0 where its store has several rates, or does not say."""
+        return self._rates[int(self.rows["store"][row])]
+
+    @property
+    def common_fps(self) -> float:
+        """Frames a second of all clips; 0 where they are unknown or differ."""
+        return common_rate(np.array(self._rates))
+
+    @cached_property
+    def _rates(self) -> list[float]:
+        """Of each store."""
+        return [float(store.get("fps", 0.0)) for store in self.meta["stores"]]
 
     @property
     def windows(self) -> bool:
@@ -303,6 +326,11 @@ def _read_meta(file: Path) -> dict[str, Any]:
 def _normalization(meta: Mapping[str, Any], path: Path) -> NormalizeConfig:
     where = str(path / META)
     return require_normalization(parse_normalization(meta["normalization"], f"{where}: normalization"), where)
+
+
+def _conversions(meta: Mapping[str, Any], path: Path) -> tuple[Conversion, ...]:
+    where = f"{path / META}: conversions"
+    return tuple(parse_config(Conversion, one, where, written=True) for one in meta.get("conversions", ()))
 
 
 def _check_size(file: Path, size: int) -> None:

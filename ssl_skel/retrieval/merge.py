@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ssl_skel.data.conversion import joined
 from ssl_skel.errors import UserError
 from ssl_skel.retrieval.index import ENCODER, MotionIndex, row_type
 from ssl_skel.retrieval.kinds import check_kind
@@ -69,6 +70,7 @@ def _joined_facts(opened: Sequence[MotionIndex]) -> dict[str, Any]:
     stores = {store["sha256"]: store for index in opened for store in index.meta["stores"]}
     return {
         **{field: first[field] for field in _IDENTITY},
+        "conversions": [one.model_dump(mode="json") for one in joined(*(index.conversions for index in opened))],
         "windows": sorted({window for index in opened for window in index.meta["windows"]}),
         "stride": first["stride"],
         "stores": list(stores.values()),

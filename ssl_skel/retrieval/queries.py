@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ssl_skel.data.conversion import Conversion
 from ssl_skel.data.store import Store
 from ssl_skel.errors import UserError
 from ssl_skel.names import nearest, unknown
@@ -30,6 +32,7 @@ class Query:
         joints: (M, T, V, C), normalised; None where it is a row of the index.
         home: (store number, clip, start, length) in the index's stores; None: from elsewhere.
         content: hash of its recording; 0: unknown.
+        fps: frames a second of a clip from elsewhere; 0: unknown.
     """
 
     name: str
@@ -38,10 +41,17 @@ class Query:
     joints: np.ndarray | None = None
     home: tuple[int, int, int, int] | None = None
     content: int = 0
+    fps: float = 0.0
 
 
 def load_queries(
-    index: MotionIndex, query: Source, *, clip: str = "", at: int | None = None, format: str = ""
+    index: MotionIndex,
+    query: Source,
+    *,
+    clip: str = "",
+    at: int | None = None,
+    format: str = "",
+    options: Sequence[str] = (),
 ) -> list[Query]:
     """Queries by a name or a path, or from arrays.
 
@@ -51,6 +61,7 @@ def load_queries(
         clip: take only this clip of the file, folder or store; default: every clip.
         at: of a clip that was cut into windows: take the last window that begins no later than this frame.
         format: entry of ``READERS``; default: the first that reads the file.
+        options: ``key=value`` words for its reader; default: those by which the index's own clips were converted.
 
     Raises:
         UserError: neither a clip nor a path, or one that does not fit the index.
@@ -58,6 +69,8 @@ def load_queries(
     if isinstance(query, str | Path):
         rows = np.flatnonzero(index.rows["name"] == str(query).encode())
         if len(rows):
+            if options:
+                raise UserError(f"{options[0]}: options are for raw recordings; {query} is a clip of the index")
             return [_of_index(index, str(query), rows, at)]
         if not Path(query).exists():
             known = [index.name(row) for row in range(min(len(index), _HINTS))]
@@ -65,7 +78,7 @@ def load_queries(
             raise UserError(f"{query}: is neither the name of a clip of {index.path} nor a file{hint}")
     if at is not None:
         raise UserError("--at: chooses among windows of a clip of the index; leave it out, or name such a clip")
-    store = index.embedder.clips(query, format)
+    store = index.embedder.clips(query, format, options=options, conversions=_conversions(index))
     numbers = _numbered(store, clip) if clip else np.arange(len(store))
     hashes = [stored["sha256"] for stored in index.meta["stores"]]
     home = hashes.index(store.sha256) if store.sha256 in hashes else None
@@ -76,9 +89,17 @@ def load_queries(
             joints=np.asarray(store.clip(number), np.float32),
             home=None if home is None else (home, number, 0, int(store.frames[number])),
             content=int(store.content[number]),
+            fps=float(store.fps[number]),
         )
         for number, vector in zip(numbers.tolist(), index.embedder.features(store, numbers), strict=True)
     ]
+
+
+def _conversions(index: MotionIndex) -> list[Conversion]:
+    """How raw queries are converted: as the index's clips were; what those do not tell, as the encoder's were."""
+    own = index.conversions
+    known = {one.format for one in own}
+    return [*own, *(one for one in index.embedder.card.conversions if one.format not in known)]
 
 
 def _numbered(store: Store, clip: str) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,6 +38,7 @@ def search(
     clip: str = "",
     at: int | None = None,
     format: str = "",
+    options: Sequence[str] = (),
     filter: Filter = ALL_ROWS,
     localise: bool = False,
     exact: bool = False,
@@ -50,7 +52,7 @@ def search(
         index: an index, or its folder.
         query: name of a clip of the index; or a raw file, a folder of them, a store, or arrays.
         k: how many hits at most for each query.
-        clip, at, format: which clip or window of ``query``; see ``load_queries``.
+        clip, at, format, options: which clip or window of ``query``; see ``load_queries``.
         filter: search only among the rows that meet it.
         localise: of an index of windows: compare sequences of windows, which finds places best.
         exact: do not use the index's faster search.
@@ -64,7 +66,7 @@ def search(
     """
     opened = index if isinstance(index, MotionIndex) else MotionIndex.open(index)
     rows = filter.rows(opened)
-    queries = load_queries(opened, query, clip=clip, at=at, format=format)
+    queries = load_queries(opened, query, clip=clip, at=at, format=format, options=options)
     if localise:
         return [Answer(one, find_places(opened, one, k, rows=rows, overlap=overlap)) for one in queries]
     return [Answer(one, nearest_hits(opened, one, k, rows=rows, exact=exact, overlap=overlap)) for one in queries]

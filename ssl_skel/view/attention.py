@@ -21,14 +21,14 @@ from ssl_skel.view.draw.clips import RenderableClip
 from ssl_skel.view.runs import store_of_run
 
 
-def page_of_attention(path: Path, name: str, store: Path | None = None, fps: float = 30.0) -> str:
+def page_of_attention(path: Path, name: str, store: Path | None = None, fps: float | None = None) -> str:
     """Page of what a run's encoder attends to in one clip.
 
     Args:
         path: run directory.
         name: of the clip.
         store: where it lies now; default: where the encoder's card says.
-        fps: frames a second of the recordings.
+        fps: frames a second of the recordings; default: see ``shown``.
 
     Raises:
         UserError: no such run or clip, or a network without such attention.

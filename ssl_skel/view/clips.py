@@ -8,25 +8,30 @@ import numpy as np
 
 from ssl_skel.data.store import Store
 from ssl_skel.names import unknown
-from ssl_skel.view.draw.clips import RenderableClip
+from ssl_skel.view.draw.clips import FPS, RenderableClip
 from ssl_skel.view.draw.pages import store_page
 
 
-def shown(store: Store, row: int, facts: Mapping[str, str] | None = None, fps: float = 30.0) -> RenderableClip:
+def shown(store: Store, row: int, facts: Mapping[str, str] | None = None, fps: float | None = None) -> RenderableClip:
     """A clip of a store.
 
     Args:
         store: where it lies.
         row: its number.
         facts: put before those that the store knows.
-        fps: frames per second, which stores do not record.
+        fps: frames a second; default: what the store says of the clip, or ``FPS``.
     """
     known = dict(facts or {})
     if store.label[row] >= 0 and store.class_names:
         known["class"] = store.class_names[store.label[row]]
     numbers = {column: int(getattr(store, column)[row]) for column in ("subject", "camera")}
     known |= {column: store.called(column, number) for column, number in numbers.items() if number >= 0}
-    return RenderableClip(str(store.name[row]), store.clip(row), store.layout, known, fps)
+    return RenderableClip(str(store.name[row]), store.clip(row), store.layout, known, fps or rate_of(store, row))
+
+
+def rate_of(store: Store, row: int) -> float:
+    """Frames a second at which a clip plays: its own, or ``FPS`` where they are unknown."""
+    return float(store.fps[row]) or FPS
 
 
 def find_row(store: Store, name: str) -> int:
@@ -49,14 +54,14 @@ def spread(store: Store, count: int) -> np.ndarray:
     return np.concatenate(chosen)
 
 
-def page_of_store(store: Store, names: Sequence[str] = (), count: int = 50, fps: float = 30.0) -> str:
+def page_of_store(store: Store, names: Sequence[str] = (), count: int = 50, fps: float | None = None) -> str:
     """Page of a store's clips by class.
 
     Args:
         store: what to show.
         names: only these clips; default: a choice from all classes.
         count: about how many clips are chosen.
-        fps: frames a second.
+        fps: frames a second; default: see ``shown``.
 
     Raises:
         UserError: no clip has one of the names.
@@ -67,8 +72,7 @@ def page_of_store(store: Store, names: Sequence[str] = (), count: int = 50, fps:
         label = int(store.label[row])
         name = store.class_names[label] if 0 <= label < len(store.class_names) else "class unknown"
         groups.setdefault(name, []).append(shown(store, int(row), fps=fps))
-    intro = (
-        f"{len(rows)} of {len(store)} recorded movements, by class. Lengths are right if the recording has {fps:g} "
-        "pictures a second."
-    )
+    intro = f"{len(rows)} of {len(store)} recorded movements, by class."
+    if not (fps or store.fps[rows].all()):
+        intro += f" Lengths are right if the recording has {FPS:g} pictures a second."
     return store_page(store.path.name, groups, intro)

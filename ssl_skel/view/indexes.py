@@ -9,18 +9,19 @@ import numpy as np
 from ssl_skel.data.store import Store
 from ssl_skel.errors import UserError
 from ssl_skel.retrieval.index import MotionIndex
+from ssl_skel.view.clips import rate_of
 from ssl_skel.view.draw.clips import RenderableClip
 from ssl_skel.view.draw.run_pages import index_page
 from ssl_skel.view.runs import MARKS, embedding_map
 
 
-def page_of_index(path: Path, store: Path | None = None, fps: float = 30.0) -> str:
+def page_of_index(path: Path, store: Path | None = None, fps: float | None = None) -> str:
     """Page of an index: the map of its vectors, each with its clip or window.
 
     Args:
         path: the index.
         store: where its clips lie now; default: where they lay when it was built.
-        fps: frames a second of the recordings.
+        fps: frames a second of the recordings; default: see ``shown``.
 
     Raises:
         UserError: no index there, its clips are gone, or it holds too few for a map.
@@ -45,11 +46,13 @@ def page_of_index(path: Path, store: Path | None = None, fps: float = 30.0) -> s
     return index_page(path.resolve().name, intro, names[: kinds.max() + 1], clips, kinds, places)
 
 
-def _shown(index: MotionIndex, row: int, stores: dict[int, Store], label: str, fps: float) -> RenderableClip:
+def _shown(index: MotionIndex, row: int, stores: dict[int, Store], label: str, fps: float | None) -> RenderableClip:
     record = index.rows[row]
+    store = stores[int(record["store"])]
+    rate = fps or rate_of(store, int(record["clip"]))
     facts = {"class": label}
     if record["length"] < record["frames"]:
-        start, stop = (float(value) / fps for value in (record["start"], record["start"] + record["length"]))
+        start, stop = (float(value) / rate for value in (record["start"], record["start"] + record["length"]))
         facts["from"] = f"{start:.1f} s to {stop:.1f} s"
     facts |= {field: str(record[field]) for field in ("subject", "camera") if record[field] >= 0}
-    return RenderableClip(index.name(row), index.joints(row, stores[int(record["store"])]), index.layout, facts, fps)
+    return RenderableClip(index.name(row), index.joints(row, store), index.layout, facts, rate)

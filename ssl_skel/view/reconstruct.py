@@ -26,14 +26,14 @@ from ssl_skel.pretexts.base import Pretext
 from ssl_skel.pretexts.combined import Combined
 from ssl_skel.pretexts.skeleton_mae import SkeletonMAE, face_camera
 from ssl_skel.training.checkpoint_folder import newest_checkpoint
-from ssl_skel.view.clips import find_row, shown
+from ssl_skel.view.clips import find_row, rate_of, shown
 from ssl_skel.view.draw.clips import RenderableClip
 from ssl_skel.view.draw.pages import Reconstruction, reconstruction_page
 from ssl_skel.view.runs import open_run, split_of, store_of_run
 
 
 def page_of_reconstructions(
-    path: Path, store: Path | None = None, names: Sequence[str] = (), count: int = 6, fps: float = 30.0
+    path: Path, store: Path | None = None, names: Sequence[str] = (), count: int = 6, fps: float | None = None
 ) -> str:
     """Page of clips as recorded, as masked, and as predicted by a run's newest checkpoint.
 
@@ -42,7 +42,7 @@ def page_of_reconstructions(
         store: where its recordings lie now; default: where its encoder's card says.
         names: only these clips; default: some that it was not trained on, where there are any.
         count: how many are chosen.
-        fps: frames a second of the recordings.
+        fps: frames a second of the recordings; default: see ``shown``.
 
     Raises:
         UserError: no such run or clip, or a pretext that predicts nothing one could draw.
@@ -96,7 +96,7 @@ def load_autoencoder(path: Path) -> SkeletonMAE:
 
 @torch.inference_mode()
 def reconstruct(
-    mae: SkeletonMAE, store: Store, rows: np.ndarray, unit: str = "cm", fps: float = 30.0
+    mae: SkeletonMAE, store: Store, rows: np.ndarray, unit: str = "cm", fps: float | None = None
 ) -> list[Reconstruction]:
     """Hide some of whole clips, as training does, and predict it.
 
@@ -109,7 +109,7 @@ def reconstruct(
         store: where the clips lie.
         rows: of the store.
         unit: name of a hundredth of what the encoder sees as 1.
-        fps: frames a second of the recordings.
+        fps: frames a second of the recordings; default: see ``shown``.
     """
     encoder, layout = mae.encoder, mae.layout
     (batch,) = whole_clips(store, rows, num_frames=encoder.backbone.num_frames, batch_size=len(rows)).epoch()
@@ -144,11 +144,11 @@ def _unit(store: Store, encoder: SkeletonEncoder) -> str:
 
 
 def _trio(
-    store: Store, row: int, real: Tensor, hidden: Tensor, guess: Tensor, error: str, fps: float
+    store: Store, row: int, real: Tensor, hidden: Tensor, guess: Tensor, error: str, fps: float | None
 ) -> Reconstruction:
     """Three players of one clip, from (M, C, T, V) tensors."""
     known = shown(store, row)
-    rate = fps * real.shape[2] / float(store.frames[row])
+    rate = (fps or rate_of(store, row)) * real.shape[2] / float(store.frames[row])
     masked = real.masked_fill(hidden[:, None], torch.nan)
 
     def clip(joints: Tensor, **facts: str) -> RenderableClip:

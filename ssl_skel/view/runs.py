@@ -26,14 +26,21 @@ _NEIGHBOURS, _EXAMPLES = 3, 6
 _OWN_AXES = ("epoch", "step", "seconds", "clips_per_second")
 
 
-def page_of_run(path: Path, store: Path | None = None, fps: float = 30.0, pooling: str | None = None) -> str:
+def page_of_run(
+    path: Path,
+    store: Path | None = None,
+    fps: float | None = None,
+    pooling: str | None = None,
+    options: Sequence[str] = (),
+) -> str:
     """Page of a pretraining run; what cannot be had is left out and said.
 
     Args:
         path: run directory.
         store: where its recordings lie now; default: where its encoder's card says.
-        fps: frames a second of the recordings.
+        fps: frames a second of the recordings; default: see ``shown``.
         pooling: how clips become vectors; default: as the encoder's card says.
+        options: for the reader, where the store is raw recordings; see ``Embedder.clips``.
 
     Raises:
         UserError: no run there, or a store that does not fit its encoder.
@@ -51,7 +58,7 @@ def page_of_run(path: Path, store: Path | None = None, fps: float = 30.0, poolin
                 "Name its place now with --store."
             )
         else:
-            opened = store_of_run(path, embedder, store)
+            opened = store_of_run(path, embedder, store, options)
             if card.data is None or opened.sha256 != card.data.sha256:
                 notes.append("certainty that these recordings are those of the training: their hash is another.")
             compared = compare(embedder, opened, split_of(card), fps)
@@ -76,7 +83,9 @@ def open_run(path: Path) -> RunDir:
     return run
 
 
-def figure_of_run(path: Path, store: Path | None = None, pooling: str | None = None) -> bytes:
+def figure_of_run(
+    path: Path, store: Path | None = None, pooling: str | None = None, options: Sequence[str] = ()
+) -> bytes:
     """Embedding map and confusion matrix of a run, as PNG.
 
     Raises:
@@ -85,12 +94,12 @@ def figure_of_run(path: Path, store: Path | None = None, pooling: str | None = N
     from ssl_skel.view.draw.pictures import compared_figure  # slow to import
 
     embedder = Embedder(path, pooling=pooling, device="cpu")
-    opened = store_of_run(path, embedder, store)
+    opened = store_of_run(path, embedder, store, options)
     return compared_figure(compare(embedder, opened, split_of(embedder.card)))
 
 
-def store_of_run(path: Path, embedder: Embedder, store: Path | None = None) -> Store:
-    """The store that a run was trained on, or another of the same layout and normalisation.
+def store_of_run(path: Path, embedder: Embedder, store: Path | None = None, options: Sequence[str] = ()) -> Store:
+    """The store that a run was trained on, or another of the same layout and normalisation, or raw recordings.
 
     Raises:
         UserError: it is not where the card says, or does not fit.
@@ -98,7 +107,7 @@ def store_of_run(path: Path, embedder: Embedder, store: Path | None = None) -> S
     own = _told_store(embedder.card)
     if store is None and not (own / "meta.json").is_file():
         raise UserError(f"{path}: no store lies at {own} any more; name its place now with --store")
-    return embedder.clips(store or own)
+    return embedder.clips(store or own, options=options)
 
 
 def charts(records: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[str]]:
@@ -122,7 +131,7 @@ def charts(records: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[str]]:
     return main, [line_chart(key.replace("_", " "), {key: lines[key]}) for key in others]
 
 
-def compare(embedder: Embedder, store: Store, split: str, fps: float = 30.0) -> Compared:
+def compare(embedder: Embedder, store: Store, split: str, fps: float | None = None) -> Compared:
     """Name each test clip as its nearest training clip is named, by cosine of the features.
 
     A run on all clips has no test clips; each is then compared with all others.
@@ -187,7 +196,12 @@ def _without_self(found: np.ndarray, similarity: np.ndarray) -> tuple[np.ndarray
 
 
 def _examples(
-    store: Store, queries: np.ndarray, near: np.ndarray, similarity: np.ndarray, confusion: np.ndarray, fps: float
+    store: Store,
+    queries: np.ndarray,
+    near: np.ndarray,
+    similarity: np.ndarray,
+    confusion: np.ndarray,
+    fps: float | None,
 ) -> Iterable[Failure]:
     """One clip of each of the most frequent confusions: the one that was most sure."""
     truth, guess = store.label[queries], store.label[near[:, 0]]

@@ -11,7 +11,7 @@ from ssl_skel.data.store import Store
 from ssl_skel.errors import UserError
 from ssl_skel.retrieval.index import MotionIndex
 from ssl_skel.retrieval.search import Answer
-from ssl_skel.view.draw.clips import RenderableClip
+from ssl_skel.view.draw.clips import FPS, RenderableClip
 from ssl_skel.view.draw.pages import search_page
 
 
@@ -40,7 +40,8 @@ def page_of_answers(index: MotionIndex, answers: Sequence[Answer], stores: tuple
     found = []
     for hit in answer.hits:
         facts = {name: fact for name, fact in hit.facts(index.windows).items() if fact and name != "clip"}
-        found.append(RenderableClip(hit.name, joints(hit.row, hit.length), index.layout, facts))
+        found.append(RenderableClip(hit.name, joints(hit.row, hit.length), index.layout, facts, hit.fps or FPS))
     query = answer.query
     own = joints(query.row) if query.joints is None else query.joints
-    return search_page(RenderableClip(query.name, own, index.layout), found)
+    rate = index.fps(query.row) if query.joints is None else query.fps
+    return search_page(RenderableClip(query.name, own, index.layout, fps=rate or FPS), found)

@@ -120,7 +120,7 @@ def test_npz_says_the_rate_of_all_or_of_each_clip_and_an_option_wins(tmp_path: P
 def test_clips_of_unlike_rates_are_brought_to_one(tmp_path: Path) -> None:
     store = converted(npz(tmp_path, fps=[24, 60]), rate=30.0)
     assert (store.fps.tolist(), store.frames.tolist()) == ([30, 30], [29, 30])
-    assert store.provenance.rate == 30
+    assert store.conversions[0].rate == 30
     for row in range(2):
         np.testing.assert_allclose(store.clip(row), walk(int(store.frames[row]), 30), atol=1e-5)
 

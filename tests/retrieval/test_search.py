@@ -12,6 +12,7 @@ import pytest
 from typer.testing import Result
 
 from ssl_skel.data.clip import RawClip
+from ssl_skel.data.frame_rate import to_frames
 from ssl_skel.data.store import Store
 from ssl_skel.data.synthetic import SyntheticConfig, generate
 from ssl_skel.data.writer import StoreWriter
@@ -221,6 +222,31 @@ def test_index_search_and_merge_from_the_command_line(call: Call, run_dir: Path,
         call("index", run_dir, store.path, "-o", tmp_path / "x", "--shard", "2")
     with pytest.raises(UserError, match="--within 5: is written START:STOP"):
         call("search", tmp_path / "all", name, "--within", "5")
+
+
+def test_windows_and_places_in_seconds(call: Call, run_dir: Path, store: Store, tmp_path: Path) -> None:
+    call("index", run_dir, store.path, "-o", tmp_path / "seconds", "--window", "1s", "--stride", "0.5s")
+    index = MotionIndex.open(tmp_path / "seconds")
+    assert (index.meta["windows"], index.meta["stride"], index.common_fps) == ([30], 15, 30.0)
+    name = name_of(store, 0)
+    for at in ("15", "0.5s"):
+        args = ("search", index.path, name, "--at", at, "-k", "2", "--within", "0.5s:", "--json")
+        (one,) = json.loads(call(*args).stdout)["answers"]
+        assert all(hit["start"] >= 15 and hit["fps"] == 30 for hit in one["hits"])
+    told = load_and_search(index, name)
+    assert told["seconds"] == "-".join(f"{int(frame) / 30:.1f}" for frame in told["frames"].split("-"))
+    index.meta["stores"][0].pop("fps")  # of an earlier release
+    unknown = MotionIndex(**{field: getattr(index, field) for field in index.__dataclass_fields__})
+    assert "seconds" not in load_and_search(unknown, name)
+    for word, message in (("0.5s", "seconds need one known frame rate"), ("fast", "is written in frames or")):
+        with pytest.raises(UserError, match=message):
+            to_frames(word, unknown.common_fps, "--window")
+
+
+def load_and_search(index: MotionIndex, name: str) -> dict[str, str]:
+    """What is told of the first hit for a window."""
+    (query,) = load_queries(index, name, at=0)
+    return nearest_hits(index, query, 1)[0].facts(windows=True)
 
 
 def test_a_page_shows_one_query_and_is_not_written_over(

@@ -14,7 +14,7 @@ from pydantic import Field
 from ssl_skel.config import Section
 from ssl_skel.data.clip import BadClip, RawClip
 from ssl_skel.errors import UserError
-from ssl_skel.layouts import SkeletonLayout
+from ssl_skel.layouts import LayoutLike, SkeletonLayout
 
 
 class ReaderOptions(Section):
@@ -22,6 +22,13 @@ class ReaderOptions(Section):
 
     fps: float = Field(default=0.0, ge=0.0, le=100_000.0, allow_inf_nan=False)
     """Frames a second of the recordings; 0: what the files say, or what the data set was recorded at."""
+
+    of_source: ClassVar[frozenset[str]] = frozenset()
+    """Options that tell of the clips of one source, and nothing of other recordings."""
+
+    def lasting(self) -> dict[str, Any]:
+        """What was given and holds for other recordings of the format too, ready for JSON."""
+        return self.model_dump(mode="json", include=self.model_fields_set - self.of_source)
 
 
 class Reader(ABC):
@@ -57,7 +64,7 @@ class Reader(ABC):
     archive: ClassVar[bool] = False
     endings: ClassVar[tuple[str, ...]] = ()
 
-    def __init__(self, source: Path, layout: str | None = None, options: Section | None = None) -> None:
+    def __init__(self, source: Path, layout: LayoutLike | None = None, options: Section | None = None) -> None:
         self.source = Path(source)
         self.options: Any = options or self.Options()
         self._refuse_layout(layout)
@@ -78,11 +85,16 @@ class Reader(ABC):
             UserError: the file is damaged, and nothing more can be read; names it and what is wrong.
         """
 
+    @classmethod
+    def told(cls, source: Path, words: Any) -> list[Any]:
+        """What is said of a source by words of the type ``Options`` and by files beside it, one a description."""
+        return [words]
+
     def recorded_options(self) -> dict[str, Any]:
         """Options as a store records them: ready for JSON, and no place on this machine."""
         return self.options.model_dump(mode="json")
 
-    def _refuse_layout(self, layout: str | None) -> None:
+    def _refuse_layout(self, layout: LayoutLike | None) -> None:
         """Of a format with a layout of its own."""
         if layout is not None:
             raise UserError(f"layout {layout!r}: this format has its own ({self.layout.name}); leave the option out")

@@ -15,7 +15,7 @@ from ssl_skel.data.npz_members import DAMAGE, MOST_CLIPS, read_blocks, read_colu
 from ssl_skel.data.readers.base import Reader
 from ssl_skel.data.readers.ntu_facts import CLASS_NAMES
 from ssl_skel.errors import UserError
-from ssl_skel.layouts import LAYOUTS
+from ssl_skel.layouts import LAYOUTS, LayoutLike
 
 _SIDES = ("train", "test")
 _PERSONS, _JOINTS = 2, 25
@@ -39,7 +39,7 @@ class CtrGcnReader(Reader):
     archive = True
     ordered = True
 
-    def __init__(self, source: Path, layout: str | None = None, options: Section | None = None) -> None:
+    def __init__(self, source: Path, layout: LayoutLike | None = None, options: Section | None = None) -> None:
         super().__init__(source, layout, options)
         (file,) = self.files()
         self._labels = {side: _read_labels(file, side) for side in _SIDES}

@@ -27,7 +27,7 @@ from ssl_skel.data.readers.description import (
     value_names,
 )
 from ssl_skel.errors import UserError
-from ssl_skel.layouts import SkeletonLayout, load_layout
+from ssl_skel.layouts import LayoutLike, SkeletonLayout, load_layout
 
 
 class DescribedReader(Reader):
@@ -54,9 +54,9 @@ class DescribedReader(Reader):
     example: ClassVar[str]
     suffixes: ClassVar[tuple[str, ...]] = ()
 
-    def __init__(self, source: Path, layout: str | None = None, options: Section | None = None) -> None:
+    def __init__(self, source: Path, layout: LayoutLike | None = None, options: Section | None = None) -> None:
         self.source = Path(source)
-        self._beside = self._find_description()
+        self._beside = _description_of(self.source)
         self.options = read_description(self.Options, self._beside, options)
         files = self.files()
         self._rows = read_labels(self._beside, self.options.labels) if self.options.labels else None
@@ -67,6 +67,10 @@ class DescribedReader(Reader):
         if self.source.is_file():
             return [self.source]
         return self._find(self.pattern, self.example)
+
+    @classmethod
+    def told(cls, source: Path, words: Any) -> list[Any]:
+        return [read_description(cls.Options, _description_of(source), words)]
 
     def recorded_options(self) -> dict[str, Any]:
         """The description as it was used, and a hash of its table, so that another table is another conversion."""
@@ -120,8 +124,9 @@ class DescribedReader(Reader):
             self.splits["xsub"] = xsub
         self.splits |= given_split(sides) | self.options.splits
 
-    def _find_description(self) -> Path:
-        return find_description(self.source) if self.source.is_file() else self.source / "recordings.yaml"
+
+def _description_of(source: Path) -> Path:
+    return find_description(source) if source.is_file() else source / "recordings.yaml"
 
 
 def without_suffix(name: str, suffixes: Sequence[str]) -> str:

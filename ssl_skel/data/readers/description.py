@@ -35,6 +35,8 @@ class Description(ReaderOptions):
     Words on the command line go before what it says.
     """
 
+    of_source = frozenset({"layout", "class_names", "splits", "names", "labels"})
+
     layout: str = ""
     """A built-in layout, or a YAML file in the same folder."""
 

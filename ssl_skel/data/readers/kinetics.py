@@ -13,7 +13,7 @@ from ssl_skel.data.clip import RawClip
 from ssl_skel.data.readers.base import Reader
 from ssl_skel.data.readers.estimators import PlaneOptions, follow, read_json
 from ssl_skel.errors import UserError
-from ssl_skel.layouts import LAYOUTS
+from ssl_skel.layouts import LAYOUTS, LayoutLike
 
 _CLASSES, _JOINTS = 400, 18
 _SIDES = {"kinetics_train": 1, "kinetics_val": 2}
@@ -38,7 +38,7 @@ class KineticsReader(Reader):
     Options = PlaneOptions
     splits = {"given": {"train": {"setup": [1]}, "test": {"setup": [2]}}}  # noqa: RUF012 - never changed
 
-    def __init__(self, source: Path, layout: str | None = None, options: Section | None = None) -> None:
+    def __init__(self, source: Path, layout: LayoutLike | None = None, options: Section | None = None) -> None:
         super().__init__(source, layout, options)
         if self.options.score == "keep":
             self.layout = self.layout.with_score()

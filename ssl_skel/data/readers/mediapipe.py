@@ -15,7 +15,7 @@ from ssl_skel.data.readers.described import DescribedReader, name_of
 from ssl_skel.data.readers.description import Description, to_metres
 from ssl_skel.data.readers.estimators import EstimatorOptions, follow
 from ssl_skel.data.readers.mediapipe_forms import Landmarks, read_landmarks
-from ssl_skel.layouts import LAYOUTS, SkeletonLayout
+from ssl_skel.layouts import LAYOUTS, LayoutLike, SkeletonLayout
 
 _HIPS = [LAYOUTS["mediapipe33"].joints.index(joint) for joint in ("left_hip", "right_hip")]
 _USUAL_ASPECT = 16 / 9
@@ -60,7 +60,7 @@ class MediaPipeReader(DescribedReader):
     example = "wave/clip01.json or .jsonl"
     suffixes = (".json", ".jsonl", ".ndjson")
 
-    def __init__(self, source: Path, layout: str | None = None, options: Section | None = None) -> None:
+    def __init__(self, source: Path, layout: LayoutLike | None = None, options: Section | None = None) -> None:
         self._refuse_layout(layout)
         super().__init__(source, None, options)
 

@@ -49,15 +49,18 @@ from ssl_skel.data.readers.base import Reader, odd_even
 from ssl_skel.data.readers.description import (
     VALUES,
     class_number,
+    find_description,
     given_split,
     name_classes,
     number_values,
+    read_description,
     to_metres,
     value_names,
 )
 from ssl_skel.data.readers.npz_contents import Contents, NpzDescription, read_contents
 from ssl_skel.data.readers.plane import in_heights
 from ssl_skel.errors import UserError
+from ssl_skel.layouts import LayoutLike
 
 
 class NpzReader(Reader):
@@ -71,7 +74,7 @@ class NpzReader(Reader):
     archive = True
     endings = (".npz",)
 
-    def __init__(self, source: Path, layout: str | None = None, options: Section | None = None) -> None:
+    def __init__(self, source: Path, layout: LayoutLike | None = None, options: Section | None = None) -> None:
         self.source = Path(source)
         self.options = options or self.Options()
         self._layout = layout
@@ -98,6 +101,11 @@ class NpzReader(Reader):
         if self.source.is_file():
             return [self.source]
         return self._find("*.npz", "recordings.npz")
+
+    @classmethod
+    def told(cls, source: Path, words: Any) -> list[Any]:
+        files = [source] if source.is_file() else sorted(source.glob("*.npz"))
+        return [read_description(NpzDescription, find_description(file), words) for file in files]
 
     def read(self, file: Path) -> Iterator[RawClip | BadClip]:
         content = read_contents(file, self._layout, self.options)

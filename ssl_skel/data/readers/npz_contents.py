@@ -25,7 +25,7 @@ from ssl_skel.data.readers.description import (
 from ssl_skel.data.readers.plane import ArrayDescription
 from ssl_skel.data.readers.rig import joint_names, known_layout, rig_layout, rig_map
 from ssl_skel.errors import UserError
-from ssl_skel.layouts import SkeletonLayout, load_layout
+from ssl_skel.layouts import LayoutLike, SkeletonLayout, load_layout
 from ssl_skel.layouts.mapping import JointMap
 from ssl_skel.names import misspelt
 
@@ -39,6 +39,8 @@ _MEMBERS = (
 
 class NpzDescription(NamedJoints, ArrayDescription):
     """The YAML file beside an ``.npz``, or ``recordings.yaml``."""
+
+    of_source = NamedJoints.of_source | {"columns"}
 
     columns: dict[Column, str] = Field(default_factory=dict)
     """What is read -> the member it stands in, as in {label: content}; default: one of its own name, if there is one.
@@ -93,7 +95,7 @@ class Contents:
         return len(self.columns["frames"]) if self.flat else self.shape[0]
 
 
-def read_contents(file: Path, layout: str | None, words: Section) -> Contents:
+def read_contents(file: Path, layout: LayoutLike | None, words: Section) -> Contents:
     """All that a file says but its coordinates.
 
     Args:

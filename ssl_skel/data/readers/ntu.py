@@ -20,7 +20,7 @@ from ssl_skel.data.readers.base import Reader, ReaderOptions
 from ssl_skel.data.readers.decimals import PADDING, read_numbers
 from ssl_skel.data.readers.ntu_facts import CLASS_NAMES, NAME, SPLITS_60, SPLITS_120, columns
 from ssl_skel.errors import UserError
-from ssl_skel.layouts import LAYOUTS
+from ssl_skel.layouts import LAYOUTS, LayoutLike
 
 _EXAMPLE = "S001C002P003R002A013.skeleton"
 _JOINTS, _WORDS = 25, 12  # a line a joint; words of such a line
@@ -41,6 +41,8 @@ class NtuOptions(ReaderOptions):
     """What becomes of the frames in which a body was lost, between others in which it was seen. stay: they are a gap.
     close: it goes on in the frame after it was last seen, as in CTR-GCN's code, so that all it does later comes too
     early, beside the other person too."""
+
+    of_source = frozenset({"missing"})
 
     missing: str = ""
     """A text file of names to leave out, such as the published lists of samples with missing skeletons (302 of NTU-60,
@@ -74,7 +76,7 @@ class NtuReader(Reader):
     fps = 30.0
     Options = NtuOptions
 
-    def __init__(self, source: Path, layout: str | None = None, options: Section | None = None) -> None:
+    def __init__(self, source: Path, layout: LayoutLike | None = None, options: Section | None = None) -> None:
         super().__init__(source, layout, options)
         self.ordered = self.options.denoise
         small = all(int(match[5]) <= 60 for match in map(NAME.match, (file.stem for file in self.files())) if match)

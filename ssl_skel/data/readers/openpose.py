@@ -18,7 +18,7 @@ from ssl_skel.data.readers.described import DescribedReader, name_of
 from ssl_skel.data.readers.description import Description, to_metres
 from ssl_skel.data.readers.estimators import PlaneOptions, follow, read_json
 from ssl_skel.errors import UserError
-from ssl_skel.layouts import LAYOUTS, SkeletonLayout
+from ssl_skel.layouts import LAYOUTS, LayoutLike, SkeletonLayout
 
 _SHARES = 2.0  # pixels; nobody is so small, and shares of the image hardly leave it
 _FRAME = "*_keypoints.json"
@@ -58,7 +58,7 @@ class OpenPoseReader(DescribedReader):
     pattern = f"**/{_FRAME}"
     example = "wave/clip01/clip01_000000000000_keypoints.json"
 
-    def __init__(self, source: Path, layout: str | None = None, options: Section | None = None) -> None:
+    def __init__(self, source: Path, layout: LayoutLike | None = None, options: Section | None = None) -> None:
         super().__init__(source, layout, options)
         if self.options.score == "keep":
             self.layout = self.layout.with_score()

@@ -16,7 +16,7 @@ from ssl_skel.data.readers.base import Reader
 from ssl_skel.data.readers.estimators import TrackedOptions
 from ssl_skel.data.readers.text_table import Rows, read_rows, unseen
 from ssl_skel.errors import UserError
-from ssl_skel.layouts import LAYOUTS
+from ssl_skel.layouts import LAYOUTS, LayoutLike
 
 _NAME = re.compile(r"(?:A(\d+)N)?(\d+)-([LMR])")
 _EXAMPLE = "skeleton/0002-L.txt and label/0002-L.txt"
@@ -41,7 +41,7 @@ class PkuMmdReader(Reader):
     class_names = tuple(str(number) for number in range(1, _CLASSES + 1))
     Options = TrackedOptions
 
-    def __init__(self, source: Path, layout: str | None = None, options: Section | None = None) -> None:
+    def __init__(self, source: Path, layout: LayoutLike | None = None, options: Section | None = None) -> None:
         super().__init__(source, layout, options)
         self.splits: dict[str, dict[str, Any]] = {"xview": {"train": {"camera": [2, 3]}, "test": {"camera": [1]}}}
         for file in sorted(self.source.glob("split/cross-subject*.txt")):

@@ -19,7 +19,7 @@ from ssl_skel.data.readers.estimators import TrackedOptions
 from ssl_skel.data.readers.ntu_facts import CLASS_NAMES, NAME, columns
 from ssl_skel.data.readers.plain_pickle import LateArray, load_plain
 from ssl_skel.errors import UserError
-from ssl_skel.layouts import LAYOUTS, load_layout
+from ssl_skel.layouts import LAYOUTS, LayoutLike, load_layout
 
 _LAYOUTS = {(25, 3): "ntu25", (17, 2): "coco17"}
 _SIDE = re.compile(r"(?P<name>.+?)_?(?P<side>train|val|test)(?P<number>\d*)")
@@ -55,7 +55,7 @@ class PysklReader(Reader):
     archive = True
     Options = PysklOptions
 
-    def __init__(self, source: Path, layout: str | None = None, options: Section | None = None) -> None:
+    def __init__(self, source: Path, layout: LayoutLike | None = None, options: Section | None = None) -> None:
         self.source = Path(source)
         self.options = options or self.Options()
         (file,) = self.files()

@@ -17,7 +17,7 @@ from ssl_skel.data.readers.ntu_facts import CLASS_NAMES, columns
 from ssl_skel.data.readers.plain_pickle import load_plain
 from ssl_skel.data.readers.text_table import unseen
 from ssl_skel.errors import UserError
-from ssl_skel.layouts import LAYOUTS, load_layout
+from ssl_skel.layouts import LAYOUTS, LayoutLike, load_layout
 
 _SIDES = {"train": "train", "val": "test", "test": "test"}
 _FORMS = ("{}_data.npy", "{}_data_joint.npy", "{}_position.npy")
@@ -38,7 +38,7 @@ class StGcnReader(Reader):
     archive = True
     Options = TrackedOptions
 
-    def __init__(self, source: Path, layout: str | None = None, options: Section | None = None) -> None:
+    def __init__(self, source: Path, layout: LayoutLike | None = None, options: Section | None = None) -> None:
         self.source = Path(source)
         self.options = options or self.Options()
         self._labels: dict[Path, tuple[list[str], list[Any]]] = {}

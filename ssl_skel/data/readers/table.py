@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 from pydantic import Field, field_validator
@@ -21,6 +21,7 @@ from ssl_skel.data.readers.described import DescribedReader, name_of
 from ssl_skel.data.readers.description import NamedJoints, to_metres
 from ssl_skel.data.readers.plane import ArrayDescription, in_heights
 from ssl_skel.errors import UserError
+from ssl_skel.layouts import LayoutLike
 from ssl_skel.names import nearest
 
 _MOST_PERSONS = 100
@@ -49,6 +50,13 @@ class TableDescription(NamedJoints, ArrayDescription):
 
     delimiter: str = Field(default=",", min_length=1, max_length=1)
     """What stands between the columns of a CSV file; ';' or a tab."""
+
+    def lasting(self) -> dict[str, Any]:
+        """The same without columns that tell of a clip, which others need not have."""
+        found = super().lasting()
+        if "columns" in found:
+            found["columns"] = {name: column for name, column in self.columns.items() if name not in _OF_CLIP}
+        return found
 
     @field_validator("joint_columns")
     @classmethod
@@ -85,7 +93,7 @@ class TableReader(DescribedReader):
     example = "recordings.csv or .parquet"
     suffixes = ENDINGS
 
-    def __init__(self, source: Path, layout: str | None = None, options: Section | None = None) -> None:
+    def __init__(self, source: Path, layout: LayoutLike | None = None, options: Section | None = None) -> None:
         self._scattered: set[tuple[Path, str]] = set()  # clips whose rows stand in several places
         super().__init__(source, layout, options)
 

@@ -14,7 +14,7 @@ from ssl_skel.data.clip import BadClip, RawClip, attempt
 from ssl_skel.data.readers.base import Reader, match_name, odd_even
 from ssl_skel.data.readers.text_table import Rows, read_rows, unseen
 from ssl_skel.errors import UserError
-from ssl_skel.layouts import LAYOUTS
+from ssl_skel.layouts import LAYOUTS, LayoutLike
 
 _NAME = re.compile(r"joints_s(\d+)_e(\d+)")
 _EXAMPLE = "joints/joints_s01_e01.txt"
@@ -41,7 +41,7 @@ class UtKinectReader(Reader):
     class_names = ("walk", "sitDown", "standUp", "pickUp", "carry", "throw", "push", "pull", "waveHands", "clapHands")
     splits = {"xsub": odd_even(range(1, 11))}  # noqa: RUF012 - never changed
 
-    def __init__(self, source: Path, layout: str | None = None, options: Section | None = None) -> None:
+    def __init__(self, source: Path, layout: LayoutLike | None = None, options: Section | None = None) -> None:
         super().__init__(source, layout, options)
         joints = self.files()[0].parent
         beside = (joints.parent / _LABELS, joints / _LABELS)

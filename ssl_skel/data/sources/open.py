@@ -6,19 +6,17 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from ssl_skel.config import config_from_words
+from ssl_skel.config import config_from_words, parse_config
+from ssl_skel.data.conversion import Conversion, Unfit
 from ssl_skel.data.readers import READERS, Reader
 from ssl_skel.errors import UserError
+from ssl_skel.layouts import LayoutLike, parse_layout
 from ssl_skel.names import unknown
 
 T = TypeVar("T")
 
 
-class OtherLayout(UserError):
-    """A format reads the path, but its joints are those of another layout than is wanted."""
-
-
-def open_reader(format: str, source: Path, layout: str | None = None, options: Sequence[str] = ()) -> Reader:
+def open_reader(format: str, source: Path, layout: LayoutLike | None = None, options: Sequence[str] = ()) -> Reader:
     """The reader of a format.
 
     Args:
@@ -36,27 +34,52 @@ def open_reader(format: str, source: Path, layout: str | None = None, options: S
     return kind(Path(source), layout, config_from_words(kind.Options, options, format))
 
 
-def first_that_reads(source: Path, attempt: Callable[[str], T]) -> T:
+def open_alike(source: Path, conversion: Conversion, options: Sequence[str]) -> Reader:
+    """The reader of a format, set as it was for other recordings.
+
+    Args:
+        source: a raw file, or a folder of them.
+        conversion: of those.
+        options: ``key=value`` words, which go before.
+
+    Raises:
+        UserError: as ``open_reader``.
+        Unfit: a description beside the source says something else, and no word decides.
+    """
+    format, kind = conversion.format, READERS[conversion.format]
+    given = config_from_words(kind.Options, options, format)
+    kept = parse_config(kind.Options, conversion.options, f"{format}: options that are recorded", written=True)
+    for told in kind.told(source, given):
+        for name, value in told.lasting().items():
+            before = conversion.options.get(name, value)
+            if value != before and name not in given.model_fields_set:
+                raise Unfit(f"{source}: {name}: is {value} here, and was {before} at conversion; give {name}=...")
+    layout = None if conversion.layout is None else parse_layout(conversion.layout, f"{format}: layout")
+    return kind(source, layout, kept.model_copy(update=given.model_dump(exclude_unset=True)))
+
+
+def first_that_reads(source: Path, attempt: Callable[[str], T], likely: Sequence[str] = ()) -> T:
     """What comes of the first format that reads a path.
 
-    Where none does, the message is that of a format that found another layout, else that of the only format whose
+    Where none does, the message is that of a format that finds the path unfit, else that of the only format whose
     files have this ending, else it says how to name a format.
 
     Args:
         source: a raw file, or a folder of them.
         attempt: reads the path by the format of that name, or raises ``UserError``.
+        likely: formats that are tried first.
 
     Raises:
         UserError: no format reads it.
     """
     reasons: dict[str, UserError] = {}
-    for format in READERS:
+    for format in dict.fromkeys((*likely, *READERS)):
         try:
             return attempt(format)
         except UserError as error:
             reasons[format] = error
     own = [reason for format, reason in reasons.items() if source.suffix in READERS[format].endings]
-    for told in (*[reason for reason in reasons.values() if isinstance(reason, OtherLayout)], *own[: len(own) == 1]):
+    for told in (*[reason for reason in reasons.values() if isinstance(reason, Unfit)], *own[: len(own) == 1]):
         raise told
     known = ", ".join(READERS)
     raise UserError(f"{source}: no format reads it ({known}); name one with --format to see what is wrong")

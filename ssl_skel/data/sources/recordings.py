@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -11,10 +11,11 @@ import numpy as np
 
 from ssl_skel.data.adapted import COMMON, adapted, needs_adapting
 from ssl_skel.data.clip import RawClip
+from ssl_skel.data.conversion import Conversion, Unfit, conversion_of
 from ssl_skel.data.meta import Provenance
 from ssl_skel.data.normalize import NormalizeConfig, alike, require_normalization
 from ssl_skel.data.readers import READERS
-from ssl_skel.data.sources.open import OtherLayout, first_that_reads, open_reader
+from ssl_skel.data.sources.open import first_that_reads, open_alike, open_reader
 from ssl_skel.data.sources.reading import Ready, Work, read_files
 from ssl_skel.data.store import COLUMNS, Store
 from ssl_skel.errors import UserError
@@ -23,20 +24,32 @@ from ssl_skel.names import unknown
 
 
 def read_recordings(
-    source: Store | Path | str, layout: SkeletonLayout, normalization: NormalizeConfig | None, format: str = ""
+    source: Store | Path | str,
+    layout: SkeletonLayout,
+    normalization: NormalizeConfig | None,
+    format: str = "",
+    *,
+    options: Sequence[str] = (),
+    conversions: Sequence[Conversion] = (),
 ) -> Store:
     """Clips of a path as an encoder wants them; those of other layouts are mapped where it is for merged corpora.
+
+    Raw recordings are converted as its training clips were.
 
     Args:
         source: a raw file, a folder of them, or a store, which may be open.
         layout: joints of the encoder.
         normalization: of its training clips, as its card records it.
-        format: as in ``open_clips``.
+        format: as in ``open_clips``; formats of the conversions are tried first.
+        options: ``key=value`` words for the reader's ``Options``, which go before what the conversions say.
+        conversions: of the training clips, as the card records them.
 
     Raises:
-        UserError: as ``open_clips``; another layout, or a store normalised otherwise.
+        UserError: as ``open_clips``; another layout, a store normalised otherwise, options for a store, or a
+            description beside the recordings that contradicts their conversion.
     """
     if isinstance(source, Store) or is_store(Path(source)):
+        _refuse_options(options)
         store = source if isinstance(source, Store) else Store.open(source)
         want = require_normalization(normalization, f"{store.path}: the encoder's card")
         own = require_normalization(store.normalization, str(store.path))
@@ -49,11 +62,9 @@ def read_recordings(
                 f"{store.path}: normalization: is {own}, the encoder's clips had {want}; convert with the same options"
             )
         return store
-    want = require_normalization(normalization, str(source))
-    if layout.name == COMMON:
-        plain = want.model_copy(update={"orient": False, "scale": False})  # both are for the new joints
-        return adapted(open_clips(source, format=format, normalize=plain), layout, want)
-    return open_clips(source, format=format, normalize=want, wanted=layout)
+    how = require_normalization(normalization, str(source))
+    read = partial(_read_alike, Path(source), layout, how, options, conversions)
+    return _by_format(Path(source), format, read, [one.format for one in conversions])
 
 
 def open_clips(
@@ -61,32 +72,42 @@ def open_clips(
     *,
     format: str = "",
     layout: str | None = None,
+    options: Sequence[str] = (),
     normalize: NormalizeConfig | None = None,
-    wanted: SkeletonLayout | None = None,
 ) -> Store:
     """Clips of any path.
 
     Args:
         source: a store, a raw file, or a folder of raw files.
-        format: entry of ``READERS``; default: the first that reads the path (with the wanted layout).
+        format: entry of ``READERS``; default: the first that reads the path.
         layout: name or path of a layout, for formats that leave it open.
+        options: ``key=value`` words for the reader's ``Options``.
         normalize: what is done to raw clips; default: what ``ssl-skel convert`` does by default.
-        wanted: the layout that raw clips must have; default: any.
 
     Returns:
         The store; of raw files, their clips in memory, with class names, splits and columns as far as they are known.
 
     Raises:
-        UserError: nothing is there, no format reads it, an unknown format, a damaged file, or another layout.
+        UserError: nothing is there, no format reads it, an unknown format or option, or a damaged file.
     """
-    source = Path(source)
+    source, how = Path(source), normalize or NormalizeConfig()
     if is_store(source):
+        _refuse_options(options)
         return Store.open(source)
+    return _by_format(source, format, lambda name: _read(Work(open_reader(name, source, layout, options), how), name))
+
+
+def _by_format(source: Path, format: str, read: Callable[[str], Store], likely: Sequence[str] = ()) -> Store:
+    """Clips of a raw path, by a format or the first that reads it."""
     refuse_missing(source)
     if format and format not in READERS:
         raise unknown("format", format, READERS)
-    read = partial(_read, source, layout, normalize or NormalizeConfig(), wanted)
-    return read(format) if format else first_that_reads(source, read)
+    return read(format) if format else first_that_reads(source, read, likely)
+
+
+def _refuse_options(options: Sequence[str]) -> None:
+    if options:
+        raise UserError(f"{options[0]}: options are for raw recordings, and this is a store; leave them out")
 
 
 def refuse_missing(source: Path) -> None:
@@ -147,18 +168,37 @@ def store_of(
     )
 
 
-def _read(
-    source: Path, layout: str | None, normalize: NormalizeConfig, wanted: SkeletonLayout | None, format: str
+def _read_alike(
+    source: Path,
+    wanted: SkeletonLayout,
+    normalize: NormalizeConfig,
+    options: Sequence[str],
+    conversions: Sequence[Conversion],
+    format: str,
 ) -> Store:
-    """Clips of a raw path by one format."""
-    keeps_scores = wanted is not None and wanted.score and "score" in READERS[format].Options.model_fields
-    reader = open_reader(format, source, layout, ["score=keep"] if keeps_scores else [])
+    """Clips of a raw path by one format, converted as others were, with the wanted joints."""
+    conversion = conversion_of(format, conversions, [word.partition("=")[0] for word in options])
+    if wanted.score and "score" in READERS[format].Options.model_fields:
+        options = ["score=keep", *options]
+    reader = open_alike(source, conversion, options)
+    before = conversion.normalization
+    if before is None and wanted.name == COMMON and reader.layout != wanted:
+        before = normalize.model_copy(update={"orient": False, "scale": False})  # both are for the new joints
+    store = _read(Work(reader, before or normalize, repairs=conversion.repairs, rate=conversion.rate), format)
+    if before:
+        return adapted(store, wanted, normalize)
+    if reader.layout != wanted:
+        raise _other_layout(source, reader.layout, wanted)
+    return store
+
+
+def _read(work: Work, format: str) -> Store:
+    """Clips of a raw path by one reader."""
+    reader, source = work.reader, work.reader.source
     files = [source] if source.is_file() else reader.files()
-    ready = [item for item in read_files(Work(reader, normalize), files, jobs=1) if isinstance(item, Ready)]
+    ready = [item for item in read_files(work, files, jobs=1) if isinstance(item, Ready)]
     if not ready:
         raise UserError(f"{source}: holds no clips")
-    if wanted is not None and reader.layout != wanted:
-        raise _other_layout(source, reader.layout, wanted)
     clips = [item.clip for item in ready]
     columns = {field: [getattr(clip, field) for clip in clips] for field in COLUMNS if hasattr(RawClip, field)}
     names, content = [clip.name for clip in clips], [item.content for item in ready]
@@ -169,11 +209,11 @@ def _read(
         class_names=reader.class_names,
         splits=reader.splits,
         value_names=reader.value_names,
-        normalization=normalize,
+        normalization=work.normalize,
         filled=sum(item.filled for item in ready),
         provenance=Provenance(format=format, source=source.resolve().name, files=len(files)),
     )
 
 
-def _other_layout(source: Path, own: SkeletonLayout, wanted: SkeletonLayout) -> OtherLayout:
-    return OtherLayout(f"{source}: layout: has {own.name}, the encoder takes {wanted.name}")
+def _other_layout(source: Path, own: SkeletonLayout, wanted: SkeletonLayout) -> Unfit:
+    return Unfit(f"{source}: layout: has {own.name}, the encoder takes {wanted.name}")

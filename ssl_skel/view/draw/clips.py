@@ -14,6 +14,9 @@ from ssl_skel.layouts import SkeletonLayout
 
 BUDGET = 3_300_000
 """Bytes for the coordinates of all clips of a page, which holds a third more, as it is text."""
+FPS = 30.0
+"""Frames a second at which a clip plays whose own are unknown."""
+
 _LEVELS = 32767  # of int16; the value below its range stands for a joint that is not there
 _MISSING = -32768
 
@@ -39,7 +42,7 @@ class RenderableClip:
     joints: np.ndarray
     layout: SkeletonLayout
     facts: Mapping[str, str] = field(default_factory=dict)
-    fps: float = 30.0
+    fps: float = FPS
     heat: np.ndarray | None = None
 
     def __post_init__(self) -> None:
