@@ -290,10 +290,19 @@ def test_openpose_shares_of_the_image_need_its_aspect(tmp_path: Path) -> None:
     pixels = 1000 + 100 * walk(0, 3, 25)[..., :2]
     raw_files.openpose(tmp_path, "wave/pixels", pixels)
     raw_files.openpose(tmp_path, "wave/shares", pixels / np.float32([1920, 1080]))
-    with pytest.raises(UserError, match="x and y run from 0 to 1; give aspect"):
+    with pytest.raises(UserError, match="x and y are no pixels but shares; give aspect"):
         read("openpose", tmp_path)
     one, other = read("openpose", tmp_path, f"aspect={1920 / 1080}")
     np.testing.assert_allclose(one.joints, other.joints, rtol=1e-5)
+
+
+def test_openpose_from_minus_one_to_one_is_as_large(tmp_path: Path) -> None:
+    shares = (500 + 100 * walk(0, 3, 25)[..., :2]) / np.float32([1920, 1080])
+    raw_files.openpose(tmp_path, "wave/a", shares)
+    raw_files.openpose(tmp_path, "wave/b", 2 * shares - 1)
+    one, other = read("openpose", tmp_path, f"aspect={1920 / 1080}")
+    apart = one.joints - other.joints
+    np.testing.assert_allclose(apart, np.broadcast_to(apart[:1, :1, :1], apart.shape), atol=1e-5)
 
 
 def test_two_recordings_in_one_folder_are_two_clips(tmp_path: Path) -> None:

@@ -64,7 +64,7 @@ class MsrAction3DReader(Reader):
         if len(rows) % 20:
             raise UserError(f"{file}: has {len(rows)} rows, no multiple of 20 joints; download it again")
         if np.median(np.nan_to_num(np.abs(rows[:, :2]))) > _FAR:
-            raise UserError(f"{file}: holds screen coordinates (pixels), no metres; take the files …_skeleton3D.txt")
+            raise UserError(f"{file}: holds screen coordinates (pixels), no metres; take those of world coordinates")
         joints = unseen(rows.reshape(-1, 20, 4)[:, _ORDER, :3])
         name = file.stem.partition("_skeleton")[0]
         yield RawClip(name, joints[None], action - 1, subject=subject, replication=number)

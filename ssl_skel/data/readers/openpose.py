@@ -95,8 +95,9 @@ class OpenPoseReader(DescribedReader):
         if told or not np.isfinite(places).any() or np.nanmax(np.abs(places)) > _SHARES:
             return places / np.float32(self.options.height)
         if not self.options.aspect:
-            raise UserError(f"{file}: x and y run from 0 to 1; give aspect=1.778 (width / height of the images)")
-        return places * np.array([self.options.aspect, 1], np.float32)
+            raise UserError(f"{file}: x and y are no pixels but shares; give aspect=1.778 (width / height)")
+        span = 2 if np.nanmin(places) < -0.1 else 1  # OpenPose's keypoint_scale 4 runs from -1 to 1
+        return places * np.array([self.options.aspect, 1], np.float32) / np.float32(span)
 
     def _own_layout(self, files: list[Path]) -> SkeletonLayout:
         """The layout that the description names, or that of the first person found."""
