@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-import torch
-from torch import Tensor
 
 from ssl_skel.data.store import Store
 from ssl_skel.layouts import SkeletonLayout
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def stand_ins(store: Store) -> np.ndarray:
@@ -30,7 +33,7 @@ def parts_of(store: Store, rows: np.ndarray) -> np.ndarray:
 
 def stand_in(x: Tensor, joints: Tensor) -> Tensor:
     """Clips (N, C, T, V, M) with each joint taken from where ``joints`` (N, V) says."""
-    return torch.gather(x, 3, joints[:, None, None, :, None].expand(x.shape))
+    return x.gather(3, joints[:, None, None, :, None].expand(x.shape))
 
 
 def _nearest(joint: int, missing: set[str], layout: SkeletonLayout) -> int:

@@ -246,7 +246,7 @@ def number_values(found: Iterable[str]) -> dict[str, int]:
     """Numbers of the values of a column: those that they are, where all are numbers; else from 1, in natural order.
 
     >>> number_values(["p10", "p2", ""]), number_values(["07", "3"])
-    ({'': -1, 'p2': 1, 'p10': 2}, {'': -1, '07': 7, '3': 3})
+    ({'': -1, 'p2': 1, 'p10': 2}, {'': -1, '3': 3, '07': 7})
     """
     names = sorted(set(found) - {""}, key=lambda name: (natural(PurePosixPath(name)), name))
     if all(_is_short_number(name) for name in names):
