@@ -38,9 +38,13 @@ class TextReader(DescribedReader):
         """As ``DescribedReader``; texts that begin with a word are notes, no recordings."""
         if self.source.is_file():
             return [self.source]
-        files = [file for file in self._find(self.pattern, self.example) if _begins_with_number(file)]
+        texts = self._find(self.pattern, self.example)
+        files = [file for file in texts if _begins_with_number(file)]
         if not files:
-            raise UserError(f"{self.source}: holds no *.txt of numbers; give the folder that holds the recordings")
+            raise UserError(
+                f"{texts[0]}: begins with no number, and the folder holds no *.txt that does; "
+                "give the folder that holds the recordings"
+            )
         return files
 
     def read(self, file: Path) -> Iterator[RawClip]:
