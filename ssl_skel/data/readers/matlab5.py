@@ -13,8 +13,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-LARGEST = 64 * 2**20
-"""Most bytes of a variable, unpacked: 140,000 frames of 20 joints in float64."""
+LARGEST = 32 * 2**20
+"""Most bytes of a variable, unpacked: 70,000 frames of 20 joints in float64."""
 _HEADER = 128
 _MATRIX, _COMPRESSED = 14, 15
 _INT8, _INT32, _UINT32 = 1, 5, 6
