@@ -57,7 +57,8 @@ def nearest(word: object, known: Iterable[object]) -> str:
     near = difflib.get_close_matches(str(word)[:_LONGEST], names, 1)
     if near:
         return f"; did you mean {near[0]!r}?"
-    listed = names if len(names) <= _ALL else [*names[:_FIRST], f"... ({len(names)} in all)"]
+    short = [name if len(name) <= _QUOTED else f"{name[:_QUOTED]} ..." for name in names]
+    listed = short if len(names) <= _ALL else [*short[:_FIRST], f"... ({len(names)} in all)"]
     return f"; known: {', '.join(listed)}" if names else ""
 
 

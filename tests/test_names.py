@@ -72,3 +72,9 @@ def test_a_name_that_passes_stays_in_its_folder(name: str) -> None:
         assert told
     else:
         assert not told
+
+
+def test_long_known_names_are_cut() -> None:
+    told = nearest("x", ["[" * 5000, "short"])
+    assert told.endswith(", short")
+    assert len(told) < 120

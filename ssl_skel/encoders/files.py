@@ -87,6 +87,9 @@ def encoder_of(
             pooling=card.pooling if pooling is None else PoolingConfig.of(pooling),
             extent=card.extent,
         )
+    stride = encoder.backbone.t_stride
+    if card.num_frames % stride:
+        raise UserError(f"{source}: num_frames: {card.num_frames} is no multiple of the network's {stride}; {remedy}")
     read_weights(weights, encoder, Path(source).name, remedy)
     return encoder
 

@@ -101,6 +101,7 @@ class MotionIndex:
             known = meta["kind"] == "flat" or (meta["kind"] in KINDS and meta["search"]["effort"] > 0)
             _normalization(meta, path)
             _conversions(meta, path)
+            known = known and all(isinstance(name, str) for name in names)
             whole = known and {WEIGHTS, CARD} == set(meta["encoder"]) and {VECTORS, ROWS, CODES} <= set(sizes)
             [(str(store["path"]), str(store["sha256"]), float(store.get("fps", 0))) for store in meta["stores"]]
             PoolingConfig.of(meta["pooling"], f"{path / META}: pooling")

@@ -49,10 +49,11 @@ def page_of_index(path: Path, store: Path | None = None, fps: float | None = Non
 def _shown(index: MotionIndex, row: int, stores: dict[int, Store], label: str, fps: float | None) -> RenderableClip:
     record = index.rows[row]
     store = stores[int(record["store"])]
+    joints = index.joints(row, store)
     rate = fps or rate_of(store, int(record["clip"]))
     facts = {"class": label}
     if record["length"] < record["frames"]:
         start, stop = (float(value) / rate for value in (record["start"], record["start"] + record["length"]))
         facts["from"] = f"{start:.1f} s to {stop:.1f} s"
     facts |= {field: str(record[field]) for field in ("subject", "camera") if record[field] >= 0}
-    return RenderableClip(index.name(row), index.joints(row, store), index.layout, facts, rate)
+    return RenderableClip(index.name(row), joints, index.layout, facts, rate)

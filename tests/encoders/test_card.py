@@ -116,6 +116,7 @@ def edit(change: Callable[[dict[str, Any]], object]) -> Callable[[Path], None]:
         (edit(lambda card: card.update(stream="bones")), r"stream: unknown 'bones'"),
         (edit(lambda card: card.update(extent="boxes")), r"extent: unknown 'boxes'; did you mean 'box'"),
         (edit(lambda card: card.update(colour="red")), r"colour: unknown key"),
+        (edit(lambda card: card.update(num_frames=1)), r"num_frames: 1 is no multiple of the network's \d"),
         (edit(lambda card: card["layout"].pop("bones")), r"layout: bones: missing"),
         (edit(lambda card: card["backbone"].update(name="mpae")), r"backbone\.name: unknown backbone 'mpae'"),
         (edit(lambda card: card["backbone"].update(name=["a"])), r"backbone\.name: unknown"),

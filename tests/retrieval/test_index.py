@@ -253,6 +253,7 @@ def test_damage_is_told_in_one_line(damaged: Damage, change: Any, told: str) -> 
         ({"dim": "x"}, "is damaged"),
         ({"layout": {}}, "layout"),
         ({"normalization": {}}, "normalised"),
+        ({"class_names": [3]}, "is damaged"),
         ({"stores": [{}]}, "is damaged"),
     ],
 )

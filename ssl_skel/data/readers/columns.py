@@ -128,6 +128,9 @@ def _row_by_row(
         with open_text(file) as stream:
             reader = csv.reader(stream, delimiter=form.delimiter)
             at = {name: place for place, name in enumerate(form.header or next(reader))}
+            lost = [name for name in (*texts, *numbers) if name not in at]
+            if lost:  # the faster parser read other names in a damaged first line
+                raise UserError(f"{file}: line 1: is damaged; column {lost[0]!r} is not in it")
             rows = itertools.islice((row for row in reader if row), skip, None)
             above = dict.fromkeys(texts, "")
             while piece := list(itertools.islice(rows, _ROWS)):
