@@ -46,12 +46,6 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
-@pytest.fixture(scope="module")
-def store(raw: Path) -> Store:
-    convert("npz", raw, raw.parent / "store", normalize=NormalizeConfig())
-    return Store.open(raw.parent / "store")
-
-
 def saved(folder: Path, layout: str = "common15") -> Path:
     torch.manual_seed(0)
     encoder = build_encoder(

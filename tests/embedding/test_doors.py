@@ -50,13 +50,6 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def store(raw: Path) -> Store:
-    """The same recordings, converted."""
-    convert("npz", raw, raw.parent / "store", normalize=NormalizeConfig())
-    return Store.open(raw.parent / "store")
-
-
-@pytest.fixture(scope="module")
 def pretrained(store: Store) -> Path:
     """A run with an encoder, "trained" on the store."""
     run = store.path.parent / "run"

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from children import contents, difference, fresh, start, wait, workplace
+from children import contents, difference, fresh, start, unhindered, wait, workplace
 
 MARK = "SSL_SKEL_KILLED"
 """In the environment of all that a command starts, by which orphans are found."""
@@ -73,12 +73,7 @@ def kill_all(count: int, seed: int, only: str = "") -> tuple[dict[str, Any], int
 def _try(command: Command, wanted: int, rng: random.Random, pristine: Path) -> Counter[str]:
     """Kills of one command by signal, and faults by kind."""
     found: Counter[str] = Counter()
-    with fresh(pristine):
-        began = time.monotonic()
-        code, text = wait(start(command.words))
-        took = time.monotonic() - began
-        assert code == 0, text
-        want = contents(Path())
+    want, took = unhindered(command.words, pristine)
     while found["SIGKILL"] + found["SIGTERM"] < wanted:
         with fresh(pristine):
             for _ in range(rng.randint(1, MOST_KILLS)):

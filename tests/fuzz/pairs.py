@@ -6,10 +6,9 @@ import random
 import sys
 import time
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
-from children import SAID, contents, difference, fresh, start, wait, workplace
+from children import SAID, difference, fresh, start, unhindered, wait, workplace
 from kills import COMMANDS
 
 OTHER = SAID.with_name("other.txt")
@@ -23,12 +22,7 @@ def pair_all(count: int, seed: int) -> tuple[dict[str, Any], int]:
     with workplace() as pristine:
         for name, command in COMMANDS.items():
             rng = random.Random(f"{seed} {name}")
-            with fresh(pristine):
-                began = time.monotonic()
-                code, text = wait(start(command.words))
-                took = time.monotonic() - began
-                assert code == 0, text
-                want = contents(Path())
+            want, took = unhindered(command.words, pristine)
             for _ in range(count):
                 with fresh(pristine):
                     outcome, fault = _pair(command.words, rng.uniform(0, took / 2))

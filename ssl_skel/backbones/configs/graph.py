@@ -64,7 +64,7 @@ class STGCNConfig(GraphNetConfig):
     kernel: int = Field(9, ge=1)
     """Frames of a temporal convolution, odd (paper: 9)."""
     partition: Literal["layout", "released"] = "layout"
-    """Which neighbours share weights. ``layout``: those nearer the layout's root, and those farther, as printed.
+    """Which neighbours share weights. ``layout``: those nearer the layout's root, and those farther, as in the paper.
     ``released``: as net/utils/graph.py has it: the root is the joint between the shoulders, and distances are known up
     to one bone from it; beyond, all neighbours count as farther."""
 
