@@ -11,6 +11,7 @@ import raw_files
 from raw_clips import read
 from raw_files import csv_text, long_rows, walk
 
+from ssl_skel.data.readers.columns import TableForm, read_columns
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import LAYOUTS
 
@@ -114,3 +115,17 @@ def test_times_beside_numbers_only_give_the_rate(tmp_path: Path) -> None:
     (clip,) = read("table", tmp_path, "columns={time: ms}", layout="sbu15")
     assert clip.fps == 0.0  # 40 seconds a frame: no seconds
     assert clip.joints[0, :, 0, 0].tolist() == [2, 1, 0]
+
+
+def test_empty_lines_ahead_change_nothing_where_a_row_is_damaged(tmp_path: Path) -> None:
+    rows = "clip,x\na,1\na,oops\nb,2\n"
+    for name in ("plain", "ahead"):
+        (tmp_path / f"{name}.csv").write_text("\n\n" * (name == "ahead") + rows)
+    plain, ahead = (
+        list(read_columns(tmp_path / f"{name}.csv", ["clip"], ["x"], TableForm())) for name in ("plain", "ahead")
+    )
+    assert [batch["x"].tolist() for batch in plain] == [[1.0, "oops", 2.0]]
+    for one, other in zip(plain, ahead, strict=True):
+        assert {name: values.tolist() for name, values in one.items()} == {
+            name: values.tolist() for name, values in other.items()
+        }

@@ -47,3 +47,12 @@ def test_vectors_that_are_no_numbers_are_refused(done: Path, motions: Path, tmp_
     vectors.flush()
     with pytest.raises(UserError, match=r"vectors\.npy: holds NaN"):
         page_of_index(tmp_path / "index")
+
+
+def test_rows_that_point_past_their_store_are_refused(done: Path, motions: Path, tmp_path: Path) -> None:
+    build_index(done, motions, tmp_path / "index")
+    rows = np.load(tmp_path / "index" / "rows.npy", mmap_mode="r+")
+    rows["clip"][0] = 255
+    rows.flush()
+    with pytest.raises(UserError, match=r"rows\.npy: does not fit"):
+        page_of_index(tmp_path / "index")

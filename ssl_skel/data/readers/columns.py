@@ -49,7 +49,7 @@ def first_row(file: Path, form: TableForm) -> list[str]:
     """
     try:
         with open_text(file) as stream:
-            return next(csv.reader(stream, delimiter=form.delimiter))
+            return next(_rows(stream, form))
     except (*_DAMAGE, StopIteration) as error:
         raise _damage(file, error) from error
 
@@ -126,12 +126,12 @@ def _row_by_row(
     """The same of a damaged CSV file, from a row on."""
     try:
         with open_text(file) as stream:
-            reader = csv.reader(stream, delimiter=form.delimiter)
-            at = {name: place for place, name in enumerate(form.header or next(reader))}
+            whole = _rows(stream, form)
+            at = {name: place for place, name in enumerate(form.header or next(whole))}
             lost = [name for name in (*texts, *numbers) if name not in at]
             if lost:  # the faster parser read other names in a damaged first line
                 raise UserError(f"{file}: line 1: is damaged; column {lost[0]!r} is not in it")
-            rows = itertools.islice((row for row in reader if row), skip, None)
+            rows = itertools.islice(whole, skip, None)
             above = dict.fromkeys(texts, "")
             while piece := list(itertools.islice(rows, _ROWS)):
                 columns: dict[str, list[Any]] = {name: [] for name in (*texts, *numbers)}
@@ -145,6 +145,11 @@ def _row_by_row(
                 yield {name: np.array(values, object) for name, values in columns.items()}
     except _DAMAGE as error:
         raise _damage(file, error) from error
+
+
+def _rows(stream: IO[str], form: TableForm) -> Iterator[list[str]]:
+    """Cells of the lines that are not empty, as pyarrow counts them; the first may be names of columns."""
+    return (row for row in csv.reader(stream, delimiter=form.delimiter) if row)
 
 
 def open_text(file: Path) -> IO[str]:
