@@ -44,7 +44,8 @@ def adapted(store: Store, layout: SkeletonLayout, want: NormalizeConfig) -> Stor
         "orient": own.orient > want.orient,
         "scale": own.scale > want.scale,
     }
-    for option in (option for option, is_more in more.items() if is_more):
+    option = next((option for option, is_more in more.items() if is_more), "")
+    if option:
         raise UserError(
             f"{store.path}: normalization: {option} is {getattr(own, option)}, the encoder's clips had "
             f"{getattr(want, option)}, and what was done cannot be undone; convert with the encoder's options"

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ssl_skel.data.readers.description import METRES
 from ssl_skel.data.store import Store
 from ssl_skel.layouts import SkeletonLayout
 
@@ -19,7 +20,6 @@ _UPRIGHT = 0.5  # cosine; a person who leans by more than 60 degrees does not st
 _MOST_CLIPS = 500  # that are looked at, evenly spread
 _MOST_FRAMES = 32  # of a clip
 _HEAD, _FEET = ("head", "nose|face", "neck"), ("ankle", "foot|feet", "toe", "knee")
-_METRES = {"m": 1.0, "cm": 0.01, "mm": 0.001}
 # Axis of the coordinates as read, by what `up` said and the axis that points up in the store.
 _AXES = {
     "y": {"x": "x", "y": "y", "-y": "-y", "z": "z"},
@@ -166,7 +166,7 @@ def _other_unit(median: float, coordinates: int, options: Mapping[str, Any]) -> 
     if "units" not in options:
         return "the files are in another unit than this format"
     own = options["units"]
-    better = [unit for unit, metres in _METRES.items() if SHORTEST <= median * metres / _METRES[own] <= TALLEST]
+    better = [unit for unit, metres in METRES.items() if SHORTEST <= median * metres / METRES[own] <= TALLEST]
     if better:
         return f"try units={better[0]} (now units={own})"
     return f"check units={own}, or try scale={options.get('scale', 1.0) * 1.6 / median:.3g}"

@@ -8,7 +8,6 @@ of these. The answer is kept in ``same_recording.json`` in the store.
 from __future__ import annotations
 
 import hashlib
-import json
 from contextlib import suppress
 from pathlib import Path
 from weakref import WeakKeyDictionary
@@ -21,6 +20,7 @@ from ssl_skel.data.in_turn import clips_in_turn
 from ssl_skel.data.store import Store
 from ssl_skel.errors import UserError
 from ssl_skel.files.atomic import write_json
+from ssl_skel.plain_json import parse_json
 
 FORMAT_VERSION = 1
 _KNOWN: WeakKeyDictionary[Store, np.ndarray] = WeakKeyDictionary()
@@ -69,7 +69,7 @@ def _key(store: Store) -> dict[str, str | int]:
 def _read(file: Path, key: dict[str, str | int], clips: int) -> np.ndarray | None:
     """The kept answer; None where there is none for these clips, or it is damaged."""
     try:
-        data = json.loads(file.read_bytes())
+        data = parse_json(file.read_bytes())
         groups = np.array(data.pop("groups"))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None

@@ -157,7 +157,13 @@ def test_the_groups_are_kept_and_a_damaged_or_foreign_file_is_not_believed(tmp_p
     file = path / "same_recording.json"
     kept = json.loads(file.read_text())
     assert kept["groups"] == expected.tolist()
-    for wrong in ("[1", "[]", json.dumps(kept | {"groups": [0]}), json.dumps(kept | {"store": "", "groups": [9] * 60})):
+    for wrong in (
+        "[1",
+        "[]",
+        "[" * 100_000,
+        json.dumps(kept | {"groups": [0]}),
+        json.dumps(kept | {"store": "", "groups": [9] * 60}),
+    ):
         file.write_text(wrong)
         np.testing.assert_array_equal(recording_groups(Store.open(path)), expected)
         assert json.loads(file.read_text()) == kept
