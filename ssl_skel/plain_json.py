@@ -1,8 +1,9 @@
-"""JSON as plain data: no deeper than any file of this project, and no text that cannot be written again."""
+"""JSON as plain data: no deeper than any file of this project, and nothing that cannot be written again."""
 
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 _DEEPEST = 60  # brackets in brackets
@@ -18,10 +19,11 @@ def parse_json(text: str | bytes) -> Any:
         text: one document; bytes are UTF-8.
 
     Raises:
-        ValueError: it is no JSON, is nested deeper than 60 levels, or holds half a surrogate.
+        ValueError: it is no JSON, is nested deeper than 60 levels, or holds half a surrogate, NaN, or a number that no
+            float can hold.
     """
     try:
-        value = json.loads(text)
+        value = json.loads(text, parse_float=_number, parse_constant=_number)
     except RecursionError:
         raise ValueError(f"more than {_DEEPEST} levels") from None
     level = [value]
@@ -37,3 +39,9 @@ def parse_json(text: str | bytes) -> Any:
 
 def _inside(value: dict[str, Any] | list[Any]) -> list[Any]:
     return value if isinstance(value, list) else [*value, *value.values()]
+
+
+def _number(text: str) -> float:
+    if math.isfinite(number := float(text)):
+        return number
+    raise ValueError(f"{text[:20]} is no finite number")

@@ -35,6 +35,9 @@ def test_plain_data_comes_back(value: Any) -> None:
         r'["\ud800"]',
         r'{"\ud800": 1}',
         "9" * 5000,
+        "[1e999]",
+        "-Infinity",
+        "[NaN]",
     ],
 )
 def test_what_cannot_be_kept_is_a_value_error(text: str | bytes) -> None:

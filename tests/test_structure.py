@@ -29,7 +29,7 @@ ALLOWED = {
     "config": {"errors", "names", "plain_json", "plain_yaml"},
     "registry": {"errors", "names", "config"},
     "layouts": {"errors", "names", "plain_yaml"},
-    "files": {"errors"},
+    "files": {"errors", "plain_json"},
     "same_run": {"config"},
     "data": GROUND | {"console"},
     "backbones": GROUND,

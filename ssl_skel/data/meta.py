@@ -15,6 +15,7 @@ from ssl_skel.data.normalize import NormalizeConfig, parse_normalization
 from ssl_skel.errors import UserError
 from ssl_skel.files.folders import restore
 from ssl_skel.layouts import SkeletonLayout, parse_layout
+from ssl_skel.names import check_path_name
 from ssl_skel.plain_json import parse_json
 
 FORMAT_VERSION = 1
@@ -123,7 +124,8 @@ def read_meta(path: Path) -> tuple[Meta, SkeletonLayout, NormalizeConfig | None]
     """Read the file in a store's folder; also its layout and its normalisation, checked.
 
     Raises:
-        UserError: no store there, another format version, or damage; names file and field.
+        UserError: no store there, another format version, a split whose name cannot become a path, or damage; names
+            file and field.
     """
     file = path / "meta.json"
     restore(path)
@@ -140,6 +142,8 @@ def read_meta(path: Path) -> tuple[Meta, SkeletonLayout, NormalizeConfig | None]
         )
     try:
         meta = parse_config(Meta, data, f"{file}: is damaged")
+        for name in meta.splits:
+            check_path_name(name, f"{file}: splits")
         normalization = parse_normalization(meta.normalization, f"{file}: is damaged: normalization")
     except UserError as error:
         raise UserError(f"{error}; {_REMEDY}") from error

@@ -19,6 +19,7 @@ from ssl_skel.errors import UserError
 from ssl_skel.files import folders
 from ssl_skel.files.taken import FolderKind, refuse_taken_folder
 from ssl_skel.files.temporary import LOCKS, REMEDY, cannot_write, claim, is_alive, left_behind, lock, sync, sync_path
+from ssl_skel.plain_json import parse_json
 
 _JOURNAL = "journal.jsonl"
 
@@ -166,7 +167,7 @@ def _read_journal(folder: Path) -> list[dict[str, Any]]:
         for line in file.read_bytes().splitlines(keepends=True):
             if not line.endswith(b"\n"):
                 break
-            entries.append(dict(json.loads(line)))
+            entries.append(dict(parse_json(line)))
             whole += len(line)
         os.truncate(file, whole)
     except (OSError, ValueError, TypeError):

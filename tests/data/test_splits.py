@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -171,3 +173,12 @@ def test_a_name_that_would_leave_its_folder_is_refused_at_load(store: Store, nam
     assert "\n" not in str(told.value)
     assert len(str(told.value)) < 300 + len(str(store.path))
     del store.splits[name]
+
+
+def test_a_foreign_store_with_such_a_name_is_not_opened(store: Store, tmp_path: Path) -> None:
+    copy = shutil.copytree(store.path, tmp_path / "copy")
+    meta = json.loads((copy / "meta.json").read_text())
+    meta["splits"]["../../x"] = meta["splits"]["xsub"]
+    (copy / "meta.json").write_text(json.dumps(meta))
+    with pytest.raises(UserError, match=r"meta\.json: splits: '\.\./\.\./x' cannot become the name of a file"):
+        Store.open(copy)
