@@ -13,9 +13,14 @@ from typing import Literal
 from ssl_skel.errors import UserError
 
 FolderKind = Literal["store", "index", "audit"]
-_MARKS: dict[str, set[str]] = {"store": {"joints.npy", "clips.npz"}, "index": {"vectors.npy", "rows.npy"}}
-_AUDIT = {"audit.json", "audit.md", "audit.html", "exclude.txt"}
-"""All that the folder of an audit holds."""
+_MARKS: dict[str, set[str]] = {"store": {"joints.npy", "clips.npz"}, "index": {"vectors.npy", "rows.npy"}, "audit": set()}
+"""Files that only one kind has, one of which must be there."""
+_HOLDS: dict[str, set[str]] = {
+    "store": {"meta.json", "joints.npy", "clips.npz", "repairs.json", "same_recording.json", "subsets", "audit"},
+    "index": {"meta.json", "vectors.npy", "rows.npy", "codes.safetensors", "faiss.index", "encoder"},
+    "audit": {"audit.json", "audit.md", "audit.html", "exclude.txt"},
+}
+"""All that a folder of each kind holds; with anything else in it, it is somebody's own."""
 _PARTS = {mark for marks in _MARKS.values() for mark in marks} | {
     *("meta.json", "codes.safetensors", "faiss.index"),
     *("card.json", "encoder.safetensors", "head.json"),
@@ -54,24 +59,24 @@ def refuse_taken_folder(path: Path, overwrite: bool, kind: FolderKind | None, in
         inputs: files and folders that the work reads.
 
     Raises:
-        UserError: the path exists and ``overwrite`` is not set, it is of another kind, or it is or holds an input.
+        UserError: the path exists and ``overwrite`` is not set, it is of another kind, it holds files that are no part
+            of its kind, or it is or holds an input.
     """
     _refuse_existing(path, overwrite)
     if not path.exists():
         return
-    if kind is None or not _is(path, kind):
+    there = {name for name in os.listdir(path) if not name.startswith(".")} if path.is_dir() else set()
+    marks = _MARKS[kind] if kind else set()
+    if kind is None or not path.is_dir() or (marks and not ("meta.json" in there and there & marks)):
         raise UserError(
             f"{path}: exists and is no {kind or 'such folder'}, so it will not be replaced; choose another path"
         )
+    if own := there - _HOLDS[kind]:
+        raise UserError(
+            f"{path}: holds {min(own)!r}, which is not part of the {kind}, so it will not be replaced; "
+            "move that file away, or choose another path"
+        )
     _refuse_inputs(path, inputs)
-
-
-def _is(path: Path, kind: FolderKind) -> bool:
-    """Whether a folder is a thing of a kind, and nothing else."""
-    if kind == "audit":
-        return path.is_dir() and set(os.listdir(path)) <= _AUDIT
-    there = {mark for mark in {"meta.json"}.union(*_MARKS.values()) if (path / mark).is_file()}
-    return "meta.json" in there and bool(there & _MARKS[kind]) and not there - _MARKS[kind] - {"meta.json"}
 
 
 def _refuse_existing(path: Path, overwrite: bool) -> None:

@@ -51,6 +51,16 @@ def test_only_the_same_kind_is_replaced(make: Callable[[str], Path], there: str,
     assert {file.read_text() for file in path.rglob("*") if file.is_file()} == {there}
 
 
+@pytest.mark.parametrize("kind", ["store", "index"])
+def test_own_files_in_a_folder_are_not_lost(make: Callable[[str], Path], kind: str) -> None:
+    path = make(kind)
+    (path / ".DS_Store").touch()
+    refuse_taken_folder(path, True, kind)
+    (path / "notes.txt").write_text("mine")
+    with pytest.raises(UserError, match=f"holds 'notes.txt', which is not part of the {kind}.*move that file away"):
+        refuse_taken_folder(path, True, kind)
+
+
 def test_an_input_is_not_replaced_whatever_it_is_called(make: Callable[[str], Path], tmp_path: Path) -> None:
     store = make("store")
     (tmp_path / "link").symlink_to(store)
