@@ -13,7 +13,11 @@ from typing import Literal
 from ssl_skel.errors import UserError
 
 FolderKind = Literal["store", "index", "audit"]
-_MARKS: dict[str, set[str]] = {"store": {"joints.npy", "clips.npz"}, "index": {"vectors.npy", "rows.npy"}, "audit": set()}
+_MARKS: dict[str, set[str]] = {
+    "store": {"joints.npy", "clips.npz"},
+    "index": {"vectors.npy", "rows.npy"},
+    "audit": set(),
+}
 """Files that only one kind has, one of which must be there."""
 _HOLDS: dict[str, set[str]] = {
     "store": {"meta.json", "joints.npy", "clips.npz", "repairs.json", "same_recording.json", "subsets", "audit"},

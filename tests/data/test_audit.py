@@ -351,7 +351,7 @@ def test_mistakes_are_one_line(
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "audit.json").write_text("{}")
     (tmp_path / "mine" / "letter.txt").write_text("dear")
-    with pytest.raises(UserError, match="letter.txt.*so it will not be replaced"):
+    with pytest.raises(UserError, match=r"letter\.txt.*so it will not be replaced"):
         call(copied, "-o", tmp_path / "mine", "--overwrite")
     with pytest.raises(SystemExit) as code, report_errors():
         call(copied, "--protocol", "xveiw", "-o", tmp_path / "out")
