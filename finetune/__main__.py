@@ -12,7 +12,7 @@ from ssl_skel.escaping import say, say_page
 
 
 def command(
-    config: Annotated[Path, typer.Argument(help="YAML file; see configs/finetune.")],
+    config: Annotated[Path, typer.Argument(help="YAML file, or a name that ssl-skel configs lists.")],
     overrides: Annotated[
         list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Such as data.batch_size=32.")
     ] = None,

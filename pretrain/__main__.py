@@ -12,7 +12,7 @@ from ssl_skel.escaping import say_page
 
 
 def command(
-    config: Annotated[Path, typer.Argument(help="YAML file; see configs/pretrain.")],
+    config: Annotated[Path, typer.Argument(help="YAML file, or a name that ssl-skel configs lists.")],
     overrides: Annotated[
         list[str] | None,
         typer.Argument(metavar="[KEY=VALUE]...", help="Such as train.epochs=10; resume=auto continues a stopped run."),

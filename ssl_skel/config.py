@@ -23,6 +23,7 @@ from ssl_skel.errors import UserError
 from ssl_skel.names import PATH_NAME, check_path_name, nearest
 from ssl_skel.plain_json import parse_json
 from ssl_skel.plain_yaml import dump_yaml, read_yaml
+from ssl_skel.shipped_configs import find_config, hint
 
 
 class FormerName(FutureWarning):
@@ -92,7 +93,7 @@ def load_config(model: type[Model], path: Path | str | Model, overrides: Iterabl
 
     Args:
         model: the frozen model it must fit.
-        path: YAML file; or a config, to be changed by the overrides.
+        path: YAML file, or the name of a shipped one; or a config, to be changed by the overrides.
         overrides: ``key.path=value`` words; values are YAML.
 
     Raises:
@@ -110,15 +111,18 @@ def load_config(model: type[Model], path: Path | str | Model, overrides: Iterabl
 def read_mapping(path: Path | str) -> dict[str, Any]:
     """What a YAML file of keys and values holds, checked against no model yet.
 
+    Args:
+        path: of the file, or the name of a shipped config.
+
     Raises:
         UserError: it cannot be read, or holds something else.
     """
-    path = Path(path)
     try:
-        text = path.read_text("utf-8")
+        text = find_config(path).read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "is not UTF-8 text"
-        raise UserError(f"{path}: cannot be read: {reason}; give the path of a YAML config") from error
+        remedy = hint(Path(path)) or "; give the path of a YAML config"
+        raise UserError(f"{path}: cannot be read: {reason}{remedy}") from error
     data = read_yaml(text, str(path))
     if not isinstance(data, dict):
         raise UserError(f"{path}: a config is a mapping of keys to values")

@@ -20,7 +20,7 @@ def pretrain(config: Path | str | Section, *overrides: str, resume: str = "") ->
     """Train an encoder without labels.
 
     Args:
-        config: YAML file, or the config itself.
+        config: YAML file, name of a shipped config (``ssl-skel configs``), or the config itself.
         overrides: ``key.path=value`` words, as on the command line: ``"train.epochs=10"``, ``"resume=auto"``.
         resume: ``auto`` continues a stopped run; "" refuses a run directory that exists.
 
@@ -37,7 +37,7 @@ def finetune(config: Path | str | Section, *overrides: str) -> Report:
     """Measure encoders by labels, beside raw coordinates and untrained weights.
 
     Args:
-        config: YAML file, or the config itself.
+        config: YAML file, name of a shipped config (``ssl-skel configs``), or the config itself.
         overrides: ``key.path=value`` words, as on the command line: ``"encoders.xview=runs/mine"``.
 
     Returns:

@@ -26,7 +26,8 @@ ALLOWED = {
     "distributed": set(),
     "lifeline": set(),
     "task": {"batch"},
-    "config": {"errors", "names", "plain_json", "plain_yaml"},
+    "shipped_configs": {"errors", "names"},
+    "config": {"errors", "names", "plain_json", "plain_yaml", "shipped_configs"},
     "registry": {"errors", "names", "config"},
     "layouts": {"errors", "names", "plain_yaml"},
     "files": {"errors", "plain_json"},
@@ -62,6 +63,7 @@ ALLOWED = {
     | {
         "console",
         "lifeline",
+        "shipped_configs",
         "data",
         "backbones",
         "encoders",

@@ -80,7 +80,9 @@ def report(
 
 
 def sweep(
-    config: Annotated[Path, typer.Argument(help="YAML file for pretrain or finetune; its keys decide which.")],
+    config: Annotated[
+        Path, typer.Argument(help="YAML file or name of a config, for pretrain or finetune; its keys decide which.")
+    ],
     grid: Annotated[
         list[str] | None,
         typer.Argument(

@@ -1,0 +1,94 @@
+"""The configs that come with the package, by name: ``own_recordings`` is ``configs/pretrain/own_recordings.yaml``.
+
+The name is the path below ``configs/`` without its ending, and without the folder of its verb: ``demo/linear`` keeps
+the folder that is none. Names are unique.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+
+from ssl_skel.errors import UserError
+from ssl_skel.names import unknown
+
+SUFFIXES = (".yaml", ".yml")
+_VERBS = ("pretrain", "finetune")
+_POINTER = re.compile(r"(Notes|Sources|Commands|All figures|The store)\b.*docs/")
+
+
+@dataclass(frozen=True)
+class ConfigFacts:
+    """What the header of a shipped config says.
+
+    Attributes:
+        name: by which every command takes it.
+        path: of the file.
+        what: the method, the network and the data.
+        commands: that lead to its figures, its own last.
+        outcome: time and figures, or why there are none.
+    """
+
+    name: str
+    path: str
+    what: str
+    commands: tuple[str, ...]
+    outcome: str
+
+    def to_dict(self) -> dict[str, object]:
+        """Plain data."""
+        return asdict(self)
+
+
+def find_config(config: Path | str) -> Path:
+    """The file that a user means: a path, or the name of a shipped config.
+
+    A file of that path goes before a name.
+
+    Raises:
+        UserError: there is no such file, and what was given looks like a name but is none.
+    """
+    path = Path(config)
+    if path.is_file():
+        return path
+    shipped = _shipped()
+    if path.as_posix() in shipped:
+        return shipped[path.as_posix()]
+    if path.suffix not in SUFFIXES and not path.exists():
+        raise UserError(f"{unknown('config', str(config), shipped)} (ssl-skel configs lists all; a path ends in .yaml)")
+    return path
+
+
+def config_facts() -> list[ConfigFacts]:
+    """All shipped configs, by name."""
+    return [_facts(name, path) for name, path in sorted(_shipped().items())]
+
+
+def hint(path: Path) -> str:
+    """The end of a message about a config file that is missing: the shipped one of that name; "" where none is."""
+    found = next((name for name, file in _shipped().items() if file.parts[-2:] == path.parts[-2:]), "")
+    return f"; the shipped one is found by its name, {found}" if found else ""
+
+
+@cache
+def _shipped() -> dict[str, Path]:
+    """Name -> file."""
+    package = Path(str(files("ssl_skel")))
+    inside = package / "configs"  # in a wheel; in a checkout the folder stands at top level
+    root = inside if inside.is_dir() else package.parent / "configs"
+    return {_name(path.relative_to(root)): path for path in sorted(root.glob("*/*.yaml"))}
+
+
+def _name(path: Path) -> str:
+    """Of a path below the folder of configs."""
+    return path.stem if path.parts[0] in _VERBS else path.with_suffix("").as_posix()
+
+
+def _facts(name: str, path: Path) -> ConfigFacts:
+    lines = [line.removeprefix("# ") for line in path.read_text("utf-8").splitlines() if line.startswith("# ")]
+    commands = tuple(line.partition("      #")[0] for line in lines if line.startswith("ssl-skel "))
+    what, *rest = [line for line in lines if not line.startswith("ssl-skel ")]
+    return ConfigFacts(name, str(path), what, commands, " ".join(line for line in rest if not _POINTER.match(line)))
