@@ -20,7 +20,7 @@ from ssl_skel.config import load_config
 from ssl_skel.experiments.sweep import plan, verb_for
 
 ROOT = Path(__file__).parents[1]
-PAGES = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/**/*.md"))]
 MODELS = {"pretrain": PretrainConfig, "finetune": FinetuneConfig}
 
 
@@ -69,6 +69,16 @@ def anchors(page: Path) -> set[str]:
     """The headings of a page, as links name them."""
     headings = re.findall(r"^#+ (.*)$", page.read_text("utf-8"), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_the_index_lists_every_decision_newest_first() -> None:
+    folder = ROOT / "docs/decisions"
+    files = sorted((path.name for path in folder.glob("0*.md")), reverse=True)
+    rows = re.findall(r"^\| \[(\d{4})\]\((.*?)\) \| (.*) \|$", (folder / "index.md").read_text("utf-8"), re.MULTILINE)
+    assert [file for _, file, _ in rows] == files
+    assert [number for number, _, _ in rows] == [f"{n:04}" for n in range(len(files), 0, -1)]
+    for _, file, title in rows:
+        assert (folder / file).read_text("utf-8").startswith(f"# {title}\n\n## Context\n\n"), file
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
