@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/installed
 
-.PHONY: demo test slow check bench clean
+.PHONY: demo test slow docs check bench clean
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -21,15 +21,20 @@ test: $(STAMP)  # under five minutes on two cores
 slow: $(STAMP)  # the tests that take longer
 	$(BIN)/python -m pytest -m slow
 
-check: $(STAMP)  # style, types, doctests, then the tests
+docs: $(STAMP)  # the site, into site/; a warning is an error
+	OMP_NUM_THREADS=1 $(BIN)/python docs/generate
+	$(BIN)/zensical build --clean --strict
+
+check: $(STAMP)  # style, types, doctests, the docs, then the tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest --doctest-modules ssl_skel pretrain finetune
+	$(MAKE) docs
 	$(MAKE) test
 
 bench: $(STAMP)  # speed and memory, each beside its yardstick in the same run
 	$(BIN)/python -m pytest tests/benchmarks -o python_files='bench_*.py' -m '' --benchmark-only -s
 
 clean:
-	rm -rf runs/demo stores/demo .pytest_cache .mypy_cache .ruff_cache
+	rm -rf build site runs/demo stores/demo .pytest_cache .mypy_cache .ruff_cache
