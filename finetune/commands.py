@@ -1,4 +1,4 @@
-"""``ssl-skel fuse`` and ``ssl-skel predict``. Nothing heavy is imported before a command is called."""
+"""``ssl-skel fuse``, ``train-classifier`` and ``predict``. Nothing heavy is imported before a command is called."""
 
 from __future__ import annotations
 
@@ -9,7 +9,16 @@ from typing import Annotated, Literal
 
 import typer
 
-from ssl_skel.cli.options import JsonOption, ReadingArgument
+from finetune.classifiers.names import DEFAULT_ENCODER, KEEP
+from ssl_skel.cli.options import (
+    BatchSizeOption,
+    DeviceOption,
+    JsonOption,
+    OverwriteOption,
+    PoolingOption,
+    ReadingArgument,
+    StoreArgument,
+)
 from ssl_skel.errors import UserError
 from ssl_skel.escaping import say, show_json
 from ssl_skel.names import check_path_name
@@ -57,28 +66,109 @@ def fuse(
 
 
 def predict(
-    run: Annotated[Path, typer.Argument(help="Evaluation with save: true, or the folder of one training.")],
+    run: Annotated[Path, typer.Argument(help="Classifier, evaluation with save: true, or the folder of one training.")],
     source: Annotated[Path, typer.Argument(metavar="FILE", help="Raw recording, a folder of them, or a store.")],
     options: ReadingArgument = None,
     format: Annotated[str, typer.Option(help="Raw format; default: the first that reads it.")] = "",
     training: Annotated[str, typer.Option(help="Which training; the beginning of its name is enough.")] = "",
     videos: Annotated[Path | None, typer.Option(help="Folder of videos, for a two-stream classifier.")] = None,
     top: Annotated[int, typer.Option("-k", "--top", min=1, help="How many classes to show.")] = 3,
+    min_confidence: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help='Answer "none of these" below it; default: as the classifier says.'),
+    ] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="CSV file to write, a row a clip.")] = None,
+    overwrite: OverwriteOption = False,
     json_: JsonOption = False,
 ) -> None:
-    """Recognise the action in a recording, with probabilities, by a trained classifier.
+    """Recognise the action in recordings by a trained classifier.
 
     Where a training was repeated with several seeds or encoders, their probabilities are averaged.
     """
     from finetune.verb import predict as answer
+    from ssl_skel.console import show_table
+    from ssl_skel.files.atomic import write_text
+    from ssl_skel.files.taken import refuse_taken_file
 
-    found = answer(run, source, format=format, options=options or (), training=training, videos=videos)
-    ranked = {clip: found.best(at, top) for at, clip in enumerate(found.clips)}
+    if output is not None:
+        refuse_taken_file(output, overwrite, [source, run])
+    found = answer(
+        run,
+        source,
+        format=format,
+        options=options or (),
+        training=training,
+        videos=videos,
+        min_confidence=min_confidence,
+    )
+    ranked = [found.best(at, top) for at in range(len(found.clips))]
+    if output is not None:
+        write_text(output, found.to_csv(), make_folder=False)
     if json_:
-        clips = [{"clip": clip, "classes": [{"name": n, "probability": p} for n, p in r]} for clip, r in ranked.items()]
-        show_json({"trainings": list(found.trainings), "clips": clips})
+        clips = [
+            {"clip": clip, "answer": word, "classes": [{"name": n, "probability": p} for n, p in classes]}
+            for clip, word, classes in zip(found.clips, found.answers, ranked, strict=True)
+        ]
+        estimate = found.estimate.model_dump(mode="json") if found.estimate else None
+        facts = {"trainings": list(found.trainings), "threshold": found.threshold, "estimate": estimate}
+        show_json(facts | {"clips": clips})
         return
     if len(found.trainings) > 1:
         say(f"mean probabilities of {len(found.trainings)} trainings: {', '.join(found.trainings)}")
-    for clip, classes in ranked.items():
-        say(f"{clip}: {', '.join(f'{name} {100 * share:.1f} %' for name, share in classes)}")
+    rows = zip(found.clips, found.answers, map(_shares, ranked), strict=True)
+    show_table(("clip", "answer", "probabilities"), list(rows))
+    if found.estimate:
+        say(f"accuracy to expect: {found.estimate.sentence()}")
+    if found.threshold:
+        say(f'"none of these": the most probable class has less than {100 * found.threshold:.0f} %')
+    if output is not None:
+        say(f"written: {output}")
+
+
+def train_classifier(
+    store: StoreArgument,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to make, for ssl-skel predict.")],
+    encoder: Annotated[
+        Path, typer.Option(help="Run directory, folder of an encoder, or box/NAME (see ssl-skel encoders).")
+    ] = Path(DEFAULT_ENCODER),
+    pooling: PoolingOption = None,
+    keep: Annotated[float, typer.Option(help='Share of right answers that must not become "none of these".')] = KEEP,
+    batch_size: BatchSizeOption = 128,
+    device: DeviceOption = "auto",
+    overwrite: OverwriteOption = False,
+    json_: JsonOption = False,
+) -> None:
+    """Train a classifier on everything labelled in a store, and estimate its accuracy on new people.
+
+    A linear classifier on features of the frozen encoder. The estimate is by cross-validation: people are held out, or
+    recordings where people are unknown. It stands in the classifier's head.json, and predict prints it.
+    """
+    from finetune.verb import train_classifier as train
+
+    found = train(
+        store,
+        output,
+        encoder,
+        pooling=pooling,
+        keep=keep,
+        batch_size=batch_size,
+        device=device,
+        overwrite=overwrite,
+    )
+    if json_:
+        show_json({"classifier": str(output), **found.model_dump(mode="json")})
+        return
+    from ssl_skel.console import show_table
+
+    rows = [[name, f"{100 * share:.1f}"] for name, share in sorted(found.per_class.items(), key=lambda one: one[1])]
+    show_table(("class", "recall, %"), rows, numbers=("recall, %",))
+    say(f"accuracy to expect: {found.sentence()}")
+    lost = [f"{100 * (1 - found.kept):.0f} % of right answers"]
+    lost += [f"{100 * found.refused_wrong:.0f} % of wrong ones"] if found.refused_wrong is not None else []
+    lost += [f"{100 * found.refused_unseen:.0f} % of other motions"] if found.refused_unseen is not None else []
+    say(f'"none of these" below a confidence of {100 * found.threshold:.0f} %: {", ".join(lost)}')
+    say(f"written: {output}")
+
+
+def _shares(classes: list[tuple[str, float]]) -> str:
+    return ", ".join(f"{name} {100 * share:.1f} %" for name, share in classes)

@@ -44,19 +44,21 @@ def predict(
     options: Sequence[str] = (),
     training: str = "",
     videos: Path | None = None,
+    min_confidence: float | None = None,
 ) -> Predictions:
-    """Classify recordings by the classifiers of an evaluation.
+    """Classify recordings by a classifier, or by those of an evaluation.
 
     Each clip is normalised as the encoder's training clips were and taken whole, as test clips are. Classifiers that
     differ in seed or encoder alone are all used, and their probabilities averaged.
 
     Args:
-        run: evaluation with ``save: true``; or the folder of one training.
+        run: classifier of ``train-classifier``, evaluation with ``save: true``, or the folder of one training.
         source: raw recording, a folder of them, or a store.
         format: name in ``READERS``; default: the first that reads the source.
         options: ``key=value`` words for its reader; default: those by which the training clips were converted.
         training: beginning of the names of the trainings to use, where the evaluation has several kinds.
         videos: folder of the recordings' videos, named as those of the training; for ``two_stream`` alone.
+        min_confidence: below it the answer is "none of these"; default: as the classifier's card says, else 0.
 
     Raises:
         UserError: no such training, several kinds of them, no classifier kept, a source that does not fit, or videos
@@ -77,7 +79,10 @@ def predict(
                 one.task.take_videos(videos, store.name.tolist(), Path(room))
         probability = np.mean([probabilities(one, store) for one in saved], axis=0)
     names = tuple(folder.name for folder in folders)
-    return Predictions(tuple(store.name.tolist()), head.class_names, probability, names)
+    if min_confidence is None:
+        min_confidence = head.estimate.threshold if head.estimate else 0.0
+    clips = tuple(store.name.tolist())
+    return Predictions(clips, head.class_names, probability, names, head.estimate, min_confidence)
 
 
 def load_classifier(path: Path) -> SavedClassifier:
@@ -91,7 +96,7 @@ def load_classifier(path: Path) -> SavedClassifier:
     """
     folder = path / CLASSIFIER if (path / CLASSIFIER).is_dir() else path
     source = folder / HEAD_CARD
-    wanted, again = "evaluate with save: true to keep classifiers", "train with save: true again"
+    wanted, again = "evaluate with save: true to keep classifiers", "train it again"
     head = read_card(HeadCard, source, FORMAT_VERSION, missing=wanted, remedy=again)
     options = PROTOCOLS.config(head.protocol.get("name"), f"{source}: protocol.name")
     config = parse_config(options, head.protocol, f"{source}: protocol", written=True)

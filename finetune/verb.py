@@ -8,18 +8,23 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from finetune.classifiers.names import DEFAULT_ENCODER, KEEP
 from finetune.config import FinetuneConfig
 from finetune.folder import refuse_another
 from finetune.trainings.choice import choose_trainings
 from ssl_skel.cli.inputs import check_source
 from ssl_skel.config import load_config
+from ssl_skel.data.derived_splits import fold_names
 from ssl_skel.data.splits import load_split
 from ssl_skel.data.store import Store
 from ssl_skel.encoders.card import load_card
+from ssl_skel.errors import UserError
+from ssl_skel.files.taken import refuse_taken_folder
 
 if TYPE_CHECKING:
+    from ssl_skel.evaluation.estimate import Estimate
     from ssl_skel.evaluation.predictions import Predictions
     from ssl_skel.evaluation.report import Report
 
@@ -42,8 +47,9 @@ def check(config: FinetuneConfig) -> None:
         UserError: the first mistake.
     """
     store = Store.open(config.data.store)
-    for split in config.encoders or (config.scratch.splits if config.scratch else ()):
-        load_split(store, split)
+    for name in config.encoders or (config.scratch.splits if config.scratch else ()):
+        for split in fold_names(store, name):
+            load_split(store, split)
     for path in dict.fromkeys(path for paths in config.encoders.values() for path in paths):
         load_card(path)
     refuse_another(config.runs / config.name, config)
@@ -57,10 +63,39 @@ def predict(
     options: Sequence[str] = (),
     training: str = "",
     videos: Path | None = None,
+    min_confidence: float | None = None,
 ) -> Predictions:
     """Classify recordings; see ``finetune.predict.predict``."""
     check_source(source)
     choose_trainings(run, training)
     from finetune.predict import predict as answer  # needs torch
 
-    return answer(run, source, format=format, options=options, training=training, videos=videos)
+    return answer(
+        run,
+        source,
+        format=format,
+        options=options,
+        training=training,
+        videos=videos,
+        min_confidence=min_confidence,
+    )
+
+
+def train_classifier(
+    store: Path,
+    output: Path,
+    encoder: Path = Path(DEFAULT_ENCODER),
+    *,
+    keep: float = KEEP,
+    overwrite: bool = False,
+    **options: Any,
+) -> Estimate:
+    """Train a classifier on everything labelled in a store; see ``finetune.train_classifier.train_classifier``."""
+    if not 0 < keep <= 1:
+        raise UserError(f"keep: {keep:g}: is the share of right answers to keep; give more than 0, at most 1")
+    refuse_taken_folder(output, overwrite, "classifier", [store])
+    Store.open(store)
+    load_card(encoder)
+    from finetune.train_classifier import train_classifier as train  # needs torch
+
+    return train(store, output, encoder, keep=keep, overwrite=overwrite, **options)

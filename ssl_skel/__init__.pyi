@@ -17,5 +17,6 @@ from .retrieval.search import search as search
 from .verbs import finetune as finetune
 from .verbs import predict as predict
 from .verbs import pretrain as pretrain
+from .verbs import train_classifier as train_classifier
 
 __version__: str

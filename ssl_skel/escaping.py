@@ -23,6 +23,20 @@ def shown(text: object) -> str:
     return _UNSEEN.sub(lambda found: repr(found[0])[1:-1], str(text))
 
 
+def inert(value: object) -> object:
+    """A cell of a CSV file that no spreadsheet takes for a formula: what begins like one gets a quote in front (OWASP).
+
+    Control characters, which would break the line, are escaped.
+
+    >>> inert("=HYPERLINK(1)"), inert("xview"), inert(-0.5)
+    ("'=HYPERLINK(1)", 'xview', -0.5)
+    """
+    if not isinstance(value, str):
+        return value
+    text = shown(value)
+    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
+
+
 def say(line: object = "", *, error: bool = False) -> None:
     """Print one line.
 

@@ -1,4 +1,4 @@
-"""The verbs as functions: ``ssl_skel.pretrain``, ``finetune`` and ``predict``.
+"""The verbs as functions: ``ssl_skel.pretrain``, ``finetune``, ``train_classifier`` and ``predict``.
 
 ``ssl_skel`` holds nouns and imports no verb. A verb is found here as the command line finds it, by an entry point of
 the package that brings it: group ``ssl_skel.verbs``.
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ssl_skel.config import Section
+    from ssl_skel.evaluation.estimate import Estimate
     from ssl_skel.evaluation.predictions import Predictions
     from ssl_skel.evaluation.report import Report
 
@@ -53,14 +54,32 @@ def predict(run: Path | str, source: Path | str, **options: Any) -> Predictions:
     """Classify recordings by the classifiers of an evaluation.
 
     Args:
-        run: evaluation with ``save: true``; or the folder of one training.
+        run: classifier of ``train_classifier``, evaluation with ``save: true``, or the folder of one training.
         source: raw recording, a folder of them, or a store.
-        options: those of ``finetune.predict.predict``: format, options, training, videos.
+        options: those of ``finetune.predict.predict``: format, options, training, videos, min_confidence.
 
     Raises:
         UserError: no such training, no classifier kept, or a source that does not fit.
     """
     return _verb("predict")(Path(run), Path(source), **options)
+
+
+def train_classifier(store: Path | str, output: Path | str, **options: Any) -> Estimate:
+    """Train a classifier on all labelled clips of a store, for ``predict``.
+
+    Args:
+        store: folder of the clips.
+        output: folder to make.
+        options: those of ``finetune.train_classifier.train_classifier``: encoder (default: ``box/mpae_net``), pooling,
+            keep, batch_size, device, overwrite.
+
+    Returns:
+        What to expect of it on people it was not trained on.
+
+    Raises:
+        UserError: encoder and store do not fit, or fewer than two classes have clips.
+    """
+    return _verb("train_classifier")(Path(store), Path(output), **options)
 
 
 def _verb(name: str) -> Any:

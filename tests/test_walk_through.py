@@ -1,7 +1,9 @@
-"""The README's walk through, command by command, on a folder of MediaPipe JSON."""
+"""The walks through of README and docs, command by command, on folders of MediaPipe JSON."""
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import shlex
 import shutil
@@ -12,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import ssl_skel
 from ssl_skel.cli import app as cli
 from ssl_skel.data.store import Store
 from ssl_skel.data.synthetic import ACTIONS, SyntheticConfig, generate
@@ -19,14 +22,17 @@ from ssl_skel.data.synthetic.skeleton import LAYOUT
 from ssl_skel.layouts import LAYOUTS
 
 ROOT = Path(__file__).parents[1]
-HEADING = "## From a folder of recordings to a search\n"
+SEARCH = "## From a folder of recordings to a search\n"
+CLASSIFIER = "## From recordings to a classifier\n"
+PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))]
 ACTS = [name for name, action in ACTIONS.items() if len(action.moves) == 1][:3]
 NEAR = {"pinky": "hand", "index": "hand", "thumb": "hand", "heel": "foot", "foot_index": "foot"}
 
 
-def commands() -> list[list[str]]:
+def commands(heading: str) -> list[list[str]]:
     """Command lines of the section's first block, as words, without ``ssl-skel`` and comments."""
-    block = (ROOT / "README.md").read_text("utf-8").split(HEADING)[1].split("```")[1]
+    (text,) = (text for text in (page.read_text("utf-8") for page in PAGES) if heading in text)
+    block = text.split(heading)[1].split("```")[1]
     lines = [shlex.split(line, comments=True) for line in block.splitlines() if line.strip()]
     assert {words[0] for words in lines} == {"ssl-skel"}
     return [words[1:] for words in lines]
@@ -75,7 +81,7 @@ def test_every_command_of_the_walk_through_runs_as_printed(
 ) -> None:
     """Only the number of epochs is another: two of each training."""
     printed = {}
-    for words in commands():
+    for words in commands(SEARCH):
         extra = ["train.epochs=2", "optim.warmup_epochs=1"] if words[0] == "pretrain" else []
         monkeypatch.setattr(sys, "argv", ["ssl-skel", *words, *extra])
         with pytest.raises(SystemExit) as end:
@@ -94,3 +100,44 @@ def test_every_command_of_the_walk_through_runs_as_printed(
     page = desk / "like.html"
     assert page.stat().st_size < 5_000_000
     assert "<canvas" in page.read_text("utf-8") or "<svg" in page.read_text("utf-8")
+
+
+@pytest.fixture
+def team(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with ``recordings/<class>/<person>_<number>.json`` and ``new/``: one more person, one more class."""
+    names, people = list(ACTIONS), ("", "anna", "ben", "carla", "dan")
+    other = next(act for act in names if act not in ACTS)
+    for clip in generate(SyntheticConfig(subjects=4, cameras=2, repetitions=1)):
+        act, person = names[clip.label], people[clip.subject]
+        place = f"recordings/{act}/{person}_{clip.camera}" if act in ACTS and person != "dan" else f"new/{act}"
+        if act in ACTS or (act == other and person == "dan"):
+            file = tmp_path / f"{place}.json"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(json.dumps({"frames": as_mediapipe(clip.joints[0])}))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_recordings_become_a_classifier_as_printed(
+    team: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    printed = {}
+    for words in commands(CLASSIFIER):
+        monkeypatch.setattr(sys, "argv", ["ssl-skel", *words])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        captured = capsys.readouterr()
+        assert not end.value.code, captured.err
+        printed[words[0]] = captured.out
+    assert [*printed] == ["convert", "audit", "finetune", "train-classifier", "predict"]
+    assert Store.open(team / "stores/mine").value_names["subject"] == {"anna": 1, "ben": 2, "carla": 3}
+    assert "3 folds" in printed["train-classifier"]
+    assert "people it was not trained on" in printed["predict"]
+    rows = list(csv.DictReader(io.StringIO((team / "answers.csv").read_text("utf-8"))))
+    assert len(rows) == len(ACTS) + 1
+    assert {row["answer"] for row in rows} <= {*ACTS, "none of these"}
+
+    card = json.loads((team / "mine.classifier/head.json").read_text("utf-8"))["estimate"]
+    sure = ssl_skel.predict("mine.classifier", "new", min_confidence=1.0)
+    assert set(sure.answers) == {"none of these"}
+    assert ssl_skel.predict("mine.classifier", "new").threshold == card["threshold"]

@@ -1,3 +1,9 @@
-"""Names of what a saved classifier consists of, below the folder of its training."""
+"""Names of what a saved classifier consists of, below the folder of its training, and defaults of one's training."""
 
 CLASSIFIER, HEAD, HEAD_CARD = "classifier", "head.safetensors", "head.json"
+
+DEFAULT_ENCODER = "box/mpae_net"
+"""Of ``train-classifier``: it comes with the package and takes every body layout."""
+
+KEEP = 0.95
+"""Share of right answers that the threshold of ``train-classifier`` leaves."""

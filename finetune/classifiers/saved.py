@@ -21,6 +21,7 @@ from ssl_skel.config import EntryConfig, Section
 from ssl_skel.encoders.card import EncoderCard
 from ssl_skel.encoders.files import save_encoder
 from ssl_skel.encoders.pooling_config import FORMER_TEXTS, PoolingConfig
+from ssl_skel.evaluation.estimate import Estimate
 from ssl_skel.files.atomic import write_bytes, write_json
 from ssl_skel.layouts import SkeletonLayout
 
@@ -45,6 +46,9 @@ class HeadCard(Section):
     layout: dict[str, Any] | None = None
     """Of the clips it was trained on, where their joints were mapped to those of the encoder."""
 
+    estimate: Estimate | None = None
+    """What to expect of it, where ``ssl-skel train-classifier`` made it; None: reports say."""
+
     format_version: int = FORMAT_VERSION
     """Version of this file format."""
 
@@ -56,6 +60,7 @@ def save_classifier(
     class_names: Sequence[str],
     card: EncoderCard,
     layout: SkeletonLayout | None = None,
+    estimate: Estimate | None = None,
 ) -> None:
     """Write a classifier, ``head.json`` last.
 
@@ -66,6 +71,7 @@ def save_classifier(
         class_names: one a logit.
         card: of its encoder.
         layout: of the clips, where it is not the encoder's.
+        estimate: of its accuracy on new people.
     """
     save_encoder(folder, task.encoder, card)
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in task.head.state_dict().items()}
@@ -74,6 +80,7 @@ def save_classifier(
         class_names=tuple(class_names),
         pooling=task.encoder.pooling.config,
         layout=layout.to_dict() if layout else None,
+        estimate=estimate,
     )
     write_bytes(folder / HEAD, safetensors.torch.save(weights))
     write_json(folder / HEAD_CARD, head.model_dump(mode="json"))

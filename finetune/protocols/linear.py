@@ -9,11 +9,10 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import nn
 
 from finetune.classifiers.linear import Classifier
 from finetune.classifiers.names import CLASSIFIER
-from finetune.classifiers.saved import save_classifier
+from finetune.classifiers.probe import NEVER, save_probe
 from finetune.protocols.base import FeatureSet, Protocol
 from finetune.protocols.configs.linear import LinearConfig
 from finetune.trainings.fingerprint import options_hash
@@ -24,7 +23,6 @@ from ssl_skel.data.augment.pipeline import Augment
 from ssl_skel.data.loader import ClipLoader
 from ssl_skel.data.splits import Split
 from ssl_skel.embedding.features import extract_features
-from ssl_skel.encoders.card import EncoderCard
 from ssl_skel.encoders.encoder import SkeletonEncoder
 from ssl_skel.evaluation.baselines import raw_draws
 from ssl_skel.evaluation.linear import LinearProbe, linear_probe
@@ -32,9 +30,6 @@ from ssl_skel.evaluation.report import Figure, Measurement
 from ssl_skel.training.config import OptimConfig
 from ssl_skel.training.loop import TrainConfig, fit
 from ssl_skel.training.rundir import RunDir
-
-NEVER = -1e4
-"""Log-odds, as kept, of a class that the training clips do not have."""
 
 
 class _TrainedHead(NamedTuple):
@@ -107,16 +102,7 @@ class Linear(Protocol[LinearConfig]):
         mark = options_hash(self.config)[:12]
         folder = context.folder / TRAININGS / f"{split.name}_{feature_set.name}{at}_linear_{mark}"
         if context.accelerator.is_main_process:
-            task = self.classifier(self.config, copy.deepcopy(encoder), store.num_classes)
-            layer = task.head[1]  # fresh BatchNorm changes nothing; standardising is a part of the probe's weights
-            assert isinstance(layer, nn.Linear)
-            with torch.no_grad():
-                layer.weight.copy_(torch.from_numpy(probe.weight))
-                layer.bias.copy_(torch.from_numpy(probe.bias).clamp(min=NEVER))
-            made = {} if origin is None else {"pretext": origin.pretext, "data": origin.data, "init": origin.init}
-            fed = {"normalization": store.normalization, "conversions": store.conversions}
-            card = EncoderCard.of(task.encoder, **fed, **made)
-            save_classifier(folder / CLASSIFIER, task, self.config, store.class_names, card, context.mapped_from)
+            save_probe(folder / CLASSIFIER, probe, encoder, origin, self.config, store, layout=context.mapped_from)
             save_predictions(folder, name=store.name[test], logits=probe.scores[test].clip(NEVER))
         return folder.name
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ssl_skel.escaping import shown
+from ssl_skel.escaping import inert, shown
 from ssl_skel.experiments.comparison import Row
 
 _TEXT = {
@@ -134,8 +134,8 @@ def to_csv(rows: Sequence[Row]) -> str:
     records = [_record(row) for row in rows]
     fields = list(dict.fromkeys(name for record in records for name in record))
     writer = csv.DictWriter(text, fields, lineterminator="\n")
-    writer.writerow({name: _inert(name) for name in fields})
-    writer.writerows({name: _inert(value) for name, value in record.items()} for record in records)
+    writer.writerow({name: inert(name) for name in fields})
+    writer.writerows({name: inert(value) for name, value in record.items()} for record in records)
     return text.getvalue()
 
 
@@ -178,20 +178,6 @@ def _record(row: Row) -> dict[str, Any]:
         "runs": "; ".join(row.runs),
         "commands": "; ".join(row.commands),
     }
-
-
-def _inert(value: Any) -> Any:
-    """A cell that no spreadsheet takes for a formula: what begins like one gets a quote in front (OWASP).
-
-    Control characters, which would break the line, are escaped.
-
-    >>> _inert("=HYPERLINK(1)"), _inert("xview"), _inert(-0.5)
-    ("'=HYPERLINK(1)", 'xview', -0.5)
-    """
-    if not isinstance(value, str):
-        return value
-    text = shown(value)
-    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
 
 
 def _latex(text: str) -> str:

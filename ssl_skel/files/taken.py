@@ -12,17 +12,19 @@ from typing import Literal
 
 from ssl_skel.errors import UserError
 
-FolderKind = Literal["store", "index", "audit"]
+FolderKind = Literal["store", "index", "audit", "classifier"]
 _MARKS: dict[str, set[str]] = {
     "store": {"joints.npy", "clips.npz"},
     "index": {"vectors.npy", "rows.npy"},
     "audit": set(),
+    "classifier": set(),
 }
 """Files that only one kind has, one of which must be there."""
 _HOLDS: dict[str, set[str]] = {
     "store": {"meta.json", "joints.npy", "clips.npz", "repairs.json", "same_recording.json", "subsets", "audit"},
     "index": {"meta.json", "vectors.npy", "rows.npy", "codes.safetensors", "faiss.index", "encoder"},
     "audit": {"audit.json", "audit.md", "audit.html", "exclude.txt"},
+    "classifier": {"card.json", "encoder.safetensors", "head.json", "head.safetensors"},
 }
 """All that a folder of each kind holds; with anything else in it, it is somebody's own."""
 _PARTS = {mark for marks in _MARKS.values() for mark in marks} | {
@@ -54,7 +56,7 @@ def refuse_taken_file(path: Path, overwrite: bool, inputs: Iterable[Path] = ()) 
 
 
 def refuse_taken_folder(path: Path, overwrite: bool, kind: FolderKind | None, inputs: Iterable[Path] = ()) -> None:
-    """Refuse to write a store, an index or an audit where something is.
+    """Refuse to write a store, an index, an audit or a classifier where something is.
 
     Args:
         path: what is to be written.
