@@ -77,7 +77,7 @@ ALLOWED = {
     | {"task", "data", "backbones", "encoders", "embedding", "pretexts", "training", "evaluation", "cli", "same_run"},
     "finetune": GROUND
     | {"task", "data", "backbones", "encoders", "embedding", "pretexts", "training", "evaluation", "cli"}
-    | {"distributed", "same_run", "video"},
+    | {"console", "distributed", "same_run", "video"},
 }
 
 # Former homes of names that 0.1 printed; they only pass on what moved.
