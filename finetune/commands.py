@@ -103,7 +103,7 @@ def predict(
     )
     ranked = [found.best(at, top) for at in range(len(found.clips))]
     if output is not None:
-        write_text(output, found.to_csv(), make_folder=False)
+        write_text(output, found.as_csv(), make_folder=False)
     if json_:
         clips = [
             {"clip": clip, "answer": word, "classes": [{"name": n, "probability": p} for n, p in classes]}

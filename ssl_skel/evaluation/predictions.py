@@ -47,7 +47,7 @@ class Predictions:
         order = np.argsort(-self.probability[clip], kind="stable")[:top]
         return [(self.class_names[at], float(self.probability[clip, at])) for at in order]
 
-    def to_csv(self) -> str:
+    def as_csv(self) -> str:
         """A row a clip: its name, the answer, the confidence, then the probability of each class."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")

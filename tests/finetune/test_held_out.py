@@ -78,7 +78,7 @@ def test_recordings_are_never_parted_and_stand_for_people_that_are_unknown(motio
 def test_an_answer_below_the_threshold_is_none_of_these() -> None:
     found = Predictions(("a", "=b"), ("x", "y"), np.array([[0.9, 0.1], [0.45, 0.55]]), (), threshold=0.6)
     assert found.answers == ("x", NONE)
-    assert found.to_csv().splitlines() == [
+    assert found.as_csv().splitlines() == [
         "clip,answer,confidence,x,y",
         "a,x,0.9000,0.9000,0.1000",
         "'=b,none of these,0.5500,0.4500,0.5500",
