@@ -13,8 +13,24 @@ from collections.abc import Hashable
 from typing import Any, ClassVar
 
 import yaml
+from yaml.composer import Composer
+from yaml.constructor import SafeConstructor
+from yaml.resolver import Resolver
 
 from ssl_skel.errors import UserError
+
+if yaml.__with_libyaml__:
+    from yaml.cyaml import CParser as Events
+else:  # several times slower
+
+    class Events(yaml.reader.Reader, yaml.scanner.Scanner, yaml.parser.Parser):  # type: ignore[no-redef]
+        """The text's events in plain Python."""
+
+        def __init__(self, text: str) -> None:
+            yaml.reader.Reader.__init__(self, text)
+            yaml.scanner.Scanner.__init__(self)
+            yaml.parser.Parser.__init__(self)
+
 
 _DEEPEST = 60  # brackets in brackets
 _MOST_BY_ALIASES = 1_000_000  # characters
@@ -60,19 +76,24 @@ class _Refused(yaml.YAMLError):
     """It is YAML, yet not what a file of this project may hold."""
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(Composer, Events, SafeConstructor, Resolver):
+    """Events are libyaml's; nodes are composed in Python, as libyaml's composer recurses in C however deep they are."""
+
     yaml_constructors: ClassVar[dict[Any, Any]] = {
         tag: yaml.SafeLoader.yaml_constructors[tag]
         for tag in (None, *(f"tag:yaml.org,2002:{name}" for name in ("null", "str", "seq", "map")))
     }
 
     def __init__(self, text: str) -> None:
-        super().__init__(text)
+        Events.__init__(self, text)
+        Composer.__init__(self)
+        SafeConstructor.__init__(self)
+        Resolver.__init__(self)
         self._depth = 0
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self._depth > _DEEPEST:
-            raise _Refused(f"line {self.line + 1}: more than {_DEEPEST} levels; keep it flat")
+            raise _Refused(f"line {self.peek_event().start_mark.line + 1}: more than {_DEEPEST} levels; keep it flat")
         self._depth += 1
         node = super().compose_node(parent, index)
         self._depth -= 1

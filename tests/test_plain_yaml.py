@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import runpy
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ssl_skel import plain_yaml
 from ssl_skel.errors import UserError
 from ssl_skel.plain_yaml import dump_yaml, read_yaml
 
@@ -54,7 +57,7 @@ def test_not_a_number() -> None:
         ("!!bool maybe", "'maybe' is neither true nor false"),
         ("9" * 5000, "is not YAML: Exceeds the limit"),
         ("[1", "is not YAML"),
-        (r'"\ud800"', "surrogates not allowed"),
+        (r'"\ud800"', "Unicode character escape code"),
         ("? [a]\n: 1", "is not YAML: while constructing a mapping"),
         ("a\0b", "is not YAML: unacceptable character"),
     ],
@@ -116,3 +119,15 @@ def test_any_text_is_read_or_refused_in_one_line(text: str) -> None:
         json.dumps(value)
         told = ""
     assert "\n" not in told
+
+
+def test_without_libyaml_the_same_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = Path(plain_yaml.__file__)
+    monkeypatch.setattr(yaml, "__with_libyaml__", False)
+    slow = runpy.run_path(str(source))["read_yaml"]
+    texts = [file.read_text("utf-8") for file in sorted((source.parents[1] / "configs").rglob("*.yaml"))[::4]]
+    for text in (*texts, "a: &x [1, 0o10]\nb: *x\n", '"\\u00e9 \\n"', "- |\n  two\n  lines\n- >-\n  one\n  line\n"):
+        assert slow(text, "") == read_yaml(text, "")
+    for text in ("[1", "a: 1\na: 2\n", "[" * 800 + "]" * 800):
+        with pytest.raises(UserError):
+            slow(text, "")

@@ -29,7 +29,8 @@ from ssl_skel.data.repair import RepairConfig
 from ssl_skel.data.sources.guess import guessing
 from ssl_skel.data.sources.open import open_reader
 from ssl_skel.data.sources.reading import Done, Ready, Work, read_files, told
-from ssl_skel.data.splits import check_splits, load_split
+from ssl_skel.data.split_form import check_splits
+from ssl_skel.data.splits import load_split
 from ssl_skel.data.store import Store
 from ssl_skel.data.writer import StoreWriter
 from ssl_skel.errors import UserError
@@ -85,7 +86,7 @@ def convert(
     begin = time.perf_counter()
     with guessing(format, Path(source), layout):
         reader = open_reader(format, source, layout, options)
-        check_splits(reader.splits, str(source))
+        check_splits(reader.splits, str(source), new=True)
         files = reader.files()
         work = Work(reader, normalize, skip_bad, _REMEDY, read_exclusions(exclude), repairs or RepairConfig(), rate)
         with StoreWriter(

@@ -12,10 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from ssl_skel.config import parse_config
 from ssl_skel.data.conversion import Conversion, joined
 from ssl_skel.data.normalize import NormalizeConfig, parse_normalization
+from ssl_skel.data.split_form import check_splits
 from ssl_skel.errors import UserError
 from ssl_skel.files.folders import restore
 from ssl_skel.layouts import SkeletonLayout, parse_layout
-from ssl_skel.names import check_path_name
 from ssl_skel.plain_json import parse_json
 
 FORMAT_VERSION = 1
@@ -124,8 +124,8 @@ def read_meta(path: Path) -> tuple[Meta, SkeletonLayout, NormalizeConfig | None]
     """Read the file in a store's folder; also its layout and its normalisation, checked.
 
     Raises:
-        UserError: no store there, another format version, a split whose name cannot become a path, or damage; names
-            file and field.
+        UserError: no store there, another format version, or damage (also a split whose name cannot become a path);
+            names file and field.
     """
     file = path / "meta.json"
     restore(path)
@@ -142,8 +142,7 @@ def read_meta(path: Path) -> tuple[Meta, SkeletonLayout, NormalizeConfig | None]
         )
     try:
         meta = parse_config(Meta, data, f"{file}: is damaged")
-        for name in meta.splits:
-            check_path_name(name, f"{file}: splits")
+        check_splits(meta.splits, f"{file}: is damaged")
         normalization = parse_normalization(meta.normalization, f"{file}: is damaged: normalization")
     except UserError as error:
         raise UserError(f"{error}; {_REMEDY}") from error

@@ -26,13 +26,10 @@ import numpy as np
 from ssl_skel.config import FormerName
 from ssl_skel.data.derived_splits import derive, is_derived, offered
 from ssl_skel.data.exclusions import check_exclusions
+from ssl_skel.data.split_form import DEDUP, FORMER_DEDUP, check_splits, split_without_suffix
 from ssl_skel.data.store import Store
 from ssl_skel.errors import UserError
-from ssl_skel.names import check_path_name, unknown
-
-COLUMNS = ("subject", "camera", "setup", "replication", "recording", "label", "name")
-DEDUP = "_dedup"
-_FORMER_DEDUP = "_clean"
+from ssl_skel.names import unknown
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +69,7 @@ def load_split(store: Store, name: str) -> Split:
         made = [split for split, reason in offered(store).items() if not reason]
         known = ["all", *store.splits, *(split + DEDUP for split in store.splits), *made]
         raise unknown("split", name, known, where=store.path)
-    if name == base + _FORMER_DEDUP:
+    if name == base + FORMER_DEDUP:
         warnings.warn(f"{store.path}: split {name} is now called {base + DEDUP}", FormerName, stacklevel=2)
     both = np.intersect1d(train, test)
     if both.size:
@@ -87,62 +84,14 @@ def load_split(store: Store, name: str) -> Split:
 
 def _told(store: Store, name: str) -> tuple[np.ndarray, np.ndarray]:
     """Rows that train and test in a split that the store tells."""
-    check_path_name(name, f"{store.path}: splits")
+    check_splits({name: store.splits[name]}, str(store.path))
     sides = store.splits[name]
-    _check_split(sides, f"{store.path}: splits.{name}")
     train, test = (np.flatnonzero(_where(store, sides[side])) for side in ("train", "test"))
     excluded = sides.get("exclude", [])
     if excluded:
         check_exclusions(excluded, store.name.tolist(), f"{store.path}: split {name!r}: exclude")
         train, test = (side[~np.isin(store.name[side], excluded)] for side in (train, test))
     return train, test
-
-
-def check_splits(splits: Any, source: str) -> None:
-    """Refuse splits that are not of the form told above.
-
-    Args:
-        splits: name -> side -> column -> values; or name -> "exclude" -> names.
-        source: file they come from, for messages.
-
-    Raises:
-        UserError: naming source, key and remedy.
-    """
-    if not isinstance(splits, Mapping):
-        raise UserError(f"{source}: splits: give a mapping, as in {{xsub: {{train: ..., test: ...}}}}")
-    for name, sides in splits.items():
-        where = f"{source}: splits.{name}"
-        if not isinstance(name, str) or not name or name == "all" or name != split_without_suffix(name):
-            endings = f"{DEDUP} or {_FORMER_DEDUP}"
-            raise UserError(f"{where}: 'all' and names that end in {endings} are taken; choose another name")
-        check_path_name(name, f"{source}: splits")
-        _check_split(sides, where)
-
-
-def split_without_suffix(name: str) -> str:
-    """Name of the split that a deduplicated one is a variant of; any other name as it is."""
-    return name.removesuffix(DEDUP).removesuffix(_FORMER_DEDUP)
-
-
-def _check_split(sides: Any, where: str) -> None:
-    if not isinstance(sides, Mapping) or set(sides) - {"exclude"} != {"train", "test"}:
-        raise UserError(f"{where}: needs the keys train and test, may have exclude, and no other")
-    for side in ("train", "test"):
-        _check_predicate(sides[side], f"{where}.{side}")
-    names = sides.get("exclude", [])
-    if not isinstance(names, list) or not all(type(name) is str for name in names):
-        raise UserError(f"{where}.exclude: give a list of clip names")
-
-
-def _check_predicate(predicate: Any, where: str) -> None:
-    if not isinstance(predicate, Mapping) or not predicate:
-        raise UserError(f"{where}: give columns and their values, as in {{subject: [1, 3]}}")
-    for column, values in predicate.items():
-        if column not in COLUMNS:
-            raise unknown("column", column, COLUMNS, where=where)
-        kinds, told = ((str,), "names") if column == "name" else ((int, str), "whole numbers or names")
-        if not isinstance(values, list) or not all(type(value) in kinds for value in values):
-            raise UserError(f"{where}.{column}: give a list of {told}")
 
 
 def _where(store: Store, predicate: Mapping[str, Any]) -> np.ndarray:

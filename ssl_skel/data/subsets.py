@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 
 from ssl_skel.data.derived_splits import fold_names, offered
-from ssl_skel.data.splits import Split, load_split, split_without_suffix
+from ssl_skel.data.split_form import split_without_suffix
+from ssl_skel.data.splits import Split, load_split
 from ssl_skel.data.store import Store
 from ssl_skel.errors import UserError
 from ssl_skel.files.atomic import write_json

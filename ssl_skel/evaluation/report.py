@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 import pydantic
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from ssl_skel.config import Section
 from ssl_skel.errors import UserError
@@ -69,6 +69,12 @@ class Figure(Section):
         return f"{100 * self.mean:.1f}" + ("" if self.std is None else f" ± {100 * self.std:.1f}")
 
 
+def _with_accuracy(figures: dict[str, Figure]) -> dict[str, Figure]:
+    if "accuracy" not in figures:
+        raise ValueError("there is no accuracy")
+    return figures
+
+
 class Measurement(Section):
     """One kind of features, measured one way on one split."""
 
@@ -82,7 +88,7 @@ class Measurement(Section):
     measure: MeasureName
     """Such as ``kNN, k = 1``."""
 
-    figures: dict[str, Figure]
+    figures: Annotated[dict[str, Figure], AfterValidator(_with_accuracy)]
     """accuracy and macro_f1; top5 and ece where scores exist; R@5, R@10, mAP and nDCG@10 of retrieval; best_on_test
     where epochs were evaluated (never the headline)."""
 

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import cache
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
+
+from pydantic import BaseModel
 
 from ssl_skel.config import read_mapping
 from ssl_skel.errors import UserError
@@ -77,9 +80,12 @@ def compare(paths: Sequence[Path]) -> list[Row]:
         UserError: a path holds no report, or a damaged one.
     """
     groups: dict[Any, list[Row]] = {}
-    for path in dict.fromkeys(Path(os.path.realpath(path)) for path in paths):
-        given = next(one for one in paths if Path(os.path.realpath(one)) == path)
-        for key, row in _rows(given):
+    config_of = cache(_config)  # evaluations share encoders
+    given: dict[str, Path] = {}
+    for path in paths:
+        given.setdefault(os.path.realpath(path), path)
+    for path in given.values():
+        for key, row in _rows(path, config_of):
             pool = groups.setdefault(key, [])
             at = next((at for at, other in enumerate(pool) if _poolable(other, row)), None)
             if at is None:
@@ -91,15 +97,15 @@ def compare(paths: Sequence[Path]) -> list[Row]:
     return sorted(rows, key=lambda row: [known.index(getattr(row, name)) for name, known in order.items()])
 
 
-def _rows(path: Path) -> Iterable[tuple[Any, Row]]:
+def _rows(path: Path, config_of: Callable[[Path], dict[str, Any]]) -> Iterable[tuple[Any, Row]]:
     """Rows of one evaluation, each with what must be equal for rows to be pooled."""
-    report, config = Report.load(path), _config(path)
+    report, config = Report.load(path), config_of(path)
     dataset, here = dataset_of(report), str(path.resolve())
     facts = {split.name: split for split in report.splits}
     for row in headline(report):
         split = facts.get(row.split)
         encoders = split.encoders if split else tuple(path for one in report.splits for path in one.encoders)
-        origin = _origin(row, encoders, config)
+        origin = _origin(row, encoders, config, config_of)
         clips = (split.train, split.test) if split else tuple((one.name, one.train, one.test) for one in report.splits)
         recipes = origin.recipe or here, _recipe(config) if config else here
         yield (
@@ -138,7 +144,9 @@ class _Origin:
     seeds: frozenset[Any] = frozenset()
 
 
-def _origin(row: Measurement, encoders: tuple[str, ...], config: dict[str, Any]) -> _Origin:
+def _origin(
+    row: Measurement, encoders: tuple[str, ...], config: dict[str, Any], config_of: Callable[[Path], dict[str, Any]]
+) -> _Origin:
     """Of a measurement on these encoders, by an evaluation of this config."""
     if standing(row) == 2:  # a baseline that stands for itself, as nothing else was measured
         return _Origin(row.features)
@@ -152,7 +160,7 @@ def _origin(row: Measurement, encoders: tuple[str, ...], config: dict[str, Any])
     if kind_of(row.features) == "scratch":  # trained from fresh weights, where a measure has no pretrained ones
         return _Origin("scratch", network)
     names = dict.fromkeys(pretext_name(card.get("pretext")) or "?" for card in cards)
-    configs = [_config(Path(path)) for path in encoders]
+    configs = [config_of(Path(path)) for path in encoders]
     seeds = frozenset(one.get("seed") for one in configs)
     return _Origin(", ".join(names), network, _pretraining_recipe(configs, cards), seeds)
 
@@ -180,8 +188,13 @@ def _config(path: Path) -> dict[str, Any]:
         return {}
     verb = "pretrain" if "pretext" in config else "finetune"
     with suppress(UserError):  # a fusion, or of a release that knew other options
-        return completed(config, entry_points(group="ssl_skel.configs")[verb].load(), str(path))
+        return completed(config, _model(verb), str(path))
     return config
+
+
+@cache
+def _model(verb: str) -> type[BaseModel]:
+    return entry_points(group="ssl_skel.configs")[verb].load()
 
 
 def _recipe(config: dict[str, Any]) -> str:

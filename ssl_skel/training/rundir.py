@@ -29,7 +29,7 @@ from ssl_skel.files.temporary import cannot_write, sync
 from ssl_skel.plain_json import parse_json
 from ssl_skel.plain_yaml import read_yaml
 from ssl_skel.same_run import completed, difference
-from ssl_skel.training.checkpoint_folder import newest_checkpoint, read_state
+from ssl_skel.training.checkpoint_folder import STATE, damaged, newest_checkpoint, read_state
 
 if TYPE_CHECKING:
     from ssl_skel.training.event_file import EventFile
@@ -101,17 +101,22 @@ class RunDir:
                 )
             write_text(run.path / "config.yaml", config_yaml, remedy="choose another folder for runs")
         else:
-            run._refuse_another(read_state(checkpoint), model)
+            run._refuse_another(checkpoint, model)
         return run
 
-    def _refuse_another(self, state: Mapping[str, Any], model: type[BaseModel] | None) -> None:
-        """Refuse a checkpoint of other options or other inputs; those of earlier releases do not tell their inputs."""
-        began = state["config"]
+    def _refuse_another(self, checkpoint: Path, model: type[BaseModel] | None) -> None:
+        """Refuse a checkpoint of other options or other inputs; earlier releases recorded no inputs."""
+        state = read_state(checkpoint)
+        began, inputs = state.get("config"), state.get("inputs", {})
+        if not (isinstance(inputs, dict) and all(isinstance(value, str) for value in inputs.values())):
+            raise damaged(checkpoint, STATE, ValueError("inputs"))
+        if not isinstance(began, dict):
+            raise damaged(checkpoint, STATE, ValueError("config"))
         if model:
             began = completed(began, model, f"{self.path}: began with")
         if (change := difference(began, self.config)) is not None:
             raise UserError(f"{self.path}: began with {change}; set it back, or give this run another name")
-        for key, before in state.get("inputs", {}).items():
+        for key, before in inputs.items():
             now = self.inputs.get(key, "missing")
             if now != before:
                 raise UserError(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ssl_skel.data.clip import BadClip, RawClip, check_clip
 from ssl_skel.data.sources.open import open_reader
-from ssl_skel.data.splits import check_splits
+from ssl_skel.data.split_form import check_splits
 
 
 def read(format: str, source: Path, *options: str, layout: str | None = None) -> list[RawClip]:

@@ -98,6 +98,7 @@ def test_the_skeleton_is_found_by_name(tmp_path: Path) -> None:
         ("asf", "length 7.0", "size 7.0", "does not fit a skeleton"),
         ("asf", "root lhipjoint", "lhipjoint", "hierarchy: does not hang all bones on the root"),
         ("asf", "dof rx", "dof qx", "does not fit a skeleton"),
+        ("asf", "order TX", "order T", "does not fit a skeleton"),
     ],
 )
 def test_damage_is_named(suffix: str, old: str, new: str, message: str, tmp_path: Path) -> None:

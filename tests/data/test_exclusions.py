@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from ssl_skel.data.clip import RawClip
 from ssl_skel.data.exclusions import check_exclusions, format_exclusions, read_exclusions
-from ssl_skel.data.splits import check_splits, load_split
+from ssl_skel.data.split_form import check_splits
+from ssl_skel.data.splits import load_split
 from ssl_skel.data.store import Store
 from ssl_skel.data.writer import StoreWriter
 from ssl_skel.errors import UserError

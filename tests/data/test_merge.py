@@ -17,7 +17,8 @@ from ssl_skel.data.clip import RawClip, content_hash
 from ssl_skel.data.merge import merge
 from ssl_skel.data.meta import Provenance
 from ssl_skel.data.normalize import NormalizeConfig, normalize
-from ssl_skel.data.splits import check_splits, load_split
+from ssl_skel.data.split_form import check_splits
+from ssl_skel.data.splits import load_split
 from ssl_skel.data.store import Store
 from ssl_skel.data.writer import StoreWriter
 from ssl_skel.errors import UserError

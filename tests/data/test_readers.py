@@ -13,7 +13,7 @@ from raw_files import WRITERS
 
 from ssl_skel.data.clip import RawClip
 from ssl_skel.data.readers import READERS, Reader
-from ssl_skel.data.splits import check_splits
+from ssl_skel.data.split_form import check_splits
 from ssl_skel.errors import UserError
 
 

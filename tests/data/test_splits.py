@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from ssl_skel.config import FormerName
 from ssl_skel.data.clip import RawClip
 from ssl_skel.data.readers.base import odd_even
-from ssl_skel.data.splits import check_splits, load_split
+from ssl_skel.data.split_form import check_splits
+from ssl_skel.data.splits import load_split
 from ssl_skel.data.store import Store
 from ssl_skel.data.writer import StoreWriter
 from ssl_skel.errors import UserError
@@ -138,7 +139,7 @@ def test_mistakes_are_named(store: Store, name: str, message: str) -> None:
 )
 def test_malformed_splits_are_named(splits: Any, message: str) -> None:
     with pytest.raises(UserError) as told:
-        check_splits(splits, "mine.yaml")
+        check_splits(splits, "mine.yaml", new=True)
     assert str(told.value).startswith("mine.yaml: splits")
     assert message in str(told.value)
 
@@ -175,10 +176,19 @@ def test_a_name_that_would_leave_its_folder_is_refused_at_load(store: Store, nam
     del store.splits[name]
 
 
-def test_a_foreign_store_with_such_a_name_is_not_opened(store: Store, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "train", "message"),
+    [
+        ("../../x", {"subject": [1]}, r"splits: '\.\./\.\./x' cannot become the name of a file"),
+        ("mine", {"subject": "1, 2"}, r"splits\.mine\.train\.subject: give a list"),
+    ],
+)
+def test_a_store_with_malformed_splits_is_not_opened(
+    store: Store, tmp_path: Path, name: str, train: Any, message: str
+) -> None:
     copy = shutil.copytree(store.path, tmp_path / "copy")
     meta = json.loads((copy / "meta.json").read_text())
-    meta["splits"]["../../x"] = meta["splits"]["xsub"]
+    meta["splits"][name] = meta["splits"]["xsub"] | {"train": train}
     (copy / "meta.json").write_text(json.dumps(meta))
-    with pytest.raises(UserError, match=r"meta\.json: splits: '\.\./\.\./x' cannot become the name of a file"):
+    with pytest.raises(UserError, match=rf"meta\.json: is damaged: {message}"):
         Store.open(copy)

@@ -205,3 +205,8 @@ def test_the_interval_is_shown_and_is_of_the_test_clips(report: Report) -> None:
 def test_a_confusion_matrix_is_square() -> None:
     with pytest.raises(ValueError, match="a row and a column for each class"):
         Scores(accuracy=1.0, macro_f1=1.0, per_class=(1.0, 1.0), confusion=((1, 0), (1,)))
+
+
+def test_figures_hold_an_accuracy() -> None:
+    with pytest.raises(ValueError, match="there is no accuracy"):
+        Measurement(split="xsub", features="raw", measure="kNN, k = 1", figures={"macro_f1": Figure(mean=1.0)})

@@ -139,7 +139,13 @@ def test_other_data_is_refused(tmp_path: Path) -> None:
         toy_fit(tmp_path / "run", resume="auto", clips=32)
 
 
-@pytest.mark.parametrize("changes", [{"totals": {"loss": 3}}, {"seconds": "long"}, {"step": -1}, {"step": 10**9}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        *({"totals": {"loss": 3}}, {"seconds": "long"}, {"step": -1}, {"step": 10**9}),
+        *({"config": None}, {"inputs": []}, {"inputs": {"store": 1}}),
+    ],
+)
 def test_a_damaged_state_is_refused(tmp_path: Path, changes: dict[str, Any]) -> None:
     with pytest.raises(Interrupted):
         toy_fit(tmp_path / "run", stop_at=0.5)

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ssl_skel.data.splits import Split, split_without_suffix
+from ssl_skel.data.split_form import split_without_suffix
+from ssl_skel.data.splits import Split
 from ssl_skel.data.store import Store
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -158,7 +158,7 @@ def _unit(skeleton: Skeleton, words: Sequence[str]) -> Skeleton:
 def _root(words: dict[str, list[str]], degrees: bool) -> Bone:
     """The root, from its section; where it stands at rest is in each frame's numbers."""
     axis = _axes(words.get("orientation", ["0"] * 3), words.get("axis", ["XYZ"])[0], degrees)
-    return Bone("root", np.zeros(3), axis, tuple(word.lower() for word in words.get("order", [])))
+    return Bone("root", np.zeros(3), axis, _dofs(words.get("order", [])))
 
 
 def _bone(words: dict[str, list[str]], degrees: bool) -> Bone:
@@ -166,10 +166,15 @@ def _bone(words: dict[str, list[str]], degrees: bool) -> Bone:
     direction = np.array([float(word) for word in words["direction"]])
     if direction.shape != (3,):
         raise ValueError("direction")
-    dofs = tuple(word.lower() for word in words.get("dof", []) if word.lower() != "l")
-    if set(dofs) - set(_DOFS):
-        raise ValueError("dof")
+    dofs = _dofs(word for word in words.get("dof", []) if word.lower() != "l")
     return Bone(words["name"][0], direction * float(words["length"][0]), _axes(angles, order, degrees), dofs)
+
+
+def _dofs(words: Iterable[str]) -> tuple[str, ...]:
+    dofs = tuple(word.lower() for word in words)
+    if set(dofs) - set(_DOFS):
+        raise ValueError(f"none of {', '.join(_DOFS)}")
+    return dofs
 
 
 def _axes(angles: Sequence[str], order: str, degrees: bool) -> np.ndarray:
