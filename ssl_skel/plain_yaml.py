@@ -20,7 +20,7 @@ from yaml.resolver import Resolver
 from ssl_skel.errors import UserError
 
 if yaml.__with_libyaml__:
-    from yaml.cyaml import CParser as Events
+    from yaml.cyaml import CParser as Events  # type: ignore[attr-defined]
 else:  # several times slower
 
     class Events(yaml.reader.Reader, yaml.scanner.Scanner, yaml.parser.Parser):  # type: ignore[no-redef]
@@ -61,7 +61,11 @@ def read_yaml(text: str, source: str) -> Any:
         UserError: the text is not YAML, a key is given twice, or it is nested too deep or grows too large by aliases.
     """
     try:
-        return yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
+        loader = _Loader(text)
+        try:
+            return loader.get_single_data()
+        finally:
+            loader.dispose()
     except (yaml.YAMLError, ValueError) as error:  # int() refuses 5,000 digits
         reason = " ".join(str(error).split())
         raise UserError(f"{source}: {'' if isinstance(error, _Refused) else 'is not YAML: '}{reason}") from error
@@ -93,7 +97,8 @@ class _Loader(Composer, Events, SafeConstructor, Resolver):
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self._depth > _DEEPEST:
-            raise _Refused(f"line {self.peek_event().start_mark.line + 1}: more than {_DEEPEST} levels; keep it flat")
+            event: Any = self.peek_event()
+            raise _Refused(f"line {event.start_mark.line + 1}: more than {_DEEPEST} levels; keep it flat")
         self._depth += 1
         node = super().compose_node(parent, index)
         self._depth -= 1
