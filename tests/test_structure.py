@@ -43,6 +43,7 @@ ALLOWED = {
     "retrieval": GROUND | {"data", "encoders", "embedding", "evaluation"},
     "video": {"errors", "files", "backbones"},
     "experiments": {
+        "files",
         "plain_json",
         "plain_yaml",
         "errors",

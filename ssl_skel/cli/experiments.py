@@ -31,7 +31,7 @@ def runs(
     the test set.
     """
     from ssl_skel.experiments import listing
-    from ssl_skel.experiments.record import find_runs
+    from ssl_skel.experiments.finding import find_runs
 
     found, skipped = find_runs(folder)
     chosen = listing.select(found, where or (), pretext, split)
@@ -100,7 +100,7 @@ def sweep(
     import shlex
 
     from ssl_skel.experiments import listing
-    from ssl_skel.experiments.record import find_runs
+    from ssl_skel.experiments.finding import find_runs
     from ssl_skel.experiments.sweep import RESUME, plan, program, run_all, verb_for
 
     models = {entry.name: entry.load() for entry in entry_points(group="ssl_skel.configs")}

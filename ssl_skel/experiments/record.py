@@ -17,6 +17,9 @@ from ssl_skel.training.rundir import RunDir
 ONLINE = ("knn_1", "knn_1_raw", "linear", "rankme", "uniformity", "alignment", "feature_std", "shortcut")
 """Figures that a pretraining run logs on its way. Accuracies are of test clips: for monitoring, not for choosing."""
 
+CARDS = (CARD, f"encoder/{CARD}")
+"""Where the card of an encoder may lie, given the encoder's folder or its run's."""
+
 
 @dataclass(frozen=True)
 class RunRecord:
@@ -84,25 +87,6 @@ def read_run(path: Path) -> RunRecord:
     raise UserError(f"{path / 'config.yaml'}: is of neither pretrain nor finetune")
 
 
-def find_runs(folder: Path) -> tuple[list[RunRecord], list[str]]:
-    """All runs directly below a folder, by name, and a line for each folder that is none or is damaged; of a run's own
-    folder that run.
-
-    Raises:
-        UserError: no such folder.
-    """
-    if not folder.is_dir():
-        raise UserError(f"{folder}: is no folder; give the one that run directories are made in")
-    found, skipped = [], []
-    for path in [folder] if (folder / "config.yaml").exists() else sorted(folder.iterdir()):
-        if path.is_dir() and not path.name.startswith("."):
-            try:
-                found.append(read_run(path))
-            except UserError as error:
-                skipped.append(str(error))
-    return found, skipped
-
-
 def headline(report: Report) -> list[Measurement]:
     """What an evaluation is about: of each split and measure the rows that no other row is to be compared with."""
     first: dict[tuple[str, str], int] = {}
@@ -129,13 +113,19 @@ def pretext_name(pretext: Any) -> str:
 
 def read_card(encoder: str | Path) -> dict[str, Any]:
     """Card of an encoder as plain data, given its folder or its run's; empty if it cannot be read."""
-    for folder in (Path(encoder), Path(encoder) / "encoder"):
+    for place in CARDS:
         try:
-            card = parse_json((folder / CARD).read_bytes())
+            card = parse_json((Path(encoder) / place).read_bytes())
         except (OSError, ValueError):
             continue
         return card if isinstance(card, dict) else {}
     return {}
+
+
+def encoder_paths(config: dict[str, Any]) -> list[str]:
+    """Of the encoders that an evaluation's config names, each once; none for other runs."""
+    chosen = (config.get("encoders") or {}).values()
+    return list(dict.fromkeys(path for paths in chosen for path in ([paths] if isinstance(paths, str) else paths)))
 
 
 def _pretraining(run: RunDir) -> RunRecord:
@@ -162,9 +152,7 @@ def _pretraining(run: RunDir) -> RunRecord:
 
 def _evaluation(run: RunDir) -> RunRecord:
     config = run.config
-    chosen = config.get("encoders") or dict.fromkeys((config.get("scratch") or {}).get("splits", ()), ())
-    paths = dict.fromkeys(path for paths in chosen.values() for path in ([paths] if isinstance(paths, str) else paths))
-    names = dict.fromkeys(pretext_name(read_card(path).get("pretext")) for path in paths)
+    names = dict.fromkeys(pretext_name(read_card(path).get("pretext")) for path in encoder_paths(config))
     report = Report.load(run.path) if (run.path / "report.json").exists() else None
     figures: dict[str, Figure] = {}
     for row in headline(report) if report else ():
@@ -175,7 +163,7 @@ def _evaluation(run: RunDir) -> RunRecord:
         state="finished" if report else "never",
         config=config,
         pretext=", ".join(name for name in names if name),
-        splits=tuple(chosen),
+        splits=tuple(config.get("encoders") or (config.get("scratch") or {}).get("splits", ())),
         seconds=report.seconds if report else None,
         figures={name: figure.mean for name, figure in figures.items()},
         texts={name: str(figure) for name, figure in figures.items()},

@@ -18,7 +18,9 @@ from typer.testing import CliRunner, Result
 from ssl_skel.cli.experiments import runs
 from ssl_skel.errors import UserError
 from ssl_skel.evaluation.report import Figure, Measurement, Report, SplitFacts
-from ssl_skel.experiments.record import find_runs, pretext_name, read_run
+from ssl_skel.experiments import finding
+from ssl_skel.experiments.finding import KEPT, find_runs
+from ssl_skel.experiments.record import pretext_name, read_run
 
 app = typer.Typer()
 app.command()(runs)
@@ -106,6 +108,32 @@ def test_what_is_told_of_each(folder: Path) -> None:
     assert probe.texts == {"xview, linear, cached": "75.0 ± 1.0"}
     assert (probe.pretext, probe.splits, probe.seconds) == ("skeleton_mae", ("xview",), 90.0)
     assert [run.name for run in find_runs(folder / "half")[0]] == ["half"]
+
+
+def test_what_has_not_changed_is_not_read_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = []
+    monkeypatch.setattr(finding, "read_run", lambda path: read.append(path.name) or read_run(path))
+
+    def again() -> list[str]:
+        read.clear()
+        assert find_runs(folder)[0] == [read_run(path) for path in sorted(folder.iterdir()) if path.is_dir()]
+        return read
+
+    assert again() == ["done", "half", "new", "probe"]
+    assert again() == []
+    with (folder / "half" / "log.jsonl").open("a") as log:
+        log.write('{"epoch": 3, "step": 9, "lr": 0.1, "loss": 0.1, "seconds": 10.0}\n')
+    assert again() == ["half"]
+    (folder / "half" / "checkpoints" / "step_000000006").rename(folder / "half" / "checkpoints" / "step_000000009")
+    assert again() == ["half"]
+    card = folder / "done" / "encoder" / "card.json"
+    card.write_text(json.dumps(json.loads(card.read_text()) | {"pretext": {"name": "vicreg"}}))
+    assert again() == ["done", "probe"]
+    for damage in (b"{", b'["0", {}]', (folder / KEPT).read_bytes().replace(b'"state":"stopped"', b'"state":"odd"')):
+        (folder / KEPT).write_bytes(damage)
+        assert again() == ["done", "half", "new", "probe"]
+    write_pretraining(folder / "more", done=0)
+    assert again() == ["more"]
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ from ssl_skel.errors import UserError
 from ssl_skel.evaluation.metrics import score
 from ssl_skel.evaluation.report import Report
 from ssl_skel.experiments.comparison import compare
-from ssl_skel.experiments.record import find_runs
+from ssl_skel.experiments.finding import find_runs
 from ssl_skel.files.exclusive import only_worker
 
 NET = {"name": "mpae_net", "channels": [8], "strides": [4], "heads": 2, "norm": "layer"}
