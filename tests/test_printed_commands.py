@@ -7,6 +7,7 @@ import ast
 import importlib
 import re
 import shlex
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -32,17 +33,17 @@ def printed() -> list[str]:
     return sorted({match[1] for match in found if match})
 
 
-def command(verb: str) -> typer.core.TyperCommand:
-    """The verb with its options, as the command line has it."""
-    return typer.main.get_command(build()).commands[verb]  # type: ignore[attr-defined, no-any-return]
+@cache
+def commands() -> dict[str, typer.core.TyperCommand]:
+    """The verbs with their options, as the command line has them."""
+    return typer.main.get_command(build()).commands  # type: ignore[attr-defined, no-any-return]
 
 
 @pytest.mark.parametrize("line", printed())
 def test_the_command_line_takes_it(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     _, verb, *words = shlex.split(line)
-    known = command(verb)
-    known.make_context(verb, list(words))  # parses; a mistake is raised
+    commands()[verb].make_context(verb, list(words))  # parses; a mistake is raised
     plain = [word for word in words if not word.startswith("-")]
     if verb in MODELS:
         load_config(MODELS[verb], plain[0], [word for word in plain[1:] if not word.startswith("resume=")])
