@@ -19,6 +19,7 @@ from ssl_skel.data.store import Store, hash_file
 from ssl_skel.encoders.card import CARD, WEIGHTS, EncoderCard, find_encoder
 from ssl_skel.encoders.encoder import SkeletonEncoder, build_encoder
 from ssl_skel.encoders.files import save_encoder
+from ssl_skel.encoders.model_card import write_model_card
 from ssl_skel.encoders.training_data import TrainingData
 from ssl_skel.errors import UserError
 from ssl_skel.escaping import say
@@ -79,7 +80,9 @@ def run(config: PretrainConfig, resume: str = "") -> Path:
         if rank == 0 and not (folder.encoder / CARD).exists():
             fed = {"normalization": store.normalization, "conversions": store.conversions}
             facts = {**fed, "data": data, "init": origin}
-            save_encoder(folder.encoder, encoder, _card(config, encoder, folder, facts))
+            card = _card(config, encoder, folder, facts)
+            write_model_card(path, folder.encoder, card, encoder)
+            save_encoder(folder.encoder, encoder, card)
     accelerator.end_training()
     return path
 

@@ -39,7 +39,11 @@ def encoder_bytes(folder: Path) -> bytes:
 
 def test_the_run_directory_holds_what_was_promised(done):
     assert {path.name for path in done.iterdir()} >= {"config.yaml", "log.jsonl", "checkpoints", "encoder"}
-    assert {path.name for path in (done / "encoder").iterdir()} == {"encoder.safetensors", "card.json"}
+    assert {path.name for path in (done / "encoder").iterdir()} == {"encoder.safetensors", "card.json", "MODEL_CARD.md"}
+    text = (done / "encoder/MODEL_CARD.md").read_text("utf-8")
+    assert f"# {done.name}\n" in text
+    assert f"ssl_skel.Embedder({done.as_posix()!r})" in text
+    assert "| Pretext | skeleton_mae |" in text
 
 
 def test_the_written_config_makes_the_same_run_again(done, motions):
