@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 import typer
+import yaml
 
+import ssl_skel
 from ssl_skel.cli.app import build
 from ssl_skel.layouts import LAYOUTS
 
@@ -70,3 +72,10 @@ def test_the_messages_in_troubleshooting_are_those_of_the_code() -> None:
     for message in messages:
         for part in message.split("…"):
             assert part.strip("; ") in code, message
+
+
+def test_one_version_is_named_everywhere() -> None:
+    changes = re.findall(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text("utf-8"))["version"]
+    (printed,) = re.findall(r"version = \{(.*)\}", (ROOT / "README.md").read_text("utf-8"))
+    assert changes[0] == cited == printed == ssl_skel.__version__
