@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from itertools import combinations
 from typing import ClassVar
@@ -25,6 +24,7 @@ from ssl_skel.pretexts.contrast import info_nce
 from ssl_skel.pretexts.neighbours import TIMES, Neighbours, describe
 from ssl_skel.pretexts.sources import check_sources, draw_views
 from ssl_skel.pretexts.stretches import Stretches, check_time_bins
+from ssl_skel.pretexts.teacher import average_of, follow
 
 _ALONE = "train.batch_size: psp compares clips, and a micro-batch holds a single one; raise it, lower train.accumulate"
 
@@ -156,8 +156,7 @@ class PSP(Pretext[PSPConfig]):
         self.queue: Tensor
         self.oldest: Tensor
         if config.momentum is not None:
-            self.keys = nn.ModuleDict({"backbone": copy.deepcopy(net), "head": copy.deepcopy(self.head)})
-            self.keys.requires_grad_(False)
+            self.keys = average_of(backbone=net, head=self.head)
         points = sum(map(len, config.points.values()))
         self.neighbours: Neighbours | None = None
         if config.neighbours is not None:
@@ -206,15 +205,8 @@ class PSP(Pretext[PSPConfig]):
 
     def after_step(self, progress: float) -> None:
         """Move the momentum network."""
-        if self.keys is None:
-            return
-        assert self.config.momentum is not None
-        with torch.no_grad():
-            for key, query in zip(_state(self.keys.values()), _state((self.encoder.backbone, self.head)), strict=True):
-                if key.is_floating_point():
-                    key.lerp_(query, 1 - self.config.momentum)
-                else:
-                    key.copy_(query)
+        if self.keys is not None and self.config.momentum is not None:
+            follow(self.keys, (self.encoder.backbone, self.head), self.config.momentum)
 
     @torch.no_grad()
     def _keys(self, batch: Batch, views: Sequence[View]) -> Tensor:
@@ -253,7 +245,3 @@ class PSP(Pretext[PSPConfig]):
         at = (self.oldest + torch.arange(new.shape[1], device=new.device)) % self.config.queue
         self.queue[:, at] = new.to(self.queue.dtype)  # under autocast keys come in half precision
         self.oldest.copy_((at[-1] + 1) % self.config.queue)
-
-
-def _state(modules: Iterable[nn.Module]) -> list[Tensor]:
-    return [value for module in modules for value in (*module.parameters(), *module.buffers())]

@@ -20,7 +20,7 @@ from ssl_skel.pretexts.configs.skeleton_mae import SkeletonMAEConfig
 from ssl_skel.pretexts.decoders import DECODERS
 from ssl_skel.pretexts.losses import masked_cosine, masked_mse, normalize_patches, to_patches
 from ssl_skel.pretexts.masking import MASKS
-from ssl_skel.pretexts.masking.draw import hide_highest
+from ssl_skel.pretexts.masking.draw import hide_highest, wholly_hidden
 
 
 def face_camera(x: Tensor, layout: SkeletonLayout) -> Tensor:
@@ -128,8 +128,8 @@ class SkeletonMAE(Pretext[SkeletonMAEConfig]):
             features = features.mean((2, 3), keepdim=True).expand(-1, -1, features.shape[2], self.layout.num_joints)
         hidden = None
         if self.config.decoder_input == "visible" and features.shape[3] == mask.shape[2]:
-            hidden = self._in_cells(mask, features.shape[2]).all(2)
-        used = None if wanted is None else self._in_cells(wanted, features.shape[2]).any(2)
+            hidden = wholly_hidden(mask, self.config.unit * mask.shape[1], features.shape[2])
+        used = None if wanted is None else self._in_cells(wanted, features.shape[2])
         cells = self.decoder(features, hidden, used)
         frames = torch.unflatten(cells, 3, (-1, self.encoder.backbone.channels)).permute(0, 4, 1, 3, 2).flatten(2, 3)
         return to_patches(frames, self.config.unit)
@@ -155,8 +155,8 @@ class SkeletonMAE(Pretext[SkeletonMAEConfig]):
         return on_coordinates(cells, self.layout, scale).movedim(1, 4).flatten(3)
 
     def _in_cells(self, units: Tensor, times: int) -> Tensor:
-        """(B, U, V) -> what holds for each frame of a cell, (B, Tp, frames, V)."""
-        return torch.unflatten(units.repeat_interleave(self.config.unit, 1), 1, (times, -1))
+        """(B, U, V) -> which cells have such a unit, (B, Tp, V)."""
+        return ~wholly_hidden(~units, self.config.unit * units.shape[1], times)
 
     def _sample(self, batch: Batch, counts: Tensor) -> Tensor:
         """As many for each person of the units that count, drawn at random: (B, U, V) bool -> the same."""

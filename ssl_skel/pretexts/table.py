@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ssl_skel.config import EntryConfig
+from ssl_skel.pretexts.configs.gfp import GFPConfig
 from ssl_skel.pretexts.configs.psp import PSPConfig
 from ssl_skel.pretexts.configs.skeleton_mae import SkeletonMAEConfig
 from ssl_skel.pretexts.configs.temporal_order import TemporalOrderConfig
@@ -21,6 +22,7 @@ SINGLE: Registry[Pretext, EntryConfig] = Registry(
         PSPConfig: "ssl_skel.pretexts.psp:PSP",
         TemporalOrderConfig: "ssl_skel.pretexts.temporal_order:TemporalOrder",
         VICRegConfig: "ssl_skel.pretexts.vicreg:VICReg",
+        GFPConfig: "ssl_skel.pretexts.gfp:GFP",
     },
 )
 """Pretexts by name, each of which may be part of a combination."""

@@ -7,24 +7,18 @@ from itertools import combinations
 from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from ssl_skel.batch import Batch
 from ssl_skel.distributed import gather
 from ssl_skel.encoders.encoder import SkeletonEncoder, pool_persons
-from ssl_skel.errors import UserError
 from ssl_skel.layouts import SkeletonLayout
 from ssl_skel.pretexts.base import Pretext, View
 from ssl_skel.pretexts.configs.vicreg import VICRegConfig
+from ssl_skel.pretexts.decorrelation import check_clips, covariance, expander, variance
 from ssl_skel.pretexts.sources import check_sources, draw_views
 from ssl_skel.pretexts.stretches import Stretches, check_time_bins
-
-FLOOR = 1e-4
-"""Added to a variance before its root is taken (VICReg: 1e-4)."""
-
-
-_ALONE = "train.batch_size: vicreg compares clips, and a micro-batch holds one; raise it, or lower train.accumulate"
 
 
 class VICReg(Pretext[VICRegConfig]):
@@ -52,11 +46,7 @@ class VICReg(Pretext[VICRegConfig]):
         self.num_views = self.num_inputs = len(config.views)
         dim, width = encoder.backbone.dim, config.expander
         self.stretches = Stretches(dim, config.time_bins, layout)
-        self.expander = nn.Sequential(
-            *(nn.Linear(dim, width), nn.BatchNorm1d(width), nn.ReLU()),
-            *(nn.Linear(width, width), nn.BatchNorm1d(width), nn.ReLU()),
-            nn.Linear(width, width),
-        )
+        self.expander = expander(dim, width, width)
 
     def views(self, batch: Batch) -> list[View]:
         """One draw of each clip for each of the configured streams."""
@@ -64,8 +54,7 @@ class VICReg(Pretext[VICRegConfig]):
 
     def loss(self, batch: Batch, views: Sequence[View], features: Sequence[Tensor]) -> dict[str, Tensor]:
         """Scalar ``loss``, and its three parts before they are weighted, of the clips of all ranks."""
-        if len(batch.present) < 2:
-            raise UserError(_ALONE)
+        check_clips(batch.present, self.config.name)
         clips = torch.stack([self._expand(feature, batch.present) for feature in features])
         points = gather(clips.transpose(0, 2))[0].transpose(0, 2).float()  # (K, time_bins, N, P)
         apart = [functional.mse_loss(points[a], points[b]) for a, b in combinations(range(len(views)), 2)]
@@ -82,22 +71,3 @@ class VICReg(Pretext[VICRegConfig]):
         """(B, D, Tp, Vp), (N, M) -> (time_bins, N, P)."""
         clips = torch.stack([pool_persons(stretch, present) for stretch in self.stretches(features)])
         return self.expander(clips.flatten(0, 1)).unflatten(0, clips.shape[:2])
-
-
-def variance(points: Tensor) -> Tensor:
-    """How far each dimension's deviation over the clips is below 1, on average: (..., N, P) -> (...).
-
-    VICReg, equations 1 and 2.
-    """
-    return functional.relu(1 - (points.var(-2) + FLOOR).sqrt()).mean(-1)
-
-
-def covariance(points: Tensor) -> Tensor:
-    """Squared covariances of different dimensions over the clips, their sum a dimension: (..., N, P) -> (...).
-
-    VICReg, equations 3 and 4.
-    """
-    centred = points - points.mean(-2, keepdim=True)
-    found = centred.mT @ centred / (points.shape[-2] - 1)
-    others = found.square().sum((-2, -1)) - found.diagonal(dim1=-2, dim2=-1).square().sum(-1)
-    return others / points.shape[-1]

@@ -22,9 +22,15 @@ TINY: dict[str, dict[str, Any]] = {
     "skeleton_mae": {"decoder_dim": 16},
     "psp": {"projection": 16, "norm": "layer"},
     "vicreg": {"expander": 16},
+    "gfp": {"target_dim": 8, "target_hidden": 16, "global_hidden": 16, "decoder_dim": 16, "stretches": [2, 1]},
 }
 DRAWS_NOTHING = {"psp", "vicreg"}  # their randomness is that of the loader's draws
-PAIRS = list(itertools.product(PRETEXTS, BACKBONES))
+# Networks that keep joints, drop what is hidden, and merge joints; later rows meet the others in the slow tests.
+KINDS, LATER = ("mpae_net", "st_transformer", "tcn"), ("gfp",)
+PAIRS = [
+    pytest.param(*pair, marks=pytest.mark.slow if pair[0] in LATER and pair[1] not in KINDS else ())
+    for pair in itertools.product(PRETEXTS, BACKBONES)
+]
 
 
 def small(pretext: str, backbone: str) -> dict[str, Any]:

@@ -24,6 +24,7 @@ CASES: dict[str, dict[str, Any]] = {
     "psp_neighbours": PSP | {"neighbours": {"size": 4}},
     "psp_near_poses": PSP | {"neighbours": {"size": 4, "near": "poses"}},
     "vicreg": {"name": "vicreg", "expander": 8},
+    "gfp": {"name": "gfp", "target_dim": 4, "target_hidden": 8, "global_hidden": 8, "decoder_dim": 8},
 }
 RANKS = """
 import sys, torch, torch.distributed as dist

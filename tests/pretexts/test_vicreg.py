@@ -14,7 +14,8 @@ from ssl_skel.config import parse_config
 from ssl_skel.encoders.encoder import build_encoder
 from ssl_skel.errors import UserError
 from ssl_skel.pretexts.configs.vicreg import VICRegConfig
-from ssl_skel.pretexts.vicreg import VICReg, covariance, variance
+from ssl_skel.pretexts.decorrelation import covariance, variance
+from ssl_skel.pretexts.vicreg import VICReg
 
 
 def vicreg(**options: Any) -> VICReg:

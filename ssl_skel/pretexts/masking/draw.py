@@ -16,6 +16,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ssl_skel.backbones.layers import hidden_frames
 from ssl_skel.batch import Rng
 
 
@@ -117,6 +118,17 @@ def motion_per_unit(x: Tensor, unit: int) -> Tensor:
     change[:, :, 1:] = (patches[:, :, 1:] - patches[:, :, :-1]).abs()
     change[:, :, 0] = change[:, :, min(1, change.shape[2] - 1)]
     return change.mean((1, 3)).permute(0, 3, 1, 2)
+
+
+def wholly_hidden(mask: Tensor, frames: int, times: int) -> Tensor:
+    """Cells of a grid of features of which no frame is seen: (B, U, V) bool of units -> (B, ``times``, V) bool.
+
+    Args:
+        mask: True = HIDDEN.
+        frames: T, of the input.
+        times: Tp, of the features; divides T.
+    """
+    return hidden_frames(mask, frames).unflatten(1, (times, -1)).all(2)
 
 
 def _at(scores: Tensor, run: Tensor) -> Tensor:
