@@ -28,6 +28,7 @@ class Decoder(nn.Module, ABC):
         grid: (Tp, V).
         out: values predicted for each cell.
         token: has a mask token, which ``hidden`` and ``cross`` need.
+        span: cells of a joint, one after the other, that are predicted as one; more than 1 for ``cross`` alone.
 
     Attributes:
         xavier_init: fresh matrices are MAE's rather than torch's.
@@ -36,16 +37,25 @@ class Decoder(nn.Module, ABC):
     xavier_init: ClassVar[bool] = False
 
     def __init__(
-        self, dim: int, width: int, depth: int, heads: int, grid: tuple[int, int], out: int, *, token: bool
+        self,
+        dim: int,
+        width: int,
+        depth: int,
+        heads: int,
+        grid: tuple[int, int],
+        out: int,
+        *,
+        token: bool,
+        span: int = 1,
     ) -> None:
         super().__init__()
-        frames, self.joints = grid
+        (frames, self.joints), self.span = grid, span
         self.enter = nn.Linear(dim, width)
         self.time = nn.Parameter(torch.empty(frames, 1, width))
         self.joint = nn.Parameter(torch.empty(self.joints, width))
         self.blocks = nn.ModuleList(self.block(width, heads) for _ in range(depth))
         self.norm = nn.LayerNorm(width)
-        self.leave = nn.Linear(width, out)
+        self.leave = nn.Linear(width, span * out)
         nn.init.trunc_normal_(self.time, std=0.02)
         nn.init.trunc_normal_(self.joint, std=0.02)
         if token:
@@ -160,7 +170,8 @@ class CrossDecoder(Decoder):
     """Mask tokens of the cells that will be used attend to the visible cells, not to each other.
 
     CrossMAE (Fu et al., TMLR 2025), Sec. 3: what is predicted of one cell does not hang on which others are, so
-    a sample of them will do, and the cost grows with that sample times the visible cells.
+    a sample of them will do, and the cost grows with that sample times the visible cells. With a ``span``, one token
+    predicts several cells, as in AMR (Sun et al., CVPR 2026); it stands at the mean of their positions.
     Departs from print: positions are added to the visible cells too, for a convolution's features need not say
     where they stand; and all blocks read the last layer of the encoder.
     """
@@ -174,13 +185,16 @@ class CrossDecoder(Decoder):
         cells = self.cells(features).expand(-1, -1, self.joints, -1)
         every = torch.ones(cells.shape[:3], dtype=torch.bool, device=cells.device)
         visible = TokenSubset.of((every if hidden is None else ~hidden).flatten(1))
-        used = TokenSubset.of((every if wanted is None else wanted).flatten(1))
-        positions = (self.time + self.joint).flatten(0, 1)
-        context = self.enter(visible.gather(cells.flatten(1, 2))) + functional.embedding(visible.cells, positions)
-        x, keys = self.token + functional.embedding(used.cells, positions), visible.keys
+        wanted = (every if wanted is None else wanted).unflatten(1, (-1, self.span)).any(2)
+        used, places = TokenSubset.of(wanted.flatten(1)), self.time + self.joint
+        context = self.enter(visible.gather(cells.flatten(1, 2)))
+        context = context + functional.embedding(visible.cells, places.flatten(0, 1))
+        places = places.unflatten(0, (-1, self.span)).mean(1).flatten(0, 1)
+        x, keys = self.token + functional.embedding(used.cells, places), visible.keys
         for block in self.blocks:
             x = block(x, context, keys)
-        return used.scatter(self.leave(self.norm(x)), positions.shape[0]).view(*every.shape, -1)
+        found = used.scatter(self.leave(self.norm(x)), len(places)).view(*wanted.shape, self.span, -1)
+        return found.movedim(3, 2).flatten(1, 2)
 
 
 DECODERS: dict[str, type[Decoder]] = {"axial": AxialDecoder, "joint": JointDecoder, "cross": CrossDecoder}

@@ -28,7 +28,9 @@ def normalize_patches(patches: Tensor, eps: float = 1e-6) -> Tensor:
     return (patches - mean) / (patches.var(-1, keepdim=True) + eps).sqrt()
 
 
-def masked_mse(prediction: Tensor, target: Tensor, mask: Tensor, present: Tensor) -> Tensor:
+def masked_mse(
+    prediction: Tensor, target: Tensor, mask: Tensor, present: Tensor, weight: Tensor | None = None
+) -> Tensor:
     """Squared error of hidden units: mean over values, hidden units, persons, then clips.
 
     Args:
@@ -36,11 +38,13 @@ def masked_mse(prediction: Tensor, target: Tensor, mask: Tensor, present: Tensor
         target: (B, U, V, P).
         mask: (B, U, V) bool, True = HIDDEN; at least one in each sample.
         present: (N, M) bool, B = present.sum().
+        weight: (B, U, V, P), of each squared error; None: 1.
 
     Returns:
         Scalar; a clip without persons adds zero.
     """
-    return _mean_of_hidden((prediction - target).square().mean(-1), mask, present)
+    errors = (prediction - target).square()
+    return _mean_of_hidden((errors if weight is None else weight * errors).mean(-1), mask, present)
 
 
 def masked_cosine(prediction: Tensor, target: Tensor, mask: Tensor, present: Tensor, power: float) -> Tensor:

@@ -18,6 +18,7 @@ from ssl_skel.layouts import SkeletonLayout
 from ssl_skel.pretexts.base import Pretext, View
 from ssl_skel.pretexts.configs.skeleton_mae import SkeletonMAEConfig
 from ssl_skel.pretexts.decoders import DECODERS
+from ssl_skel.pretexts.focus import focus_weights
 from ssl_skel.pretexts.losses import masked_cosine, masked_mse, normalize_patches, to_patches
 from ssl_skel.pretexts.masking import MASKS
 from ssl_skel.pretexts.masking.draw import hide_highest, wholly_hidden
@@ -45,7 +46,8 @@ def face_camera(x: Tensor, layout: SkeletonLayout) -> Tensor:
 class SkeletonMAE(Pretext[SkeletonMAEConfig]):
     """Masked autoencoding of a skeleton sequence, on any backbone.
 
-    SkeletonMAE (Wu et al., ICMEW 2023); targets and motion-aware masks of MAMP (Mao et al., ICCV 2023).
+    SkeletonMAE (Wu et al., ICMEW 2023); targets and motion-aware masks of MAMP (Mao et al., ICCV 2023); fewer, larger
+    targets with errors weighted by motion energy of AMR (Sun et al., CVPR 2026): ``decoder_span`` and ``focus``.
     Departs from print: the encoder gets the whole grid and a mask, rather than visible tokens only;
     convolutions need the grid, and the contract of backbones keeps hidden input out. A transformer may drop what
     is hidden, as ``st_transformer`` does.
@@ -76,6 +78,9 @@ class SkeletonMAE(Pretext[SkeletonMAEConfig]):
             raise UserError(f"pretext.target_frame: body needs 3 coordinates, the store has {has}; use input")
         if config.target == "motion" and config.motion_stride >= net.num_frames:
             raise UserError(f"pretext.motion_stride: must be below the {net.num_frames} frames of a clip")
+        steps = net.num_frames // net.t_stride
+        if steps % config.decoder_span:
+            raise UserError(f"pretext.decoder_span: {config.decoder_span} does not divide the features' {steps} frames")
         self.mask = MASKS[config.mask.name](config.mask, layout)
         self.mask.check(net.num_frames // config.unit)
         self.decoder = DECODERS[config.decoder](
@@ -83,9 +88,10 @@ class SkeletonMAE(Pretext[SkeletonMAEConfig]):
             config.decoder_dim,
             config.decoder_depth,
             config.decoder_heads,
-            grid=(net.num_frames // net.t_stride, layout.num_joints),
+            grid=(steps, layout.num_joints),
             out=net.t_stride * net.channels,
             token=config.decoder == "cross" or config.decoder_input == "visible",
+            span=config.decoder_span,
         )
 
     def views(self, batch: Batch) -> list[View]:
@@ -106,8 +112,9 @@ class SkeletonMAE(Pretext[SkeletonMAEConfig]):
             counts = self._sample(batch, counts)
         prediction = self.decode(feature, view.mask, counts)
         found = prediction, self.target(facing), counts, batch.present
-        cosine = self.config.error == "cosine"
-        return {"loss": masked_cosine(*found, self.config.cosine_power) if cosine else masked_mse(*found)}
+        if self.config.error == "cosine":
+            return {"loss": masked_cosine(*found, self.config.cosine_power)}
+        return {"loss": masked_mse(*found, self._focus(view.x))}
 
     def predict(self, packed: Tensor, mask: Tensor) -> Tensor:
         """Stream (B, C, T, V) and mask (B, U, V), True = HIDDEN -> predicted units (B, U, V, u * C)."""
@@ -153,6 +160,13 @@ class SkeletonMAE(Pretext[SkeletonMAEConfig]):
 
         cells = torch.unflatten(patches, 3, (self.config.unit, -1)).movedim(4, 1)  # (B, C, U, V, u)
         return on_coordinates(cells, self.layout, scale).movedim(1, 4).flatten(3)
+
+    def _focus(self, packed: Tensor) -> Tensor | None:
+        """Weights of the errors of a stream (B, C, T, V), (B, U, V, u * C); None: all alike."""
+        if self.config.focus is None:
+            return None
+        weights = focus_weights(packed[:, : self.layout.coordinates(packed.shape[1])], self.config.focus)
+        return to_patches(weights[:, None].expand_as(packed), self.config.unit)
 
     def _in_cells(self, units: Tensor, times: int) -> Tensor:
         """(B, U, V) -> which cells have such a unit, (B, Tp, V)."""

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from ssl_skel.config import EntryConfig, EntryOf
 from ssl_skel.pretexts.configs import Positive
+from ssl_skel.pretexts.configs.focus import FocusConfig
 from ssl_skel.pretexts.masking import MASKS
 from ssl_skel.pretexts.masking.config import MaskConfig, UnionMaskConfig
 
@@ -36,6 +37,8 @@ class SkeletonMAEConfig(EntryConfig):
     (SkeletonMAE of Yan et al., ICCV 2023); with ``mask.level: part`` its regions are hidden."""
     cosine_power: Annotated[float, Field(ge=1.0)] = 2.0
     """Of ``error: cosine``; larger, and units that are nearly right count less (GraphMAE: 1 to 3)."""
+    focus: FocusConfig | None = None
+    """Squared errors are weighted by motion energy, so that what moves counts more (AMR); null: all alike."""
     normalize: bool = True
     """Scale each target unit by its own mean and deviation (MAMP, after MAE)."""
     normalize_eps: Annotated[float, Field(gt=0.0)] = 1e-6
@@ -56,9 +59,16 @@ class SkeletonMAEConfig(EntryConfig):
     decoder_sample: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
     """Share of the units that count which each step predicts, drawn anew; below 1 for decoder cross only, whose cost
     falls with it (CrossMAE, Fu et al., TMLR 2025, predicts a third of what is hidden)."""
+    decoder_span: Positive = 1
+    """Cells of a joint that are predicted as one, so that there are fewer and larger targets; above 1 for decoder cross
+    only (AMR, Sun et al., CVPR 2026: 6 cells of 4 frames)."""
 
     @model_validator(mode="after")
     def _check(self) -> SkeletonMAEConfig:
+        if self.focus is not None and self.error == "cosine":
+            raise ValueError("focus: weighs squared errors; leave it out, or write error: squared")
+        if self.decoder != "cross" and self.decoder_span > 1:
+            raise ValueError(f"decoder_span: {self.decoder} predicts cell by cell; use decoder cross, or 1")
         if self.decoder == "cross" and self.decoder_input == "all":
             raise ValueError("decoder_input: cross attends to what is visible; write visible or pooled")
         if self.decoder == "cross" and not self.decoder_depth:
