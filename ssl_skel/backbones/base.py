@@ -32,6 +32,7 @@ class Backbone(nn.Module, ABC, Generic[ConfigT]):
         dim: D, channels out.
         t_stride: frames in per frame out; T must be a multiple of it.
         keeps_joints: Vp is V; otherwise the network merges joints.
+        drops_hidden: cells of which something is hidden are left out of the computation, and zero in the grid.
     """
 
     Config: ClassVar[type[BackboneConfig]]
@@ -39,6 +40,7 @@ class Backbone(nn.Module, ABC, Generic[ConfigT]):
     dim: int
     t_stride: int
     keeps_joints: bool = True
+    drops_hidden: ClassVar[bool] = False
 
     def __init__(self, config: ConfigT, layout: SkeletonLayout, channels: int, num_frames: int) -> None:
         super().__init__()

@@ -79,6 +79,7 @@ class STTransformer(Backbone[STTransformerConfig]):
     """
 
     Config: ClassVar = STTransformerConfig
+    drops_hidden: ClassVar = True
 
     def __init__(self, config: STTransformerConfig, layout: SkeletonLayout, channels: int, num_frames: int) -> None:
         from timm.models.vision_transformer import Block  # timm takes seconds to import; reading a config must not

@@ -44,7 +44,7 @@ def masked_mse(
         Scalar; a clip without persons adds zero.
     """
     errors = (prediction - target).square()
-    return _mean_of_hidden((errors if weight is None else weight * errors).mean(-1), mask, present)
+    return mean_of_hidden((errors if weight is None else weight * errors).mean(-1), mask, present)
 
 
 def masked_cosine(prediction: Tensor, target: Tensor, mask: Tensor, present: Tensor, power: float) -> Tensor:
@@ -57,10 +57,10 @@ def masked_cosine(prediction: Tensor, target: Tensor, mask: Tensor, present: Ten
         power: 1 or more.
     """
     error = (1 - functional.cosine_similarity(prediction, target, -1)).clamp(min=0)  # rounding may give less
-    return _mean_of_hidden(error**power, mask, present)
+    return mean_of_hidden(error**power, mask, present)
 
 
-def _mean_of_hidden(error: Tensor, mask: Tensor, present: Tensor) -> Tensor:
-    """Of errors (B, U, V)."""
-    person = (error * mask).sum((1, 2)) / mask.sum((1, 2))
+def mean_of_hidden(error: Tensor, mask: Tensor, present: Tensor) -> Tensor:
+    """Mean of errors (B, U, V) over hidden units, persons, then clips; zero for a person of whom nothing is hidden."""
+    person = (error * mask).sum((1, 2)) / mask.sum((1, 2)).clamp(min=1)
     return pool_persons(person, present).mean()

@@ -21,7 +21,7 @@ from ssl_skel.pretexts.decoders import DECODERS
 from ssl_skel.pretexts.focus import focus_weights
 from ssl_skel.pretexts.losses import masked_cosine, masked_mse, normalize_patches, to_patches
 from ssl_skel.pretexts.masking import MASKS
-from ssl_skel.pretexts.masking.draw import hide_highest, wholly_hidden
+from ssl_skel.pretexts.masking.draw import cells_with_hidden, hide_highest, wholly_hidden
 
 
 def face_camera(x: Tensor, layout: SkeletonLayout) -> Tensor:
@@ -133,10 +133,10 @@ class SkeletonMAE(Pretext[SkeletonMAEConfig]):
         """
         if self.config.decoder_input == "pooled":
             features = features.mean((2, 3), keepdim=True).expand(-1, -1, features.shape[2], self.layout.num_joints)
-        hidden = None
+        hidden, frames = None, self.config.unit * mask.shape[1]
         if self.config.decoder_input == "visible" and features.shape[3] == mask.shape[2]:
-            hidden = wholly_hidden(mask, self.config.unit * mask.shape[1], features.shape[2])
-        used = None if wanted is None else self._in_cells(wanted, features.shape[2])
+            hidden = wholly_hidden(mask, frames, features.shape[2])
+        used = None if wanted is None else cells_with_hidden(wanted, frames, (features.shape[2], wanted.shape[2]))
         cells = self.decoder(features, hidden, used)
         frames = torch.unflatten(cells, 3, (-1, self.encoder.backbone.channels)).permute(0, 4, 1, 3, 2).flatten(2, 3)
         return to_patches(frames, self.config.unit)
@@ -167,10 +167,6 @@ class SkeletonMAE(Pretext[SkeletonMAEConfig]):
             return None
         weights = focus_weights(packed[:, : self.layout.coordinates(packed.shape[1])], self.config.focus)
         return to_patches(weights[:, None].expand_as(packed), self.config.unit)
-
-    def _in_cells(self, units: Tensor, times: int) -> Tensor:
-        """(B, U, V) -> which cells have such a unit, (B, Tp, V)."""
-        return ~wholly_hidden(~units, self.config.unit * units.shape[1], times)
 
     def _sample(self, batch: Batch, counts: Tensor) -> Tensor:
         """As many for each person of the units that count, drawn at random: (B, U, V) bool -> the same."""

@@ -1,8 +1,11 @@
-"""Views that nothing is hidden of: a stream of a draw."""
+"""What views are made of: a stream of a draw, or windows of it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+
+import torch
+from torch import Tensor
 
 from ssl_skel.batch import Batch
 from ssl_skel.encoders.encoder import SkeletonEncoder
@@ -39,3 +42,10 @@ def _view(encoder: SkeletonEncoder, batch: Batch, draw: int, source: Source) -> 
     if source == "own_motion":
         x, stream = on_coordinates(x, encoder.layout, motion), f"{stream} motion"
     return View(x.permute(0, 4, 1, 2, 3)[batch.present], None, (draw, stream))
+
+
+def cut(x: Tensor, starts: Tensor, frames: int) -> Tensor:
+    """Windows of so many frames: (N, C, T, V, M), first frames (N, n) -> (N * n, C, frames, V, M)."""
+    at = starts[..., None] + torch.arange(frames, device=x.device)  # (N, n, frames)
+    clip = torch.arange(len(x), device=x.device)[:, None, None]
+    return x.movedim(2, 1)[clip, at].flatten(0, 1).movedim(1, 2)

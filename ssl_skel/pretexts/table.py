@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 from ssl_skel.config import EntryConfig
 from ssl_skel.pretexts.configs.gfp import GFPConfig
 from ssl_skel.pretexts.configs.psp import PSPConfig
+from ssl_skel.pretexts.configs.s_jepa import SJEPAConfig
 from ssl_skel.pretexts.configs.skeleton_mae import SkeletonMAEConfig
+from ssl_skel.pretexts.configs.slim import SLiMConfig
 from ssl_skel.pretexts.configs.temporal_order import TemporalOrderConfig
 from ssl_skel.pretexts.configs.vicreg import VICRegConfig
 from ssl_skel.registry import Registry
@@ -23,6 +25,8 @@ SINGLE: Registry[Pretext, EntryConfig] = Registry(
         TemporalOrderConfig: "ssl_skel.pretexts.temporal_order:TemporalOrder",
         VICRegConfig: "ssl_skel.pretexts.vicreg:VICReg",
         GFPConfig: "ssl_skel.pretexts.gfp:GFP",
+        SJEPAConfig: "ssl_skel.pretexts.s_jepa:SJEPA",
+        SLiMConfig: "ssl_skel.pretexts.slim:SLiM",
     },
 )
 """Pretexts by name, each of which may be part of a combination."""

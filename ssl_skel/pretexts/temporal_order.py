@@ -19,6 +19,7 @@ from ssl_skel.errors import UserError
 from ssl_skel.layouts import SkeletonLayout
 from ssl_skel.pretexts.base import Pretext, View
 from ssl_skel.pretexts.configs.temporal_order import TemporalOrderConfig
+from ssl_skel.pretexts.sources import cut
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -122,9 +123,7 @@ class TemporalOrder(Pretext[TemporalOrderConfig]):
 
     def cut(self, x: Tensor, starts: Tensor) -> Tensor:
         """Segments of joints: (N, C, T, V, M), first frames (N, n) -> (N * n, C, frames, V, M)."""
-        at = starts[..., None] + torch.arange(self.frames, device=x.device)  # (N, n, frames)
-        clip = torch.arange(len(x), device=x.device)[:, None, None]
-        segments = x.movedim(2, 1)[clip, at].flatten(0, 1).movedim(1, 2)
+        segments = cut(x, starts, self.frames)
         if self.config.recentre:
             centre = slice(self.layout.centre, self.layout.centre + 1)
             segments = on_coordinates(segments, self.layout, lambda joints: joints - joints[:, :, :1, centre, :1])

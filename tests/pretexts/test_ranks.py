@@ -24,6 +24,8 @@ CASES: dict[str, dict[str, Any]] = {
     "psp_neighbours": PSP | {"neighbours": {"size": 4}},
     "psp_near_poses": PSP | {"neighbours": {"size": 4, "near": "poses"}},
     "vicreg": {"name": "vicreg", "expander": 8},
+    "s_jepa": {"name": "s_jepa", "predictor_dim": 8},
+    "slim": {"name": "slim", "prototypes": 8, "head_hidden": 8, "head_bottleneck": 4, "masked": 1.0},
     "gfp": {"name": "gfp", "target_dim": 4, "target_hidden": 8, "global_hidden": 8, "decoder_dim": 8},
 }
 RANKS = """

@@ -13,6 +13,8 @@ matter: one hidden frame between two visible ones can be filled in by a straight
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -129,6 +131,18 @@ def wholly_hidden(mask: Tensor, frames: int, times: int) -> Tensor:
         times: Tp, of the features; divides T.
     """
     return hidden_frames(mask, frames).unflatten(1, (times, -1)).all(2)
+
+
+def cells_with_hidden(mask: Tensor, frames: int, grid: Sequence[int]) -> Tensor:
+    """Cells of which something is hidden: (B, U, V) bool of units -> (B, *grid) bool.
+
+    Args:
+        mask: True = HIDDEN.
+        frames: T, of the input.
+        grid: (Tp, V), or (Tp, 1) where a cell holds all joints.
+    """
+    found = ~wholly_hidden(~mask, frames, grid[0])
+    return found if grid[1] == found.shape[2] else found.any(2, keepdim=True)
 
 
 def _at(scores: Tensor, run: Tensor) -> Tensor:
