@@ -34,9 +34,10 @@ class FrequencyMixing(Mixing):
     columns of the map and the inverse transform runs along its rows. ``time``: queries and keys hold a
     coefficient of the joint's path each; a map between joints has no frequency, so what it is applied to is
     transformed, scaled and transformed back: IDCT(psi(MF DCT(v))).
-    Departs from the released code: as in the paper, maps weigh keys (its contraction runs over queries), and the
-    operator scales the whole map, not its mixed part alone; groups of the learned graph are contiguous; three layers
-    that it builds and never calls are left out; norms start at 1, as they do there after its last initialisation.
+    Departs from the released code: as in the paper, maps weigh keys (its contraction runs over queries, and its mixed
+    maps are normalised over the next group's queries), and the operator scales the whole map, not its mixed part
+    alone; groups of the learned graph are contiguous; three layers that it builds and never calls are left out;
+    norms start at 1, as they do there after its last initialisation.
     Queries and keys of the cosine transform are orthonormal coefficients, as in the paper; the release has plain ones.
     The skeleton's directions are the fixed graph and the start of the learned ones, each row the mean of its
     neighbours, the root the layout's own; in the release columns sum to 1, as in ``CTRGC``.

@@ -92,8 +92,8 @@ class STGCNRelease(GraphRelease):
         return conv_norm(f"{theirs}.residual", f"{ours}.around")
 
 
-def _scales(theirs: str, ours: str) -> Rules:
-    """MS-TCN of both: two dilated convolutions, a maximum, a 1x1 convolution."""
+def temporal_scales_rules(theirs: str, ours: str) -> Rules:
+    """MS-TCN of CTR-GCN and InfoGCN: two dilated convolutions, a maximum, a 1x1 convolution."""
     rules = conv_norm(f"{theirs}.3", f"{ours}.3")
     for branch in range(3):
         rules |= conv_norm(f"{theirs}.{branch}", f"{ours}.{branch}")
@@ -131,7 +131,7 @@ class CTRGCNRelease(GraphRelease):
             return torch.stack([tensor.squeeze() for tensor in tensors], 1).flatten(0, 1)
 
         gcn, convolve = f"{theirs}.gcn1", f"{ours}.space.convolve"
-        rules = _scales(f"{theirs}.tcn1.branches", f"{ours}.time.branches")
+        rules = temporal_scales_rules(f"{theirs}.tcn1.branches", f"{ours}.time.branches")
         rules |= renamed(f"{gcn}.bn", f"{ours}.space.norm", norm=True)
         rules[f"{convolve}.graph"] = same(f"{gcn}.PA")
         rules[f"{convolve}.alpha"] = Rule((f"{gcn}.alpha",), lambda tensor: tensor[0])
@@ -170,7 +170,7 @@ class InfoGCNRelease(GraphRelease):
         heads = len(space.get_parameter("convolve.topology"))
         parts = [f"{theirs}.agcn.conv_d.{head}" for head in range(heads)]
         gcn, mine = f"{theirs}.agcn", f"{ours}.space.convolve"
-        rules = _scales(f"{theirs}.tcn.branches", f"{ours}.time.0.branches")
+        rules = temporal_scales_rules(f"{theirs}.tcn.branches", f"{ours}.time.0.branches")
         rules |= renamed(f"{gcn}.bn", f"{ours}.space.norm", norm=True)
         rules |= renamed(f"{gcn}.attn.ln", f"{mine}.norm") | renamed(f"{gcn}.attn.to_qk", f"{mine}.query_key")
         rules[f"{mine}.topology"] = same(f"{gcn}.shared_topology")

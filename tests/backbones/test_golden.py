@@ -8,15 +8,20 @@ import numpy as np
 import pytest
 import torch
 from golden_weights import clip, golden
-from torch import Tensor
+from torch import Tensor, nn
 
+from ssl_skel.backbones.configs.mixformer import FreqMixFormerConfig
 from ssl_skel.backbones.ctr_gcn import start
+from ssl_skel.backbones.freqmixformer import GROUPS, FrequencyMixing
+from ssl_skel.backbones.mixformer import Block, halves
 from ssl_skel.encoders.files import load_encoder
 from ssl_skel.layouts import LAYOUTS
 from ssl_skel.pretexts.configs.psp import PSPConfig
 from ssl_skel.pretexts.decoders import JointDecoder
 from ssl_skel.pretexts.psp import PPA
+from ssl_skel.released.graph_nets import temporal_scales_rules
 from ssl_skel.released.importing import import_weights
+from ssl_skel.released.release import Rule, renamed
 
 NTU = LAYOUTS["ntu25"]
 EVERY = {"mamp": 1, "st_gcn": 8, "ctr_gcn": 16, "infogcn": 16, "sttformer": 16}
@@ -90,3 +95,33 @@ def test_psp_attends_as_its_release_does_without_biases() -> None:
     found = ppa.eval()(clip(3, 12, 4, 25))
     for level, vectors in found.items():
         assert_near(vectors, outputs[level])
+
+
+@torch.no_grad()
+def test_the_parts_of_freqmixformer_that_do_not_depart_are_its_releases() -> None:
+    """A channel group's own map, the channel gate, and four of five temporal branches; mixed maps are uniform."""
+    given, outputs = golden("freqmixformer")
+    mixing = FrequencyMixing(FreqMixFormerConfig(), NTU, 16, 40, 6).eval()
+    state = {f"values.{part}": given[f"spatial.conv.{part}"] for part in ("weight", "bias")}
+    state |= {f"own.{part}": given[f"spatial.Spa_Att.linear.{part}"] for part in ("weight", "bias")}
+    state |= {"gate.conv.weight": given["spatial.ChaRef_conv.weight"]}
+    mixing.load_state_dict(state, strict=False)
+    for value in mixing.cross.parameters():
+        value.zero_()
+    signal = halves(clip(2, 16, 6, 25), mixing.values, 3 * GROUPS).unflatten(1, (3, GROUPS))
+    assert_near(mixing.mixed(signal.mean(4, keepdim=True))[:1], outputs["maps"])
+    mean = torch.from_numpy(outputs["mixed_mean"])[..., None, None]
+    assert_near(mixing.gate(mean).flatten(1), outputs["mixed_mean"] * outputs["gate"])
+
+    block = Block(nn.Identity(), 20, 20, 6, 2, first=True).eval()
+    rules = temporal_scales_rules("temporal.branches", "branches")
+    rules = {name: rule for name, rule in rules.items() if not name.startswith("branches.3")}
+    rules |= renamed("temporal.branches.4.0.conv", "branches.4.enter")
+    rules |= renamed("temporal.branches.4.1", "branches.4.norm", norm=True)
+    combine = "temporal.branches.4.0.combine_conv"
+    rules["branches.4.combine.weight"] = Rule((f"{combine}.weight",), lambda weight: weight.flatten(1))
+    rules["branches.4.combine.bias"] = Rule((f"{combine}.bias",), torch.clone)
+    state = {ours: rule.make(*(given[name] for name in rule.names)) for ours, rule in rules.items()}
+    block.load_state_dict(state, strict=False)
+    for at in (0, 1, 2, 4):
+        assert_near(block.branches[at](clip(2, 20, 6, 25))[:, ::3, :, ::4], outputs[f"branch{at}"])
