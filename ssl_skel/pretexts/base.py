@@ -66,6 +66,15 @@ class Pretext(Task, Generic[ConfigT]):
         """(R, 2) int64 rows of the store: clips, and another that stood as positive for each; None: none does."""
         return None
 
+    def check_frames(self, batch: Batch) -> None:
+        """Refuse clips of another length than the encoder was built for, where heads depend on it.
+
+        Raises:
+            ValueError: saying both lengths.
+        """
+        if batch.x.shape[3] != self.encoder.backbone.num_frames:
+            raise ValueError(f"T must be {self.encoder.backbone.num_frames}, got {batch.x.shape[3]}")
+
     @abstractmethod
     def views(self, batch: Batch) -> list[View]:
         """The inputs of the backbone for a batch."""

@@ -173,7 +173,7 @@ class CrossDecoder(Decoder):
     a sample of them will do, and the cost grows with that sample times the visible cells. With a ``span``, one token
     predicts several cells, as in AMR (Sun et al., CVPR 2026); it stands at the mean of their positions.
     Departs from print: positions are added to the visible cells too, for a convolution's features need not say
-    where they stand; and all blocks read the last layer of the encoder.
+    where they stand, those of time alone where joints are merged; and all blocks read the last layer of the encoder.
     """
 
     xavier_init = True
@@ -182,18 +182,21 @@ class CrossDecoder(Decoder):
         return CrossBlock(width, heads)
 
     def forward(self, features: Tensor, hidden: Tensor | None = None, wanted: Tensor | None = None) -> Tensor:
-        cells = self.cells(features).expand(-1, -1, self.joints, -1)
-        every = torch.ones(cells.shape[:3], dtype=torch.bool, device=cells.device)
-        visible = TokenSubset.of((every if hidden is None else ~hidden).flatten(1))
-        wanted = (every if wanted is None else wanted).unflatten(1, (-1, self.span)).any(2)
-        used, places = TokenSubset.of(wanted.flatten(1)), self.time + self.joint
-        context = self.enter(visible.gather(cells.flatten(1, 2)))
-        context = context + functional.embedding(visible.cells, places.flatten(0, 1))
+        cells, places = self.cells(features), self.time + self.joint
+        merged = cells.shape[2] != self.joints
+        if hidden is None or merged:
+            hidden = torch.zeros(cells.shape[:3], dtype=torch.bool, device=cells.device)
+        if wanted is None:
+            wanted = hidden.new_ones(len(cells), *places.shape[:2])
+        seen, at = TokenSubset.of(~hidden.flatten(1)), self.time if merged else places
+        context = self.enter(seen.gather(cells.flatten(1, 2))) + functional.embedding(seen.cells, at.flatten(0, 1))
+        spans = wanted.unflatten(1, (-1, self.span)).any(2)
         places = places.unflatten(0, (-1, self.span)).mean(1).flatten(0, 1)
-        x, keys = self.token + functional.embedding(used.cells, places), visible.keys
+        used = TokenSubset.of(spans.flatten(1))
+        x, keys = self.token + functional.embedding(used.cells, places), seen.keys
         for block in self.blocks:
             x = block(x, context, keys)
-        found = used.scatter(self.leave(self.norm(x)), len(places)).view(*wanted.shape, self.span, -1)
+        found = used.scatter(self.leave(self.norm(x)), len(places)).view(*spans.shape, self.span, -1)
         return found.movedim(3, 2).flatten(1, 2)
 
 

@@ -117,7 +117,12 @@ class GFP(Pretext[GFPConfig]):
         self.targets = Targets(config, net.channels, net.num_frames, layout.num_joints)
 
     def views(self, batch: Batch) -> list[View]:
-        """The first draw of each clip, with most of it hidden."""
+        """The first draw of each clip, with most of it hidden.
+
+        Raises:
+            ValueError: clips of another length than the encoder was built for.
+        """
+        self.check_frames(batch)
         x = batch.x[:, 0]
         mask = self.mask(batch.rng, x, self.config.unit)[batch.present]
         return [View(self.encoder.pack(x, batch.present), mask, (0, self.encoder.stream))]

@@ -63,7 +63,12 @@ class SJEPA(Pretext[SJEPAConfig]):
         self.centre = Centre(net.dim)
 
     def views(self, batch: Batch) -> list[View]:
-        """The first draw of each clip, with most of it hidden."""
+        """The first draw of each clip, with most of it hidden.
+
+        Raises:
+            ValueError: clips of another length than the encoder was built for.
+        """
+        self.check_frames(batch)
         x = batch.x[:, 0]
         mask = self.mask(batch.rng, x, self.config.unit)[batch.present]
         return [View(self.encoder.pack(x, batch.present), mask, (0, self.encoder.stream))]

@@ -133,10 +133,10 @@ class SkeletonMAE(Pretext[SkeletonMAEConfig]):
         """
         if self.config.decoder_input == "pooled":
             features = features.mean((2, 3), keepdim=True).expand(-1, -1, features.shape[2], self.layout.num_joints)
-        hidden, frames = None, self.config.unit * mask.shape[1]
+        hidden, length = None, self.config.unit * mask.shape[1]
         if self.config.decoder_input == "visible" and features.shape[3] == mask.shape[2]:
-            hidden = wholly_hidden(mask, frames, features.shape[2])
-        used = None if wanted is None else cells_with_hidden(wanted, frames, (features.shape[2], wanted.shape[2]))
+            hidden = wholly_hidden(mask, length, features.shape[2])
+        used = None if wanted is None else cells_with_hidden(wanted, length, (features.shape[2], wanted.shape[2]))
         cells = self.decoder(features, hidden, used)
         frames = torch.unflatten(cells, 3, (-1, self.encoder.backbone.channels)).permute(0, 4, 1, 3, 2).flatten(2, 3)
         return to_patches(frames, self.config.unit)

@@ -112,8 +112,7 @@ class SLiM(Pretext[SLiMConfig]):
             ValueError: clips of another length than the encoder was built for.
         """
         persons, frames = batch.present.shape[1], self.encoder.backbone.num_frames
-        if batch.x.shape[3] != frames:
-            raise ValueError(f"T must be {frames}, got {batch.x.shape[3]}")
+        self.check_frames(batch)
         draws, found = batch.x.unbind(1), []
         masked = [batch.rng.uniform(persons)[batch.present] < self.config.masked for _ in draws]
         whole = [self._view(batch, x) for x in draws]

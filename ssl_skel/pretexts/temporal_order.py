@@ -135,11 +135,9 @@ class TemporalOrder(Pretext[TemporalOrderConfig]):
         Raises:
             ValueError: clips of another length than the encoder was built for.
         """
-        x, frames = batch.x[:, 0], self.encoder.backbone.num_frames
-        if x.shape[2] != frames:
-            raise ValueError(f"T must be {frames}, got {x.shape[2]}")
+        self.check_frames(batch)
         starts, label = self.draw(batch.rng)
-        return [Shuffled(self.encoder.pack(self.cut(x, starts), self._present(batch)), label=label)]
+        return [Shuffled(self.encoder.pack(self.cut(batch.x[:, 0], starts), self._present(batch)), label=label)]
 
     def loss(self, batch: Batch, views: Sequence[View], features: Sequence[Tensor]) -> dict[str, Tensor]:
         """Scalars ``loss`` and ``accuracy``, the share of clips whose order was predicted."""

@@ -25,11 +25,11 @@ class VICReg(Pretext[VICRegConfig]):
     """Variance, invariance and covariance of two or more views, for each stretch of time.
 
     VICReg (Bardes, Ponce & LeCun, ICLR 2022), Sec. 4: equations 1 to 6. Multi-grained feature decorrelation on
-    skeletons is USDRL's (Wang et al., AAAI 2025), which applies such a loss to clips, frames and joints, with an encoder
-    of two branches of its own (DSTE). Here it is applied to stretches. UmURL (Sun et al., ACM MM 2023) aligns streams
-    with such a loss: each by itself with all of them together, through one network that can take all at once. Here
-    streams are views, each pair is aligned, and no view holds all. The loss is the mean over stretches, and over pairs
-    where there are more than two views.
+    skeletons is USDRL's (Wang et al., AAAI 2025), which applies such a loss to clips, frames and joints, with an
+    encoder of two branches of its own (DSTE); here it is applied to stretches. UmURL (Sun et al., ACM MM 2023) aligns
+    streams with such a loss, each by itself with all of them together, through one network that can take all at once;
+    here streams are views, each pair is aligned, and no view holds all. The loss is the mean over stretches, and over
+    pairs where there are more than two views.
 
     As in the released code, distances are means over dimensions and a pair's variances are averaged, its covariances
     added. Departs from print: only persons who are present count, and each clip counts once.

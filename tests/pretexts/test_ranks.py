@@ -38,6 +38,7 @@ for name, options in CASES.items():
     saved = steps_of(slice(2 * rank, 2 * rank + 2), options)
     if rank == 0:
         torch.save(saved, f"{sys.argv[2]}/{name}.pt")
+dist.barrier()
 dist.destroy_process_group()
 """
 
