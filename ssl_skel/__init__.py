@@ -4,7 +4,13 @@ The names that most programs need are here; ``__init__.pyi`` lists them. Each is
 ``import ssl_skel`` itself imports nothing heavy.
 """
 
+import os
+
 import lazy_loader
+
+# Threads that wait for each other leave their core to others; spinning is ten times slower beside other work
+# (docs/speed.md). OpenMP reads it when torch is imported.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 __version__ = "0.2.0"
 

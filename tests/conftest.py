@@ -6,8 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
-import torch
 from hypothesis import HealthCheck, settings
+
+import ssl_skel  # noqa: F401 - before torch, so that threads which wait leave their core to others
+
+import torch  # isort: skip
 
 _THREADS = "1" if "PYTEST_XDIST_WORKER" in os.environ else "2"  # two workers share the two cores
 torch.set_num_threads(int(os.environ.get("SSL_SKEL_THREADS", _THREADS)))

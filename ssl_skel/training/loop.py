@@ -67,6 +67,8 @@ def make_accelerator(train: TrainConfig) -> Accelerator:
         raise UserError("device: no CUDA device here; use cpu or auto")
     if cpu and train.precision == "fp16":
         raise UserError("precision: fp16 needs a GPU; use bf16 or no")
+    if cpu and "OMP_NUM_THREADS" not in os.environ:
+        _keep_to_share()
     if "LOCAL_RANK" in os.environ:  # else accelerate picks a number of threads, with a warning
         os.environ.setdefault("OMP_NUM_THREADS", str(torch.get_num_threads()))
     AcceleratorState._reset_state(reset_partial_state=True)  # an earlier run in this process chose for itself
@@ -84,6 +86,16 @@ def make_accelerator(train: TrainConfig) -> Accelerator:
     if accelerator.num_processes != int(os.environ.get("WORLD_SIZE", "1")):
         raise UserError(f"device: {accelerator.device.type} cannot be shared by several processes; use cpu")
     return accelerator
+
+
+def _keep_to_share() -> None:
+    """Compute with no more threads than a container's share of the processor; torch looks at the machine's alone."""
+    import joblib  # slow to import
+
+    share, threads = joblib.cpu_count(), torch.get_num_threads()
+    if share < threads:
+        torch.set_num_threads(share)
+        say(f"{share} threads: the share of this process in {threads} cores; OMP_NUM_THREADS changes it", error=True)
 
 
 def _leave_group() -> None:

@@ -6,6 +6,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import joblib
 import pytest
 import torch
 from torch import Tensor
@@ -209,3 +210,21 @@ def test_a_second_ctrl_c_stops_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_toy_is_as_wide_as_it_says() -> None:
     assert next(ToyLoader().epoch()).x.shape == (8, 1, DIM, 1, 1, 1)
+
+
+def test_threads_keep_to_the_share_of_a_container(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        monkeypatch.setattr(joblib, "cpu_count", lambda: 1)
+        monkeypatch.setenv("OMP_NUM_THREADS", "2")
+        make_accelerator(TrainConfig(device="cpu"))
+        assert torch.get_num_threads() == 2  # as the user said
+        monkeypatch.delenv("OMP_NUM_THREADS")
+        make_accelerator(TrainConfig(device="cpu"))
+        assert torch.get_num_threads() == 1
+        assert capsys.readouterr().err.startswith("1 threads: the share of this process in 2 cores")
+    finally:
+        torch.set_num_threads(before)
