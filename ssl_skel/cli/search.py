@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 class FilterOptions:
     """Filter."""
 
-    label: Annotated[list[str] | None, typer.Option(help="Only clips of this class. May be repeated.")] = None
-    subject: Annotated[list[int] | None, typer.Option(help="Only this subject. May be repeated.")] = None
-    camera: Annotated[list[int] | None, typer.Option(help="Only this camera. May be repeated.")] = None
+    label: Annotated[list[str] | None, typer.Option(help="Only clips of this class. Repeatable.")] = None
+    subject: Annotated[list[str] | None, typer.Option(help="Only this subject (name or number). Repeatable.")] = None
+    camera: Annotated[list[str] | None, typer.Option(help="Only this camera (name or number). Repeatable.")] = None
     within: Annotated[
         str, typer.Option(help="START:STOP that a hit must lie between, in frames or seconds: 30s:45s.")
     ] = ""

@@ -69,7 +69,7 @@ def build_index(
     encoder = find_encoder(Path(run))
     facts = _facts(embedder, clips)
     facts |= {"windows": sorted(lengths), "stride": step, "encoder": encoder_hashes(encoder)}
-    facts["stores"] = [{"path": str(store), "sha256": clips.sha256, "fps": rate}]
+    facts["stores"] = [{"path": str(store), "sha256": clips.sha256, "fps": rate, "names": _names(clips)}]
     records = _records(clips, chosen, row_type(facts["name_bytes"]))
     blocks = [np.arange(at, min(at + batch_size, len(chosen))) for at in range(0, len(chosen), batch_size)]
     with writing_index(
@@ -78,6 +78,11 @@ def build_index(
         for block in progress_bar(blocks, "index", progress):
             write(embedder.encode_spans(clips, chosen[block]), records[block])
     return MotionIndex.open(path)
+
+
+def _names(clips: Store) -> dict[str, dict[str, int]]:
+    """Names of subjects and cameras, with their numbers in the store."""
+    return {field: dict(clips.value_names.get(field, {})) for field in ("subject", "camera")}
 
 
 def _check(windows: Sequence[int], stride: int | None, shard: tuple[int, int]) -> None:

@@ -103,7 +103,9 @@ class MotionIndex:
             _conversions(meta, path)
             known = known and all(isinstance(name, str) for name in names)
             whole = known and {WEIGHTS, CARD} == set(meta["encoder"]) and {VECTORS, ROWS, CODES} <= set(sizes)
-            [(str(store["path"]), str(store["sha256"]), float(store.get("fps", 0))) for store in meta["stores"]]
+            for store in meta["stores"]:
+                str(store["path"]), str(store["sha256"]), float(store.get("fps", 0))
+                [int(number) for names in store.get("names", {}).values() for number in names.values()]
             PoolingConfig.of(meta["pooling"], f"{path / META}: pooling")
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise UserError(f"{path / META}: is damaged ({error!r}); {_AGAIN}") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -154,6 +155,23 @@ def test_filters_leave_what_they_say(windowed: MotionIndex) -> None:
 def test_filters_that_leave_nothing(index: MotionIndex, options: dict[str, Any], told: str) -> None:
     with pytest.raises(UserError, match=told):
         Filter(**options).rows(index)
+
+
+def test_people_go_by_their_names_in_each_store(index: MotionIndex, run_dir: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(index.open_store(0).path, tmp_path / "named")
+    meta = json.loads((copy / "meta.json").read_text("utf-8"))
+    meta |= {"value_names": {"subject": {"Ann": 2, "3": 1}}}
+    (copy / "meta.json").write_text(json.dumps(meta), "utf-8")
+    named = build_index(run_dir, copy, tmp_path / "index")
+    subject = named.rows["subject"]
+    for wanted, numbers in ((["Ann"], [2]), (["3"], [1]), (["Ann", 1], [1, 2])):
+        found = Filter(subjects=wanted).rows(named)
+        assert found is not None
+        assert found.tolist() == np.flatnonzero(np.isin(subject, numbers)).tolist()
+    with pytest.raises(UserError, match="--subject: unknown 'Anna'; did you mean 'Ann'"):
+        Filter(subjects=["Anna"]).rows(named)
+    with pytest.raises(UserError, match="--camera: unknown 'left'; known: numbers only"):
+        Filter(cameras=["left"]).rows(named)
 
 
 # ---- suppression
