@@ -26,7 +26,9 @@ class ContentOptions:
 
     store: Annotated[Path | None, typer.Option(help="Current path of the recordings of a run or index.")] = None
     clip: Annotated[list[str] | None, typer.Option(help="Show only this clip. May be repeated.")] = None
-    count: Annotated[int | None, typer.Option(min=1, help="Number of clips; default: 50, or 6.")] = None
+    count: Annotated[int | None, typer.Option(min=1, help="Number of clips; default: 1000, or 6 reconstructions.")] = (
+        None
+    )
     reconstructions: Annotated[
         bool, typer.Option("--reconstructions", help="Of a run: what it predicts where joints are masked.")
     ] = False
@@ -105,10 +107,9 @@ def _page(what: Path, content: ContentOptions, options: Sequence[str]) -> str:
 
         return page_of_attention(what, content.attention, store, fps)
     if (what / "report.json").is_file():
-        from ssl_skel.evaluation.report import Report
-        from ssl_skel.view.draw.run_pages import report_page
+        from ssl_skel.view.runs import page_of_evaluation
 
-        return report_page(Report.load(what))
+        return page_of_evaluation(what)
     if _is_run(what):
         from ssl_skel.view.runs import page_of_run
 
@@ -117,9 +118,9 @@ def _page(what: Path, content: ContentOptions, options: Sequence[str]) -> str:
         from ssl_skel.view.indexes import page_of_index
 
         return page_of_index(what, store, fps)
-    from ssl_skel.view.clips import page_of_store
+    from ssl_skel.view.clips import COUNT, page_of_store
 
-    return page_of_store(_clips(what, content, options), clips, count or 50, fps)
+    return page_of_store(_clips(what, content, options), clips, count or COUNT, fps)
 
 
 def _picture(what: Path, content: ContentOptions, kind: str, options: Sequence[str]) -> bytes:

@@ -8,8 +8,11 @@ import numpy as np
 
 from ssl_skel.data.store import Store
 from ssl_skel.names import unknown
-from ssl_skel.view.draw.clips import FPS, RenderableClip
+from ssl_skel.view.draw.clips import FPS, RenderableClip, length_fact
 from ssl_skel.view.draw.pages import store_page
+
+COUNT = 1000
+"""Clips that the page of a store shows; more would make it heavy, or leave few frames of each."""
 
 
 def shown(store: Store, row: int, facts: Mapping[str, str] | None = None, fps: float | None = None) -> RenderableClip:
@@ -26,6 +29,7 @@ def shown(store: Store, row: int, facts: Mapping[str, str] | None = None, fps: f
         known["class"] = store.class_names[store.label[row]]
     numbers = {column: int(getattr(store, column)[row]) for column in ("subject", "camera")}
     known |= {column: store.called(column, number) for column, number in numbers.items() if number >= 0}
+    known["length"] = length_fact(int(store.frames[row]), fps or float(store.fps[row]))
     return RenderableClip(str(store.name[row]), store.clip(row), store.layout, known, fps or rate_of(store, row))
 
 
@@ -54,12 +58,12 @@ def spread(store: Store, count: int) -> np.ndarray:
     return np.concatenate(chosen)
 
 
-def page_of_store(store: Store, names: Sequence[str] = (), count: int = 50, fps: float | None = None) -> str:
-    """Page of a store's clips by class.
+def page_of_store(store: Store, names: Sequence[str] = (), count: int = COUNT, fps: float | None = None) -> str:
+    """Page of a store's clips.
 
     Args:
         store: what to show.
-        names: only these clips; default: a choice from all classes.
+        names: only these clips; default: all, or a choice from all classes.
         count: about how many clips are chosen.
         fps: frames a second; default: see ``shown``.
 
@@ -67,12 +71,5 @@ def page_of_store(store: Store, names: Sequence[str] = (), count: int = 50, fps:
         UserError: no clip has one of the names.
     """
     rows = np.array([find_row(store, name) for name in names]) if names else spread(store, count)
-    groups: dict[str, list[RenderableClip]] = {}
-    for row in rows:
-        label = int(store.label[row])
-        name = store.class_names[label] if 0 <= label < len(store.class_names) else "class unknown"
-        groups.setdefault(name, []).append(shown(store, int(row), fps=fps))
-    intro = f"{len(rows)} of {len(store)} recorded movements, by class."
-    if not (fps or store.fps[rows].all()):
-        intro += f" Lengths are right if the recording has {FPS:g} pictures a second."
-    return store_page(store.path.name, groups, intro)
+    clips = [shown(store, int(row), fps=fps) for row in rows]
+    return store_page(store.path.name, clips, f"{len(rows):,} of {len(store):,} recorded movements.")

@@ -10,7 +10,7 @@ from ssl_skel.data.store import Store
 from ssl_skel.errors import UserError
 from ssl_skel.retrieval.index import MotionIndex
 from ssl_skel.view.clips import rate_of
-from ssl_skel.view.draw.clips import RenderableClip
+from ssl_skel.view.draw.clips import RenderableClip, length_fact
 from ssl_skel.view.draw.run_pages import index_page
 from ssl_skel.view.runs import MARKS, embedding_map
 
@@ -37,23 +37,21 @@ def page_of_index(path: Path, store: Path | None = None, fps: float | None = Non
     stores: dict[int, Store] = {}
     for number in np.unique(index.rows["store"][rows]).tolist():
         stores[number] = index.open_store(number, (store,) if store else ())
-    kinds = np.array(index.rows["label"][rows])
-    names = [*index.class_names, "class unknown"]
-    kinds[kinds < 0] = len(index.class_names)
-    clips = [_shown(index, int(row), stores, names[kind], fps) for row, kind in zip(rows, kinds, strict=True)]
+    clips = [_shown(index, int(row), stores, fps) for row in rows]
     what = "parts of recordings" if index.windows else "recorded movements"
     intro = f"{len(rows)} of the {len(index)} {what} that this index searches."
-    return index_page(path.resolve().name, intro, names[: kinds.max() + 1], clips, kinds, places)
+    return index_page(path.resolve().name, intro, clips, places)
 
 
-def _shown(index: MotionIndex, row: int, stores: dict[int, Store], label: str, fps: float | None) -> RenderableClip:
+def _shown(index: MotionIndex, row: int, stores: dict[int, Store], fps: float | None) -> RenderableClip:
     record = index.rows[row]
     store = stores[int(record["store"])]
     joints = index.joints(row, store)
     rate = fps or rate_of(store, int(record["clip"]))
-    facts = {"class": label}
+    facts = {"class": index.class_names[record["label"]]} if record["label"] >= 0 else {}
     if record["length"] < record["frames"]:
         start, stop = (float(value) / rate for value in (record["start"], record["start"] + record["length"]))
         facts["from"] = f"{start:.1f} s to {stop:.1f} s"
     facts |= {field: str(record[field]) for field in ("subject", "camera") if record[field] >= 0}
+    facts["length"] = length_fact(int(record["length"]), fps or float(store.fps[int(record["clip"])]))
     return RenderableClip(index.name(row), joints, index.layout, facts, rate)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +18,13 @@ from ssl_skel.encoders.card import CARD, EncoderCard
 from ssl_skel.errors import UserError
 from ssl_skel.evaluation.knn import nearest
 from ssl_skel.evaluation.metrics import score
+from ssl_skel.evaluation.report import Report
 from ssl_skel.training.rundir import RunDir
 from ssl_skel.view.clips import shown
 from ssl_skel.view.draw.charts import STYLES, line_chart
-from ssl_skel.view.draw.run_pages import Compared, Failure, run_page, worst
+from ssl_skel.view.draw.run_pages import Compared, Curves, Failure, Recipe, report_page, run_page, worst
 
-MARKS = 400  # of a map: more hide each other, and their clips make the page heavy
+MARKS = 1000  # of a map: more hide each other, and their clips make the page heavy
 _NEIGHBOURS, _EXAMPLES = 3, 6
 _OWN_AXES = ("epoch", "step", "seconds", "clips_per_second")
 
@@ -67,8 +70,21 @@ def page_of_run(
     records = run.records()
     if not records:
         notes.append("curves, for the run has logged nothing yet.")
-    main, more = charts(records)
-    return run_page(path.resolve().name, _facts(run.config, card, records), main, notes, compared, more)
+    facts, recipe = _facts(run.config, card, records), _recipe(path, run.config, card)
+    return run_page(path.resolve().name, facts, charts(records), notes, compared, recipe)
+
+
+def page_of_evaluation(path: Path) -> str:
+    """Page of what ``ssl-skel finetune`` left in a folder.
+
+    Raises:
+        UserError: no report there, or a damaged one.
+    """
+    report, made, config = Report.load(path), _date(path / "report.json"), path / "config.yaml"
+    versions = ", ".join(f"{name} {version}" for name, version in report.versions.items())
+    facts = {"command": report.command, "date": made, "store": f"{report.store}, sha256 {report.sha256[:12]}"}
+    facts |= {"time": f"{report.seconds:.0f} s", "versions": versions}
+    return report_page(report, Recipe(facts, config.read_text("utf-8") if config.is_file() else ""))
 
 
 def open_run(path: Path) -> RunDir:
@@ -110,25 +126,27 @@ def store_of_run(path: Path, embedder: Embedder, store: Path | None = None, opti
     return embedder.clips(store or own, options=options)
 
 
-def charts(records: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[str]]:
-    """Loss and accuracies by epoch; and whatever else was logged."""
+def charts(records: Sequence[Mapping[str, Any]]) -> Curves:
+    """Loss and accuracies by epoch; and whatever else was logged. What raw coordinates reach is a baseline."""
     lines: dict[str, list[tuple[float, float]]] = {}
     for record in records:
         for key, value in record.items():
             if key not in _OWN_AXES and isinstance(value, int | float) and not isinstance(value, bool):
                 lines.setdefault(key, []).append((float(record.get("epoch", record["step"])), float(value)))
-    accuracies = {
-        re.sub(r"^knn_(\d+)", r"kNN, k = \1", key).replace("_", " "): line
-        for key, line in lines.items()
-        if key.startswith("knn") or key == "linear"
-    }
+    accuracies = {key: line for key, line in lines.items() if key.startswith("knn") or key == "linear"}
+    others = {key: line for key, line in lines.items() if key not in accuracies and key != "loss"}
+    baselines = {_words(key): accuracies.pop(key)[-1][1] for key in list(accuracies) if key.endswith("_raw")}
     main = [line_chart("loss", {"loss": lines["loss"]})] if "loss" in lines else []
     names = list(accuracies)
     for at in range(0, len(names), STYLES):
-        group = {name: accuracies[name] for name in names[at : at + STYLES]}
-        main.append(line_chart("accuracy on test clips", group, percent=True))
-    others = [key for key in lines if not key.startswith("knn") and key not in ("linear", "loss")]
-    return main, [line_chart(key.replace("_", " "), {key: lines[key]}) for key in others]
+        group = {_words(name): accuracies[name] for name in names[at : at + STYLES]}
+        main.append(line_chart("accuracy on test clips", group, percent=True, baselines=baselines))
+    return Curves(main, [line_chart(_words(key), {_words(key): line}) for key, line in others.items()])
+
+
+def _words(key: str) -> str:
+    """A logged key as people read it."""
+    return re.sub(r"^knn (\d+)", r"kNN, k = \1", key.replace("_", " ")).replace(" raw", " on raw coordinates")
 
 
 def compare(embedder: Embedder, store: Store, split: str, fps: float | None = None) -> Compared:
@@ -161,7 +179,10 @@ def compare(embedder: Embedder, store: Store, split: str, fps: float | None = No
         if alone
         else f"each test clip of {split}, by its nearest training clip"
     )
-    facts = [{"predicted": store.class_names[label]} for label in guess]
+    facts = [
+        {"predicted": store.class_names[label], "prediction": "right" if label == own else "wrong"}
+        for label, own in zip(guess, truth, strict=True)
+    ]
     kept = np.unique(np.linspace(0, len(queries) - 1, min(MARKS, len(queries))).round().astype(int))
     return Compared(
         note=f"{100 * scores.accuracy:.1f} % of {len(queries)} clips are classified correctly: {how} (1-NN, cosine).",
@@ -238,5 +259,24 @@ def _facts(config: dict[str, Any], card: EncoderCard | None, records: list[dict[
     }
     if card is not None:
         facts["training time"] = f"{card.seconds / 60:.0f} min"
-        facts["code"] = card.revision or "unknown"
     return facts
+
+
+def _recipe(path: Path, config: dict[str, Any], card: EncoderCard | None) -> Recipe:
+    """How to train a run again: its config holds every value, whatever the command line changed."""
+    file = path / "config.yaml"
+    facts = {
+        "seed": str(config.get("seed", "?")),
+        "command": f"ssl-skel pretrain {shlex.quote(str(file))} name=again",
+        "begun": _date(file),
+    }
+    if card is not None:
+        facts["ended"] = _date(path / "encoder" / CARD)
+        facts["code"] = card.revision or "unknown"
+        facts["versions"] = ", ".join(f"{name} {version}" for name, version in card.versions.items())
+    return Recipe(facts, file.read_text("utf-8"))
+
+
+def _date(file: Path) -> str:
+    """When a file was written."""
+    return f"{datetime.fromtimestamp(file.stat().st_mtime, UTC):%Y-%m-%d %H:%M} UTC"

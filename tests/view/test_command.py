@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,7 @@ def test_each_thing_has_its_page(done: Path, motions: Path, tmp_path: Path, monk
         assert result.stdout.strip() == str(page)
         assert title(page) == told
     call(motions, "--clip", name, "--overwrite")
-    assert (tmp_path / "motions.html").read_text().count("data-clip=") == 1
+    assert (tmp_path / "motions.html").read_text().count('"frames":') == 1
 
 
 def test_a_store_is_sampled_evenly_over_classes(motions: Path) -> None:
@@ -75,6 +76,8 @@ def test_a_store_is_sampled_evenly_over_classes(motions: Path) -> None:
     assert len(spread(store, 10**6)) == len(store)
     page = page_of_store(store, count=store.num_classes)
     assert f"{store.num_classes} of {len(store)} recorded movements" in page
+    assert page.count('"frames":') == store.num_classes
+    assert re.search(r'"length":"\d\.\d s, \d+ frames at 30 fps"', page)
 
 
 def test_a_raw_file_is_read_by_whichever_format_fits(recording: Path, tmp_path: Path) -> None:
@@ -85,7 +88,7 @@ def test_a_raw_file_is_read_by_whichever_format_fits(recording: Path, tmp_path: 
     assert store.clip(0).shape[0] == 2
     page = tmp_path / "one.html"
     call(recording, "--layout", "ntu25", "-o", page)
-    assert "class unknown" in page.read_text()
+    assert "rate unknown, played at 30 fps" in page.read_text()
 
 
 def test_pictures(motions: Path, done: Path, tmp_path: Path, recording: Path) -> None:

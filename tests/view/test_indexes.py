@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -21,8 +22,10 @@ def test_every_clip_has_a_mark(done: Path, motions: Path, tmp_path: Path) -> Non
     build_index(done, motions, tmp_path / "index")
     page = page_of_index(tmp_path / "index")
     assert f"{len(store)} of the {len(store)} recorded movements" in page
-    assert re.findall(r'data-kind="\d+"[^>]*>.*?</canvas>(.*?)</button>', page) == list(store.class_names)
-    assert page.count('"joints":') == len(store)
+    data = json.loads(re.findall(r'id="data">(.*?)</script>', page)[0])
+    assert len(data["clips"]) == len(data["maps"]["clips"]["x"]) == len(store)
+    assert data["maps"]["clips"]["colours"]["class"] == [store.class_names[label] for label in store.label]
+    assert set(data["maps"]["clips"]["colours"]) == {"class", "subject", "camera"}
 
 
 def test_windows_say_where_they_lie_and_lost_clips_are_named(

@@ -17,6 +17,7 @@ from ssl_skel.embedding.embedder import Embedder
 from ssl_skel.embedding.features import extract_features, whole_clips
 from ssl_skel.encoders.files import load_encoder
 from ssl_skel.errors import UserError
+from ssl_skel.view.draw.run_pages import Curves
 from ssl_skel.view.runs import charts, compare, embedding_map, page_of_run
 
 
@@ -86,18 +87,22 @@ def test_charts_hold_what_was_logged() -> None:
         {"epoch": 1, "step": 5, "loss": 2.0, "lr": 0.1, "seconds": 1.0},
         {"epoch": 2, "step": 10, "loss": None, "lr": 0.1, "knn_1": 0.5, "knn_1_raw": 0.25, "rankme": 3.0},
     ]
+    found = charts(records)
     main, more = (
-        [re.findall(r"<figcaption>(.*?)</figcaption>", chart)[0] for chart in part] for part in charts(records)
+        [re.findall(r"<figcaption>(.*?)</figcaption>", chart)[0] for chart in part] for part in (found.main, found.more)
     )
     assert (main, more) == (["loss", "accuracy on test clips"], ["lr", "rankme"])
-    assert "kNN, k = 1 ends at 50.0 %; kNN, k = 1 raw ends at 25.0 %" in charts(records)[0][1]
-    assert charts([]) == ([], [])
+    assert "kNN, k = 1 ends at 50.0 %; kNN, k = 1 on raw coordinates is 25.0 %" in found.main[1]
+    assert charts([]) == Curves([], [])
 
 
 def test_the_page_of_a_run(done: Path, motions: Path, tmp_path: Path) -> None:
     page = page_of_run(done)
     assert "Missing here" not in page
     assert all(text in page for text in ("skeleton_mae", "2 of 2", "Map of the movements", "Errors", "kNN, k = 1"))
+    assert f"ssl-skel pretrain {done / 'config.yaml'} name=again" in page
+    assert re.search(r"<dt>begun</dt><dd>\d{4}-\d\d-\d\d \d\d:\d\d UTC</dd>", page)
+    assert "decoder_dim: 16" in page  # the config
     moved = shutil.copytree(done, tmp_path / "moved")
     card = json.loads((moved / "encoder" / "card.json").read_text())
     card["data"]["store"] = "nowhere/store"

@@ -9,7 +9,13 @@ import numpy as np
 
 from ssl_skel.view.draw.charts import STYLES, line_chart
 from ssl_skel.view.draw.clips import RenderableClip
-from ssl_skel.view.draw.html import card, document, grid, heat_table
+from ssl_skel.view.draw.html import card, document, grid
+from ssl_skel.view.draw.tables import share_table
+
+_KEY = (
+    '<ul class="legend"><li><span class="dot less"></span>less than an even share</li>'
+    '<li><span class="dot more"></span>more than an even share</li><li>the larger, the farther from it</li></ul>'
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +44,7 @@ class AttentionMaps:
 
 
 def attention_page(title: str, clip: RenderableClip, layers: Sequence[AttentionMaps]) -> str:
-    """A clip once for each layer, its joints as large as the attention they get, above tables and curves.
+    """A clip once for each layer, its joints by how much more or less than an even share of attention they get.
 
     Args:
         title: of the page.
@@ -54,41 +60,40 @@ def attention_page(title: str, clip: RenderableClip, layers: Sequence[AttentionM
     importance = np.stack([layer.on_parts.mean((0, 1)) for layer in layers])
     body = [
         "<h2>Attention on the moving body</h2><p>One body for each layer of the network, from the first to the last. "
-        "The larger and brighter a joint, the more the others attend to it; in each layer the joint with least is "
-        "drawn smallest and the one with most largest, so compare joints within a body, and its numbers between "
-        "bodies.</p>",
+        "A joint that gets an even share of attention is drawn as always. All bodies and tables have one scale: the "
+        "colours are full at half an even share and at twice as much.</p>",
+        _KEY,
         grid([card(at, shown, name) for at, (shown, name) in enumerate(zip(clips, names, strict=True))]),
-        "<h2>Importance of body parts</h2><p>How much the other parts attend to a part; 1 is an even share.</p>",
-        heat_table(importance, names, layout.body_names, texts=[[f"{v:.2f}" for v in row] for row in importance]),
-        "<h2>Which moments count</h2><p>How far each layer lets a moment's features through, from 0 (not at all) to 1 "
-        "(whole), mean over its channels.</p>",
-        grid(_excitation(clip.seconds, layers, names), "charts"),
-        "<h2>Tables</h2><p>The stronger the colour, the more, in each table for itself; a number shows under the "
-        "pointer.</p>",
+        "<h2>Attention on body parts</h2><p>1 is an even share.</p>",
+        share_table(importance, names, layout.body_names, "layer / part", numbers=True),
+        "<h2>Attention on moments</h2><p>How far each layer lets a moment's features through, from 0 (not at all) to "
+        "1 (fully); mean over its channels.</p>",
+        *_excitation(clip.seconds, layers, names),
+        "<h2>Tables</h2><p>A number shows under the pointer.</p>",
     ]
     for layer, name in zip(layers, names, strict=True):
         moments = [f"{(at + 0.5) * clip.seconds / layer.parts.shape[1]:.1f} s" for at in range(layer.parts.shape[1])]
+        between = layer.joints.mean((0, 1)) * layout.num_joints
         body += [
             f"<details><summary>{name}</summary>",
             "<h3>Parts over time</h3>",
-            heat_table(layer.on_parts.mean(0).T, layout.body_names, moments),
+            share_table(layer.on_parts.mean(0).T, layout.body_names, moments, "part / moment"),
             "<h3>Joints over time</h3>",
-            heat_table(layer.on_joints.mean(0).T, layout.joints, moments),
-            "<h3>Attention of each joint (row) to the others (column), mean over time</h3>",
-            heat_table(layer.joints.mean((0, 1)), layout.joints, layout.joints),
+            share_table(layer.on_joints.mean(0).T, layout.joints, moments, "joint / moment"),
+            "<h3>From joint to joint, mean over time</h3>",
+            share_table(between, layout.joints, layout.joints, "from / to"),
             "</details>",
         ]
-    intro = f"What the network attends to in {clip.name}. Nobody taught it where to attend."
+    intro = f"What the network attends to in {clip.name}. No label says where to attend."
     return document(title, intro, "\n".join(body), clips)
 
 
 def _warm(clip: RenderableClip, layer: AttentionMaps) -> RenderableClip:
-    """The clip with a layer's attention on its joints."""
+    """The clip with a layer's attention on its joints: 0 for an even share, 1 for twice as much, -1 for half of it."""
     given = layer.on_joints
-    low, high = float(given.min()), float(given.max())
     at = np.arange(clip.joints.shape[1]) * given.shape[1] // clip.joints.shape[1]
-    heat = ((given - low) / max(high - low, 1e-9))[:, at]
-    facts = {"least": f"{low:.2f} of an even share", "most": f"{high:.2f}"}
+    heat = np.log2(np.maximum(given, 1e-9)).clip(-1, 1)[:, at]
+    facts = {"least": f"{given.min():.2f} of an even share", "most": f"{given.max():.2f}"}
     return RenderableClip(clip.name, clip.joints, clip.layout, facts, clip.fps, heat)
 
 
@@ -100,5 +105,5 @@ def _excitation(seconds: float, layers: Sequence[AttentionMaps], names: Sequence
     found = []
     for at in range(0, len(names), STYLES):
         group = {name: lines[name] for name in names[at : at + STYLES]}
-        found.append(line_chart(f"{names[at]} to {min(at + STYLES, len(names))}", group, "seconds"))
+        found.append(line_chart(", ".join(group), group, "seconds", y_ends=(0, 1)))
     return found

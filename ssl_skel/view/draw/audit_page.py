@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from html import escape
 
 from ssl_skel.view.draw.clips import RenderableClip
-from ssl_skel.view.draw.html import card, document, grid, table
+from ssl_skel.view.draw.html import card, document, grid
+from ssl_skel.view.draw.tables import table
 
 _BUDGET = 1_300_000  # bytes of coordinates; a page stays below 2 MB
 

@@ -32,7 +32,7 @@ class RenderableClip:
         layout: its joints.
         facts: what is written under it, in order, such as label, subject, similarity.
         fps: frames a second.
-        heat: (M, T, V) between 0 and 1, drawn as the joints' size and colour; None: plain joints.
+        heat: (M, T, V) between -1 and 1, drawn as the joints' size and colour, 0 as plain ones; None: plain joints.
 
     Raises:
         ValueError: shapes that do not fit.
@@ -60,9 +60,29 @@ class RenderableClip:
         return self.joints[..., : self.layout.coordinates(self.joints.shape[-1])]
 
     @property
+    def several(self) -> bool:
+        """Whether a second person is seen at any time."""
+        return bool(np.isfinite(self.joints[1:]).all(-1).any())
+
+    @property
     def seconds(self) -> float:
         """How long it lasts."""
         return self.joints.shape[1] / self.fps
+
+
+def length_fact(frames: int, fps: float) -> str:
+    """How long a clip lasts, in words.
+
+    Args:
+        frames: of the clip.
+        fps: frames a second; 0: unknown.
+
+    >>> length_fact(75, 30.0), length_fact(75, 0.0)
+    ('2.5 s, 75 frames at 30 fps', '75 frames, rate unknown, played at 30 fps')
+    """
+    if fps > 0:
+        return f"{frames / fps:.1f} s, {frames} frames at {fps:.3g} fps"
+    return f"{frames} frames, rate unknown, played at {FPS:g} fps"
 
 
 def pack(clips: Sequence[RenderableClip], budget: int = BUDGET) -> dict[str, Any]:
@@ -76,14 +96,19 @@ def pack(clips: Sequence[RenderableClip], budget: int = BUDGET) -> dict[str, Any
         budget: bytes for the coordinates of all; a page holds a third more, as it is text.
 
     Returns:
-        ``layouts`` (parents and sides) and ``clips``, which name their layout by its number.
+        ``layouts`` (joints, parents and sides) and ``clips``, which name their layout by its number.
     """
     layouts: dict[int, SkeletonLayout] = {id(clip.layout): clip.layout for clip in clips}
     numbers = {key: at for at, key in enumerate(layouts)}
     share = budget // max(1, len(clips))
     return {
         "layouts": [
-            {"parents": list(layout.parents), "sides": sides(layout), "centre": layout.centre}
+            {
+                "joints": list(layout.joints),
+                "parents": list(layout.parents),
+                "sides": sides(layout),
+                "centre": layout.centre,
+            }
             for layout in layouts.values()
         ],
         "clips": [{"layout": numbers[id(clip.layout)]} | _packed(clip, share) for clip in clips],
@@ -122,7 +147,7 @@ def _packed(clip: RenderableClip, share: int) -> dict[str, Any]:
         "joints": base64.b64encode(numbers.astype("<i2").tobytes()).decode(),
     }
     if clip.heat is not None:
-        heat = (np.clip(clip.heat[:, kept], 0, 1) * 255).round().astype(np.uint8)
+        heat = (np.clip(clip.heat[:, kept], -1, 1) * 127).round().astype(np.int8)
         packed["heat"] = base64.b64encode(heat.tobytes()).decode()
     return packed
 

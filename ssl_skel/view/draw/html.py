@@ -1,4 +1,4 @@
-"""The shell of every page, and its pieces: one file that needs no network and obeys no script but its own.
+"""The shell of every page, and its pieces: one file that needs no network and runs no script but its own.
 
 The page's policy names the hash of its script and sheet, so that text from a data set, escaped as it is, could not act
 even if it slipped through.
@@ -10,6 +10,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -21,25 +22,55 @@ from ssl_skel.files.atomic import write_bytes
 from ssl_skel.files.taken import refuse_taken_file
 from ssl_skel.view.draw.clips import BUDGET, RenderableClip, pack
 
-_SCRIPTS = ("skeleton.js", "map.js", "player.js")  # the last one starts the page
+_SCRIPTS = ("skeleton.js", "stage.js", "gallery.js", "map.js", "page.js")  # the last one starts the page
 _MOTION = """<button id="play">Play</button>
-<label>Moment <input id="scrub" type="range" min="0" max="1000" value="0"></label>
+<label class="moment">Moment <input id="scrub" type="range" min="0" max="1000" value="0"></label>
 <span id="clock" class="soft"></span>
+<details id="more" open><summary>View</summary><div>
 <label>Speed <select id="speed"><option value="0.25">&frac14;</option><option value="0.5">&frac12;</option>
 <option value="1" selected>1</option><option value="2">2</option></select></label>
-<label>In step <select id="sync"><option value="phase">same part of the movement</option>
-<option value="time">same seconds</option></select></label>
-<button data-turn="0 0.12">Front</button><button data-turn="1.57 0.12">Side</button>
+<label>In step by <select id="sync"><option value="phase">part of the movement</option>
+<option value="time">seconds</option></select></label>
+<button data-turn="0 0.2">Front</button><button data-turn="1.57 0.2">Side</button>
 <button data-turn="0 1.57">Above</button>
+<button id="closer" aria-label="Zoom in">+</button><button id="farther" aria-label="Zoom out">&minus;</button>
 <button id="follow" aria-pressed="true">Follow the body</button>
+<button id="names" aria-pressed="false">Joint names</button>
+<button id="theme">Light or dark</button></div></details>
 """
+_STILL = '<button id="theme">Light or dark</button>'
+_SECOND = (
+    '<li><svg aria-hidden="true"><line class="line-second" x1="0" y1="7" x2="38" y2="7"/></svg>second person '
+    "(thin)</li>"
+)
 _LEGEND = """<ul class="legend" aria-label="How bodies are drawn">
 <li><svg aria-hidden="true"><line class="line-left" x1="0" y1="7" x2="38" y2="7"/></svg>left limbs (dashed)</li>
 <li><svg aria-hidden="true"><line class="line-right" x1="0" y1="7" x2="38" y2="7"/></svg>right limbs</li>
 <li><svg aria-hidden="true"><line class="line-middle" x1="0" y1="7" x2="38" y2="7"/></svg>trunk and head</li>
-<li><svg aria-hidden="true"><line class="line-second" x1="0" y1="7" x2="38" y2="7"/></svg>second person (thin)</li>
-<li>The grid is the floor. Drag a body, or press the arrow keys on it, to turn all of them; space plays and pauses,
-comma and full stop go one picture back and on.</li></ul>"""
+{second}</ul>
+<details class="help"><summary>Mouse, touch and keys</summary><p>The grid is the floor; its lines are half a metre
+apart. Drag a body to turn all of them, drag with Shift or with two fingers to move them, pinch or turn the wheel with
+Ctrl to zoom. Point at a joint for its name. Double-click a body, or press its button, for full screen. Keys on a body:
+arrows turn, Shift and arrows move, + and &minus; zoom, 0 resets, f is full screen. Space plays and pauses; comma and
+full stop step by one frame.</p></details>"""
+_ENLARGE = '<svg aria-hidden="true" viewBox="0 0 16 16"><path d="M2 6V2h4M10 2h4v4M14 10v4h-4M6 14H2v-4"/></svg>'
+
+
+GROUPS = ("class", "predicted", "prediction", "subject", "camera")
+"""Facts by which clips are filtered and marks coloured."""
+
+
+@dataclass(frozen=True)
+class Scenes:
+    """What the script of a page fills in, beside players.
+
+    Attributes:
+        maps: points of the places made by ``point_map``, by name; see ``points``.
+        galleries: clips of the places made by ``gallery``, by name: their numbers in the page.
+    """
+
+    maps: Mapping[str, Any] = field(default_factory=dict)
+    galleries: Mapping[str, Sequence[int]] = field(default_factory=dict)
 
 
 def document(
@@ -48,7 +79,7 @@ def document(
     body: str,
     clips: Sequence[RenderableClip],
     *,
-    maps: Mapping[str, Any] | None = None,
+    scenes: Scenes | None = None,
     sync: Literal["phase", "time"] = "phase",
     budget: int = BUDGET,
 ) -> str:
@@ -59,7 +90,7 @@ def document(
         intro: what one sees, plain text.
         body: HTML, its clips' places made by ``card``.
         clips: what the places' numbers mean.
-        maps: points of the places made by ``point_map``, by name.
+        scenes: maps and galleries.
         sync: how clips of unequal length go in step at first: at the same part, or at the same second.
         budget: bytes for the coordinates of all clips, see ``pack``.
     """
@@ -67,7 +98,11 @@ def document(
     sheet = (assets / "page.css").read_text("utf-8")
     script = "\n".join((assets / name).read_text("utf-8") for name in _SCRIPTS)
     script = f'"use strict";\n(() => {{\n{script}}})();\n'
-    data = json.dumps(pack(clips, budget) | {"maps": maps or {}, "sync": sync}, separators=(",", ":"), allow_nan=False)
+    scenes = scenes or Scenes()
+    galleries = {name: list(numbers) for name, numbers in scenes.galleries.items()}
+    extra = {"maps": dict(scenes.maps), "galleries": galleries, "groups": GROUPS, "sync": sync}
+    packed = pack(clips, budget) | extra
+    data = json.dumps(packed, separators=(",", ":"), allow_nan=False)
     data = data.replace("<", "\\u003c")  # no name can close the element that holds it
     policy = f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(sheet)}'"
     return f"""<!doctype html>
@@ -80,9 +115,8 @@ def document(
 <style>{sheet}</style>
 </head>
 <body>
-<header><h1>{escape(title)}</h1><p>{escape(intro)}</p>{_LEGEND if clips else ""}</header>
-<div class="bar" role="toolbar" aria-label="Controls"><div>{_MOTION if clips else ""}
-<button id="theme">Light or dark</button></div></div>
+<header><h1>{escape(title)}</h1><p>{escape(intro)}</p>{_legend(clips)}</header>
+<section class="bar" aria-label="Controls"><div>{_MOTION if clips else _STILL}</div></section>
 <main>
 {body}
 </main>
@@ -102,12 +136,17 @@ def card(number: int, clip: RenderableClip, heading: str = "", stand: int | None
         heading: instead of its name, plain text.
         stand: number of the clip whose size and path the camera keeps to; default: its own.
     """
-    what = f"Moving skeleton, {heading or clip.name}. Arrow keys turn it."
     numbers = f'data-clip="{number}" data-stand="{number if stand is None else stand}"'
+    return f'<article class="clip">{player(heading or clip.name, numbers)}{fact_list(clip.facts)}</article>'
+
+
+def player(heading: str, numbers: str = "", level: int = 3) -> str:
+    """Heading, canvas and full-screen button of a player."""
+    name = escape(heading)
     return (
-        f'<article class="clip"><h3>{escape(heading or clip.name)}</h3>'
-        f'<canvas {numbers} tabindex="0" role="img" aria-label="{escape(what)}"></canvas>'
-        f"{fact_list(clip.facts)}</article>"
+        f'<h{level}>{name}</h{level}><div class="player"><canvas {numbers} tabindex="0" role="img" '
+        f'aria-label="Moving skeleton: {name}"></canvas>'
+        f'<button class="enlarge" aria-label="Full screen: {name}">{_ENLARGE}</button></div>'
     )
 
 
@@ -116,43 +155,58 @@ def grid(cards: Sequence[str], kind: str = "grid") -> str:
     return f'<div class="{kind}">{"".join(cards)}</div>'
 
 
-def point_map(name: str, classes: Sequence[str], title: str) -> str:
-    """Place of a map of clips, beside the player of the one that is pointed at, above one button a class.
+def gallery(name: str) -> str:
+    """Place of a gallery: clips page by page, searched by name and filtered by their facts.
+
+    Args:
+        name: of its clips among the page's galleries; see ``Scenes``.
+    """
+    return (
+        f'<section class="gallery" data-gallery="{escape(name)}" aria-label="Clips">'
+        '<div class="filters"><label>Name contains <input type="search" size="12"></label></div>'
+        '<p class="soft" role="status"></p><div class="grid"></div>'
+        '<div class="pages"><button data-page="-1">Previous</button><span></span>'
+        '<button data-page="1">Next</button></div>'
+        f'<template><article class="clip">{player("")}<dl></dl></article></template></section>'
+    )
+
+
+def point_map(name: str, title: str) -> str:
+    """Place of a map of clips, beside the player of the one that is pointed at, above a legend that filters.
 
     Args:
         name: of its points among the page's maps; see ``points``.
-        classes: names of the kinds.
         title: for those who do not see it.
     """
-    what = f"{title}. Arrow keys go from clip to clip."
-    buttons = "".join(
-        f'<button data-kind="{kind}" aria-pressed="false"><canvas aria-hidden="true"></canvas>{escape(label)}</button>'
-        for kind, label in enumerate(classes)
-    )
+    what = f"{title}. Arrow keys go from clip to clip, + and - zoom, 0 resets."
     return (
-        f'<section><div class="map" data-map="{escape(name)}">'
+        f'<section class="scatter" data-map="{escape(name)}"><div class="filters"><label>Colour by <select></select>'
+        '</label><button data-zoom="1.5" aria-label="Zoom into the map">+</button>'
+        '<button data-zoom="0.667" aria-label="Zoom out of the map">&minus;</button>'
+        '<button data-zoom="0">Whole map</button></div><div class="map">'
         f'<canvas tabindex="0" role="img" aria-label="{escape(what)}"></canvas>'
-        '<aside class="clip" aria-live="polite"><h3>Point at a mark to see its movement</h3>'
-        '<canvas tabindex="0" role="img" aria-label="The movement pointed at"></canvas><dl></dl></aside></div>'
-        f'<div class="classes" role="group" aria-label="Show one class alone">{buttons}</div></section>'
+        f'<article class="clip">{player("Point at a mark")}<dl></dl></article></div>'
+        '<div class="classes" role="group" aria-label="Show one value alone"></div></section>'
     )
 
 
-def points(places: np.ndarray, kinds: np.ndarray, first: int = 0) -> dict[str, Any]:
-    """Points of a map.
+def points(places: np.ndarray, clips: Sequence[RenderableClip], first: int = 0) -> dict[str, Any]:
+    """Points of a map, which can be coloured by those of ``GROUPS`` that differ between the clips.
 
     Args:
         places: (N, 2) coordinates of any scale; both axes are stretched to the picture.
-        kinds: (N,) class numbers, -1 unknown.
+        clips: (N,) theirs.
         first: number in the page of the first point's clip; the others follow.
     """
     low, high = places.min(0), places.max(0)
     share = ((places - low) / np.where(high > low, high - low, 1)).round(4)
+    colours = {name: [clip.facts.get(name, "unknown") for clip in clips] for name in GROUPS}
+    several = {name: values for name, values in colours.items() if len(set(values)) > 1}
     return {
         "x": share[:, 0].tolist(),
         "y": (1 - share[:, 1]).tolist(),
-        "kind": kinds.tolist(),
         "clip": list(range(first, first + len(places))),
+        "colours": several or {GROUPS[0]: colours[GROUPS[0]]},
     }
 
 
@@ -160,49 +214,6 @@ def fact_list(facts: Mapping[str, str]) -> str:
     """Names and values, one pair a line; empty where there are none."""
     pairs = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in facts.items())
     return f"<dl>{pairs}</dl>" if pairs else ""
-
-
-def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A plain table of text."""
-    head = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in header)
-    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-    return f'<div class="scroll"><table class="plain"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
-
-
-def heat_table(
-    values: np.ndarray,
-    rows: Sequence[str],
-    columns: Sequence[str],
-    *,
-    texts: Sequence[Sequence[str]] | None = None,
-    corner: str = "",
-    diagonal: bool = False,
-) -> str:
-    """A matrix as a table whose cells are stronger in colour where more is.
-
-    Args:
-        values: (R, C), not negative; shades are shares of the largest.
-        rows, columns: names.
-        texts: written into the cells; None: the cells are small, and a value shows under the pointer.
-        corner: what rows and columns are.
-        diagonal: frame the cells where both are the same.
-    """
-    top = max(float(values.max(initial=0)), 1e-12)
-    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in columns)
-    lines = []
-    for at, name in enumerate(rows):
-        cells = []
-        for to, value in enumerate(values[at]):
-            own = " own" if diagonal and at == to else ""
-            text = escape(texts[at][to]) if texts is not None else ""
-            hint = "" if texts is not None else f' title="{value:.3g}"'
-            cells.append(f'<td class="h{min(9, int(10 * value / top))}{own}"{hint}>{text}</td>')
-        lines.append(f'<tr><th scope="row">{escape(name)}</th>{"".join(cells)}</tr>')
-    kind = "heat" if texts is not None else "heat small"
-    return (
-        f'<div class="scroll"><table class="{kind}"><thead><tr><th>{escape(corner)}</th>{head}</tr></thead>'
-        f"<tbody>{''.join(lines)}</tbody></table></div>"
-    )
 
 
 def write_page(path: Path, html: str, overwrite: bool = False) -> None:
@@ -222,6 +233,13 @@ def write_file(path: Path, content: bytes, overwrite: bool = False) -> None:
     """
     refuse_taken_file(path, overwrite)
     write_bytes(path, content, make_folder=False)
+
+
+def _legend(clips: Sequence[RenderableClip]) -> str:
+    """How bodies are drawn; a second person only where there is one."""
+    if not clips:
+        return ""
+    return _LEGEND.format(second=_SECOND if any(clip.several for clip in clips) else "")
 
 
 def _hash(text: str) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
 from ssl_skel.view.draw.clips import RenderableClip
-from ssl_skel.view.draw.html import card, document, grid, write_page
+from ssl_skel.view.draw.html import Scenes, card, document, gallery, grid, write_page
 
 __all__ = ["Reconstruction", "reconstruction_page", "search_page", "store_page", "write_page"]
 
@@ -26,29 +26,24 @@ def search_page(query: RenderableClip, hits: Sequence[RenderableClip], title: st
     found = grid([card(at, hit, f"{at}. {hit.name}") for at, hit in enumerate(hits, 1)])
     if not hits:
         found = "<p>Nothing was found.</p>"
-    body = f'<div class="beside"><div><h2>Query</h2>{card(0, query)}</div><div><h2>Found</h2>{found}</div></div>'
-    intro = (
-        "On the left the movement that was searched for; next to it those that the network finds most alike, the "
-        "nearest first. Similarity 1 means the same to the network, 0 means nothing in common."
+    body = (
+        f'<div class="beside"><div class="query"><h2>Query</h2>{card(0, query)}</div>'
+        f"<div><h2>Found</h2>{found}</div></div>"
     )
+    intro = "The query, and the movements that the network finds most similar to it, the nearest first."
     return document(title or f"Movements like {query.name}", intro, body, [query, *hits])
 
 
-def store_page(title: str, groups: Mapping[str, Sequence[RenderableClip]], intro: str) -> str:
-    """Clips by class.
+def store_page(title: str, clips: Sequence[RenderableClip], intro: str) -> str:
+    """Clips page by page, searched by name and filtered by class, subject and camera.
 
     Args:
         title: such as the name of the data set.
-        groups: class name -> clips.
+        clips: in order.
         intro: what one sees, and how much of all there is it is.
     """
-    clips = [clip for group in groups.values() for clip in group]
-    numbers = iter(range(len(clips)))
-    body = "".join(
-        f"<h2>{escape(name)}</h2>{grid([card(next(numbers), clip) for clip in group])}"
-        for name, group in groups.items()
-    )
-    return document(title, intro, body, clips, sync="time")
+    scenes = Scenes(galleries={"clips": range(len(clips))})
+    return document(title, intro, f"<h2>Clips</h2>{gallery('clips')}", clips, scenes=scenes, sync="time")
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,8 +84,8 @@ def reconstruction_page(title: str, found: Sequence[Reconstruction], note: str) 
         ]
         parts.append(f"<h2>{escape(trio.original.name)}</h2>{grid(cards, 'trio')}")
     intro = (
-        "The network learned by filling in what was hidden from it. Where the third body moves like the first, it has "
-        "understood the movement from what was left in the second, which is empty where a moment was hidden whole. "
+        "The network learned to fill in what was hidden from it. Where the third body moves like the first, the "
+        "network has inferred the movement from the second, which is empty where a whole moment was hidden. "
         f"{note}"
     )
     return document(f"{title}: reconstructions", intro, "".join(parts), clips)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import hsv_to_rgb
 from matplotlib.figure import Figure
 
 from ssl_skel.errors import UserError
@@ -19,11 +20,12 @@ from ssl_skel.view.draw.run_pages import Compared
 _COLOURS = {"L": "#0072b2", "R": "#c04e00", "C": "#3c434d"}  # as in pages
 _MARKS = "os^DXPv<>*hd"
 _SIDE = 480  # pixels of an animation
-_TILT = 0.12  # seen a little from above, in radians
+_TILT = 0.2  # seen a little from above, in radians, as in pages
+_BAND = 0.07  # share of an animation's height for its title, and for its time
 
 
 def film_strip(clip: RenderableClip, pictures: int = 6) -> bytes:
-    """A clip as a row of moments, evenly through it, as PNG.
+    """A clip as a row of moments, evenly through it, as PNG: its title above, the time of each below.
 
     Args:
         clip: what to draw; left limbs are dashed.
@@ -31,16 +33,22 @@ def film_strip(clip: RenderableClip, pictures: int = 6) -> bytes:
     """
     frames = clip.joints.shape[1]
     chosen = np.linspace(0, frames - 1, min(pictures, frames)).round().astype(int)
-    figure = Figure(figsize=(1.7 * len(chosen), 2.3), dpi=200, layout="constrained")
+    figure = Figure(figsize=(1.7 * len(chosen), 2.4), dpi=200, layout="constrained")
+    figure.suptitle(_title(clip), fontsize=9)
     stage = _Stage(clip)
     for axes, frame in zip(np.ravel(figure.subplots(1, len(chosen))), chosen, strict=True):
         stage.draw(axes, int(frame))
-        axes.set_title(f"{frame / clip.fps:.1f} s", fontsize=8)
+        axes.set_title(f"{frame / clip.fps:.1f} s", fontsize=8, y=-0.02, verticalalignment="top")
     return _png(figure)
 
 
+def _title(clip: RenderableClip) -> str:
+    """Name and class."""
+    return ", ".join([clip.name, *([clip.facts["class"]] if "class" in clip.facts else [])])
+
+
 def gif(clip: RenderableClip) -> bytes:
-    """A clip as an endless GIF, at most 25 pictures a second, which is what the format keeps well."""
+    """A clip as an endless GIF with title and time, at most 25 pictures a second: the format keeps no more."""
     from PIL import Image
 
     rate = min(clip.fps, 25.0)
@@ -84,10 +92,10 @@ def compared_figure(compared: Compared) -> bytes:
 
 def _map(axes: Axes, compared: Compared) -> None:
     assert compared.places is not None
-    colours = ("#0072b2", "#c04e00", "#3c434d", "#b5179e", "#009e73")
-    for kind in np.unique(compared.kinds):
+    found = np.unique(compared.kinds)
+    for at, kind in enumerate(found):
         mine = compared.places[compared.kinds == kind]
-        mark, colour = _MARKS[kind % len(_MARKS)], colours[kind % len(colours)]
+        mark, colour = _MARKS[at % len(_MARKS)], hsv_to_rgb((at / len(found), 0.85, 0.75))
         name = compared.class_names[kind] if kind >= 0 else "unknown"
         axes.scatter(mine[:, 0], mine[:, 1], s=14, marker=mark, color=colour, label=name, linewidths=0)
     axes.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, 0), ncols=4, frameon=False)
@@ -115,11 +123,14 @@ def _pictures(clip: RenderableClip, rate: float) -> Iterator[np.ndarray]:
     """(480, 480, 3) uint8, ``rate`` a second."""
     figure, stage = Figure(figsize=(3, 3), dpi=_SIDE / 3), _Stage(clip)
     canvas: Any = FigureCanvasAgg(figure)
-    axes = figure.add_axes((0, 0, 1, 1))
+    axes = figure.add_axes((0, _BAND, 1, 1 - 2 * _BAND))
+    figure.text(0.5, 1 - _BAND / 2, _title(clip), fontsize=8, ha="center", va="center")
+    time = figure.text(0.5, _BAND / 2, "", fontsize=8, ha="center", va="center")
     frames = clip.joints.shape[1]
     for at in range(max(1, round(clip.seconds * rate))):
         axes.clear()
         stage.draw(axes, min(frames - 1, int(at / rate * clip.fps + 1e-6)))
+        time.set_text(f"{at / rate:.1f} s of {clip.seconds:.1f} s")
         canvas.draw()
         yield np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
@@ -140,14 +151,16 @@ class _Stage:
         points[..., 0] -= centre[:, None]
         self.points = np.where(there[..., None], points, np.nan)
         seen = points[there] if there.any() else np.zeros((1, 2))
-        self.low, high = seen[:, 1].min(), seen[:, 1].max()
-        self.middle = (self.low + high) / 2
-        self.reach = 1.08 * max(np.abs(seen[:, 0]).max(), (high - self.low) / 2, 1e-6)
+        low, high = seen[:, 1].min(), seen[:, 1].max()
+        lowest = np.where(there, points[..., 1], np.inf).min((0, 2))
+        self.floor = np.median(lowest[np.isfinite(lowest)]) if there.any() else 0.0
+        self.middle = (low + high) / 2
+        self.reach = 1.08 * max(np.abs(seen[:, 0]).max(), (high - low) / 2, 1e-6)
 
     def draw(self, axes: Axes, frame: int) -> None:
         """One frame."""
         heat = self.clip.heat
-        axes.axhline(self.low, color="#c9ced6", linewidth=0.8, zorder=0)
+        axes.axhline(self.floor, color="#c9ced6", linewidth=0.8, zorder=0)
         for person in reversed(range(len(self.points))):
             points = self.points[person, frame]
             for child, parent in self.clip.layout.bones:
@@ -155,9 +168,9 @@ class _Stage:
                 style: Any = (0, (2, 1.2)) if side == "L" else "-"
                 width = 0.7 if person else 1.6
                 axes.plot(*points[[child, parent]].T, color=_COLOURS[side], linestyle=style, linewidth=width)
-            size = 3 if heat is None else 3 + 60 * heat[person, frame]
-            colour = _COLOURS["C"] if heat is None else "#b5179e"
-            axes.scatter(points[:, 0], points[:, 1], s=size, color=colour, zorder=3)
+            size = 3 if heat is None else 3 + 60 * np.abs(heat[person, frame])
+            colour = _COLOURS["C"] if heat is None else np.where(heat[person, frame] > 0, "#b5179e", "#1a7f4b")
+            axes.scatter(points[:, 0], points[:, 1], s=size, c=colour, zorder=3)
         axes.set(xlim=(-self.reach, self.reach), aspect="equal")
         axes.set_ylim(self.middle - self.reach, self.middle + self.reach)
         axes.axis("off")

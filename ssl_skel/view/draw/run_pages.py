@@ -10,7 +10,8 @@ import numpy as np
 
 from ssl_skel.evaluation.report import Measurement, Report, kind_of
 from ssl_skel.view.draw.clips import RenderableClip
-from ssl_skel.view.draw.html import card, document, fact_list, grid, heat_table, point_map, points, table
+from ssl_skel.view.draw.html import Scenes, card, document, fact_list, gallery, grid, point_map, points
+from ssl_skel.view.draw.tables import confusion_table, table
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +37,7 @@ class Compared:
         note: how it was measured, and how well it went, in words.
         class_names: one a label.
         confusion: (K, K) clips of class (row) taken for class (column).
-        clips: (N,) clips of the map, in order.
+        clips: (N,) test clips of map and gallery; their facts say ``class``, ``predicted`` and ``prediction``.
         kinds: (N,) their labels, -1 unknown.
         places: (N, 2) where they lie; None: too few for a map.
         failures: examples, worst first.
@@ -51,76 +52,112 @@ class Compared:
     failures: Sequence[Failure]
 
 
+@dataclass(frozen=True)
+class Recipe:
+    """How a run or an evaluation was made, so that it can be made again.
+
+    Attributes:
+        facts: such as seed, command and date.
+        config: as resolved, YAML.
+    """
+
+    facts: Mapping[str, str]
+    config: str = ""
+
+    def html(self) -> str:
+        """Section of a page; the config is folded up."""
+        config = f'<pre tabindex="0" role="group" aria-label="Config">{escape(self.config)}</pre>'
+        config = f"<details><summary>Config</summary>{config}</details>" if self.config else ""
+        return f"<h2>How it was made</h2>{fact_list(self.facts)}{config}"
+
+
+@dataclass(frozen=True)
+class Curves:
+    """What a training logged.
+
+    Attributes:
+        main: charts of ``line_chart``.
+        more: charts for those who train networks; folded up.
+    """
+
+    main: Sequence[str] = ()
+    more: Sequence[str] = ()
+
+    def html(self) -> str:
+        """Section of a page; empty where nothing was logged."""
+        parts = []
+        if self.main:
+            note = "Accuracies during training are for monitoring; nothing is chosen by them."
+            parts += ["<h2>Training</h2>", f'<p class="soft">{note}</p>', *self.main]
+        if self.more:
+            parts.append(f"<details><summary>More curves</summary>{''.join(self.more)}</details>")
+        return "".join(parts)
+
+
 def run_page(
     title: str,
     facts: Mapping[str, str],
-    charts: Sequence[str],
+    curves: Curves,
     notes: Sequence[str],
     compared: Compared | None,
-    more: Sequence[str] = (),
+    recipe: Recipe,
 ) -> str:
-    """Curves of a training, and the classes that its features separate.
+    """The classes that a run's features separate, its training, and how it was made.
 
     Args:
         title: name of the run.
-        facts: what it was, such as method, data and time.
-        charts: of ``line_chart``.
+        facts: what it is: method, network, data and time.
+        curves: of its training.
         notes: what is missing from the page, and what would bring it.
         compared: None where the encoder or its data are not at hand.
-        more: charts for those who train networks; folded up.
+        recipe: to make it again.
 
     Returns:
         HTML text, for ``write_page``.
     """
-    body = ["<h2>The run</h2>", fact_list(facts)]
+    body = [fact_list(facts)]
     body += [f"<p><strong>Missing here:</strong> {escape(note)}</p>" for note in notes]
-    if charts:
-        body += [
-            "<h2>How training went</h2>",
-            '<p class="soft">Accuracies during training are for monitoring only; nothing is chosen by them.</p>',
-            grid(charts, "charts"),
-        ]
-    if more:
-        body.append(f"<details><summary>More curves, for those who train</summary>{grid(more, 'charts')}</details>")
     clips: list[RenderableClip] = []
-    maps = {}
+    scenes = Scenes()
     if compared is not None:
-        body.append(_confusion(compared.confusion, compared.class_names, compared.note))
+        clips += compared.clips
+        maps = {}
         if compared.places is not None:
-            maps["clips"] = points(compared.places, compared.kinds)
-            clips += compared.clips
-            body.append(_map(compared.class_names))
-        body += _failures(compared.failures, clips)
-    intro = "How this network was trained, and which movements it distinguishes, without being taught their names."
-    return document(title, intro, "\n".join(body), clips, maps=maps, sync="time")
+            maps["clips"] = points(compared.places, compared.clips)
+            body.append(_map())
+        scenes = Scenes(maps, {"clips": range(len(compared.clips))})
+        total = int(compared.confusion.sum())
+        shown = "" if len(clips) == total else f" {len(clips)} of the {total} clips are on this page."
+        body += [
+            _confusion(compared.confusion, compared.class_names, f"{compared.note}{shown}", "clips"),
+            *_failures(compared.failures, clips),
+            "<h2>Test clips</h2>",
+            gallery("clips"),
+        ]
+    body += [curves.html(), recipe.html()]
+    intro = "Which movements this network distinguishes without labels, how it was trained, and how to train it again."
+    return document(title, intro, "\n".join(body), clips, scenes=scenes, sync="time")
 
 
-def index_page(
-    title: str,
-    intro: str,
-    class_names: Sequence[str],
-    clips: Sequence[RenderableClip],
-    kinds: np.ndarray,
-    places: np.ndarray,
-) -> str:
-    """Map of the movements in a search index.
+def index_page(title: str, intro: str, clips: Sequence[RenderableClip], places: np.ndarray) -> str:
+    """Map and gallery of the movements in a search index.
 
     Args:
         title: name of the index.
         intro: what it holds, in words.
-        class_names: one a kind.
         clips: (N,) its clips, or windows in them.
-        kinds: (N,) their classes.
         places: (N, 2) where they lie.
 
     Returns:
         HTML text, for ``write_page``.
     """
-    return document(title, intro, _map(class_names), clips, maps={"clips": points(places, kinds)}, sync="time")
+    scenes = Scenes({"clips": points(places, clips)}, {"clips": range(len(clips))})
+    body = f"{_map()}<h2>Clips</h2>{gallery('clips')}"
+    return document(title, intro, body, clips, scenes=scenes, sync="time")
 
 
-def report_page(report: Report) -> str:
-    """What ``ssl-skel finetune`` measured: its tables, warnings, and where the best-informed row errs.
+def report_page(report: Report, recipe: Recipe) -> str:
+    """What ``ssl-skel finetune`` measured: its tables, warnings, and the errors of the best-informed features.
 
     Returns:
         HTML text, for ``write_page``.
@@ -141,11 +178,8 @@ def report_page(report: Report) -> str:
             f"{'run' if len(leading.runs) == 1 else 'runs'}."
         )
         body.append(_confusion(np.sum([run.confusion for run in leading.runs], 0), report.class_names, note))
-    body += ["<h2>How it was made</h2>", f"<p><code>{escape(report.command)}</code></p>"]
-    intro = (
-        "How well simple classifiers name movements from what the network makes of them. "
-        f"Reported is the {report.selection}."
-    )
+    body.append(recipe.html())
+    intro = f"How well classifiers name movements from the features of the network. Reported is the {report.selection}."
     return document(report.name, intro, "\n".join(body), [])
 
 
@@ -158,31 +192,23 @@ def worst(confusion: np.ndarray, limit: int = 8) -> list[tuple[int, int, int]]:
     return [(row, column, int(wrong[row, column])) for row, column in pairs if wrong[row, column]]
 
 
-def _map(class_names: Sequence[str]) -> str:
+def _map() -> str:
     return (
         "<h2>Map of the movements</h2><p>Each mark is one movement; marks lie close together where the network finds "
-        "movements alike (t-SNE: who is near whom can be trusted, how far groups lie apart cannot). Point at a mark to "
-        f"see its movement; press a class to see it alone.</p>{point_map('clips', class_names, 'Map of the movements')}"
+        "movements similar (t-SNE: neighbours can be trusted, distances between groups cannot). Point at a mark to "
+        f"see its movement; press a name below to see its marks alone.</p>{point_map('clips', 'Map of the movements')}"
     )
 
 
-def _confusion(confusion: np.ndarray, names: Sequence[str], note: str) -> str:
+def _confusion(confusion: np.ndarray, names: Sequence[str], note: str, gallery: str = "") -> str:
     count = confusion.sum(1)
-    kept = count > 0
-    shares = confusion[kept] / count[kept, None]
-    texts = [[str(value) if value else "" for value in row] for row in confusion[kept]]
-    matrix = heat_table(
-        shares,
-        [name for name, keep in zip(names, kept, strict=True) if keep],
-        names,
-        texts=texts,
-        corner="true ↓, predicted →",
-    )
     rows = [(names[row], names[column], f"{number} of {count[row]}") for row, column, number in worst(confusion)]
     often = table(("true class", "predicted class", "clips"), rows) if rows else "<p>Nothing was confused.</p>"
+    press = " Press a cell to see its clips." if gallery else ""
     return (
-        f"<h2>Confusion matrix</h2><p>{escape(note)} Each row is a true class; correct predictions are on "
-        f"the diagonal.</p>{matrix}<h2>Most frequent confusions</h2>{often}"
+        f"<h2>Confusion matrix</h2><p>{escape(note)} A row is a true class, its numbers per cent of that class: the "
+        f"diagonal holds the recall. The last row and column count clips.{press}</p>"
+        f"{confusion_table(confusion, names, gallery)}<h2>Most frequent confusions</h2>{often}"
     )
 
 

@@ -30,18 +30,27 @@ def coordinates(svg: str, style: int) -> list[tuple[float, float]]:
 def test_points_lie_where_their_numbers_say() -> None:
     svg = line_chart("t", {"a": [(0, 0.0), (5, 1.0), (10, 0.5)], "b": [(10, 0.0)]})
     (x0, y0), (x1, y1), (x2, y2) = coordinates(svg, 0)
-    assert x1 - x0 == pytest.approx(x2 - x1, abs=0.2)
+    assert x1 - x0 == pytest.approx(x2 - x1, abs=0.02)
     assert y1 < y2 < y0
-    assert y2 - y1 == pytest.approx(y0 - y2, abs=0.2)
+    assert y2 - y1 == pytest.approx(y0 - y2, abs=0.02)
     assert coordinates(svg, 1) == [(x2, y0)]
 
 
 def test_it_is_well_formed_escaped_and_says_where_lines_end() -> None:
     svg = line_chart("<t>", {"a & b": [(1, 0.25), (2, 0.5)], "c": [(1, 0.75)]}, percent=True)
     root = ElementTree.fromstring(svg)
-    labels = [element.get("aria-label") for element in root.iter() if element.get("aria-label")]
+    labels = [element.get("aria-label") for element in root.iter("svg") if element.get("aria-label")]
     assert labels == ["<t>: a & b ends at 50.0 %; c ends at 75.0 %"]
     assert "60 %" in svg
+
+
+def test_a_baseline_is_a_horizontal_line_with_its_name() -> None:
+    svg = line_chart("t", {"a": [(0, 0.5), (1, 1.0)]}, percent=True, baselines={"<raw>": 0.25}, y_ends=(0, 1))
+    (line,) = re.findall(r'<line class="base" x1="0%" x2="100%" y1="(.*?)" y2="(.*?)"/>', svg)
+    assert line == ("75.00%", "75.00%")
+    assert "&lt;raw&gt;: 25.0 %</text>" in svg
+    assert "&lt;raw&gt; is 25.0 %" in svg
+    assert coordinates(svg, 0) == [(0.0, 50.0), (100.0, 0.0)]
 
 
 def test_one_point_and_too_many_lines() -> None:

@@ -55,10 +55,10 @@ def test_long_clips_lose_frames_evenly_and_keep_their_length() -> None:
 
 
 def test_heat_travels_in_bytes_and_is_cut_to_its_range() -> None:
-    given = np.linspace(-1, 2, 2 * 40 * 25).reshape(2, 40, 25)
+    given = np.linspace(-2, 2, 2 * 40 * 25).reshape(2, 40, 25)
     (packed,) = pack([replace(clip(), heat=given)])["clips"]
-    seen = np.frombuffer(base64.b64decode(packed["heat"]), np.uint8).reshape(given.shape)
-    np.testing.assert_allclose(seen / 255, given.clip(0, 1), atol=0.5 / 255 + 1e-9)
+    seen = np.frombuffer(base64.b64decode(packed["heat"]), np.int8).reshape(given.shape)
+    np.testing.assert_allclose(seen / 127, given.clip(-1, 1), atol=0.5 / 127 + 1e-9)
 
 
 def test_clips_in_two_coordinates_lie_in_one_plane() -> None:

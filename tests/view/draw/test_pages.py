@@ -13,8 +13,9 @@ import pytest
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import LAYOUTS
 from ssl_skel.view.draw.clips import RenderableClip
-from ssl_skel.view.draw.html import heat_table, points
+from ssl_skel.view.draw.html import points
 from ssl_skel.view.draw.pages import search_page, store_page, write_page
+from ssl_skel.view.draw.tables import confusion_table, share_table
 
 
 class Elements(HTMLParser):
@@ -39,7 +40,7 @@ def test_names_and_facts_are_text(shown: list[RenderableClip], evil: str) -> Non
     assert "img" not in found.count
     assert found.count["article"] == plain.count["article"] == 3
     assert found.acting == []
-    assert Elements(store_page(evil, {evil: [hit]}, evil)).count["script"] == 2
+    assert Elements(store_page(evil, [hit], evil)).count["script"] == 2
 
 
 def test_no_page_names_an_address(shown: list[RenderableClip]) -> None:
@@ -57,10 +58,12 @@ def test_a_search_without_hits_says_so(shown: list[RenderableClip]) -> None:
     assert "Nothing was found." in search_page(shown[0], [])
 
 
-def test_a_store_is_shown_by_class(shown: list[RenderableClip]) -> None:
-    text = store_page("motions", {"first": shown[:2], "second": shown[2:3]}, "what one sees")
-    assert re.findall(r"<h2>(.*?)</h2>", text) == ["first", "second"]
-    assert re.findall(r'data-clip="(\d+)"', text) == ["0", "1", "2"]
+def test_a_second_person_is_in_the_legend_only_where_there_is_one(shown: list[RenderableClip]) -> None:
+    single, double = shown[:2]
+    empty = replace(double, joints=np.array(double.joints))
+    empty.joints[1] = np.nan
+    assert "second person" in search_page(single, [double])
+    assert "second person" not in search_page(single, [empty])
 
 
 def test_writing(tmp_path: Path) -> None:
@@ -77,16 +80,35 @@ def test_writing(tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == ["page.html"]
 
 
-def test_a_heat_table_is_darkest_where_most_is() -> None:
-    text = heat_table(np.array([[0.0, 4.0], [1.0, 8.0]]), ["a", "b"], ["c", "<d>"], diagonal=True)
-    assert re.findall(r'class="(h\d[^"]*)"', text) == ["h0 own", "h5", "h1", "h9 own"]
-    assert "&lt;d&gt;" in text
-    assert 'class="h0"' in heat_table(np.zeros((1, 1)), ["a"], ["b"], texts=[["0"]])
+def test_a_confusion_matrix_has_recall_in_per_cent_and_totals() -> None:
+    text = confusion_table(np.array([[3, 1, 0], [0, 2, 6], [0, 0, 0]]), ["a", "b", "<c>"], "clips")
+    rows = re.findall(r"<tr>(.*?)</tr>", text)
+    cells = [re.findall(r"<td[^>]*>(?:<button[^>]*>)?(\d*)", row) for row in rows[1:]]
+    assert cells == [["75", "25", "", "4"], ["", "25", "75", "8"], ["3", "3", "6", "12"]]  # no clip is of class c
+    assert re.findall(r'class="(h\d[^"]*)"', text) == ["h7 own", "h2", "h0", "h0", "h2 own", "h7"]
+    assert "true / predicted" in rows[0]
+    assert "b predicted as &lt;c&gt;: 6 of 8 clips" in text
+    assert "<button" not in confusion_table(np.eye(2, dtype=int), ["a", "b"])
 
 
-def test_points_fill_the_map() -> None:
-    found = points(np.array([[0.0, 10.0], [4.0, 20.0], [2.0, 20.0]]), np.array([0, 1, -1]), first=7)
+def test_shares_are_coloured_about_an_even_one() -> None:
+    text = share_table(np.array([[1.0, 1.05, 2.0], [0.5, 0.01, 1.3]]), ["x", "y"], ["a", "b", "c"], "", numbers=True)
+    assert re.findall(r"<td( class=\"[a-z0-9]+\")?>([\d.]+)", text) == [
+        ("", "1.00"),
+        ("", "1.05"),
+        (' class="more4"', "2.00"),
+        (' class="less4"', "0.50"),
+        (' class="less4"', "0.01"),
+        (' class="more2"', "1.30"),
+    ]
+
+
+def test_points_fill_the_map_and_are_coloured_by_what_differs(shown: list[RenderableClip]) -> None:
+    facts = [{"class": "a", "camera": "1"}, {"class": "b", "camera": "1"}, {"camera": "1"}]
+    clips = [replace(clip, facts=fact) for clip, fact in zip(shown, facts, strict=False)]
+    found = points(np.array([[0.0, 10.0], [4.0, 20.0], [2.0, 20.0]]), clips, first=7)
     assert found["x"] == [0.0, 1.0, 0.5]
     assert found["y"] == [1.0, 0.0, 0.0]  # a picture's y grows downwards
     assert found["clip"] == [7, 8, 9]
-    assert points(np.zeros((2, 2)), np.array([0, 0]))["x"] == [0.0, 0.0]
+    assert found["colours"] == {"class": ["a", "b", "unknown"]}
+    assert points(np.zeros((1, 2)), clips[2:])["colours"] == {"class": ["unknown"]}

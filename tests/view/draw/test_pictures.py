@@ -34,6 +34,15 @@ def test_a_film_strip_grows_with_its_moments(shown: list[RenderableClip]) -> Non
     assert opened(film_strip(short(shown[0], 1), 4)).width * 2 == two.width
 
 
+def test_titles_are_above_every_head(shown: list[RenderableClip]) -> None:
+    for draw in (gif, lambda clip: film_strip(clip, 2)):
+        picture = np.asarray(opened(draw(short(shown[0], 2))).convert("RGB")).astype(int)
+        limbs = np.flatnonzero((np.ptp(picture, 2) > 60).any(1))
+        above = np.flatnonzero((picture < 100).all(2)[: limbs.min()].any(1))  # the title, and a head without colour
+        assert above.min() < 0.06 * len(picture)
+        assert np.diff(above).max() > 5  # white between title and head
+
+
 def test_an_animation_lasts_as_long_as_its_clip(shown: list[RenderableClip]) -> None:
     clip = replace(short(shown[1], 6), fps=12.0)
     film = opened(gif(clip))
@@ -81,7 +90,7 @@ def test_what_is_hidden_and_what_is_empty_can_be_drawn(shown: list[RenderableCli
     clip = short(shown[1])
     clip.joints[0, 2] = np.nan
     clip.joints[:, 3] = np.nan
-    heat = np.random.default_rng(0).uniform(size=clip.joints.shape[:3])
+    heat = np.random.default_rng(0).uniform(-1, 1, size=clip.joints.shape[:3])
     assert opened(film_strip(replace(clip, heat=heat), 5)).width > 0
     assert opened(film_strip(replace(clip, joints=np.full_like(clip.joints, np.nan)), 1)).width > 0
 

@@ -11,7 +11,7 @@ import pytest
 from ssl_skel.evaluation.metrics import score
 from ssl_skel.evaluation.report import Measurement, Report, SplitFacts
 from ssl_skel.view.draw.clips import RenderableClip
-from ssl_skel.view.draw.run_pages import Compared, Failure, report_page, run_page, worst
+from ssl_skel.view.draw.run_pages import Compared, Curves, Failure, Recipe, report_page, run_page, worst
 
 CONFUSION = np.array([[5, 2, 0], [4, 1, 2], [0, 0, 0]])
 
@@ -32,30 +32,34 @@ def test_the_worst_confusions_come_first() -> None:
 
 
 def test_a_run_page_holds_its_parts(compared: Compared) -> None:
-    text = run_page("a run", {"method": "psp"}, ["<figure></figure>"], [], compared)
+    recipe = Recipe({"seed": "3"}, "name: <x>")
+    text = run_page("a run", {"method": "psp"}, Curves(["<figure></figure>"]), [], compared, recipe)
     assert re.findall(r"<h2>(.*?)</h2>", text) == [
-        "The run",
-        "How training went",
+        "Map of the movements",
         "Confusion matrix",
         "Most frequent confusions",
-        "Map of the movements",
         "Errors",
+        "Test clips",
+        "Training",
+        "How it was made",
     ]
+    assert "4 of the 14 clips are on this page." in text
+    assert "<dt>seed</dt><dd>3</dd>" in text
+    assert ">name: &lt;x&gt;</pre>" in text
     assert "<td>b</td><td>a</td><td>4 of 7</td>" in text
     assert re.findall(r'data-clip="(\d+)"', text) == ["4", "5", "6", "7"]  # 0 to 3 are the map's
     assert '"clip":[0,1,2,3]' in text
     assert "c &lt;d&gt;" in text
-    assert re.findall(r'<th scope="row">(.*?)</th>', text) == ["a", "b"]  # no clip is of class c
 
 
 def test_what_is_missing_is_said(compared: Compared) -> None:
-    text = run_page("a run", {}, [], ["the map, for <no> store"], None)
+    text = run_page("a run", {}, Curves(), ["the map, for <no> store"], None, Recipe({}))
     assert "Missing here:</strong> the map, for &lt;no&gt; store" in text
     assert "canvas" not in re.sub(r"<(script|style)>.*?</\1>", "", text, flags=re.S)
-    small = run_page("a run", {}, [], [], replace(compared, places=None, failures=[]))
+    small = run_page("a run", {}, Curves(), [], replace(compared, places=None, failures=[]), Recipe({}))
     assert "Map of" not in small
     assert "Errors" not in small
-    none = run_page("a run", {}, [], [], replace(compared, confusion=np.diag([3, 4, 0]), failures=[]))
+    none = run_page("a run", {}, Curves(), [], replace(compared, confusion=np.diag([3, 4, 0])), Recipe({}))
     assert "Nothing was confused." in none
 
 
@@ -74,11 +78,11 @@ def test_a_report_shows_its_best_informed_row() -> None:
         ),
         command="ssl-skel finetune x.yaml 'a=<b>'",
     )
-    text = report_page(report)
+    text = report_page(report, Recipe({"command": report.command}))
     assert "5 clips were seen" in text
     assert "pretrained features, linear, cached, split xview, summed over 2 runs." in text
     assert "ssl-skel finetune x.yaml &#x27;a=&lt;b&gt;&#x27;" in text
-    counts = [int(cell) for cell in re.findall(r'<td class="h[^>]*>(\d*)</td>', text) if cell]
-    assert counts == [value for row in many.confusion for value in np.array(row) * 2 if value]
+    assert re.findall(r'<td class="h[^>]*>(\d*)</td>', text) == ["90", "10", "10", "90"]
+    assert text.count("<td>20</td>") == 4  # of two runs, by row and by column
     baseline = report.model_copy(update={"measurements": report.measurements[:1]})
-    assert "raw features" in report_page(baseline)
+    assert "raw features" in report_page(baseline, Recipe({}))

@@ -1,12 +1,15 @@
-// A map of clips: one mark each, alike in colour and shape where the class is; the mark under the pointer plays.
+// A map of clips: one mark each, alike in hue and shape where a fact is; the mark under the pointer plays.
 
-const HUES = ["left", "right", "middle", "heat"];
 const SHAPES = ["circle", "square", "triangle", "diamond", "cross", "plus"];
 
-// Twenty-four classes differ in colour or shape; beyond that they repeat, and names tell.
-function drawMark(context, x, y, size, kind, colours) {
+// As many hues as values, evenly about the circle at one lightness; neighbours on it differ in shape.
+function hue(kind, count, dark) {
+  return `oklch(${dark ? 0.78 : 0.56} 0.15 ${(25 + (360 * kind) / count) % 360})`;
+}
+
+function drawMark(context, x, y, size, kind, colour) {
   const shape = SHAPES[kind % SHAPES.length];
-  context.fillStyle = context.strokeStyle = colours[HUES[Math.floor(kind / SHAPES.length + kind) % HUES.length]];
+  context.fillStyle = context.strokeStyle = colour;
   context.lineWidth = size / 2.2;
   context.beginPath();
   if (shape === "circle") context.arc(x, y, size, 0, 2 * Math.PI);
@@ -31,82 +34,142 @@ function strokes(context, lines) {
   }
 }
 
-// `map` holds x and y (0 to 1), kind (class number, -1 unknown), clip (number in the page) and classes (names).
-function pointMap(element, map, stage) {
-  const canvas = element.querySelector("canvas");
-  const told = element.querySelector("aside");
-  const player = stage.add(told.querySelector("canvas"), null);
-  let chosen = -1;
-  let only = -1;
+// `map` holds x and y (0 to 1), clip (number in the page) and colours (name -> one value a mark).
+class PointMap {
+  constructor(element, map, stage) {
+    Object.assign(this, { element, map, stage, chosen: -1, only: -1, zoom: 1, left: 0, top: 0 });
+    this.canvas = element.querySelector(".map > canvas");
+    this.card = element.querySelector(".clip");
+    this.player = stage.add(this.card.querySelector("canvas"), null);
+    this.legend = element.querySelector(".classes");
+    this.select = element.querySelector("select");
+    for (const name of Object.keys(map.colours)) this.select.append(new Option(name, name));
+    this.select.addEventListener("change", () => this.colour());
+    for (const button of element.querySelectorAll("[data-zoom]")) {
+      button.addEventListener("click", () => this.closer(Number(button.dataset.zoom)));
+    }
+    this.steer();
+    this.colour();
+    this.choose(this.order()[0]);
+    new ResizeObserver(() => this.draw()).observe(this.canvas);
+    document.addEventListener("recolour", () => this.draw());
+  }
 
-  const place = (at) => {
+  // Colour the marks by the chosen fact, with one button for each of its values.
+  colour() {
+    const values = this.map.colours[this.select.value];
+    this.names = [...new Set(values)].sort(inOrder);
+    this.kinds = values.map((value) => this.names.indexOf(value));
+    this.only = -1;
+    this.legend.replaceChildren(
+      ...this.names.map((name, kind) => {
+        const button = document.createElement("button");
+        const mark = document.createElement("canvas");
+        mark.setAttribute("aria-hidden", "true");
+        button.append(mark, name);
+        button.setAttribute("aria-pressed", "false");
+        button.addEventListener("click", () => this.alone(kind));
+        return button;
+      }),
+    );
+    this.draw();
+  }
+
+  alone(kind) {
+    this.only = this.only === kind ? -1 : kind;
+    [...this.legend.children].forEach((button, at) => button.setAttribute("aria-pressed", at === this.only));
+    this.draw();
+  }
+
+  // Zoom about a place of the canvas, its middle by default; 0 shows all.
+  closer(factor, x = this.canvas.clientWidth / 2, y = this.canvas.clientHeight / 2) {
+    const zoom = factor ? Math.max(1, Math.min(40, this.zoom * factor)) : 1;
+    const [across, down] = [this.left + x / this.zoom, this.top + y / this.zoom];
+    this.move(across - x / zoom, down - y / zoom, zoom);
+  }
+
+  // Nothing but the map is ever in the frame.
+  move(left, top, zoom = this.zoom) {
+    const inside = (value, size) => Math.max(0, Math.min(size - size / zoom, value));
+    this.zoom = zoom;
+    [this.left, this.top] = [inside(left, this.canvas.clientWidth), inside(top, this.canvas.clientHeight)];
+    this.draw();
+  }
+
+  place(at) {
     const edge = 18;
-    return [edge + map.x[at] * (canvas.clientWidth - 2 * edge), edge + map.y[at] * (canvas.clientHeight - 2 * edge)];
-  };
-  const draw = () => {
-    const { context } = fresh(canvas);
-    map.x.forEach((_, at) => {
-      context.globalAlpha = only < 0 || map.kind[at] === only ? 0.85 : 0.12;
-      drawMark(context, ...place(at), 4.5, Math.max(0, map.kind[at]), stage.colours);
+    const x = edge + this.map.x[at] * (this.canvas.clientWidth - 2 * edge);
+    const y = edge + this.map.y[at] * (this.canvas.clientHeight - 2 * edge);
+    return [(x - this.left) * this.zoom, (y - this.top) * this.zoom];
+  }
+
+  draw() {
+    const dark = getComputedStyle(document.documentElement).colorScheme === "dark";
+    const { context, width } = fresh(this.canvas);
+    const size = Math.min(4.5, 2 + width / 400);
+    this.kinds.forEach((kind, at) => {
+      context.globalAlpha = this.only < 0 || kind === this.only ? 0.85 : 0.12;
+      drawMark(context, ...this.place(at), size, kind, hue(kind, this.names.length, dark));
     });
     context.globalAlpha = 1;
-    if (chosen < 0) return;
-    context.strokeStyle = stage.colours.ink;
+    [...this.legend.children].forEach((button, kind) => {
+      const mark = fresh(button.firstElementChild);
+      drawMark(mark.context, mark.width / 2, mark.height / 2, 4.5, kind, hue(kind, this.names.length, dark));
+    });
+    if (this.chosen < 0) return;
+    context.strokeStyle = this.stage.colours.ink;
     context.lineWidth = 2;
     context.beginPath();
-    context.arc(...place(chosen), 10, 0, 2 * Math.PI);
+    context.arc(...this.place(this.chosen), 10, 0, 2 * Math.PI);
     context.stroke();
-  };
-  const choose = (at) => {
-    if (at === chosen) return;
-    chosen = at;
-    const clip = stage.clips[map.clip[at]];
-    told.querySelector("h3").textContent = clip.name;
-    const facts = told.querySelector("dl");
-    facts.replaceChildren();
-    for (const [name, value] of Object.entries(clip.facts)) {
-      facts.append(Object.assign(document.createElement("dt"), { textContent: name }));
-      facts.append(Object.assign(document.createElement("dd"), { textContent: value }));
-    }
-    stage.show(player, map.clip[at]);
-    draw();
-  };
-  canvas.addEventListener("pointermove", (event) => {
-    const box = canvas.getBoundingClientRect();
+  }
+
+  choose(at) {
+    if (at === this.chosen || at === undefined) return;
+    this.chosen = at;
+    nameCard(this.card, this.stage.clips[this.map.clip[at]]);
+    this.stage.show(this.player, this.map.clip[at]);
+    this.draw();
+  }
+
+  // Marks by value of the fact; those of the value that is shown alone.
+  order() {
+    const shown = this.kinds.map((_, at) => at).filter((at) => this.only < 0 || this.kinds[at] === this.only);
+    return shown.sort((a, b) => this.kinds[a] - this.kinds[b] || a - b);
+  }
+
+  nearest(event) {
+    const box = this.canvas.getBoundingClientRect();
     const [x, y] = [event.clientX - box.left, event.clientY - box.top];
-    let best = -1;
-    let least = 16 ** 2;
-    map.x.forEach((_, at) => {
-      const [px, py] = place(at);
+    let [best, least] = [undefined, 16 ** 2];
+    this.kinds.forEach((kind, at) => {
+      const [px, py] = this.place(at);
       const square = (px - x) ** 2 + (py - y) ** 2;
-      if (square < least && (only < 0 || map.kind[at] === only)) [best, least] = [at, square];
+      if (square < least && (this.only < 0 || kind === this.only)) [best, least] = [at, square];
     });
-    if (best >= 0) choose(best);
-  });
-  canvas.addEventListener("keydown", (event) => {
-    const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
-    if (!step) return;
-    event.preventDefault();
-    const order = map.kind.map((_, at) => at).filter((at) => only < 0 || map.kind[at] === only);
-    order.sort((a, b) => map.kind[a] - map.kind[b] || a - b);
-    choose(order[(order.indexOf(chosen) + step + order.length) % order.length]);
-  });
-  const buttons = [...element.parentElement.querySelectorAll(".classes button")];
-  const marks = () => {
-    for (const button of buttons) {
-      const { context, width, height } = fresh(button.querySelector("canvas"));
-      drawMark(context, width / 2, height / 2, 4.5, Number(button.dataset.kind), stage.colours);
+    return best;
+  }
+
+  steer() {
+    const { canvas } = this;
+    gestures(canvas, {
+      drag: (dx, dy) => this.move(this.left - dx / this.zoom, this.top - dy / this.zoom),
+      pinch: (factor) => this.closer(factor),
+      zoom: (factor, event) => this.closer(factor, event.offsetX, event.offsetY),
+    });
+    for (const kind of ["pointermove", "pointerdown"]) {
+      canvas.addEventListener(kind, (event) => {
+        if (kind === "pointerdown" || !event.buttons) this.choose(this.nearest(event));
+      });
     }
-    draw();
-  };
-  for (const button of buttons) {
-    button.addEventListener("click", () => {
-      only = only === Number(button.dataset.kind) ? -1 : Number(button.dataset.kind);
-      for (const other of buttons) other.setAttribute("aria-pressed", Number(other.dataset.kind) === only);
-      draw();
+    const zooms = { "+": 1.5, "-": 1 / 1.5, 0: 0 };
+    const steps = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 };
+    canvas.addEventListener("keydown", (event) => {
+      if (event.ctrlKey || event.metaKey || !(event.key in zooms || event.key in steps)) return;
+      event.preventDefault();
+      if (event.key in zooms) return this.closer(zooms[event.key]);
+      const order = this.order();
+      this.choose(order[(order.indexOf(this.chosen) + steps[event.key] + order.length) % order.length]);
     });
   }
-  new ResizeObserver(marks).observe(canvas);
-  document.addEventListener("recolour", marks);
-  marks();
 }
