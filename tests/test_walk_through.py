@@ -23,6 +23,7 @@ from ssl_skel.layouts import LAYOUTS
 
 ROOT = Path(__file__).parents[1]
 SEARCH = "## From a folder of recordings to a search\n"
+TRAIN = "## Train an encoder of your own\n"
 CLASSIFIER = "## From recordings to a classifier\n"
 PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))]
 ACTS = [name for name, action in ACTIONS.items() if len(action.moves) == 1][:3]
@@ -81,7 +82,7 @@ def test_every_command_of_the_walk_through_runs_as_printed(
 ) -> None:
     """Only the number of epochs is another: two of each training."""
     printed = {}
-    for words in commands(SEARCH):
+    for words in [*commands(SEARCH), *commands(TRAIN)]:
         extra = ["train.epochs=2", "optim.warmup_epochs=1"] if words[0] == "pretrain" else []
         monkeypatch.setattr(sys, "argv", ["ssl-skel", *words, *extra])
         with pytest.raises(SystemExit) as end:
@@ -89,7 +90,7 @@ def test_every_command_of_the_walk_through_runs_as_printed(
         captured = capsys.readouterr()
         assert not end.value.code, captured.err
         printed[words[0]] = captured.out
-    assert [*printed] == ["convert", "audit", "pretrain", "index", "search"]
+    assert [*printed] == ["convert", "audit", "index", "search", "pretrain"]
 
     store = Store.open(desk / "stores/mine")
     assert len(store) == 3 * 6 - 1

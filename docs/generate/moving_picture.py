@@ -1,6 +1,7 @@
-"""Makes ``docs/assets/search.webp``, the moving picture of a search page in the README: ``python docs/generate/moving_picture.py``.
+"""Makes the moving picture of a search page in the README: ``python docs/generate/moving_picture.py``.
 
-Synthetic motions, the encoder in the box, and Chromium, which shows the page moment by moment. Run it when pages change.
+Synthetic motions, the encoder in the box, and Chromium, which shows the page moment by moment. Run it when pages
+change.
 """
 
 from __future__ import annotations
