@@ -12,8 +12,12 @@ import typer
 import yaml
 
 import ssl_skel
+from finetune.protocols import PROTOCOLS
+from ssl_skel.backbones import BACKBONES
 from ssl_skel.cli.app import build
+from ssl_skel.data.readers import READERS
 from ssl_skel.layouts import LAYOUTS
+from ssl_skel.pretexts import PRETEXTS
 
 ROOT = Path(__file__).parents[2]
 
@@ -79,3 +83,10 @@ def test_one_version_is_named_everywhere() -> None:
     cited = yaml.safe_load((ROOT / "CITATION.cff").read_text("utf-8"))["version"]
     (printed,) = re.findall(r"version = \{(.*)\}", (ROOT / "README.md").read_text("utf-8"))
     assert changes[0] == cited == printed == ssl_skel.__version__
+
+
+def test_pages_name_every_entry_of_a_registry() -> None:
+    pages = ((READERS, "formats"), (BACKBONES, "networks"), (PRETEXTS, "networks"), (PROTOCOLS, "evaluation"))
+    for registry, page in pages:
+        text = (ROOT / f"docs/{page}.md").read_text("utf-8")
+        assert [name for name in registry if not re.search(rf"\b{name}\b", text)] == []
