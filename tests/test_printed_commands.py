@@ -29,8 +29,15 @@ def printed() -> list[str]:
     """Commands that stand on lines of their own, without what follows two blanks or a ``#``."""
     files = [*PAGES, *sorted(ROOT.glob("configs/*/*.yaml"))]
     lines = [line for file in files for line in file.read_text("utf-8").splitlines()]
+    lines = [re.sub(r"^(?:srun )?torchrun .* -m (pretrain|finetune)", r"ssl-skel \1", line) for line in lines]
     found = [re.match(r"(?:# )?(ssl-skel [a-z].*?)(?:   .*| +#.*)?$", line) for line in lines]
     return sorted({match[1] for match in found if match})
+
+
+def mentioned() -> list[str]:
+    """Commands within sentences, whose words may stand for others, such as ``ssl-skel view STORE``."""
+    text = "".join(page.read_text("utf-8") for page in PAGES)
+    return sorted(set(re.findall(r"`(ssl-skel [a-z][^`\n]*)`", text)))
 
 
 @cache
@@ -50,6 +57,15 @@ def test_the_command_line_takes_it(line: str, monkeypatch: pytest.MonkeyPatch) -
     elif verb == "sweep":
         path, *values = plain
         assert plan(MODELS[verb_for(Path(path), MODELS)], Path(path), values)
+
+
+def test_commands_in_sentences_have_verbs_and_options_that_exist() -> None:
+    for line in mentioned():
+        _, verb, *words = line.split()
+        for name in verb.split("|"):
+            options = {name for option in commands()[name].params for name in (*option.opts, *option.secondary_opts)}
+            given = {word.split("=")[0] for word in words if re.match(r"--?[a-z]", word)}
+            assert given <= {*options, "--help"}, line
 
 
 def python_blocks() -> list[str]:

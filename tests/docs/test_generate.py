@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -90,3 +91,9 @@ def test_pages_name_every_entry_of_a_registry() -> None:
     for registry, page in pages:
         text = (ROOT / f"docs/{page}.md").read_text("utf-8")
         assert [name for name in registry if not re.search(rf"\b{name}\b", text)] == []
+
+
+def test_the_page_of_installation_has_every_extra() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
+    page = (ROOT / "docs/install.md").read_text("utf-8")
+    assert [name for name in extras if f"| `{name}` |" not in page] == []
