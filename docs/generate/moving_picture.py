@@ -17,7 +17,7 @@ from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 TARGET = Path(__file__).parents[1] / "assets/search.webp"
-SIZE, MOMENTS, SECONDS = (1000, 720), 36, 3.0
+SIZE, MOMENTS, SECONDS = (1280, 800), 36, 3.0
 QUERY = "throw_s01_r0_c1"
 COMMANDS = (
     "synthetic motions",
