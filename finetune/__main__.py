@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from ssl_skel.cli.app import main
-from ssl_skel.escaping import say, say_page
+from ssl_skel.cli.options import ConfigArgument, JsonOption
+from ssl_skel.escaping import say, say_page, show_json
 
 
 def command(
-    config: Annotated[Path, typer.Argument(help="YAML file, or a name that ssl-skel configs lists.")],
+    config: ConfigArgument,
     overrides: Annotated[
-        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Such as data.batch_size=32.")
+        list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Such as data.batch_size=32.")
     ] = None,
     print_config: Annotated[bool, typer.Option("--print-config", help="Show the resolved config and stop.")] = False,
+    json_: JsonOption = False,
 ) -> None:
     """Measure encoders by labels, beside raw coordinates and untrained weights."""
     # Imported here so that --help is quick.
@@ -35,6 +36,9 @@ def command(
     from accelerate import PartialState  # with torch, which finetune has imported by now
 
     if not PartialState().is_main_process:  # one table, however many processes
+        return
+    if json_:
+        show_json(report.model_dump(mode="json"))
         return
     report.show()
     if "pooling" not in resolved.model_fields_set:

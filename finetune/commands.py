@@ -35,6 +35,7 @@ def fuse(
         Literal["validation", "heldout"] | None,
         typer.Option(help="validation: fit the weights on the validation subjects of select: validation."),
     ] = None,
+    json_: JsonOption = False,
 ) -> None:
     """Fuse the streams of several evaluations into one report, by a weighted sum of their stored logits.
 
@@ -59,6 +60,9 @@ def fuse(
     options = (["--weights", weights] if weights else []) + (["--fit", "validation"] if fit else [])
     command = shlex.join(["ssl-skel", "fuse", *map(str, runs), *options, "-o", output])
     report = run(runs, output, given, fit=bool(fit), command=command)
+    if json_:
+        show_json(report.model_dump(mode="json"))
+        return
     report.show()
     for note in dict.fromkeys(note for row in report.measurements for note in row.notes):
         say(note)

@@ -80,6 +80,7 @@ class ScratchConfig(Section):
 class FinetuneConfig(Section):
     """One evaluation. Frames, stream and layout come from each encoder's card."""
 
+    elsewhere: ClassVar[Mapping[str, str]] = {"pretext": "pretrain"}
     former: ClassVar[Mapping[str, str]] = {"readout": "pooling"}
     former_values: ClassVar[Mapping[str, Mapping[str, str]]] = {"pooling": FORMER_TEXTS}
 

@@ -7,7 +7,6 @@ from typing import Literal
 
 import numpy as np
 from sklearn.model_selection import GroupKFold
-from tqdm import tqdm
 
 from ssl_skel.data.audit.groups import equal_groups
 from ssl_skel.data.same_recording import recording_groups
@@ -15,6 +14,7 @@ from ssl_skel.data.store import Store
 from ssl_skel.errors import UserError
 from ssl_skel.evaluation.estimate import Estimate
 from ssl_skel.evaluation.linear import linear_probe
+from ssl_skel.progress import progress
 
 FOLDS = 10
 """Most folds; fewer people have a fold each."""
@@ -67,7 +67,7 @@ def estimate(
     count = len(np.unique(groups))
     folds = list(GroupKFold(min(FOLDS, count)).split(features, label, groups))
     probability = np.zeros((len(label), len(class_names)))
-    for train, held in tqdm(folds, "held-out people" if by == "people" else "held-out recordings", leave=False):
+    for train, held in progress(folds, f"held-out {by}", unit="fold", leave=False):
         probability[held] = _answers(features, label, train, held, len(class_names), groups=groups[train])
     right, confidence = probability.argmax(1) == label, probability.max(1)
     threshold = _threshold(probability, label, keep)
@@ -127,7 +127,7 @@ def _refused_unseen(
         return None
     chosen = present[np.unique(np.linspace(0, len(present) - 1, min(UNSEEN, len(present))).round().astype(int))]
     shares = []
-    for left_out in tqdm(chosen, "classes left out", leave=False):
+    for left_out in progress(chosen, "classes left out", unit="class", leave=False):
         held, train = np.flatnonzero(label == left_out), np.flatnonzero(label != left_out)
         others = probability[train]
         others[:, left_out] = 0

@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from finetune.classifiers.linear import Classifier
 from finetune.classifiers.names import CLASSIFIER, HEAD, HEAD_CARD
@@ -26,6 +25,7 @@ from ssl_skel.encoders.files import load_encoder, read_weights
 from ssl_skel.errors import UserError
 from ssl_skel.evaluation.predictions import Predictions
 from ssl_skel.layouts import parse_layout
+from ssl_skel.progress import progress
 
 
 class SavedClassifier(NamedTuple):
@@ -115,6 +115,6 @@ def probabilities(saved: SavedClassifier, store: Store) -> np.ndarray:
     task = saved.task.to(device)
     loader = Embedder.of(task.encoder, saved.card).loader(store)
     with torch.inference_mode():
-        bar = tqdm(loader.epoch(), "predict", len(loader), leave=False, delay=1.0)
+        bar = progress(loader.epoch(), "predict", total=len(loader), unit="batch", leave=False, delay=1.0)
         parts = [task.logits(batch).double().softmax(1).cpu().numpy() for batch in bar]
     return np.concatenate(parts)

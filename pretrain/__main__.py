@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
 from typing import Annotated
 
 import typer
 
 from ssl_skel.cli.app import main
-from ssl_skel.escaping import say_page
+from ssl_skel.cli.options import ConfigArgument, JsonOption
+from ssl_skel.escaping import say_page, show_json
 
 
 def command(
-    config: Annotated[Path, typer.Argument(help="YAML file, or a name that ssl-skel configs lists.")],
+    config: ConfigArgument,
     overrides: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[KEY=VALUE]...", help="Such as train.epochs=10; resume=auto continues a stopped run."),
+        typer.Argument(metavar="KEY=VALUE", help="Such as train.epochs=10; resume=auto continues a stopped run."),
     ] = None,
     print_config: Annotated[bool, typer.Option("--print-config", help="Show the resolved config and stop.")] = False,
+    json_: JsonOption = False,
 ) -> None:
     """Train an encoder without labels."""
     # Imported here so that --help is quick.
@@ -29,8 +31,10 @@ def command(
     resolved = load_config(PretrainConfig, config, words)
     if print_config:
         say_page(dump_config(resolved))
-    else:
-        pretrain(resolved, resume=resume)
+        return
+    run = pretrain(resolved, resume=resume)
+    if json_ and int(os.environ.get("RANK", 0)) == 0:
+        show_json({"run": str(run), "encoder": str(run / "encoder")})
 
 
 if __name__ == "__main__":

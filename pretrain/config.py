@@ -55,6 +55,7 @@ class PretrainConfig(Section):
     """One pretraining run."""
 
     former: ClassVar[Mapping[str, str]] = {"init": "init_from"}
+    elsewhere: ClassVar[Mapping[str, str]] = {"protocols": "finetune"}
 
     name: RunName
     """Of the run; its folder is ``<runs>/<name>``."""

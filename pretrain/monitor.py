@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from functools import cache
 
 import numpy as np
 from accelerate import Accelerator
 from torch import Tensor
-from tqdm import tqdm
 
 from pretrain.config import PretrainConfig
 from ssl_skel.data.augment.pipeline import Augment
@@ -25,6 +23,7 @@ from ssl_skel.evaluation.linear import linear_probe
 from ssl_skel.evaluation.quality import alignment, evenly_spaced, feature_std, rankme, uniformity
 from ssl_skel.evaluation.shortcut import GROUP, log_proportions, match_rate
 from ssl_skel.pretexts.base import Pretext
+from ssl_skel.progress import note
 
 DRAWN = 256
 """Most training clips, evenly spaced, whose augmented draws ``alignment`` and ``shortcut`` compare."""
@@ -92,7 +91,7 @@ def watcher(
             figures |= _purity(pretext.matches, store.label) | _without_labels(features[: len(train)])
             figures |= {"alignment": alignment(first, second), "shortcut": shortcut}
         if config.train.progress:
-            tqdm.write(_line(epoch, figures), sys.stderr)
+            note(_line(epoch, figures))
         return figures
 
     return watch

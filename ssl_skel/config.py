@@ -37,12 +37,14 @@ class Section(BaseModel):
         former: key of the last release -> the key that took its place. Both are read for one release; the former one
             with a warning, unless the text was written by this project (``parse_config``).
         former_values: for a key, value of the last release -> the value that took its place.
+        elsewhere: key that only the configs of another command have -> that command.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)
 
     former: ClassVar[Mapping[str, str]] = {}
     former_values: ClassVar[Mapping[str, Mapping[str, str]]] = {}
+    elsewhere: ClassVar[Mapping[str, str]] = {}
 
 
 class EntryConfig(Section):
@@ -154,6 +156,10 @@ def parse_config(model: type[Model], data: Any, source: str, *, written: bool = 
         UserError: the first mistake, with its key path and the nearest known name.
     """
     data = _renamed(model, data, source, warn=not written)
+    strange = getattr(model, "elsewhere", {}).keys() & data if isinstance(data, dict) else ()
+    for key in strange:
+        command = f"ssl-skel {model.elsewhere[key]}"  # type: ignore[attr-defined]
+        raise UserError(f"{source}: {key}: this is a config for {command}; run {command} {source}")
     try:
         return model.model_validate_json(json.dumps(data))
     except TypeError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -13,6 +13,8 @@ from rich.text import Text
 from ssl_skel.escaping import show_json, shown
 
 _NO_BREAK = 100_000
+_IN_A_LINE = 4  # values
+_WHOLE = 1000.0  # from here on decimals say nothing
 
 
 def console() -> Console:
@@ -22,7 +24,7 @@ def console() -> Console:
 
 
 def show_facts(facts: dict[str, Any], as_json: bool = False) -> None:
-    """Print facts, one a line, or as JSON.
+    """Print facts, one a line, what is nested indented below its name; or as JSON.
 
     Args:
         facts: name -> number, text, list or mapping of such; ``_`` in a name is printed as a blank.
@@ -31,7 +33,7 @@ def show_facts(facts: dict[str, Any], as_json: bool = False) -> None:
     if as_json:
         show_json(facts)
     else:
-        show_table([], [[key.replace("_", " "), _line(value)] for key, value in facts.items()])
+        show_table([], list(_rows(facts)))
 
 
 def show_table(
@@ -54,9 +56,31 @@ def show_table(
     console().print(table)
 
 
+def _rows(facts: dict[str, Any], indent: str = "") -> Iterator[list[str]]:
+    """Name and value; a mapping gets rows of its own where a line would not hold it."""
+    for key, value in facts.items():
+        name = f"{indent}{str(key).replace('_', ' ')}"
+        if isinstance(value, dict) and (len(value) > _IN_A_LINE or any(map(_is_nested, value.values()))):
+            yield [name, ""]
+            yield from _rows(value, f"{indent}  ")
+        elif isinstance(value, list) and any(map(_is_nested, value)):
+            yield [name, f"{len(value):,}"]
+            yield from ([f"{indent}  ", _line(one)] for one in value)
+        else:
+            yield [name, _line(value)]
+
+
+def _is_nested(value: Any) -> bool:
+    return isinstance(value, dict | list) and bool(value)
+
+
 def _line(value: Any) -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{key}: {_line(inner)}" for key, inner in value.items())
+        return ", ".join(f"{key}: {_line(inner)}" for key, inner in value.items()) or "none"
     if isinstance(value, list):
         return ", ".join(_line(inner) for inner in value) or "none"
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+    if isinstance(value, float):
+        return f"{value:,.0f}" if abs(value) >= _WHOLE else f"{value:.3g}"
+    if isinstance(value, bool) or value is None:
+        return {True: "yes", False: "no", None: "none"}[value]
+    return f"{value:,}" if isinstance(value, int) else str(value)

@@ -67,6 +67,19 @@ def config_facts() -> list[ConfigFacts]:
     return [_facts(name, path) for name, path in sorted(_shipped().items())]
 
 
+def command_for(run: str) -> str:
+    """The command that trains a run, where the shipped configs name it; "" where they do not.
+
+    Args:
+        run: its name.
+    """
+    for name, path in _shipped().items():
+        if path.parts[-2] != "finetune" and re.search(rf"^name: {re.escape(run)}$", path.read_text("utf-8"), re.M):
+            return f"ssl-skel pretrain {name}"
+    lines = (command for one in config_facts() for command in one.commands)
+    return next((line for line in lines if f" name={run} " in f"{line} "), "")
+
+
 def hint(path: Path) -> str:
     """The end of a message about a config file that is missing: the shipped one of that name; "" where none is."""
     found = next((name for name, file in _shipped().items() if file.parts[-2:] == path.parts[-2:]), "")

@@ -14,7 +14,19 @@ ROOT = Path(__file__).parents[1]
 FILES = sorted(path for room in ("ssl_skel", "pretrain", "finetune") for path in (ROOT / room).rglob("*.py"))
 
 # Room -> rooms it may import (beside itself). A room is a module or package directly below ssl_skel, or a verb.
-GROUND = {"errors", "names", "plain_json", "plain_yaml", "escaping", "files", "batch", "layouts", "config", "registry"}
+GROUND = {
+    "errors",
+    "names",
+    "plain_json",
+    "plain_yaml",
+    "escaping",
+    "progress",
+    "files",
+    "batch",
+    "layouts",
+    "config",
+    "registry",
+}
 ALLOWED = {
     "errors": set(),
     "names": {"errors"},
@@ -22,6 +34,7 @@ ALLOWED = {
     "plain_yaml": {"errors"},
     "escaping": set(),
     "console": {"escaping"},
+    "progress": {"escaping"},
     "batch": set(),
     "distributed": set(),
     "lifeline": set(),
@@ -38,10 +51,21 @@ ALLOWED = {
     "released": GROUND | {"data", "backbones", "encoders"},
     "embedding": GROUND | {"data", "encoders"},
     "pretexts": GROUND | {"data", "backbones", "encoders", "distributed", "task"},
-    "training": {"errors", "escaping", "plain_json", "plain_yaml", "batch", "config", "files", "same_run", "task"},
+    "training": {
+        "errors",
+        "escaping",
+        "progress",
+        "plain_json",
+        "plain_yaml",
+        "batch",
+        "config",
+        "files",
+        "same_run",
+        "task",
+    },
     "evaluation": GROUND | {"console", "data"},
     "retrieval": GROUND | {"data", "encoders", "embedding", "evaluation"},
-    "video": {"errors", "files", "backbones"},
+    "video": {"errors", "files", "backbones", "progress"},
     "experiments": {
         "files",
         "plain_json",
@@ -64,7 +88,6 @@ ALLOWED = {
     | {
         "console",
         "lifeline",
-        "shipped_configs",
         "data",
         "backbones",
         "encoders",
@@ -290,6 +313,12 @@ def test_only_one_room_looks_for_the_nearest_name(path: Path) -> None:
     packages = {module.partition(".")[0] for module in imports(path)}
     if path != ROOT / "ssl_skel" / "names.py":
         assert not {"difflib", "rapidfuzz", "Levenshtein", "jellyfish"} & packages, "use ssl_skel.names"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_only_one_file_shows_progress(path: Path) -> None:
+    if path != ROOT / "ssl_skel" / "progress.py":
+        assert "tqdm" not in imports(path), "use ssl_skel.progress"
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*/*.yaml")), ids=lambda path: path.stem)

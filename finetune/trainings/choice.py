@@ -8,6 +8,7 @@ from pathlib import Path
 from finetune.classifiers.names import HEAD_CARD
 from finetune.trainings.index import TRAININGS, FigureName, load_trainings
 from finetune.trainings.predictions import PREDICTIONS
+from ssl_skel.encoders.card import CARD
 from ssl_skel.errors import UserError
 
 
@@ -23,6 +24,9 @@ def choose_trainings(run: Path, wanted: str = "") -> list[Path]:
     """
     if (run / HEAD_CARD).exists() or (run / PREDICTIONS).exists():
         return [run]
+    if (run / CARD).exists() or (run / "encoder").is_dir():
+        make = f"ssl-skel train-classifier STORE -o FOLDER --encoder {run}"
+        raise UserError(f"{run}: holds an encoder, which knows no classes; train a classifier on it: {make}")
     figures: dict[FigureName, set[str]] = {}
     known = load_trainings(run)
     for one in known:

@@ -19,6 +19,7 @@ from typer.core import TyperGroup
 
 import ssl_skel
 from ssl_skel.cli.former import current_words
+from ssl_skel.cli.verb import hint, overview, panel_of, with_quiet
 from ssl_skel.errors import UserError
 from ssl_skel.escaping import never_refuse_letters, say, show_json, shown
 from ssl_skel.lifeline import follow
@@ -90,8 +91,9 @@ def _told_by_us() -> Iterator[None]:
         context = getattr(error, "ctx", None)
         if context is None or not hasattr(error, "format_message") or "NoArgs" in type(error).__name__:
             raise
-        text = " ".join(error.format_message().split()).rstrip(".")
-        raise UserError(f"{text}{'' if text.endswith('?') else ';'} see {context.command_path} --help") from error
+        text = " ".join(error.format_message().split()).rstrip(".").replace("Value error, ", "")
+        remedy = hint(sys.argv[1:]) or f"see {context.command_path} --help"
+        raise UserError(f"{text}{'' if text.endswith('?') else ';'} {remedy}") from error
 
 
 def _one_line(message: Warning | str, *where: object, **more: object) -> str:
@@ -114,12 +116,13 @@ def build() -> typer.Typer:
         cls=OneLine,
         help="Self-supervised pretraining for 3D-skeleton action recognition.",
         no_args_is_help=True,
-        add_completion=False,
         pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback(invoke_without_command=True)(_root)
-    for entry in sorted(entry_points(group="ssl_skel.commands"), key=lambda entry: entry.name):
-        app.command(entry.name)(entry.load())
+    known = {entry.name: entry for entry in entry_points(group="ssl_skel.commands")}
+    for name in overview(list(known)):
+        app.command(name, rich_help_panel=panel_of(name))(with_quiet(known[name].load()))
     return app
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -15,7 +14,7 @@ from ssl_skel.escaping import say, show_json
 def audit(
     store: StoreArgument,
     overrides: Annotated[
-        list[str] | None, typer.Argument(metavar="[LIMIT=VALUE]...", help="Such as jump=0.7 near=0.02.")
+        list[str] | None, typer.Argument(metavar="LIMIT=VALUE", help="Such as jump=0.7 near=0.02.")
     ] = None,
     protocol: Annotated[
         str, typer.Option(help="Split to check; of duplicates its training clip is kept. Default: all splits.")
@@ -48,7 +47,7 @@ def audit(
     from ssl_skel.data.audit.report import show, write_audit
     from ssl_skel.view.audit import page_of_audit
 
-    found = inspection.audit(store, protocol, limits, progress=sys.stderr.isatty())
+    found = inspection.audit(store, protocol, limits)
     write_audit(found, folder, page_of_audit(opened, found), overwrite=overwrite)
     if json_:
         show_json(found.to_dict())

@@ -16,7 +16,7 @@ HEADER = ("network", "M params", "(published)", "G mult-adds", "(published)", "f
 
 
 def backbones(
-    rows: Annotated[list[str] | None, typer.Argument(metavar="[ROW]...", help="Networks; default: all.")] = None,
+    rows: Annotated[list[str] | None, typer.Argument(metavar="NETWORK", help="Networks; default: all.")] = None,
     size: Annotated[Literal["tiny", "small", "base"], typer.Option(help="Size of each; base is as published.")] = (
         "base"
     ),
@@ -28,13 +28,12 @@ def backbones(
     Parameters and multiply-adds of one clip with two persons, 64 frames (or the nearest that the stride divides) and
     25 joints, a linear head of 60 classes included. --rate adds clips a second of training, 8 a step, on the CPU.
     """
-    from tqdm import tqdm
-
     from ssl_skel.backbones import BACKBONES
+    from ssl_skel.progress import progress
 
     for row in rows or ():
         BACKBONES.config(row, "backbones")
-    bar = tqdm(rows or BACKBONES, unit="network", leave=False)
+    bar = progress(list(rows or BACKBONES), "networks", unit="network", leave=False)
     facts = [_facts(row, size, rate) for row in bar]
     if json_:
         show_json(facts)

@@ -7,13 +7,14 @@ from typing import Annotated
 
 import typer
 
-from ssl_skel.cli.options import OverwriteOption
+from ssl_skel.cli.options import JsonOption, OverwriteOption
 
 
 def describe(
     source: Annotated[Path, typer.Argument(help="Folder of recordings, or one file of them.")],
     format: Annotated[str, typer.Option(help="Raw format; default: by the endings of the files.")] = "",
     overwrite: OverwriteOption = False,
+    json_: JsonOption = False,
 ) -> None:
     """Write a first recordings.yaml for your own recordings: layout, unit, upward axis, names, classes.
 
@@ -21,7 +22,7 @@ def describe(
     of its own name beside it.
     """
     from ssl_skel.data.describing.draft import draft
-    from ssl_skel.escaping import say
+    from ssl_skel.escaping import say, show_json
     from ssl_skel.files.atomic import write_text
     from ssl_skel.files.taken import refuse_taken_file
 
@@ -29,6 +30,9 @@ def describe(
     refuse_taken_file(file, overwrite, [source] if source.is_file() else [])
     text = draft(source, format).text(source)
     write_text(file, text, make_folder=False)
+    if json_:
+        show_json({"written": str(file), "text": text})
+        return
     say(f"written: {file}")
     for line in text.splitlines():
         say(f"  {line}")

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from ssl_skel.cli.options import JsonOption
+from ssl_skel.cli.options import ConfigArgument, JsonOption
 from ssl_skel.escaping import say, say_page, show_json
-from ssl_skel.names import unknown
 
 
 def runs(
@@ -55,8 +54,9 @@ def report(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run directories of ssl-skel finetune.")],
     output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write instead of printing.")] = None,
     format: Annotated[
-        str, typer.Option(help="markdown, csv, latex or json; default: as the file's name says, else markdown.")
-    ] = "",
+        Literal["markdown", "csv", "latex", "json"] | None,
+        typer.Option(help="Default: as the file's name says, else markdown."),
+    ] = None,
 ) -> None:
     """One table over evaluations: each encoder, protocol and split, with baselines and published figures.
 
@@ -70,8 +70,6 @@ def report(
     if output is not None:
         refuse_taken_file(output, overwrite=True)
     chosen = format or (SUFFIXES.get(output.suffix, "") if output else "") or "markdown"
-    if chosen not in FORMATS:
-        raise unknown("", chosen, FORMATS, where="--format")
     text = FORMATS[chosen](compare(runs))
     if output is None:
         say_page(text)
@@ -80,20 +78,20 @@ def report(
 
 
 def sweep(
-    config: Annotated[
-        Path, typer.Argument(help="YAML file or name of a config, for pretrain or finetune; its keys decide which.")
-    ],
+    config: ConfigArgument,
     grid: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[KEY=VALUE,VALUE...]...",
+            metavar="KEY=VALUE,VALUE...",
             help="Such as optim.lr=1e-3,3e-4 seed=0,1,2. Brackets group one value: data.crop=[0.5,1],[1,1].",
         ),
     ] = None,
     print_: Annotated[bool, typer.Option("--print", help="List the runs without starting them.")] = False,
+    json_: JsonOption = False,
 ) -> None:
     """Run a grid, one run after another, each named after its values. Repeat the command to continue it.
 
+    The keys of the config decide whether it is for pretrain or finetune.
     Finished runs are skipped, stopped ones continue. If a run fails, the others still run, and the exit code is 1.
     Ctrl-C stops after a checkpoint of the current run.
     """
@@ -107,6 +105,9 @@ def sweep(
     verb = verb_for(config, models)
     jobs = plan(models[verb], config, grid or [])
     extra = RESUME.get(verb, ())
+    if print_ and json_:
+        show_json([{"name": job.name, "run": str(job.folder), "words": job.words, "done": job.done()} for job in jobs])
+        return
     if print_:
         for job in jobs:
             line = shlex.join(["ssl-skel", verb, str(config), *job.words, *extra])
@@ -114,7 +115,11 @@ def sweep(
         return
     outcome = run_all(jobs, program(verb, config), extra)
     begun = [job.folder for job in jobs if (job.folder / "config.yaml").exists()]
-    listing.show([run for folder in begun for run in find_runs(folder)[0]])
+    found = [run for folder in begun for run in find_runs(folder)[0]]
+    if json_:
+        show_json({"runs": [run.facts() for run in found], "failed": outcome.failed})
+    else:
+        listing.show(found)
     for line in outcome.failed:
         say(line, error=True)
     if outcome.stopped:

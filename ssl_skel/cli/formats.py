@@ -44,3 +44,8 @@ def listed() -> str:
     width = max(map(len, FORMATS)) + 2
     rows = [f"{name:{width}}{what}\n{'':{width}}{example}" for name, (what, example) in FORMATS.items()]
     return "\n".join(["Formats, and what their files look like:", *rows])
+
+
+def names(incomplete: str) -> list[str]:
+    """Names of formats that begin so, for tab completion."""
+    return [name for name in FORMATS if name.startswith(incomplete)]

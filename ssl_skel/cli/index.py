@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from ssl_skel.retrieval.index import MotionIndex
 
 OutputOption = Annotated[Path, typer.Option("--output", "-o", help="Folder of the index to write.")]
-KindOption = Annotated[str, typer.Option(help="Search method: flat (exact), or ivf, hnsw or ivfpq (faster).")]
+KindOption = Annotated[
+    Literal["flat", "ivf", "hnsw", "ivfpq"], typer.Option(help="Search method: flat is exact, the others are faster.")
+]
 
 
 def index(

@@ -21,6 +21,17 @@ RunArgument = Annotated[
 StoreArgument = Annotated[Path, typer.Argument(help="Folder of the store.")]
 IndexArgument = Annotated[Path, typer.Argument(metavar="INDEX", help="Folder of the index.")]
 
+
+def _config_names(incomplete: str) -> list[str]:
+    """Names of shipped configs, for tab completion."""
+    from ssl_skel.shipped_configs import config_facts
+
+    return [one.name for one in config_facts() if one.name.startswith(incomplete)]
+
+
+ConfigArgument = Annotated[
+    Path, typer.Argument(help="YAML file, or a name that ssl-skel configs lists.", autocompletion=_config_names)
+]
 BatchSizeOption = Annotated[int, typer.Option(min=1, help="Clips per step.")]
 DeviceOption = Annotated[str, typer.Option(help="Device of the encoder: auto, cpu, cuda and the like.")]
 PoolingOption = Annotated[
@@ -35,7 +46,7 @@ PoolingOption = Annotated[
 ReadingArgument = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[KEY=VALUE]...", help="Options for raw recordings, as in convert; default: those of the conversion."
+        metavar="KEY=VALUE", help="Options for raw recordings, as in convert; default: those of the conversion."
     ),
 ]
 FormatOption = Annotated[str, typer.Option(help="Raw format; default: the first that reads the file.")]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -12,7 +12,7 @@ from ssl_skel.cli.options import JsonOption
 
 def import_weights(
     format_: Annotated[
-        str,
+        Literal["mamp", "stars", "st_gcn", "ctr_gcn", "infogcn", "sttformer"],
         typer.Argument(metavar="FORMAT", help="mamp, stars, st_gcn (CrosSCLR, AimCLR), ctr_gcn, infogcn, sttformer."),
     ],
     file: Annotated[Path, typer.Argument(help="File of weights that a paper's authors released.")],

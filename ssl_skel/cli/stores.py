@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import typer
 
-from ssl_skel.cli.formats import listed
+from ssl_skel.cli.formats import listed, names
 from ssl_skel.cli.options import JsonOption, OverwriteOption, StoreArgument
 from ssl_skel.errors import UserError
 from ssl_skel.escaping import say
@@ -16,24 +16,28 @@ Number = TypeVar("Number", int, float)
 
 
 def convert(
-    format: Annotated[str, typer.Argument(help="Raw format, of those above.")],
+    format: Annotated[str, typer.Argument(help="Raw format, of those above.", autocompletion=names)],
     source: Annotated[Path, typer.Argument(help="Folder or file of raw recordings.")],
     store: StoreArgument,
     options: Annotated[
-        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Options of the format, such as min_score=0.3.")
+        list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Options of the format, such as min_score=0.3.")
     ] = None,
     centre: Annotated[
-        str, typer.Option(help="Centre on the centre joint of the first frame, of each frame, or not at all.")
-    ] = ("first"),
+        Literal["first", "frame", "none"],
+        typer.Option(help="Centre on the centre joint of the first frame, of each frame, or not at all."),
+    ] = "first",
     orient: Annotated[
         bool, typer.Option(help="Rotate each clip so that the body faces the camera in its first frame.")
     ] = False,
     scale: Annotated[bool, typer.Option(help="Divide coordinates by the mean bone length.")] = False,
     layout: Annotated[str | None, typer.Option(help="Joint layout, for formats that do not fix it.")] = None,
     score: Annotated[
-        str | None, typer.Option(help="2D: keep each joint's confidence as third channel, or drop it.")
+        Literal["keep", "drop"] | None,
+        typer.Option(help="2D: keep each joint's confidence as third channel, or drop it."),
     ] = None,
-    dtype: Annotated[str, typer.Option(help="float32, or float16: half the space, 1 mm at 2 to 4 m.")] = "float32",
+    dtype: Annotated[
+        Literal["float32", "float16"], typer.Option(help="float16 takes half the space: 1 mm at 2 to 4 m.")
+    ] = "float32",
     exclude: Annotated[
         Path | None, typer.Option(help="File with names of clips to leave out, such as exclude.txt of an audit.")
     ] = None,
@@ -75,10 +79,9 @@ convert.__doc__ = f"{convert.__doc__}\n\n\b\n{listed()}"
 
 def synthetic(
     store: StoreArgument,
-    overrides: Annotated[
-        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Such as subjects=20.")
-    ] = None,
+    overrides: Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Such as subjects=20.")] = None,
     overwrite: OverwriteOption = False,
+    json_: JsonOption = False,
 ) -> None:
     """Generate a store of synthetic actions: people acting in front of several cameras."""
     from ssl_skel.config import config_from_words
@@ -87,7 +90,7 @@ def synthetic(
     from ssl_skel.data.synthetic import SyntheticConfig, write_synthetic
 
     write_synthetic(store, config_from_words(SyntheticConfig, overrides or [], "synthetic"), overwrite=overwrite)
-    show_facts(describe(store))
+    show_facts(describe(store), json_)
 
 
 def info(store: StoreArgument, json_: JsonOption = False) -> None:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ssl_skel.cli.groups import grouped
-from ssl_skel.cli.options import OverwriteOption, PoolingOption, ReadingArgument
+from ssl_skel.cli.options import JsonOption, OverwriteOption, PoolingOption, ReadingArgument
 from ssl_skel.errors import UserError
-from ssl_skel.escaping import say
+from ssl_skel.escaping import say, show_json
 from ssl_skel.files.taken import refuse_taken_file
 
 if TYPE_CHECKING:
@@ -64,6 +64,7 @@ def view(
     options: ReadingArgument = None,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Page to write; default: NAME.html.")] = None,
     overwrite: OverwriteOption = False,
+    json_: JsonOption = False,
 ) -> None:
     """Write a page that shows a run, evaluation, index, store or recording: one HTML file that works offline.
 
@@ -84,10 +85,14 @@ def view(
         raise UserError(f"{options[0]}: options are for raw recordings, and none are shown; leave them out")
     for kind, path in pictures.paths.items():
         write_file(path, _picture(what, content, kind, options or ()), overwrite)
-        say(path)
     if not pictures.paths:
         write_file(page, _page(what, content, options or ()).encode(), overwrite)
-        say(page)
+    written = list(pictures.paths.values()) or [page]
+    if json_:
+        show_json({"written": [str(path) for path in written]})
+        return
+    for path in written:
+        say(path)
 
 
 def _is_run(path: Path) -> bool:

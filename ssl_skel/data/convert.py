@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from ssl_skel import __version__
 from ssl_skel.data.clip import BadClip
@@ -34,6 +33,7 @@ from ssl_skel.data.splits import load_split
 from ssl_skel.data.store import Store
 from ssl_skel.data.writer import StoreWriter
 from ssl_skel.errors import UserError
+from ssl_skel.progress import progress as show_progress
 
 _SECONDS_BETWEEN_CHECKPOINTS = 5.0
 _REMEDY = "fix or remove it, or leave it out with --skip-bad"
@@ -178,7 +178,7 @@ def _write(writer: StoreWriter, work: Work, files: Sequence[Path], jobs: int, pr
     """Read files and write their clips, from the last checkpoint on."""
     totals, fresh = _Totals.of(writer.resumed), {}
     noted, title = time.monotonic(), f"convert {writer.provenance.format}"
-    with tqdm(total=len(files), desc=title, unit="file", disable=not progress) as bar:
+    with show_progress(title=title, total=len(files), unit="file", hidden=not progress) as bar:
         bar.update(totals.files)
         for item in read_files(work, files[totals.files :], jobs, skip=totals.within):
             if isinstance(item, Done):

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from ssl_skel import __version__
 from ssl_skel.data.clip import RawClip
@@ -28,6 +27,8 @@ from ssl_skel.errors import UserError
 from ssl_skel.layouts import SkeletonLayout, load_layout
 from ssl_skel.layouts.mapping import joint_map
 from ssl_skel.names import check_path_name
+from ssl_skel.progress import Progress
+from ssl_skel.progress import progress as show_progress
 
 _APART = ("subject", "camera", "setup", "replication", "recording")
 _ORDERS = ("none", "pooled", "per_joint")  # where a store was ordered by the rule of old, so is the whole
@@ -88,7 +89,7 @@ def merge(
             overwrite=overwrite,
             inputs=[store.path for store in opened.values()],
         ) as writer,
-        tqdm(total=sum(map(len, opened.values())), desc="merge", unit="clip", disable=not progress) as bar,
+        show_progress(title="merge", total=sum(map(len, opened.values())), unit="clip", hidden=not progress) as bar,
     ):
         for name, store in opened.items():
             _add(writer, name, store, config, shifts[name], labels[name], bar)
@@ -96,7 +97,7 @@ def merge(
 
 
 def _add(
-    writer: StoreWriter, name: str, store: Store, config: NormalizeConfig, shift: int, label_shift: int, bar: tqdm
+    writer: StoreWriter, name: str, store: Store, config: NormalizeConfig, shift: int, label_shift: int, bar: Progress
 ) -> None:
     """Write all clips of a store."""
     take = joint_map(store.layout, writer.layout)

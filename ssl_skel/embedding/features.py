@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from ssl_skel.data.loader import ClipLoader
 from ssl_skel.data.store import Store
 from ssl_skel.encoders.encoder import SkeletonEncoder
 from ssl_skel.errors import UserError
+from ssl_skel.progress import progress as show_progress
 
 
 def extract_features(
@@ -39,15 +39,12 @@ def extract_features(
         (rows, D) float32.
     """
     parts: list[np.ndarray] = []
-    pause = 0.1 if sys.stderr.isatty() else 30.0  # into a file the bar writes now and then
     modes = {module: module.training for module in encoder.modules()}
     encoder.eval()
     try:
         with torch.inference_mode():
-            batches = loader.epoch(epoch)
-            if progress:
-                batches = tqdm(batches, "features", len(loader), leave=False, delay=1.0, mininterval=pause)
-            for batch in batches:
+            bar: dict[str, Any] = {"total": len(loader), "hidden": not progress, "leave": False, "delay": 1.0}
+            for batch in show_progress(loader.epoch(epoch), "features", **bar):
                 precision: AbstractContextManager = (
                     torch.autocast(batch.x.device.type, autocast) if autocast else nullcontext()
                 )

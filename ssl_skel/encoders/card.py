@@ -21,6 +21,7 @@ from ssl_skel.encoders.pooling_config import PoolingConfig
 from ssl_skel.encoders.stream_names import Extent
 from ssl_skel.encoders.training_data import RecordedData
 from ssl_skel.names import unknown
+from ssl_skel.shipped_configs import command_for
 
 if TYPE_CHECKING:
     from ssl_skel.encoders.encoder import SkeletonEncoder
@@ -163,6 +164,11 @@ def load_card(path: Path) -> EncoderCard:
     if path.parent == Path("box") and not path.exists() and path.name not in boxed_encoders():
         raise unknown("encoder in the box", path.name, boxed_encoders())
     begun = (path / "config.yaml").exists() and not (path / "encoder").is_dir()
-    wanted = "the run has no encoder yet, finish it" if begun else f"give a run directory or a folder with {CARD}"
+    maker = "" if path.exists() else command_for(path.name)
+    wanted = f"give a run directory or a folder with {CARD}"
+    if begun:
+        wanted = f"the run has no encoder yet, finish it: ssl-skel pretrain {path / 'config.yaml'} resume=auto"
+    elif maker:
+        wanted = f"train it first: {maker}"
     file = find_encoder(path) / CARD
     return read_card(EncoderCard, file, FORMAT_VERSION, missing=wanted, remedy="train or save again")

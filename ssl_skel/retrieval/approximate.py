@@ -15,10 +15,10 @@ from typing import Any
 
 import faiss
 import numpy as np
-from tqdm import tqdm
 
 from ssl_skel.errors import UserError
 from ssl_skel.evaluation.knn import compare, search_exactly
+from ssl_skel.progress import progress as show_progress
 from ssl_skel.retrieval.kinds import KINDS, check_kind
 
 swig: Any = faiss  # its type hints do not know all of it
@@ -81,7 +81,7 @@ class Approximate:
         sample = min(count, _PER_LIST * max(getattr(index, "nlist", 0), 256))
         rows = np.sort(np.random.default_rng(0).choice(count, sample, replace=False))
         index.train(vectors[rows])
-        for at in tqdm(range(0, count, _STEP), f"{kind} index", disable=not progress, leave=False):
+        for at in show_progress(range(0, count, _STEP), f"{kind} index", hidden=not progress, leave=False):
             index.add(np.ascontiguousarray(vectors[at : at + _STEP]))
         return cls(kind, index)
 

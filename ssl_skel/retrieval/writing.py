@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from ssl_skel.encoders.card import CARD, WEIGHTS
 from ssl_skel.errors import UserError
 from ssl_skel.evaluation.knn import unit
 from ssl_skel.files.partial import whole_folder
+from ssl_skel.progress import progress as show_progress
 from ssl_skel.retrieval.approximate import Approximate
 from ssl_skel.retrieval.codes import Codes
 from ssl_skel.retrieval.index import (
@@ -111,5 +110,4 @@ def _finish(folder: Path, encoder: Path, facts: dict[str, Any], kind: str, progr
 
 def progress_bar(blocks: list[np.ndarray], title: str, progress: bool) -> Iterable[np.ndarray]:
     """Blocks to go through, with a bar where it is asked for and takes longer than a second."""
-    pause = 0.1 if sys.stderr.isatty() else 30.0
-    return tqdm(blocks, title, unit="batch", disable=not progress, delay=1.0, mininterval=pause)
+    return show_progress(blocks, title, unit="batch", hidden=not progress, delay=1.0)

@@ -15,7 +15,6 @@ from __future__ import annotations
 import atexit
 import math
 import os
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from datetime import timedelta
@@ -27,11 +26,11 @@ import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from accelerate.utils import InitProcessGroupKwargs, gather_object
-from tqdm import tqdm
 
 from ssl_skel.batch import Batch
 from ssl_skel.errors import UserError
-from ssl_skel.escaping import say, shown
+from ssl_skel.escaping import say
+from ssl_skel.progress import Progress, progress
 from ssl_skel.task import Task
 from ssl_skel.training.checkpoint_folder import STATE, damaged, newest_checkpoint
 from ssl_skel.training.config import OptimConfig, TrainConfig
@@ -191,11 +190,10 @@ def _seed(seed: int, step: int, accelerator: Accelerator) -> None:
         torch.get_device_module(accelerator.device).manual_seed(number)
 
 
-def _bar(run: RunDir, step: int, total: int, watch: Watch) -> tqdm:
-    """One bar over the whole training; where no terminal is, it writes only now and then."""
+def _bar(run: RunDir, step: int, total: int, watch: Watch) -> Progress:
+    """One bar over the whole training."""
     hidden = not (watch.train.progress and watch.accelerator.is_main_process) or step == total
-    pause = 0.1 if sys.stderr.isatty() else 30.0
-    return tqdm(total=total, initial=step, desc=shown(run.path.name), unit="step", disable=hidden, mininterval=pause)
+    return progress(title=run.path.name, total=total, initial=step, unit="step", hidden=hidden)
 
 
 def _log_epoch(

@@ -16,11 +16,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from ssl_skel.errors import UserError
 from ssl_skel.files.atomic import publish
 from ssl_skel.files.temporary import cannot_write, sync
+from ssl_skel.progress import progress
 from ssl_skel.video.frames import Crop, check_videos, read_frames
 
 GIGABYTE = 10**9
@@ -103,7 +103,8 @@ class FrameCache:
                     file.write(header)
                 file.truncate(len(header) + done * self._clip)
                 check_videos(self.videos[done:])
-                for video in tqdm(self.videos[done:], "frames", len(self.videos), initial=done, unit="clip", delay=1.0):
+                total = len(self.videos)
+                for video in progress(self.videos[done:], "frames", total=total, initial=done, unit="clip", delay=1.0):
                     file.write(read_frames(video, self.count, self.side, self.crop).tobytes())
                 sync(file)
             publish(partial, self.path)

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from ssl_skel.errors import UserError
+from ssl_skel.progress import progress
 
 FORMATS = {".mp4": "mp4", ".mov": "mov", ".avi": "avi", ".mkv": "matroska", ".webm": "matroska"}
 """What each ending is read as. A file is never taken for what it looks like: a playlist would lead elsewhere."""
@@ -59,7 +59,7 @@ def check_videos(videos: Sequence[Path]) -> None:
         UserError: PyAV is missing, or naming all videos whose first frame cannot be decoded.
     """
     av, bad = _pyav(), []
-    for path in tqdm(videos, "videos looked at", unit="clip", delay=1.0, leave=False):
+    for path in progress(videos, "videos looked at", unit="clip", delay=1.0, leave=False):
         try:
             if not _pictures(av, path, np.zeros(1, np.int64), 1, WHOLE)[0]:
                 bad.append((path, "no picture"))

@@ -137,7 +137,7 @@ def test_convert_npz(call, tmp_path: Path) -> None:
     refused(call("convert", "npz", tmp_path / "none.npz", tmp_path / "other", "--layout", "kinect20"), "none.npz")
     refused(
         call("convert", "npz", tmp_path / "mine.npz", tmp_path / "o", "--layout", "kinect20", "--centre", "hip"),
-        "centre: unknown 'hip'",
+        "'hip' is not one of 'first', 'frame', 'none'",
     )
 
 

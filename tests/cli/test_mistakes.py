@@ -90,6 +90,18 @@ CASES = (
     Case("finetune finetune.yaml data.store=none", "error: none"),
     Case("finetune finetune.yaml encoders.xsub=none", "error: none"),
     Case("finetune finetune.yaml runs=. name=measured", "measured: holds another run"),
+    Case("pretrain finetune.yaml", "protocols: this is a config for ssl-skel finetune; run ssl-skel finetune fin"),
+    Case("finetune pretrain.yaml", "pretext: this is a config for ssl-skel pretrain; run ssl-skel pretrain pre"),
+    Case("pretrain pretrain.yaml --train.epochs 3", "keys of a config are written without dashes: train.epochs=3"),
+    Case("sweep pretrain.yaml --optim.lr=1,2", "written without dashes: optim.lr=1,2"),
+    Case("predict run recording.npz", "holds an encoder, which knows no classes; train a classifier on it: ssl-skel"),
+    Case("embed runs/demo store -o new.npz", "train it first: ssl-skel pretrain demo/pretrain"),
+    Case("embed runs/mpae_net_mae_nw_ucla_xsub store -o new.npz", "name=mpae_net_mae_nw_ucla_xsub data.split=xsub"),
+    Case("embed begun store -o new.npz", "finish it: ssl-skel pretrain begun/config.yaml resume=auto"),
+    Case("train-classifier none -o new", "error: none"),
+    Case("train-classifier store -o store", "store: exists already"),
+    Case("train-classifier store -o new --encoder box/mpae", "'mpae'; did you mean 'mpae_net'?"),
+    Case("train-classifier store -o new --keep 2", "keep: 2"),
     Case("fuse none other -o fused", "error: none"),
     Case("fuse measured measured -o ../fused", "--output"),
     Case("fuse measured measured -o fused --weights a,b", "--weights"),
@@ -135,7 +147,7 @@ CASES = (
     Case("merge none store -o new", "error: none"),
     Case("merge store store -o store", "store"),
     Case("report none", "error: none"),
-    Case("report measured --format word", "--format: unknown 'word'"),
+    Case("report measured --format word", "Invalid value for '--format': 'word' is not one of 'markdown', 'csv'"),
     Case("runs none", "error: none"),
     Case("runs . --where stat=finished", "stat: no run has that key; did you mean 'state'?"),
     Case("sweep none.yaml", "none.yaml"),
@@ -159,6 +171,8 @@ def desk(motions: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     build_index(desk / "run", desk / "store", desk / "index")
     for path, config in (("pretrain.yaml", PRETRAIN), ("run/config.yaml", PRETRAIN), ("finetune.yaml", FINETUNE)):
         (desk / path).write_text(yaml.safe_dump(config), "utf-8")
+    (desk / "begun").mkdir()
+    (desk / "begun/config.yaml").write_text(yaml.safe_dump(PRETRAIN), "utf-8")
     (desk / "measured").mkdir()
     (desk / "measured/config.yaml").write_text(yaml.safe_dump(FINETUNE | {"seeds": [7]}), "utf-8")
     (desk / "measured/report.json").write_text("{}", "utf-8")
@@ -191,6 +205,6 @@ def test_nothing_was_written(answers: dict[str, Any], desk: Path) -> None:
     assert answers
     found = {path.name for path in desk.iterdir()}
     assert found == {
-        *("store", "run", "index", "measured", "pretrain.yaml", "finetune.yaml"),
+        *("store", "run", "begun", "index", "measured", "pretrain.yaml", "finetune.yaml"),
         *("recording.npz", "taken.html", "taken.onnx"),
     }

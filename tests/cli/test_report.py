@@ -317,7 +317,6 @@ def test_files_and_mistakes(desk: Desk) -> None:
     call(path, "-o", desk.folder / "table", "--format", "json")
     assert json.loads((desk.folder / "table").read_text())
     for words, told in (
-        ((path, "--format", "html"), "unknown 'html'; known: markdown"),
         ((desk.folder / "p",), "p/report.json: .* ssl-skel finetune"),
         ((path, "-o", desk.folder / "none" / "table.md"), "table.md: cannot be written"),
     ):

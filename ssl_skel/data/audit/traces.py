@@ -7,7 +7,6 @@ from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
-from tqdm import tqdm
 
 from ssl_skel.data.audit.clips import KINDS, Anatomy, inspect_clip
 from ssl_skel.data.audit.duplicates import Signatures, joints_hash, signature
@@ -15,6 +14,7 @@ from ssl_skel.data.audit.limits import Limits
 from ssl_skel.data.audit.overlaps import Poses, pose_hashes
 from ssl_skel.data.in_turn import clips_in_turn
 from ssl_skel.data.store import Store
+from ssl_skel.progress import progress as show_progress
 
 _FAR = 1e6  # coordinates beyond are cut to it, so that squares stay finite
 
@@ -50,7 +50,7 @@ class Traces:
     def read(self, store: Store, anatomy: Anatomy, limits: Limits, progress: bool) -> None:
         """Go through all clips."""
         coordinates = store.layout.coordinates(store.channels)
-        bar = tqdm(clips_in_turn(store), "audit", len(store), unit="clip", disable=not progress)
+        bar = show_progress(clips_in_turn(store), "audit", total=len(store), unit="clip", hidden=not progress)
         for row, clip in enumerate(bar):
             joints = np.clip(clip[..., :coordinates], -_FAR, _FAR)
             for finding in inspect_clip(joints, anatomy, limits):
