@@ -19,7 +19,7 @@ _BETWEEN_LINES = 30.0  # seconds
 _LINE = "{desc}: {n_fmt} of {total_fmt}, {elapsed} since the start, {remaining} to go, {rate_fmt}{postfix}"
 
 
-class _Lines(tqdm):
+class _Lines(tqdm):  # type: ignore[misc]
     """A bar for a file: each display is a line of its own."""
 
     @staticmethod

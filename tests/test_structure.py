@@ -14,18 +14,8 @@ ROOT = Path(__file__).parents[1]
 FILES = sorted(path for room in ("ssl_skel", "pretrain", "finetune") for path in (ROOT / room).rglob("*.py"))
 
 # Room -> rooms it may import (beside itself). A room is a module or package directly below ssl_skel, or a verb.
-GROUND = {
-    "errors",
-    "names",
-    "plain_json",
-    "plain_yaml",
-    "escaping",
-    "progress",
-    "files",
-    "batch",
-    "layouts",
-    "config",
-    "registry",
+GROUND = {"errors", "names", "plain_json", "plain_yaml", "escaping", "progress", "files", "batch", "layouts"} | {
+    *("config", "registry", "shipped_configs"),
 }
 ALLOWED = {
     "errors": set(),
@@ -96,7 +86,7 @@ ALLOWED = {
         "retrieval",
         "experiments",
     }
-    | {"view", "released"},
+    | {"view", "released", "video"},
     "pretrain": GROUND
     | {"task", "data", "backbones", "encoders", "embedding", "pretexts", "training", "evaluation", "cli", "same_run"},
     "finetune": GROUND

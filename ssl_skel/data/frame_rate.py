@@ -13,6 +13,8 @@ from ssl_skel.errors import UserError
 
 _SAME = 2e-3  # relative; 29.97 and 30 are one rate
 _ROUNDING = 1e-6  # of frame numbers
+_RATES = 1.0, 1000.0  # frames a second that times in seconds give
+_GAP = 1.5  # median steps; longer ones are frames left out
 _MOST = 100  # new frames for each recorded one; a file that states an absurd rate must not fill the memory
 
 
@@ -35,6 +37,21 @@ def rate_of_interval(text: str) -> float:
     whole = float(round(1 / seconds))
     printed = 0.0 if "e" in text.lower() else 10.0 ** -len(decimals)
     return whole if whole and abs(1 / whole - seconds) < printed else 1 / seconds
+
+
+def rate_of_times(times: np.ndarray) -> float:
+    """The rate that frames' times (T,) in seconds mean; 0, unknown, where they are none.
+
+    Steps of more than 1.5 median ones are frames left out, and do not count.
+
+    >>> rate_of_times(np.array([0.0, 0.04, 0.08, 0.2])), rate_of_times(np.array([1.0]))
+    (25.0, 0.0)
+    """
+    steps = np.diff(np.unique(times[np.isfinite(times)]))
+    if not steps.size:
+        return 0.0
+    rate = 1 / float(steps[steps < _GAP * np.median(steps)].mean())
+    return round(rate, 3) if _RATES[0] <= rate <= _RATES[1] else 0.0
 
 
 def same_rate(one: float, other: float) -> bool:

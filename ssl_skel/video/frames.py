@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +100,31 @@ def read_frames(path: Path, count: int, side: int, crop: Crop = WHOLE) -> np.nda
     except (av.error.FFmpegError, IndexError, OSError) as error:
         raise UserError(f"{path}: cannot be decoded ({error}); convert the video or leave the clip out") from error
     raise UserError(f"{path}: holds no picture; convert the video or leave the clip out")
+
+
+def every_frame(path: Path) -> Iterator[tuple[float, np.ndarray]]:
+    """All frames of a video as they are to be shown: seconds since the first one, and (H, W, 3) uint8 in RGB.
+
+    Raises:
+        UserError: PyAV is missing, or the file cannot be decoded.
+    """
+    av = _pyav()
+    try:
+        with _open(av, path) as container:
+            stream = container.streams.video[0]
+            steady = 1 / float(stream.average_rate or 30)  # of frames that say no time
+            first: float | None = None
+            for number, frame in enumerate(container.decode(stream)):
+                seconds = number * steady if frame.time is None else float(frame.time)
+                first = seconds if first is None else first
+                yield seconds - first, _upright(frame)
+    except (av.error.FFmpegError, IndexError, OSError) as error:
+        raise UserError(f"{path}: cannot be decoded ({error}); convert the video or leave it out") from error
+
+
+def count_frames(path: Path) -> int:
+    """How many frames a file promises."""
+    return _count(_pyav(), path)
 
 
 def _pyav() -> Any:

@@ -45,7 +45,8 @@ class MediaPipeReader(DescribedReader):
 
     A frame holds, under any of the names MediaPipe's interfaces use (``pose_world_landmarks``, ``poseLandmarks``, …) or
     by itself, 33 landmarks, a mapping of them by name or number, a list of persons with as many each, or nothing where
-    nobody was found. A landmark is a mapping with x, y, z and perhaps visibility, or a list of these numbers.
+    nobody was found; and perhaps ``time``, in seconds, which gives the frame rate. A landmark is a mapping with x, y, z
+    and perhaps visibility, or a list of these numbers.
 
     World landmarks are metres about the middle of the hips, in each frame, so a path through the room is not in them; y
     grows downwards. They are turned by half a turn about z (never mirrored). Image landmarks run from 0 to 1; they are
@@ -79,9 +80,8 @@ class MediaPipeReader(DescribedReader):
         joints, dropped = follow(persons, self.options.persons, min_seen=self.options.min_seen)
         joints, dropped = to_metres(joints, self.options, file), dropped | assumed
         for key, own in self._keys(file):
-            yield RawClip(
-                name_of(key), joints, **self._columns(file, self._told(file, key, own)), dropped=dropped | assumed
-            )
+            columns = self._columns(file, self._told(file, key, own))
+            yield RawClip(name_of(key), joints, **columns, dropped=dropped | assumed, fps=landmarks.fps)
 
     def _in_heights(self, landmarks: Landmarks) -> tuple[list[np.ndarray], dict[str, int]]:
         """Persons (P, 33, C) of each frame, NaN where doubtful: world landmarks with C = 3 as they are; image landmarks

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from ssl_skel.data.frame_rate import rate_of_times
 from ssl_skel.data.readers.estimators import read_json
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import LAYOUTS
@@ -35,10 +36,12 @@ class Landmarks:
         persons: for each frame (P, 33, 4): x, y, z and visibility, 1 where it is not told; NaN where a landmark is
             missing, and z where image landmarks have none.
         kind: what the file calls them; empty: it does not say.
+        fps: frames a second, by their times; 0 where unknown.
     """
 
     persons: list[np.ndarray]
     kind: Kind
+    fps: float = 0.0
 
 
 def read_landmarks(file: Path) -> Landmarks:
@@ -50,7 +53,14 @@ def read_landmarks(file: Path) -> Landmarks:
     frames = _frames(file)
     kind, key = _kind_and_key(frames)
     persons = [_persons(f"{file}: frame {t}", frame, kind, key) for t, frame in enumerate(frames)]
-    return Landmarks(persons, kind)
+    return Landmarks(persons, kind, _rate(frames))
+
+
+def _rate(frames: Sequence[Any]) -> float:
+    """By the ``time`` of each frame, in seconds, as ``ssl-skel extract`` writes it; 0 where one has none."""
+    times = [frame.get("time") if isinstance(frame, Mapping) else None for frame in frames]
+    numbers = [float(time) for time in times if isinstance(time, int | float) and not isinstance(time, bool)]
+    return rate_of_times(np.array(numbers)) if len(numbers) == len(times) else 0.0
 
 
 def _frames(file: Path) -> list[Any]:

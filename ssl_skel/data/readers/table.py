@@ -15,6 +15,7 @@ from pydantic import Field, field_validator
 
 from ssl_skel.config import Section
 from ssl_skel.data.clip import BadClip, RawClip, attempt
+from ssl_skel.data.frame_rate import rate_of_times
 from ssl_skel.data.readers.base import natural
 from ssl_skel.data.readers.columns import ENDINGS, TableForm, column_names, first_row, is_text, read_columns
 from ssl_skel.data.readers.described import DescribedReader, name_of
@@ -25,8 +26,6 @@ from ssl_skel.layouts import LayoutLike
 from ssl_skel.names import nearest
 
 _MOST_PERSONS = 100
-_RATES = 1.0, 1000.0  # frames a second that times in seconds give
-_GAP = 1.5  # median steps; longer ones are frames left out
 OfClip = Literal["label", "subject", "camera", "setup", "session", "replication", "take", "recording"]
 Name = Literal["clip", "person", "frame", "time", "joint", "x", "y", "z", OfClip]
 _OF_CLIP: tuple[Name, ...] = get_args(OfClip)
@@ -179,12 +178,7 @@ class TableReader(DescribedReader):
 
     def _rate(self, run: _Run) -> float:
         """Frames a second by the times of a clip's rows; 0 where there are none, or they are no seconds."""
-        times = run.rows[self._column("time")] if self._timed else np.empty(0)
-        steps = np.diff(np.unique(times[np.isfinite(times)]))
-        if not steps.size:
-            return 0.0
-        rate = 1 / float(steps[steps < _GAP * np.median(steps)].mean())
-        return round(rate, 3) if _RATES[0] <= rate <= _RATES[1] else 0.0
+        return rate_of_times(run.rows[self._column("time")]) if self._timed else 0.0
 
     def _present(self, file: Path, names: Sequence[Name]) -> list[str]:
         """Columns of these that a file has.
