@@ -21,10 +21,11 @@ index = ssl_skel.build_index("box/mpae_net", "motions", "motions.index")
 # %%
 (answer,) = ssl_skel.search(index, "wave_s01_r0_c1", k=5)
 for hit in answer.hits:
-    print(f"{hit.similarity:.3f}  {hit.name}")
+    print(f"{hit.similarity:.4f}  {hit.centred:.2f}  {hit.name}")
 
 # %% [markdown]
-# Similarities are close to 1 for every clip, as all people move more alike than not. The order is what counts.
+# The first number is the cosine, close to 1 for every clip: all people move more alike than not. The second is the
+# cosine after the index's mean was subtracted: 0 means no more in common than any two clips.
 #
 # ## How good is it over all queries?
 #

@@ -19,7 +19,7 @@ from ssl_skel.cli.options import (
     StoresOption,
 )
 from ssl_skel.errors import UserError
-from ssl_skel.escaping import show_json
+from ssl_skel.escaping import say, show_json
 from ssl_skel.files.taken import refuse_taken_file
 
 if TYPE_CHECKING:
@@ -57,6 +57,13 @@ class MethodOptions:
         bool, typer.Option("--localise", help="Of an index of windows: compare sequences, which finds places best.")
     ] = False
     exact: Annotated[bool, typer.Option("--exact", help="Do not use the index's faster search.")] = False
+    mirror: Annotated[
+        bool, typer.Option("--mirror", help="Also find what resembles the query with left and right exchanged.")
+    ] = False
+    at_least: Annotated[
+        float | None,
+        typer.Option("--min", help="Leave out hits whose centred similarity is smaller; none left: nothing like it."),
+    ] = None
 
 
 @grouped
@@ -91,8 +98,11 @@ def search(
     rate = opened.common_fps
     chosen = Filter(filter.label or (), filter.subject or (), filter.camera or (), _within(filter.within, rate))
     at = to_frames(selection.at, rate, "--at") if selection.at else None
-    asked = asdict(selection) | {"at": at}
+    asked = asdict(selection) | {"at": at, "stores": tuple(store or ())}
     answers = run(opened, query, filter=chosen, options=options or (), **asked, **asdict(method))
+    spread = opened.spread
+    if spread.warning:
+        say(f"warning: {spread.warning}", error=True)
     if page is not None:
         from ssl_skel.view.draw.html import write_page
         from ssl_skel.view.search import page_of_answers
@@ -100,9 +110,11 @@ def search(
         write_page(page, page_of_answers(opened, answers, tuple(store or ())), overwrite)
     if json_:
         found = [{"query": one.query.name, "hits": [asdict(hit) for hit in one.hits]} for one in answers]
-        show_json({"index": str(index), "kind": opened.meta["kind"], "answers": found})
+        facts = {"usual": spread.usual, "rank": spread.rank, "cosine": spread.cosine}
+        show_json({"index": str(index), "kind": opened.meta["kind"], "spread": facts, "answers": found})
     else:
         _show(answers, opened.windows)
+        say(f"centred: 0 is no more similar than any two clips; 95 % of the index's have one at {spread.usual:.2f}")
 
 
 def _show(answers: list[Answer], windows: bool) -> None:
@@ -110,8 +122,11 @@ def _show(answers: list[Answer], windows: bool) -> None:
     from ssl_skel.console import show_table
 
     for answer in answers:
+        if not answer.hits:
+            say(f"{answer.query.name}: {answer.nothing}")
+            continue
         facts = [hit.facts(windows) for hit in answer.hits]
-        header = ["rank", *(facts[0] if facts else ())]
+        header = ["rank", *facts[0]]
         rows = [[str(hit.rank), *fact.values()] for hit, fact in zip(answer.hits, facts, strict=True)]
         show_table(header, rows, title=f"like {answer.query.name}")
 

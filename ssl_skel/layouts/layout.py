@@ -132,6 +132,12 @@ class SkeletonLayout:
         stack = np.stack([itself, inward, inward.T])
         return stack / np.maximum(stack.sum(2, keepdims=True), 1)
 
+    def mirrored(self, joints: np.ndarray) -> np.ndarray:
+        """The same motion with left and right exchanged: (..., V, C), x negated and each joint at its counterpart's."""
+        swapped = joints[..., list(self.mirror), :]
+        swapped[..., 0] = -swapped[..., 0]
+        return swapped
+
     @property
     def chest(self) -> int:
         """The middle joint of the path from one end of ``across`` to the other; of two, the one nearer its left end.

@@ -6,8 +6,9 @@ In an index of windows a hit is a place: of windows of one clip that overlap, on
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -29,18 +30,24 @@ class Hit:
     Attributes:
         rank: from 1.
         row: of the index.
-        similarity: cosine.
+        similarity: cosine, by which hits are ordered.
+        centred: cosine of the vectors minus the index's mean vector, -1 to 1; 0 for two clips that have no more in
+            common than any two. Of a place that ``localise`` found: its similarity, which is centred already.
+        percentile: per cent of the pairs of clips of the index that are less similar than this; None for places.
         name: of the clip.
         start, length: frames of it.
         label: class name; empty where unknown.
         subject, camera: -1 where unknown.
         fps: frames a second of the clip; 0 where unknown.
         copy: another clip of the index whose recording equals the query's, coordinate for coordinate.
+        mirrored: it is the query's mirror image that it resembles.
     """
 
     rank: int
     row: int
     similarity: float
+    centred: float
+    percentile: float | None
     name: str
     start: int
     length: int
@@ -49,17 +56,21 @@ class Hit:
     camera: int
     fps: float
     copy: bool
+    mirrored: bool = False
 
     @classmethod
     def of(cls, index: MotionIndex, query: Query, rank: int, row: int, similarity: float) -> Hit:
         """The hit that a row of the index is for a query."""
         record = index.rows[row]
         label = int(record["label"])
+        centred = float(index.spread.centred(query.vector, np.asarray(index.vectors[row])[None])[0])
         same = query.home is not None and (int(record["store"]), int(record["clip"])) == query.home[:2]
         return cls(
             rank=rank,
             row=row,
             similarity=similarity,
+            centred=centred,
+            percentile=index.spread.percentile(centred),
             name=index.name(row),
             start=int(record["start"]),
             length=int(record["length"]),
@@ -67,7 +78,8 @@ class Hit:
             subject=int(record["subject"]),
             camera=int(record["camera"]),
             fps=index.fps(row),
-            copy=not same and query.content != 0 and int(record["content"]) == query.content,
+            mirrored=query.mirrored,
+            copy=not same and not query.mirrored and query.content != 0 and int(record["content"]) == query.content,
         )
 
     def facts(self, windows: bool) -> dict[str, str]:
@@ -76,15 +88,23 @@ class Hit:
         frames = {"frames": f"{first}-{end}"} if windows else {}
         if windows and self.fps:
             frames["seconds"] = f"{first / self.fps:.1f}-{end / self.fps:.1f}"
+        notes = ["copy of the query"] * self.copy + ["mirrored"] * self.mirrored
         return {
-            "similarity": f"{self.similarity:.3f}",
+            "similarity": f"{self.similarity:.4f}",
+            "centred": f"{self.centred:.2f}",
+            "percentile": "" if self.percentile is None else f"{_floor(self.percentile):.1f}",
             "clip": self.name,
             **frames,
             "label": self.label,
             "subject": str(self.subject) if self.subject >= 0 else "",
             "camera": str(self.camera) if self.camera >= 0 else "",
-            "note": "copy of the query" if self.copy else "",
+            "note": ", ".join(notes),
         }
+
+
+def _floor(percent: float) -> float:
+    """To one digit, so that nothing but all is 100."""
+    return math.floor(10 * percent) / 10
 
 
 def nearest_hits(
@@ -123,6 +143,21 @@ def nearest_hits(
         fetch *= 4
     similarity = dict(zip(ordered.tolist(), near[0][whole].tolist(), strict=True))
     return [Hit.of(index, query, rank, row, similarity[row]) for rank, row in enumerate(kept, 1)]
+
+
+def best_of(index: MotionIndex, hits: Sequence[Hit], k: int, overlap: float) -> list[Hit]:
+    """The best of hits for a query and its mirror image, ranked anew; of one place found twice the better.
+
+    Args:
+        index: that they are of.
+        hits: of both.
+        k: how many at most.
+        overlap: see ``OVERLAP``.
+    """
+    ordered = sorted(hits, key=lambda hit: -hit.similarity)
+    places = [(*map(int, index.rows[["store", "clip"]][hit.row]), hit.start, hit.length) for hit in ordered]
+    kept = suppress_places(places, k, overlap if index.windows else 0.0)
+    return [replace(ordered[at], rank=rank) for rank, at in enumerate(kept, 1)]
 
 
 def suppress(index: MotionIndex, ordered: np.ndarray, k: int, overlap: float, taken: Sequence[Place] = ()) -> list[int]:

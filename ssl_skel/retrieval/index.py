@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from ssl_skel.embedding.embedder import Embedder
     from ssl_skel.retrieval.approximate import Approximate
     from ssl_skel.retrieval.codes import Codes
+    from ssl_skel.retrieval.spread import Spread
 
 FORMAT_VERSION = 2
 VECTORS, ROWS, CODES, APPROXIMATE = "vectors.npy", "rows.npy", "codes.safetensors", "faiss.index"
@@ -187,6 +188,13 @@ class MotionIndex:
         from ssl_skel.retrieval.codes import Codes
 
         return Codes.read(self.path / CODES, *self.vectors.shape)
+
+    @cached_property
+    def spread(self) -> Spread:
+        """How its vectors lie; tells what a similarity means."""
+        from ssl_skel.retrieval.spread import Spread  # opening does without what it imports
+
+        return Spread.of(self.vectors, self.rows[["store", "clip"]])
 
     @cached_property
     def approximate(self) -> Approximate | None:

@@ -70,7 +70,12 @@ def localise(
     places = np.stack([first["store"], first["clip"], first["start"], length], 1)[order].tolist()
     kept = order[suppress_places(places, k, overlap, [query.home] if query.home else [])]
     return [
-        replace(Hit.of(index, query, rank, int(chosen[at]), float(score[at])), length=int(length[at]))
+        replace(
+            Hit.of(index, query, rank, int(chosen[at]), float(score[at])),
+            length=int(length[at]),
+            centred=float(score[at]),
+            percentile=None,
+        )
         for rank, at in enumerate(kept.tolist(), 1)
     ]
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ssl_skel.data.conversion import Conversion
+from ssl_skel.data.sources.recordings import store_of
 from ssl_skel.data.store import Store
 from ssl_skel.errors import UserError
 from ssl_skel.names import nearest, unknown
@@ -33,6 +34,7 @@ class Query:
         home: (store number, clip, start, length) in the index's stores; None: from elsewhere.
         content: hash of its recording; 0: unknown.
         fps: frames a second of a clip from elsewhere; 0: unknown.
+        mirrored: it is the mirror image of what was named.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Query:
     home: tuple[int, int, int, int] | None = None
     content: int = 0
     fps: float = 0.0
+    mirrored: bool = False
 
 
 def load_queries(
@@ -93,6 +96,25 @@ def load_queries(
         )
         for number, vector in zip(numbers.tolist(), index.embedder.features(store, numbers), strict=True)
     ]
+
+
+def mirror_image(index: MotionIndex, query: Query, stores: tuple[Path, ...] = ()) -> Query:
+    """The same query with left and right exchanged.
+
+    Args:
+        index: to be searched.
+        query: clip or window.
+        stores: where the index's stores may lie now; a clip of the index is read from its own.
+
+    Raises:
+        UserError: the store of a clip of the index no longer exists, or has changed.
+    """
+    joints = query.joints
+    if joints is None:
+        joints = index.joints(query.row, index.open_store(int(index.rows["store"][query.row]), stores))
+    turned = np.ascontiguousarray(index.layout.mirrored(np.asarray(joints, np.float32)))
+    (vector,) = index.embedder.features(store_of([turned], index.layout))
+    return replace(query, vector=vector, joints=turned, mirrored=True)
 
 
 def _conversions(index: MotionIndex) -> list[Conversion]:

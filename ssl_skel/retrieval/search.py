@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ssl_skel.errors import UserError
 from ssl_skel.retrieval.filters import ALL_ROWS, Filter
-from ssl_skel.retrieval.hits import OVERLAP, Hit, nearest_hits
+from ssl_skel.retrieval.hits import OVERLAP, Hit, best_of, nearest_hits
 from ssl_skel.retrieval.index import MotionIndex
 from ssl_skel.retrieval.localise import localise as find_places
-from ssl_skel.retrieval.queries import Query, load_queries
+from ssl_skel.retrieval.queries import Query, load_queries, mirror_image
 
 if TYPE_CHECKING:
     from ssl_skel.embedding.embedder import Source
@@ -24,10 +25,21 @@ class Answer:
     Attributes:
         query: what was searched for.
         hits: best first.
+        nearest: the best hit, also where it is below ``at_least`` and not among the hits; None: there is none.
     """
 
     query: Query
     hits: list[Hit]
+    nearest: Hit | None = None
+
+    @property
+    def nothing(self) -> str:
+        """Why there are no hits, in words."""
+        if self.nearest is None:
+            return "nothing was found"
+        return (
+            f"nothing like it; the nearest, {self.nearest.name}, has a centred similarity of {self.nearest.centred:.2f}"
+        )
 
 
 def search(
@@ -43,6 +55,9 @@ def search(
     localise: bool = False,
     exact: bool = False,
     overlap: float = OVERLAP,
+    mirror: bool = False,
+    at_least: float | None = None,
+    stores: Sequence[Path] = (),
 ) -> list[Answer]:
     """Find the clips most like each clip of a query, or the places in long recordings.
 
@@ -57,6 +72,10 @@ def search(
         localise: of an index of windows: compare sequences of windows, which finds places best.
         exact: do not use the index's faster search.
         overlap: share of the shorter of two windows of one clip that both may cover and still both be returned.
+        mirror: also find what resembles the query with left and right exchanged; such hits are marked.
+        at_least: leave out hits whose ``centred`` is smaller, so that "nothing like it" is an answer. A value to begin
+            with is ``index.spread.usual``: 95 % of the index's own clips have another at least as similar.
+        stores: where the index's stores may lie now; ``mirror`` reads a clip of the index from its store.
 
     Returns:
         One answer for each clip of the query, in its order.
@@ -64,9 +83,22 @@ def search(
     Raises:
         UserError: no such index, query or class, or options that do not fit.
     """
+    if at_least is not None and not -1 <= at_least <= 1:
+        raise UserError(f"--min {at_least}: is a centred cosine, between -1 and 1")
     opened = index if isinstance(index, MotionIndex) else MotionIndex.open(index)
     rows = filter.rows(opened)
     queries = load_queries(opened, query, clip=clip, at=at, format=format, options=options)
-    if localise:
-        return [Answer(one, find_places(opened, one, k, rows=rows, overlap=overlap)) for one in queries]
-    return [Answer(one, nearest_hits(opened, one, k, rows=rows, exact=exact, overlap=overlap)) for one in queries]
+
+    def found(one: Query) -> list[Hit]:
+        if localise:
+            return find_places(opened, one, k, rows=rows, overlap=overlap)
+        return nearest_hits(opened, one, k, rows=rows, exact=exact, overlap=overlap)
+
+    answers = []
+    for one in queries:
+        hits = found(one)
+        if mirror:
+            hits = best_of(opened, [*hits, *found(mirror_image(opened, one, tuple(stores)))], k, overlap)
+        kept = hits if at_least is None else [hit for hit in hits if hit.centred >= at_least]
+        answers.append(Answer(one, kept, hits[0] if hits else None))
+    return answers

@@ -11,7 +11,7 @@ from ssl_skel.data.store import Store
 from ssl_skel.errors import UserError
 from ssl_skel.retrieval.index import MotionIndex
 from ssl_skel.retrieval.search import Answer
-from ssl_skel.view.draw.clips import FPS, RenderableClip
+from ssl_skel.view.draw.clips import FPS, RenderableClip, length_fact
 from ssl_skel.view.draw.pages import search_page
 
 
@@ -40,8 +40,25 @@ def page_of_answers(index: MotionIndex, answers: Sequence[Answer], stores: tuple
     found = []
     for hit in answer.hits:
         facts = {name: fact for name, fact in hit.facts(index.windows).items() if fact and name != "clip"}
+        facts["length"] = length_fact(hit.length, hit.fps)
         found.append(RenderableClip(hit.name, joints(hit.row, hit.length), index.layout, facts, hit.fps or FPS))
     query = answer.query
     own = joints(query.row) if query.joints is None else query.joints
     rate = index.fps(query.row) if query.joints is None else query.fps
-    return search_page(RenderableClip(query.name, own, index.layout, fps=rate or FPS), found)
+    facts = {"length": length_fact(own.shape[1], rate)}
+    notes = [_meaning(index), index.spread.warning, "" if answer.hits else f"{answer.nothing}."]
+    clip = RenderableClip(query.name, own, index.layout, facts, rate or FPS)
+    return search_page(clip, found, notes=[_sentence(note) for note in notes if note])
+
+
+def _meaning(index: MotionIndex) -> str:
+    """What the numbers under a hit mean."""
+    return (
+        "Similarity is the cosine of two vectors. Centred, it is 0 for two clips that have no more in common than any "
+        f"two, and 1 for the same; 95 % of the clips of this index have another at {index.spread.usual:.2f} or above. "
+        "The percentile is the share of pairs of clips that are less similar."
+    )
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}"

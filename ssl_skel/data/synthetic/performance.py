@@ -11,7 +11,6 @@ from ssl_skel.data.synthetic.skeleton import LAYOUT, REST_HAND, Body, Pose, arti
 
 FRAMES_PER_SECOND = 30
 _HANDS = ("lead", "other")
-_MIRROR = np.array([-1.0, 1.0, 1.0])
 _FACE_TO_FACE = np.array([-1.0, 1.0, -1.0])
 _HIP, _BELLY, _BACK, _LAP = (0.22, -0.58, -0.02), (-0.22, -0.62, 0.38), (-0.08, -0.8, -0.25), (-0.02, -0.72, 0.48)
 _IDLE = (REST_HAND, REST_HAND, _HIP, _BELLY, _BACK)
@@ -120,7 +119,7 @@ def perform(action: Action, persons: list[Person], heading: float, rng: np.rando
 
 def mirrored(joints: np.ndarray) -> np.ndarray:
     """Joints (..., V, 3) as in a mirror, left and right named anew."""
-    return joints[..., list(LAYOUT.mirror), :] * _MIRROR
+    return LAYOUT.mirrored(joints)
 
 
 def rest_hands(pose: Pose, seated: bool, rng: np.random.Generator) -> Pose:

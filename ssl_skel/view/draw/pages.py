@@ -12,13 +12,16 @@ from ssl_skel.view.draw.html import Scenes, card, document, gallery, grid, write
 __all__ = ["Reconstruction", "reconstruction_page", "search_page", "store_page", "write_page"]
 
 
-def search_page(query: RenderableClip, hits: Sequence[RenderableClip], title: str = "") -> str:
+def search_page(
+    query: RenderableClip, hits: Sequence[RenderableClip], title: str = "", notes: Sequence[str] = ()
+) -> str:
     """What a search found: the query stays in sight at the left, hits come nearest first, all in step.
 
     Args:
         query: what was searched for.
         hits: what was found, nearest first; their facts should name the similarity.
         title: default: the query's name.
+        notes: what similarities mean, warnings, why nothing was found.
 
     Returns:
         HTML text, for ``write_page``.
@@ -26,6 +29,7 @@ def search_page(query: RenderableClip, hits: Sequence[RenderableClip], title: st
     found = grid([card(at, hit, f"{at}. {hit.name}") for at, hit in enumerate(hits, 1)])
     if not hits:
         found = "<p>Nothing was found.</p>"
+    found = "".join(f"<p>{escape(note)}</p>" for note in notes) + found
     body = (
         f'<div class="beside"><div class="query"><h2>Query</h2>{card(0, query)}</div>'
         f"<div><h2>Found</h2>{found}</div></div>"
