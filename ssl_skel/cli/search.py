@@ -114,7 +114,9 @@ def search(
         show_json({"index": str(index), "kind": opened.meta["kind"], "spread": facts, "answers": found})
     else:
         _show(answers, opened.windows)
-        say(f"centred: 0 is no more similar than any two clips; 95 % of the index's have one at {spread.usual:.2f}")
+        if not method.localise:
+            usual = f"95 % of this index's clips have another at {spread.usual:.2f} or above"
+            say(f"centred: 0 means no more in common than any two clips; {usual}")
 
 
 def _show(answers: list[Answer], windows: bool) -> None:
