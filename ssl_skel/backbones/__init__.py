@@ -10,6 +10,7 @@ from ssl_skel.backbones.configs.graph import CTRGCNConfig, InfoGCNConfig, STGCNC
 from ssl_skel.backbones.configs.man import MANConfig
 from ssl_skel.backbones.configs.mixformer import FreqMixFormerConfig, FreqMixFormerV2Config
 from ssl_skel.backbones.configs.mpae_net import MPAENetConfig
+from ssl_skel.backbones.configs.slim_vit import SLiMViTConfig
 from ssl_skel.backbones.configs.st_transformer import STTransformerConfig
 from ssl_skel.backbones.configs.sttformer import STTFormerConfig
 from ssl_skel.backbones.configs.tcn import TCNConfig
@@ -33,6 +34,7 @@ BACKBONES: Registry[Backbone, BackboneConfig] = Registry(
         STTFormerConfig: "ssl_skel.backbones.sttformer:STTFormer",
         FreqMixFormerConfig: "ssl_skel.backbones.freqmixformer:FreqMixFormer",
         FreqMixFormerV2Config: "ssl_skel.backbones.freqmixformer_v2:FreqMixFormerV2",
+        SLiMViTConfig: "ssl_skel.backbones.slim_vit:SLiMViT",
         TCNConfig: "ssl_skel.backbones.tcn:TCN",
     },
 )

@@ -12,8 +12,10 @@ from ssl_skel.cli.options import JsonOption
 
 def import_weights(
     format_: Annotated[
-        Literal["mamp", "stars", "st_gcn", "ctr_gcn", "infogcn", "sttformer"],
-        typer.Argument(metavar="FORMAT", help="mamp, stars, st_gcn (CrosSCLR, AimCLR), ctr_gcn, infogcn, sttformer."),
+        Literal["mamp", "stars", "st_gcn", "ctr_gcn", "infogcn", "sttformer", "slim"],
+        typer.Argument(
+            metavar="FORMAT", help="mamp, stars, st_gcn (CrosSCLR, AimCLR), ctr_gcn, infogcn, sttformer, slim."
+        ),
     ],
     file: Annotated[Path, typer.Argument(help="File of weights that a paper's authors released.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write the encoder to.")],

@@ -23,11 +23,20 @@ from ssl_skel.released.graph_nets import CTRGCNRelease, InfoGCNRelease, STGCNRel
 from ssl_skel.released.mamp import MAMP, STARS
 from ssl_skel.released.reading import read_tensors
 from ssl_skel.released.release import Release, Rules, Shape
+from ssl_skel.released.slim import SLiMRelease
 from ssl_skel.released.sttformer import STTFormerRelease
 
 RELEASES: dict[str, Release] = {
     release.name: release
-    for release in (MAMP(), STARS(), STGCNRelease(), CTRGCNRelease(), InfoGCNRelease(), STTFormerRelease())
+    for release in (
+        MAMP(),
+        STARS(),
+        STGCNRelease(),
+        CTRGCNRelease(),
+        InfoGCNRelease(),
+        STTFormerRelease(),
+        SLiMRelease(),
+    )
 }
 """Releases by the name of their format."""
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-from torch import Tensor
-
 from ssl_skel.backbones.base import Backbone
 from ssl_skel.backbones.configs.st_transformer import STTransformerConfig
 from ssl_skel.data.normalize import NormalizeConfig
-from ssl_skel.released.release import Release, Rule, Rules, Shape, Tensors, renamed, same
+from ssl_skel.released.release import Release, Rule, Rules, Shape, Tensors, patches_of_a_joint, renamed, same
 
 HEADS = 8
 """Attention heads of every shipped config; a file does not say."""
@@ -33,11 +31,8 @@ class MAMP(Release):
         return Shape(config, channels, tensors["pos_embed"].shape[2], patch * tensors["temp_embed"].shape[1])
 
     def rules(self, net: Backbone) -> Rules:
-        def patches(weight: Tensor) -> Tensor:
-            return weight.squeeze(3).transpose(1, 2).flatten(1)  # (D, C, u, 1) -> (D, u * C)
-
         rules = renamed("joints_embed.proj", "embed.lift") | renamed("norm", "norm")
-        rules["embed.lift.weight"] = Rule((self.probe,), patches)
+        rules["embed.lift.weight"] = Rule((self.probe,), patches_of_a_joint)
         rules["embed.time"] = Rule(("temp_embed",), lambda tensor: tensor[0, :, 0])
         rules["embed.joint"] = Rule(("pos_embed",), lambda tensor: tensor[0, 0])
         return rules | {name: same(name) for name in net.state_dict() if name.startswith("blocks.")}

@@ -92,6 +92,11 @@ def flat(name: str) -> Rule:
     return Rule((name,), lambda weight: weight.flatten(1))
 
 
+def patches_of_a_joint(weight: Tensor) -> Tensor:
+    """The weight of a convolution over the frames of a joint as a matrix: (D, C, u, 1) -> (D, u * C)."""
+    return weight.squeeze(3).transpose(1, 2).flatten(1)
+
+
 def renamed(theirs: str, ours: str, *, norm: bool = False) -> Rules:
     """``weight`` and ``bias`` of a layer, and a BatchNorm's statistics."""
     parts = ("weight", "bias", *(("running_mean", "running_var", "num_batches_tracked") if norm else ()))

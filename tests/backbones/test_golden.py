@@ -24,7 +24,7 @@ from ssl_skel.released.importing import import_weights
 from ssl_skel.released.release import Rule, renamed
 
 NTU = LAYOUTS["ntu25"]
-EVERY = {"mamp": 1, "st_gcn": 8, "ctr_gcn": 16, "infogcn": 16, "sttformer": 16}
+EVERY = {"mamp": 1, "st_gcn": 8, "ctr_gcn": 16, "infogcn": 16, "sttformer": 16, "slim": 4}
 """Releases, and that every so many channels of their features are kept."""
 
 
@@ -39,11 +39,21 @@ def assert_near(found: Tensor, released: np.ndarray) -> None:
 def test_an_imported_release_gives_its_features(tmp_path: Path, release: str) -> None:
     state, outputs = golden(release)
     torch.save(state, tmp_path / "weights.pt")
-    frames = {"mamp": 8, "sttformer": 12}.get(release, 16)
+    frames = {"mamp": 8, "sttformer": 12, "slim": 24}.get(release, 16)
     import_weights(release, tmp_path / "weights.pt", tmp_path / "encoder", frames=frames)
     encoder, _ = load_encoder(tmp_path / "encoder")
     found = encoder.eval().backbone(clip(2, 3, frames, 25, 1)[..., 0])
     assert_near(found[:, :: EVERY[release]], outputs["features"])
+
+
+@torch.no_grad()
+def test_slim_puts_its_token_in_place_of_what_is_hidden(tmp_path: Path) -> None:
+    state, outputs = golden("slim")
+    torch.save({"teacher": {f"backbone.{name}": tensor for name, tensor in state.items()}}, tmp_path / "weights.pt")
+    import_weights("slim", tmp_path / "weights.pt", tmp_path / "encoder")
+    encoder, _ = load_encoder(tmp_path / "encoder")
+    hidden = (torch.arange(75) % 3 == 0).view(1, 3, 25).expand(2, -1, -1)
+    assert_near(encoder.eval().backbone(clip(2, 3, 24, 25, 1)[..., 0], hidden)[:, ::4], outputs["masked"])
 
 
 def mamp_decoder(small: float = 1.0) -> JointDecoder:

@@ -35,9 +35,9 @@ TINY: dict[str, dict[str, Any]] = {
 }
 DRAWS_NOTHING = {"psp", "vicreg"}  # their randomness is that of the loader's draws
 # Networks that keep joints, drop what is hidden, and merge joints; later rows meet the others in the slow tests.
-KINDS, LATER = ("mpae_net", "st_transformer", "tcn"), ("gfp", "s_jepa", "slim")
+KINDS, LATER = ("mpae_net", "st_transformer", "tcn"), ("gfp", "s_jepa", "slim", "slim_vit")
 PAIRS = [
-    pytest.param(*pair, marks=pytest.mark.slow if pair[0] in LATER and pair[1] not in KINDS else ())
+    pytest.param(*pair, marks=pytest.mark.slow if set(pair) & set(LATER) and pair[1] not in KINDS else ())
     for pair in itertools.product(PRETEXTS, BACKBONES)
     if pair != ("slim", "st_transformer")  # refused: it has no features of what is hidden
 ]
