@@ -76,8 +76,18 @@ def command_for(run: str) -> str:
     for name, path in _shipped().items():
         if path.parts[-2] != "finetune" and re.search(rf"^name: {re.escape(run)}$", path.read_text("utf-8"), re.M):
             return f"ssl-skel pretrain {name}"
-    lines = (command for one in config_facts() for command in one.commands)
-    return next((line for line in lines if f" name={run} " in f"{line} "), "")
+    return _first_with(f"name={run}")
+
+
+def command_for_store(path: Path) -> str:
+    """The command that makes a store, where the shipped configs name it; "" where they do not."""
+    return _first_with(path.as_posix(), ("convert", "synthetic", "merge"))
+
+
+def _first_with(word: str, verbs: tuple[str, ...] = _VERBS) -> str:
+    """The first command of some verbs, among those of all headers, that has a word."""
+    lines = (line for one in config_facts() for line in one.commands)
+    return next((line for line in lines if line.split()[1] in verbs and word in line.split()), "")
 
 
 def hint(path: Path) -> str:

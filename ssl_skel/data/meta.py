@@ -17,6 +17,7 @@ from ssl_skel.errors import UserError
 from ssl_skel.files.folders import restore
 from ssl_skel.layouts import SkeletonLayout, parse_layout
 from ssl_skel.plain_json import parse_json
+from ssl_skel.shipped_configs import command_for_store
 
 FORMAT_VERSION = 1
 Dtype = Literal["float32", "float16"]
@@ -130,7 +131,8 @@ def read_meta(path: Path) -> tuple[Meta, SkeletonLayout, NormalizeConfig | None]
     file = path / "meta.json"
     restore(path)
     if not file.is_file():
-        raise UserError(f"{path}: no store there; make it with ssl-skel convert")
+        maker = command_for_store(path) or "ssl-skel convert"
+        raise UserError(f"{path}: no store there; make it with {maker}")
     try:
         data = parse_json(file.read_bytes())
         version = data["format_version"]

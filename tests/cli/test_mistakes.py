@@ -97,6 +97,8 @@ CASES = (
     Case("predict run recording.npz", "holds an encoder, which knows no classes; train a classifier on it: ssl-skel"),
     Case("embed runs/demo store -o new.npz", "train it first: ssl-skel pretrain demo/pretrain"),
     Case("embed runs/mpae_net_mae_nw_ucla_xsub store -o new.npz", "name=mpae_net_mae_nw_ucla_xsub data.split=xsub"),
+    Case("info stores/demo", "no store there; make it with ssl-skel synthetic stores/demo --overwrite"),
+    Case("audit stores/nw_ucla_oriented", "make it with ssl-skel convert nw-ucla DATA/nw_ucla/all_sqe stores/nw"),
     Case("embed begun store -o new.npz", "finish it: ssl-skel pretrain begun/config.yaml resume=auto"),
     Case("train-classifier none -o new", "error: none"),
     Case("train-classifier store -o store", "store: exists already"),
