@@ -17,12 +17,12 @@ from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 TARGET = Path(__file__).parents[1] / "assets/search.webp"
-SIZE, MOMENTS, SECONDS = (1280, 800), 36, 3.0
+SIZE, MOMENTS, SECONDS = (1140, 850), 36, 3.0
 QUERY = "throw_s01_r0_c1"
 COMMANDS = (
     "synthetic motions",
     "index box/mpae_net motions -o motions.index",
-    f"search motions.index {QUERY} -k 3 --page like.html",
+    f"search motions.index {QUERY} -k 2 --page like.html",
 )
 
 
