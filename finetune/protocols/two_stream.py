@@ -144,10 +144,10 @@ class TwoStream(Trained[TwoStreamConfig]):
             raise UserError(f"two_stream: stream: {stream}: heat-maps show where joints are; use an encoder of joint")
         if encoder.extent == "axis":
             raise UserError("two_stream: extent: axis stretches bodies beyond what videos show; use box or none")
-        if store.normalization and store.normalization.orient:
-            raise UserError(
-                f"{where}: orient: bodies are turned from the camera's view; convert again without --orient"
-            )
+        for option in ("orient", "align"):
+            if store.normalization and getattr(store.normalization, option):
+                turned = "bodies are turned from the camera's view"
+                raise UserError(f"{where}: {option}: {turned}; convert again without --{option}")
         if store.provenance.format == "mediapipe" and mirrored:
             raise UserError(f"{where}: MediaPipe's joints would be drawn mirrored; build on backbone.mirrored: false")
 

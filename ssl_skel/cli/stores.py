@@ -29,6 +29,9 @@ def convert(
     orient: Annotated[
         bool, typer.Option(help="Rotate each clip so that the body faces the camera in its first frame.")
     ] = False,
+    align: Annotated[
+        bool, typer.Option(help="Turn each person by itself until it stands upright and faces the camera (InfoGCN).")
+    ] = False,
     scale: Annotated[bool, typer.Option(help="Divide coordinates by the mean bone length.")] = False,
     layout: Annotated[str | None, typer.Option(help="Joint layout, for formats that do not fix it.")] = None,
     score: Annotated[
@@ -60,7 +63,9 @@ def convert(
         format,
         source,
         store,
-        normalize=parse_config(NormalizeConfig, {"centre": centre, "orient": orient, "scale": scale}, "convert"),
+        normalize=parse_config(
+            NormalizeConfig, {"centre": centre, "orient": orient, "align": align, "scale": scale}, "convert"
+        ),
         options=[*(options or ()), *([f"score={score}"] if score else [])],
         skip_bad=skip_bad,
         overwrite=overwrite,

@@ -42,6 +42,7 @@ def adapted(store: Store, layout: SkeletonLayout, want: NormalizeConfig) -> Stor
     more = {
         "centre": CENTRES.index(own.centre) > CENTRES.index(want.centre),
         "orient": own.orient > want.orient,
+        "align": own.align > want.align,
         "scale": own.scale > want.scale,
     }
     option = next((option for option, is_more in more.items() if is_more), "")

@@ -137,6 +137,7 @@ def _most_done(stores: Mapping[str, Store]) -> NormalizeConfig:
     return NormalizeConfig(
         centre=max((config.centre for config in configs), key=CENTRES.index),
         orient=any(config.orient for config in configs),
+        align=any(config.align for config in configs),
         scale=any(config.scale for config in configs),
         order_persons=max((config.order_persons for config in configs), key=_ORDERS.index),
     )

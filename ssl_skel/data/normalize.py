@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -30,6 +30,12 @@ class NormalizeConfig(Section):
     """Turn the clip about the vertical axis so that at its start the first person's ``across`` line lies along x, left
     at smaller x, as in someone who faces a Kinect. The direction is the median (least sum of angles to the others) of
     the first five frames in which both ends were tracked, so that one bad frame does not turn the clip."""
+
+    align: bool = False
+    """Turn each person by itself, about the origin and all three axes, so that where it is first tracked its spine (the
+    first bone from the root towards ``across``) lies along y and its ``across`` line in the x-y plane, left at smaller
+    x. InfoGCN (Chi et al., CVPR 2022) trains on NTU so. Two people then no longer stand as they stood to each other.
+    Departs from print: y is up, where the release has z; shoulders for hips."""
 
     scale: bool = False
     """Divide by the first person's mean bone length (median over frames); lengths are then counted in mean bones."""
@@ -124,11 +130,12 @@ def normalize(
         (M', T, V, C) float32 without gaps, M' persons who were ever tracked; and how many joint positions were filled.
 
     Raises:
-        UserError: ``orient`` is asked of clips with two coordinates.
+        UserError: ``orient`` or ``align`` of clips with two coordinates, ``align`` of a layout without a spine.
     """
     coordinates = layout.coordinates(joints.shape[-1])
-    if config.orient and coordinates != 3:
-        raise UserError("orient: clips with two coordinates have no heading; leave it off")
+    for option in ("orient", "align"):
+        if getattr(config, option) and coordinates != 3:
+            raise UserError(f"{option}: clips with two coordinates have no heading; leave it off")
     joints = joints[tracked_persons(joints)].astype(np.float64)
     tracked = tracked_joints(joints)
     score = np.where(tracked[..., None], joints[..., coordinates:], 0)
@@ -145,6 +152,11 @@ def normalize(
         joints = joints - joints[0, None, :, None, layout.centre]
     if config.orient:
         joints = _turn(joints, *_heading(joints[0], tracked[0], layout))
+    if config.align:
+        ends = _body_ends(layout)
+        joints = np.stack(
+            [person @ _body_axes(person, seen, ends).T for person, seen in zip(joints, tracked, strict=True)]
+        )
     if config.scale:
         joints = joints / _mean_bone(joints[0], layout)
     return np.concatenate([joints, score], -1).astype(np.float32), int((~tracked).sum())
@@ -228,6 +240,38 @@ def _heading(joints: np.ndarray, tracked: np.ndarray, layout: SkeletonLayout) ->
 def _turn(joints: np.ndarray, cos: float, sin: float) -> np.ndarray:
     """Turn about y so that the direction (cos, sin) in the x-z plane comes to lie along x."""
     return joints @ np.array([[cos, 0.0, -sin], [0.0, 1.0, 0.0], [sin, 0.0, cos]])
+
+
+def _body_ends(layout: SkeletonLayout) -> list[int]:
+    """Joints at the ends of the first bone of the spine, and of the line across the body.
+
+    Raises:
+        UserError: the way from the root to a shoulder passes no other joint.
+    """
+    left, right = layout.across
+    first = left
+    while layout.parents[first] not in (first, layout.root):
+        first = layout.parents[first]
+    if first == left or layout.parents[first] == first:
+        name = layout.joints[left]
+        raise UserError(f"align: the layout {layout.name} has no spine between its root and {name}; use orient")
+    return [layout.root, first, left, right]
+
+
+def _body_axes(joints: np.ndarray, tracked: np.ndarray, ends: Sequence[int]) -> np.ndarray:
+    """Rows: a person's axes x, y and z, (3, 3), in the first frame in which the ends were tracked; else in the first.
+
+    Of joints (T, V, 3) and tracked (T, V). Unturned where the ends fall together.
+    """
+    frame = int(tracked[:, ends].all(1).argmax())
+    root, spine, left, right = joints[frame, ends]
+    up, across = spine - root, right - left
+    across = across - up * (across @ up) / max(float(up @ up), 1e-12)
+    lengths = np.linalg.norm(up), np.linalg.norm(across)
+    if min(lengths) < 1e-6:
+        return np.eye(3)
+    up, across = up / lengths[0], across / lengths[1]
+    return np.stack([across, up, np.cross(across, up)])
 
 
 def _mean_bone(joints: np.ndarray, layout: SkeletonLayout) -> float:

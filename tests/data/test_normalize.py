@@ -171,6 +171,41 @@ def test_a_centred_clip_forgets_where_it_stood(seed: int, shift: tuple[float, ..
     np.testing.assert_allclose(here, there, atol=1e-4)
 
 
+def test_aligned_persons_forget_how_each_was_turned() -> None:
+    """InfoGCN's alignment: spine along y, shoulders in the x-y plane, each person by itself; never mirrored."""
+    rng = np.random.default_rng(0)
+    joints = rng.normal(size=(2, 6, 20, 3)).cumsum(1) * 0.1 + rng.normal(size=(2, 1, 20, 3))
+    config = NormalizeConfig(centre="none", align=True, order_persons="none")
+    plain, _ = normalize(joints, KINECT, config)
+    hips, spine, left, right = (
+        KINECT.joints.index(j) for j in ("hip_centre", "spine", "left_shoulder", "right_shoulder")
+    )
+    for person in plain[:, 0]:
+        np.testing.assert_allclose((person[spine] - person[hips])[[0, 2]], 0, atol=1e-6)
+        across = person[right] - person[left]
+        assert across[0] > 0
+        assert abs(across[2]) < 1e-6
+    turns = [np.linalg.qr(rng.normal(size=(3, 3)))[0] for _ in range(2)]
+    turns = [turn * np.sign(np.linalg.det(turn)) for turn in turns]
+    turned = np.stack([person @ turn.T for person, turn in zip(joints, turns, strict=True)])
+    np.testing.assert_allclose(normalize(turned, KINECT, config)[0], plain, atol=1e-5)
+    mirrored, _ = normalize(joints * np.array([-1, 1, 1]), KINECT, config)
+    assert np.abs(mirrored - plain).max() > 0.1
+    gap = joints.copy()
+    gap[:, 0, spine] = np.nan  # the second frame is the first in which all four joints were tracked
+    across = (lambda person: person[right] - person[left])(normalize(gap, KINECT, config)[0][0, 1])
+    assert abs(across[2]) < 1e-6
+
+
+def test_what_cannot_be_aligned_is_refused() -> None:
+    with pytest.raises(
+        UserError, match="align: the layout mediapipe33 has no spine between its root and left_shoulder"
+    ):
+        normalize(np.ones((1, 2, 33, 3)), LAYOUTS["mediapipe33"], NormalizeConfig(align=True))
+    with pytest.raises(UserError, match="align: clips with two coordinates"):
+        normalize(np.ones((1, 2, 20, 2)), KINECT, NormalizeConfig(align=True))
+
+
 @settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 999), yaw=st.floats(-3.1, 3.1))
 def test_an_oriented_clip_forgets_where_the_camera_stood(seed: int, yaw: float) -> None:

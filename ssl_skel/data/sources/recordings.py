@@ -183,7 +183,9 @@ def _read_alike(
     reader = open_alike(source, conversion, options)
     before = conversion.normalization
     if before is None and wanted.name == COMMON and reader.layout != wanted:
-        before = normalize.model_copy(update={"orient": False, "scale": False})  # both are for the new joints
+        before = normalize.model_copy(
+            update={"orient": False, "align": False, "scale": False}
+        )  # all are for the new joints
     store = _read(Work(reader, before or normalize, repairs=conversion.repairs, rate=conversion.rate), format)
     if before:
         return adapted(store, wanted, normalize)
