@@ -105,9 +105,9 @@ def check_text(text: str, where: str) -> None:
     if len(text) > _LONGEST:
         raise UserError(f"{where}: {text[:40]!r} ... has {len(text)} characters; give it at most {_LONGEST}")
     try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise UserError(f"{where}: {text!r} is not Unicode text; rename it") from error
+        text.encode().decode()
+    except UnicodeError as error:
+        raise UserError(f"{where}: {text!a} is not Unicode text; rename it") from error
 
 
 def tracked_joints(joints: np.ndarray) -> np.ndarray:

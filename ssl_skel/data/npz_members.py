@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import struct
+import sys
 import tokenize
 import zipfile
 import zlib
@@ -71,6 +72,10 @@ def _read_column(file: Path, archive: zipfile.ZipFile, name: str, most: int, rem
             raise UserError(f"{file}: {name[:40]}: has shape {shape} of {dtype}, which is too large; {remedy}")
         stream.seek(0)
         column: np.ndarray = np.lib.format.read_array(stream, allow_pickle=False)
+        if dtype.kind == "U" and column.size:
+            letters = np.ascontiguousarray(column, dtype.newbyteorder("<")).reshape(-1).view("<u4")
+            if letters.max() > sys.maxunicode:  # NumPy makes strings of them that crash whoever prints them
+                raise ValueError(f"{name}: is no Unicode text")
         return column
 
 

@@ -140,3 +140,15 @@ def test_sound_members_are_numpys(tmp_path: Path) -> None:
     assert found.keys() == {"label", "name"}
     for name, values in found.items():
         np.testing.assert_array_equal(values, members[name])
+
+
+@pytest.mark.parametrize("order", "<>")
+def test_text_that_unicode_does_not_know_is_damage(tmp_path: Path, order: str) -> None:
+    letters = np.array([[65, 0x10FFFF], [66, 0x110000]], f"{order}u4")
+    for last, kept in ((1, ["A\U0010ffff"]), (2, None)):
+        np.savez(tmp_path / "x.npz", name=letters[:last].view(f"{order}U2").ravel())
+        if kept:
+            assert read_columns(tmp_path / "x.npz", ["name"])["name"].tolist() == kept
+        else:
+            with pytest.raises(ValueError, match="name: is no Unicode text"):
+                read_columns(tmp_path / "x.npz", ["name"])

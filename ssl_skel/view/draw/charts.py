@@ -9,6 +9,7 @@ from html import escape
 
 Line = Sequence[tuple[float, float]]
 STYLES = 4  # how many lines can be distinguished
+_MOST = 1e30  # what lies beyond is drawn there
 _DOTS = 60  # a line of so many points or fewer shows each
 
 
@@ -145,8 +146,9 @@ def _legend(names: Sequence[str]) -> str:
 
 
 def _span(values: Sequence[float]) -> tuple[float, float]:
-    low, high = min(values), max(values)
-    return (low, high) if high > low else (low - 0.5, high + 0.5)
+    low, high = (max(-_MOST, min(value, _MOST)) for value in (min(values), max(values)))
+    spare = max(0.5, 1e-3 * abs(low))
+    return (low, high) if high - low > 1e-9 * spare else (low - spare, high + spare)
 
 
 def _spoken(value: float, percent: bool) -> str:

@@ -58,3 +58,11 @@ def test_one_point_and_too_many_lines() -> None:
     for lines in ({}, {"a": []}, {str(at): [(0, 0.0)] for at in range(5)}):
         with pytest.raises(ValueError, match="give 1 to 4 lines"):
             line_chart("t", lines)
+
+
+@pytest.mark.parametrize("values", [(1e30, 1e30), (-1e300, 1.7e308), (1e16, 1e16), (0.0, 5e-324), (1.0, 1.0 + 2**-52)])
+def test_any_numbers_can_be_drawn(values: tuple[float, float]) -> None:
+    svg = line_chart("loss", {"a": list(enumerate(values))})
+    ElementTree.fromstring(svg)
+    assert "nan" not in svg
+    assert all(-1 <= y <= 101 for _, y in coordinates(svg, 0)) or max(map(abs, values)) > 1e30
