@@ -29,9 +29,7 @@ def convert(
     orient: Annotated[
         bool, typer.Option(help="Rotate each clip so that the body faces the camera in its first frame.")
     ] = False,
-    align: Annotated[
-        bool, typer.Option(help="Turn each person by itself until it stands upright and faces the camera (InfoGCN).")
-    ] = False,
+    align: Annotated[bool, typer.Option(help="Turn each person by itself, spine upright, as InfoGCN does.")] = False,
     scale: Annotated[bool, typer.Option(help="Divide coordinates by the mean bone length.")] = False,
     layout: Annotated[str | None, typer.Option(help="Joint layout, for formats that do not fix it.")] = None,
     score: Annotated[
@@ -59,13 +57,12 @@ def convert(
     from ssl_skel.data.normalize import NormalizeConfig
     from ssl_skel.data.repair import RepairConfig, parse_steps
 
+    normalize = {"centre": centre, "orient": orient, "align": align, "scale": scale}
     facts = run(
         format,
         source,
         store,
-        normalize=parse_config(
-            NormalizeConfig, {"centre": centre, "orient": orient, "align": align, "scale": scale}, "convert"
-        ),
+        normalize=parse_config(NormalizeConfig, normalize, "convert"),
         options=[*(options or ()), *([f"score={score}"] if score else [])],
         skip_bad=skip_bad,
         overwrite=overwrite,
