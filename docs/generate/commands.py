@@ -32,7 +32,7 @@ def _command(name: str, command: Any) -> str:
     usage = " ".join(["ssl-skel", name, *map(_place, arguments), *(["[OPTIONS]"] if options else [])])
     parts = [f"### {name}\n", inspect.cleandoc(command.help or "").replace("\b", ""), f"\n```text\n{usage}\n```\n"]
     if arguments or options:
-        parts.append("| argument or option | |\n|:--|:--|")
+        parts.append("| argument or option | meaning |\n|:--|:--|")
         parts += [f"| `{_place(one)}` | {_text(one)} |" for one in arguments]
         parts += [f"| {_names(one)} | {_text(one)} |" for one in options]
     return "\n".join(parts) + "\n"
