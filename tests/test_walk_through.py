@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import csv
 import io
 import json
+import re
 import shlex
 import shutil
 import sys
@@ -17,7 +19,7 @@ import pytest
 import ssl_skel
 from ssl_skel.cli import app as cli
 from ssl_skel.data.store import Store
-from ssl_skel.data.synthetic import ACTIONS, SyntheticConfig, generate
+from ssl_skel.data.synthetic import ACTIONS, SyntheticConfig, generate, write_synthetic
 from ssl_skel.data.synthetic.skeleton import LAYOUT
 from ssl_skel.layouts import LAYOUTS
 
@@ -142,3 +144,19 @@ def test_recordings_become_a_classifier_as_printed(
     sure = ssl_skel.predict("mine.classifier", "new", min_confidence=1.0)
     assert set(sure.answers) == {"none of these"}
     assert ssl_skel.predict("mine.classifier", "new").threshold == card["threshold"]
+
+
+def test_the_python_of_the_readme_runs_as_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Only the store is smaller, and the training shorter: one epoch."""
+    monkeypatch.chdir(tmp_path)
+    write_synthetic(Path("stores/demo"), SyntheticConfig(subjects=4, cameras=2, repetitions=1))
+    (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
+    short = block.replace('"train.epochs=50"', '"train.epochs=1", "optim.warmup_epochs=0"')
+    assert short != block
+    capsys.readouterr()
+    exec(compile(short, "README.md", "exec"), {})
+    found = ast.literal_eval(capsys.readouterr().out.splitlines()[-1])
+    assert len(set(found)) == 5
+    assert set(found) <= set(map(str, Store.open("stores/demo").name)) - {"kick_s01_r0_c1"}
