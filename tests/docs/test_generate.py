@@ -97,3 +97,9 @@ def test_the_page_of_installation_has_every_extra() -> None:
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
     page = (ROOT / "docs/install.md").read_text("utf-8")
     assert [name for name in extras if f"| `{name}` |" not in page] == []
+
+
+def test_every_page_is_in_the_menu() -> None:
+    pages = [path.relative_to(ROOT / "docs").as_posix() for path in (ROOT / "docs").rglob("*.md")]
+    menu = (ROOT / "mkdocs.yml").read_text("utf-8")
+    assert [page for page in pages if f": {page}\n" not in menu and not page.startswith("decisions/0")] == []
