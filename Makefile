@@ -36,5 +36,8 @@ check: $(STAMP)  # style, types, doctests, the docs, then the tests
 bench: $(STAMP)  # speed and memory, each beside its yardstick in the same run
 	$(BIN)/python -m pytest tests/benchmarks -o python_files='bench_*.py' -m '' --benchmark-only -s
 
+gpu: $(STAMP)  # on a machine with a GPU: at most ten minutes, writes results/gpu_NAME.json; please send it back
+	$(BIN)/python tests/gpu
+
 clean:
 	rm -rf build site runs/demo stores/demo .pytest_cache .mypy_cache .ruff_cache
