@@ -158,7 +158,7 @@ def _trio(
     return Reconstruction(
         original=clip(real, **known.facts),
         masked=clip(masked, hidden=share),
-        predicted=clip(guess, **{"off by, where hidden": error}),
+        predicted=clip(guess, **{"mean error where hidden": error}),
     )
 
 

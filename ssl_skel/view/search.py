@@ -14,6 +14,8 @@ from ssl_skel.retrieval.search import Answer
 from ssl_skel.view.draw.clips import FPS, RenderableClip, length_fact
 from ssl_skel.view.draw.pages import search_page
 
+_WORDS = {"label": "class"}  # as pages call it
+
 
 def page_of_answers(index: MotionIndex, answers: Sequence[Answer], stores: tuple[Path, ...] = ()) -> str:
     """Page of a query's clip beside the clips that were found.
@@ -39,16 +41,18 @@ def page_of_answers(index: MotionIndex, answers: Sequence[Answer], stores: tuple
 
     found = []
     for hit in answer.hits:
-        facts = {name: fact for name, fact in hit.facts(index.windows).items() if fact and name != "clip"}
+        facts = {
+            _WORDS.get(name, name): fact for name, fact in hit.facts(index.windows).items() if fact and name != "clip"
+        }
         facts["length"] = length_fact(hit.length, hit.fps)
         found.append(RenderableClip(hit.name, joints(hit.row, hit.length), index.layout, facts, hit.fps or FPS))
     query = answer.query
     own = joints(query.row) if query.joints is None else query.joints
     rate = index.fps(query.row) if query.joints is None else query.fps
     facts = {"length": length_fact(own.shape[1], rate)}
-    notes = [_meaning(index), index.spread.warning, "" if answer.hits else f"{answer.nothing}."]
+    notes = [index.spread.warning, "" if answer.hits else f"{answer.nothing}."]
     clip = RenderableClip(query.name, own, index.layout, facts, rate or FPS)
-    return search_page(clip, found, notes=[_sentence(note) for note in notes if note])
+    return search_page(clip, found, notes=[_sentence(note) for note in notes if note], meaning=_meaning(index))
 
 
 def _meaning(index: MotionIndex) -> str:

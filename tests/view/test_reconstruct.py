@@ -70,7 +70,7 @@ def test_a_perfect_prediction_is_the_recording(
         share = int(re.match(r"\d+", trio.masked.facts["hidden"])[0])  # type: ignore[index]
         assert 100 * (1 - seen.mean()) == pytest.approx(share, abs=0.51)
         assert 20 < share < 95
-        assert trio.predicted.facts["off by, where hidden"] == f"0.0 {unit}"
+        assert trio.predicted.facts["mean error where hidden"] == f"0.0 {unit}"
         assert trio.original.seconds == pytest.approx(store.frames[rows[at]] / 30)
 
 
@@ -81,7 +81,7 @@ def test_where_only_hidden_units_count_the_rest_is_shown_as_it_was(done: Path, m
     seen = np.isfinite(trio.masked.joints).all(-1)
     np.testing.assert_allclose(trio.predicted.joints[seen], trio.original.joints[seen], atol=1e-6)
     assert np.abs(trio.predicted.joints[~seen] - trio.original.joints[~seen]).max() > 1e-3
-    assert float(trio.predicted.facts["off by, where hidden"].split()[0]) > 0
+    assert float(trio.predicted.facts["mean error where hidden"].split()[0]) > 0
 
 
 def test_the_newest_weights_are_loaded(done: Path) -> None:
@@ -93,7 +93,7 @@ def test_the_newest_weights_are_loaded(done: Path) -> None:
 
 def test_the_page(done: Path, motions: Path) -> None:
     page = page_of_reconstructions(done, count=2)
-    assert page.count("<h3>What it predicted") == 2
+    assert page.count("<h3>Predicted") == 2
     assert re.findall(r'data-clip="(\d)" data-stand="(\d)"', page)[:3] == [("0", "0"), ("1", "0"), ("2", "0")]
     assert "It predicts shapes of paths only" in page
     name = str(Store.open(motions).name[4])
@@ -106,7 +106,7 @@ def test_a_combination_is_looked_into(train: Callable[..., Path], motions: Path)
         {"pretext": {"name": "temporal_order"}},
     ]
     mixed = train(pretext={"name": "combined", "parts": parts}, train__epochs=1, train__eval_every=0, train__ema=0.9)
-    assert page_of_reconstructions(mixed, motions, count=1).count("<h3>What it predicted") == 1
+    assert page_of_reconstructions(mixed, motions, count=1).count("<h3>Predicted") == 1
 
 
 def test_what_cannot_be_drawn_is_refused(done: Path, tmp_path: Path) -> None:

@@ -13,7 +13,12 @@ __all__ = ["Reconstruction", "reconstruction_page", "search_page", "store_page",
 
 
 def search_page(
-    query: RenderableClip, hits: Sequence[RenderableClip], title: str = "", notes: Sequence[str] = ()
+    query: RenderableClip,
+    hits: Sequence[RenderableClip],
+    title: str = "",
+    *,
+    notes: Sequence[str] = (),
+    meaning: str = "",
 ) -> str:
     """What a search found: the query stays in sight at the left, hits come nearest first, all in step.
 
@@ -21,7 +26,8 @@ def search_page(
         query: what was searched for.
         hits: what was found, nearest first; their facts should name the similarity.
         title: default: the query's name.
-        notes: what similarities mean, warnings, why nothing was found.
+        notes: warnings, or why nothing was found.
+        meaning: of the numbers under a hit; folded up.
 
     Returns:
         HTML text, for ``write_page``.
@@ -30,6 +36,8 @@ def search_page(
     if not hits:
         found = "<p>Nothing was found.</p>"
     found = "".join(f"<p>{escape(note)}</p>" for note in notes) + found
+    if meaning and hits:
+        found += f"<details><summary>What the numbers mean</summary><p>{escape(meaning)}</p></details>"
     body = (
         f'<div class="beside"><div class="query"><h2>Query</h2>{card(0, query)}</div>'
         f"<div><h2>Found</h2>{found}</div></div>"
@@ -81,7 +89,7 @@ def reconstruction_page(title: str, found: Sequence[Reconstruction], note: str) 
     for trio in found:
         first = len(clips)
         clips += [trio.original, trio.masked, trio.predicted]
-        headings = ("As recorded", "What the network was shown", "What it predicted")
+        headings = ("Recorded", "Shown to the network", "Predicted")
         cards = [
             card(first + at, clip, text, stand=first)
             for at, (clip, text) in enumerate(zip(clips[first:], headings, strict=True))
