@@ -2,13 +2,18 @@
 
 const SHAPES = ["circle", "square", "triangle", "diamond", "cross", "plus"];
 
-// As many hues as values, evenly about the circle at one lightness; neighbours on it differ in shape.
+// Neighbours on the circle of hues differ in shape, the last and the first too.
+function shapeOf(kind, count) {
+  const shapes = [6, 5, 4].find((number) => count <= number || (count - 1) % number) || 6;
+  return SHAPES[kind % shapes];
+}
+
+// As many hues as values, evenly about the circle at one lightness.
 function hue(kind, count, dark) {
   return `oklch(${dark ? 0.78 : 0.56} 0.15 ${(25 + (360 * kind) / count) % 360})`;
 }
 
-function drawMark(context, x, y, size, kind, colour) {
-  const shape = SHAPES[kind % SHAPES.length];
+function drawMark(context, x, y, size, shape, colour) {
   context.fillStyle = context.strokeStyle = colour;
   context.lineWidth = size / 2.2;
   context.beginPath();
@@ -109,12 +114,12 @@ class PointMap {
     const size = Math.min(4.5, 2 + width / 400);
     this.kinds.forEach((kind, at) => {
       context.globalAlpha = this.only < 0 || kind === this.only ? 0.85 : 0.12;
-      drawMark(context, ...this.place(at), size, kind, hue(kind, this.names.length, dark));
+      drawMark(context, ...this.place(at), size, shapeOf(kind, this.names.length), hue(kind, this.names.length, dark));
     });
     context.globalAlpha = 1;
     [...this.legend.children].forEach((button, kind) => {
       const mark = fresh(button.firstElementChild);
-      drawMark(mark.context, mark.width / 2, mark.height / 2, 4.5, kind, hue(kind, this.names.length, dark));
+      drawMark(mark.context, mark.width / 2, mark.height / 2, 4.5, shapeOf(kind, this.names.length), hue(kind, this.names.length, dark));
     });
     if (this.chosen < 0) return;
     context.strokeStyle = this.stage.colours.ink;
