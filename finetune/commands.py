@@ -110,8 +110,13 @@ def predict(
         write_text(output, found.as_csv(), make_folder=False)
     if json_:
         clips = [
-            {"clip": clip, "answer": word, "classes": [{"name": n, "probability": p} for n, p in classes]}
-            for clip, word, classes in zip(found.clips, found.answers, ranked, strict=True)
+            {
+                "clip": clip,
+                "answer": word,
+                "confidence": float(sure),
+                "classes": [{"name": n, "probability": p} for n, p in classes],
+            }
+            for clip, word, sure, classes in zip(found.clips, found.answers, found.confidence, ranked, strict=True)
         ]
         estimate = found.estimate.model_dump(mode="json") if found.estimate else None
         facts = {"trainings": list(found.trainings), "threshold": found.threshold, "estimate": estimate}
@@ -119,12 +124,13 @@ def predict(
         return
     if len(found.trainings) > 1:
         say(f"mean probabilities of {len(found.trainings)} trainings: {', '.join(found.trainings)}")
-    rows = zip(found.clips, found.answers, map(_shares, ranked), strict=True)
-    show_table(("clip", "answer", "probabilities"), list(rows))
+    sure = [f"{value:.2f}" for value in found.confidence]
+    rows = [list(row) for row in zip(found.clips, found.answers, sure, map(_shares, ranked), strict=True)]
+    show_table(("clip", "answer", "confidence", "probabilities"), rows, numbers=("confidence",))
     if found.estimate:
         say(f"accuracy to expect: {found.estimate.sentence()}")
     if found.threshold:
-        say(f'"none of these": the most probable class has less than {100 * found.threshold:.0f} %')
+        say(f'"none of these": the confidence is below {found.threshold:.2f}')
     if output is not None:
         say(f"written: {output}")
 
@@ -170,7 +176,7 @@ def train_classifier(
     lost = [f"{100 * (1 - found.kept):.0f} % of right answers"]
     lost += [f"{100 * found.refused_wrong:.0f} % of wrong ones"] if found.refused_wrong is not None else []
     lost += [f"{100 * found.refused_unseen:.0f} % of other motions"] if found.refused_unseen is not None else []
-    say(f'"none of these" below a confidence of {100 * found.threshold:.0f} %: {", ".join(lost)}')
+    say(f'"none of these" below a confidence of {found.threshold:.2f}: {", ".join(lost)}')
     say(f"written: {output}")
 
 

@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 from sklearn.model_selection import GroupKFold
 
+from finetune.classifiers.typical import Typical, confidence
 from ssl_skel.data.audit.groups import equal_groups
 from ssl_skel.data.same_recording import recording_groups
 from ssl_skel.data.store import Store
@@ -66,11 +67,12 @@ def estimate(
     """
     count = len(np.unique(groups))
     folds = list(GroupKFold(min(FOLDS, count)).split(features, label, groups))
-    probability = np.zeros((len(label), len(class_names)))
+    probability, cosines = np.zeros((2, len(label), len(class_names)))
     for train, held in progress(folds, f"held-out {by}", unit="fold", leave=False):
-        probability[held] = _answers(features, label, train, held, len(class_names), groups=groups[train])
-    right, confidence = probability.argmax(1) == label, probability.max(1)
-    threshold = _threshold(probability, label, keep)
+        answers = _answers(features, label, train, held, len(class_names), groups=groups[train])
+        probability[held], cosines[held] = answers
+    right, sure = probability.argmax(1) == label, confidence(probability, cosines)
+    threshold = _threshold(sure[right], keep)
     return Estimate(
         clips=len(label),
         held_out=by,
@@ -80,9 +82,9 @@ def estimate(
         lowest=min(_shares(right, groups).values()),
         per_class={class_names[at]: share for at, share in _shares(right, label).items()},
         threshold=threshold,
-        kept=float((confidence[right] >= threshold).mean()) if right.any() else 0.0,
-        refused_wrong=None if right.all() else float((confidence[~right] < threshold).mean()),
-        refused_unseen=_refused_unseen(features, label, probability, c, keep),
+        kept=float((sure[right] >= threshold).mean()) if right.any() else 0.0,
+        refused_wrong=None if right.all() else float((sure[~right] < threshold).mean()),
+        refused_unseen=_refused_unseen(features, label, probability, cosines, c, keep),
     )
 
 
@@ -95,12 +97,12 @@ def _answers(
     *,
     groups: np.ndarray | None = None,
     c: float | None = None,
-) -> np.ndarray:
-    """(held, classes) probabilities of a probe that is trained on some clips; all 0 where they are of one class."""
+) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities and cosines, (held, classes) each, by what some clips train; 0 where those are of one class."""
     if len(np.unique(label[train])) < 2:
-        return np.zeros((len(held), num_classes))
+        return np.zeros((len(held), num_classes)), np.zeros((len(held), num_classes))
     probe = linear_probe(features[train], label[train], features[held], num_classes=num_classes, groups=groups, c=c)
-    return np.exp(probe.scores)
+    return np.exp(probe.scores), Typical.of(features[train], label[train], num_classes).cosines(features[held])
 
 
 def _shares(right: np.ndarray, groups: np.ndarray) -> Mapping[int, float]:
@@ -108,18 +110,17 @@ def _shares(right: np.ndarray, groups: np.ndarray) -> Mapping[int, float]:
     return {int(group): float(right[groups == group].mean()) for group in np.unique(groups)}
 
 
-def _threshold(probability: np.ndarray, label: np.ndarray, keep: float) -> float:
+def _threshold(sure: np.ndarray, keep: float) -> float:
     """The highest confidence below which at most 1 - keep of the right answers are; 0 where none is right."""
-    confidence = probability.max(1)[probability.argmax(1) == label]
-    return float(np.quantile(confidence, 1 - keep, method="lower")) if len(confidence) else 0.0
+    return float(np.quantile(sure, 1 - keep, method="lower")) if len(sure) else 0.0
 
 
 def _refused_unseen(
-    features: np.ndarray, label: np.ndarray, probability: np.ndarray, c: float, keep: float
+    features: np.ndarray, label: np.ndarray, probability: np.ndarray, cosines: np.ndarray, c: float, keep: float
 ) -> float | None:
     """Mean over left-out classes of the share of their clips that a probe of the other classes refuses.
 
-    Fewer classes make higher confidences, so each such probe has a threshold of its own. It is found on the held-out
+    Fewer classes make higher probabilities, so each such probe has a threshold of its own. It is found on the held-out
     probabilities (n, classes) of the other classes' clips, without the class that is left out.
     """
     present = np.unique(label)
@@ -131,7 +132,9 @@ def _refused_unseen(
         held, train = np.flatnonzero(label == left_out), np.flatnonzero(label != left_out)
         others = probability[train]
         others[:, left_out] = 0
-        threshold = _threshold(others / others.sum(1, keepdims=True).clip(1e-12), label[train], keep)
-        confidence = _answers(features, label, train, held, probability.shape[1], c=c).max(1)
-        shares.append(float((confidence < threshold).mean()))
+        others /= others.sum(1, keepdims=True).clip(1e-12)
+        right = others.argmax(1) == label[train]
+        threshold = _threshold(confidence(others, cosines[train])[right], keep)
+        answers = _answers(features, label, train, held, probability.shape[1], c=c)
+        shares.append(float((confidence(*answers) < threshold).mean()))
     return float(np.mean(shares))

@@ -13,6 +13,7 @@ import torch
 from finetune.classifiers.linear import Classifier
 from finetune.classifiers.names import CLASSIFIER, HEAD, HEAD_CARD
 from finetune.classifiers.saved import FORMAT_VERSION, HeadCard
+from finetune.classifiers.typical import Typical, confidence
 from finetune.protocols import PROTOCOLS
 from finetune.trainings.choice import choose_trainings
 from finetune.transfer import mapped_store
@@ -29,11 +30,12 @@ from ssl_skel.progress import progress
 
 
 class SavedClassifier(NamedTuple):
-    """A classifier in eval mode on the CPU, and its two cards."""
+    """A classifier in eval mode on the CPU, its two cards, and what is typical of its classes, where that is kept."""
 
     task: Classifier
     head: HeadCard
     card: EncoderCard
+    typical: Typical | None
 
 
 def predict(
@@ -66,7 +68,7 @@ def predict(
     """
     folders = choose_trainings(run, training)
     saved = [load_classifier(folder) for folder in folders]
-    task, head, card = saved[0]
+    task, head, card, _ = saved[0]
     target = task.encoder.layout
     mapped = head.layout and target.name != COMMON  # whose encoders map clips themselves
     layout = parse_layout(head.layout, f"{folders[0]}: layout") if mapped else target
@@ -77,12 +79,14 @@ def predict(
         if videos:
             for one in saved:
                 one.task.take_videos(videos, store.name.tolist(), Path(room))
-        probability = np.mean([probabilities(one, store) for one in saved], axis=0)
+        answers = [_answers(one, store) for one in saved]
+    probability, (_, sure) = np.mean([one for one, _ in answers], axis=0), answers[0]
     names = tuple(folder.name for folder in folders)
     if min_confidence is None:
         min_confidence = head.estimate.threshold if head.estimate else 0.0
     clips = tuple(store.name.tolist())
-    return Predictions(clips, head.class_names, probability, names, head.estimate, min_confidence)
+    own = sure if len(saved) == 1 else None
+    return Predictions(clips, head.class_names, probability, names, head.estimate, min_confidence, own)
 
 
 def load_classifier(path: Path) -> SavedClassifier:
@@ -106,15 +110,24 @@ def load_classifier(path: Path) -> SavedClassifier:
     if task is None:
         raise UserError(f"{source}: protocol.name: {config.name!r} trains no classifier; the file was edited")
     read_weights(folder / HEAD, task.head, HEAD_CARD, again)
-    return SavedClassifier(task.eval(), head, card)
+    typical = Typical.load(folder, len(head.class_names), encoder.dim)
+    return SavedClassifier(task.eval(), head, card, typical)
 
 
-def probabilities(saved: SavedClassifier, store: Store) -> np.ndarray:
-    """(N, classes) float64 of all clips of a store, by one classifier, whole clips as test clips are taken."""
+def _answers(saved: SavedClassifier, store: Store) -> tuple[np.ndarray, np.ndarray | None]:
+    """(N, classes) float64 probabilities of all clips of a store, whole clips as test clips are taken.
+
+    And the confidence (N,), where what is typical of the classes is kept.
+    """
     device = torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
     task = saved.task.to(device)
-    loader = Embedder.of(task.encoder, saved.card).loader(store)
+    embedder = Embedder.of(task.encoder, saved.card)
     with torch.inference_mode():
+        if saved.typical:
+            features = embedder.features(store, progress=True)
+            probability = task.head(torch.from_numpy(features).to(device)).double().softmax(1).cpu().numpy()
+            return probability, confidence(probability, saved.typical.cosines(features))
+        loader = embedder.loader(store)
         bar = progress(loader.epoch(), "predict", total=len(loader), unit="batch", leave=False, delay=1.0)
         parts = [task.logits(batch).double().softmax(1).cpu().numpy() for batch in bar]
-    return np.concatenate(parts)
+    return np.concatenate(parts), None

@@ -8,6 +8,7 @@ import numpy as np
 
 from finetune.classifiers.names import KEEP
 from finetune.classifiers.probe import save_probe
+from finetune.classifiers.typical import Typical
 from finetune.held_out import estimate, groups_of
 from finetune.protocols.configs.linear import LinearConfig
 from ssl_skel.data.store import Store
@@ -63,5 +64,6 @@ def train_classifier(
         probe = linear_probe(features, label, features[:1], num_classes=len(names), groups=groups)
         found = estimate(features, label, groups, by, names, c=probe.c, keep=keep)
         config = LinearConfig(c=probe.c, save=True)
+        Typical.of(features, label, len(names)).save(folder)
         save_probe(folder, probe, embedder.encoder, embedder.card.origin, config, clips, estimate=found)
     return found

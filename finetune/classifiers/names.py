@@ -2,6 +2,9 @@
 
 CLASSIFIER, HEAD, HEAD_CARD = "classifier", "head.safetensors", "head.json"
 
+TYPICAL = "typical.safetensors"
+"""Of classifiers of ``train-classifier`` besides; see ``finetune.classifiers.typical``."""
+
 DEFAULT_ENCODER = "box/mpae_net"
 """Of ``train-classifier``: it comes with the package and takes every body layout."""
 

@@ -29,7 +29,8 @@ class Estimate(Section):
     per_class: dict[str, float]
     """Class -> share of its held-out clips that were right."""
     threshold: float
-    """Confidence below which the answer is "none of these"."""
+    """Confidence below which the answer is "none of these": the probability of the most probable class times the cosine
+    between the clip's features and the mean of that class."""
     kept: float
     """Share of right answers that are not below the threshold."""
     refused_wrong: float | None

@@ -25,7 +25,8 @@ class Predictions:
         probability: (N, classes) float64; of several trainings the mean.
         trainings: names of the trainings whose classifiers were used.
         estimate: what to expect of the classifier, where its card says.
-        threshold: confidence, the probability of the most probable class, below which the answer is ``NONE``.
+        threshold: confidence below which the answer is ``NONE``.
+        own_confidence: (N,) where the classifier tells more than probabilities; see ``Estimate.threshold``.
     """
 
     clips: tuple[str, ...]
@@ -34,13 +35,20 @@ class Predictions:
     trainings: tuple[str, ...]
     estimate: Estimate | None = None
     threshold: float = 0.0
+    own_confidence: np.ndarray | None = None
+
+    @property
+    def confidence(self) -> np.ndarray:
+        """(N,) by default the probability of the most probable class."""
+        return self.probability.max(1) if self.own_confidence is None else self.own_confidence
 
     @property
     def answers(self) -> tuple[str, ...]:
         """The class of each clip, or ``NONE``."""
-        best, confidence = self.probability.argmax(1), self.probability.max(1)
-        named = [self.class_names[at] for at in best]
-        return tuple(name if sure >= self.threshold else NONE for name, sure in zip(named, confidence, strict=True))
+        named = [self.class_names[at] for at in self.probability.argmax(1)]
+        return tuple(
+            name if sure >= self.threshold else NONE for name, sure in zip(named, self.confidence, strict=True)
+        )
 
     def best(self, clip: int, top: int) -> list[tuple[str, float]]:
         """The most probable classes of a clip, with their probabilities."""
@@ -52,6 +60,6 @@ class Predictions:
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(map(inert, ("clip", "answer", "confidence", *self.class_names)))
-        for clip, answer, row in zip(self.clips, self.answers, self.probability, strict=True):
-            writer.writerow([inert(clip), inert(answer), *(f"{value:.4f}" for value in (row.max(), *row))])
+        for clip, answer, sure, row in zip(self.clips, self.answers, self.confidence, self.probability, strict=True):
+            writer.writerow([inert(clip), inert(answer), *(f"{value:.4f}" for value in (sure, *row))])
         return text.getvalue()

@@ -24,7 +24,7 @@ _HOLDS: dict[str, set[str]] = {
     "store": {"meta.json", "joints.npy", "clips.npz", "repairs.json", "same_recording.json", "subsets", "audit"},
     "index": {"meta.json", "vectors.npy", "rows.npy", "codes.safetensors", "faiss.index", "encoder"},
     "audit": {"audit.json", "audit.md", "audit.html", "exclude.txt"},
-    "classifier": {"card.json", "encoder.safetensors", "head.json", "head.safetensors"},
+    "classifier": {"card.json", "encoder.safetensors", "head.json", "head.safetensors", "typical.safetensors"},
 }
 """All that a folder of each kind holds; with anything else in it, it is somebody's own."""
 _PARTS = {mark for marks in _MARKS.values() for mark in marks} | {

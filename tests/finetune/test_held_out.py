@@ -41,15 +41,22 @@ def test_each_person_is_predicted_by_a_probe_of_the_others() -> None:
     for one in range(4):
         held, train = person == one, person != one
         probe = linear_probe(x[train], label[train], x[held], num_classes=3, groups=person[train])
-        sure[held], right[held] = np.exp(probe.scores).max(1), probe.predicted == label[held]
+        right[held] = probe.predicted == label[held]
+        z = (x - x[train].mean(0)) / x[train].std(0)
+        z /= np.linalg.norm(z, axis=1, keepdims=True)
+        for at, best, score in zip(np.flatnonzero(held), probe.predicted, probe.scores.max(1), strict=True):
+            mean = z[train & (label == best)].mean(0)
+            sure[at] = np.exp(score) * max(z[at] @ mean / np.linalg.norm(mean), 0)
     found = estimated()
     assert (found.clips, found.groups, found.folds) == (72, 4, 4)
     assert found.accuracy == pytest.approx(right.mean())
     assert found.lowest == pytest.approx(min(right[person == one].mean() for one in range(4)))
     assert list(found.per_class.values()) == pytest.approx([right[label == k].mean() for k in range(3)])
     assert 0 < found.accuracy < 1
-    assert found.kept == pytest.approx((sure[right] >= found.threshold).mean())
-    assert found.refused_wrong == pytest.approx((sure[~right] < found.threshold).mean())
+    assert found.threshold == pytest.approx(np.quantile(sure[right], 0.1, method="lower"), rel=1e-4)
+    level = found.threshold * (1 - 1e-4)  # the lowest that counts, for any rounding
+    assert found.kept == pytest.approx((sure[right] >= level).mean())
+    assert found.refused_wrong == pytest.approx((sure[~right] < level).mean())
 
 
 def test_the_threshold_keeps_the_share_of_right_answers_and_no_more_than_that() -> None:
@@ -92,6 +99,13 @@ def test_a_classifier_is_whole_or_absent_and_replaces_its_kind_alone(tmp_path: P
     assert found.groups == 2
     answers = ssl_skel.predict(made, store)
     assert (answers.estimate, answers.threshold) == (found, found.threshold)
+    assert (answers.confidence < answers.probability.max(1)).all()
+    assert (answers.confidence > 0).any()
+    (made / "typical.safetensors").write_bytes((made / "head.safetensors").read_bytes())
+    with pytest.raises(UserError, match=r"typical\.safetensors: is damaged .*; train the classifier again"):
+        ssl_skel.predict(made, store)
+    (made / "typical.safetensors").unlink()  # as classifiers of an evaluation, which have none
+    np.testing.assert_array_equal(ssl_skel.predict(made, store).confidence, answers.probability.max(1))
     for target, told in ((made, "exists already"), (store, "exists already")):
         with pytest.raises(UserError, match=told):
             ssl_skel.train_classifier(store, target)

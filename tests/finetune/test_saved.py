@@ -275,7 +275,7 @@ def test_the_command_shows_the_best_classes_and_says_what_was_averaged(evaluatio
     text = call(evaluation, file, "--top", 2).stdout
     assert "mean probabilities of 2 trainings" in text
     shown = ", ".join(f"{names[at]} {100 * answer.probability[0, at]:.1f} %" for at in best)
-    assert re.search(rf"a1_s2_t1 +{names[best[0]]} +{re.escape(shown)} *\n", text)
+    assert re.search(rf"a1_s2_t1 +{names[best[0]]} +[0-9.]+ +{re.escape(shown)} *\n", text)
     told = json.loads(call(evaluation, file, "--json", "-k", 27).stdout)
     assert len(told["trainings"]) == 2
     assert sum(one["probability"] for one in told["clips"][0]["classes"]) == pytest.approx(1)

@@ -285,7 +285,7 @@ def test_the_first_stage_is_what_the_second_begins_with(
     assert any(not torch.equal(fits[0][name], value) for name, value in fits[1].items())
 
     (second,) = trainings(both)
-    task, head, card = load_classifier(second)
+    task, head, card, _ = load_classifier(second)
     assert isinstance(task, TwoStreamClassifier)
     assert (head.protocol["name"], card.backbone["name"]) == ("two_stream", "xshift")
     with pytest.raises(UserError, match=r"looks at videos, and is given joints alone; name their folder \(--videos\)"):
