@@ -186,4 +186,7 @@ def _show_index(made: MotionIndex, json_: bool) -> None:
     }
     if made.meta["search"]:
         facts["recall_at_10"] = round(made.meta["search"]["recall"], 4)
+    facts["effective_rank"] = round(made.spread.rank, 1)
     show_facts(facts, json_)
+    if made.spread.warning:
+        say(f"warning: {made.spread.warning}", error=True)

@@ -91,6 +91,11 @@ class Spread:
             f"cosine {self.cosine:.6f}); hits mean little: train the encoder longer, or take another"
         )
 
+    @property
+    def sentence(self) -> str:
+        """The warning for a page."""
+        return f"Warning: {self.warning}." if self.warning else ""
+
 
 def _unit(vectors: np.ndarray) -> np.ndarray:
     """Rows of length 1, or 0, in float64: what is left without the mean is small."""

@@ -50,9 +50,9 @@ def page_of_answers(index: MotionIndex, answers: Sequence[Answer], stores: tuple
     own = joints(query.row) if query.joints is None else query.joints
     rate = index.fps(query.row) if query.joints is None else query.fps
     facts = {"length": length_fact(own.shape[1], rate)}
-    notes = [index.spread.warning, "" if answer.hits else f"{answer.nothing}."]
+    notes = [index.spread.sentence, "" if answer.hits else f"{answer.nothing[0].upper()}{answer.nothing[1:]}."]
     clip = RenderableClip(query.name, own, index.layout, facts, rate or FPS)
-    return search_page(clip, found, notes=[_sentence(note) for note in notes if note], meaning=_meaning(index))
+    return search_page(clip, found, notes=[*filter(None, notes)], meaning=_meaning(index))
 
 
 def _meaning(index: MotionIndex) -> str:
@@ -62,7 +62,3 @@ def _meaning(index: MotionIndex) -> str:
         f"two, and 1 for the same; 95 % of the clips of this index have another at {index.spread.usual:.2f} or above. "
         "The percentile is the share of pairs of clips that are less similar."
     )
-
-
-def _sentence(text: str) -> str:
-    return f"{text[0].upper()}{text[1:]}"

@@ -17,6 +17,7 @@ from ssl_skel.layouts import LAYOUTS
 from ssl_skel.retrieval.index import MotionIndex
 from ssl_skel.retrieval.search import search
 from ssl_skel.retrieval.spread import Spread
+from ssl_skel.view.indexes import page_of_index
 
 Call = Callable[..., Result]
 
@@ -112,3 +113,14 @@ def test_nothing_like_it_is_an_answer(index: MotionIndex, store: Store, call: Ca
     answer: dict[str, Any] = json.loads(call("search", index.path, name, "-k", 1, "--json").stdout)
     assert answer["spread"]["usual"] == pytest.approx(index.spread.usual)
     assert answer["answers"][0]["hits"][0]["centred"] == pytest.approx(everything.hits[0].centred)
+
+
+def test_commands_and_pages_pass_the_warning_on(
+    index: MotionIndex, store: Store, run_dir: Path, call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Spread, "warning", "all are alike")
+    page = tmp_path / "page.html"
+    assert "warning: all are alike" in call("search", index.path, str(store.name[0]), "--page", page).stderr
+    assert "Warning: all are alike." in page.read_text()
+    assert "warning: all are alike" in call("index", run_dir, store.path, "-o", tmp_path / "again").stderr
+    assert "Warning: all are alike." in page_of_index(tmp_path / "again")

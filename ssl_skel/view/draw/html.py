@@ -48,11 +48,11 @@ _LEGEND = """<ul class="legend" aria-label="How bodies are drawn">
 <li><svg aria-hidden="true"><line class="line-right" x1="0" y1="7" x2="38" y2="7"/></svg>right limbs</li>
 <li><svg aria-hidden="true"><line class="line-middle" x1="0" y1="7" x2="38" y2="7"/></svg>trunk and head</li>
 {second}</ul>
-<details class="help"><summary>Mouse, touch and keys</summary><p>The grid is the floor; its lines are half a metre
-apart. Drag a body to turn all of them, drag with Shift or with two fingers to move them, pinch or turn the wheel with
-Ctrl to zoom. Point at a joint for its name. Double-click a body, or press its button, for full screen. Keys on a body:
-arrows turn, Shift and arrows move, + and &minus; zoom, 0 resets, f is full screen. Space plays and pauses; comma and
-full stop step by one frame.</p></details>"""
+<details class="help"><summary>Mouse, touch and keys</summary><p>The grid is the floor. Drag a body to turn all of
+them, drag with Shift or with two fingers to move them, pinch or turn the wheel with Ctrl to zoom. Point at a joint for
+its name. Double-click a body, or press its button, for full screen. Keys on a body: arrows turn, Shift and arrows move,
++ and &minus; zoom, 0 resets, f is full screen. Space plays and pauses; comma and full stop step by one
+frame.</p></details>"""
 _ENLARGE = '<svg aria-hidden="true" viewBox="0 0 16 16"><path d="M2 6V2h4M10 2h4v4M14 10v4h-4M6 14H2v-4"/></svg>'
 
 

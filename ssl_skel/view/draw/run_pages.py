@@ -139,7 +139,9 @@ def run_page(
     return document(title, intro, "\n".join(body), clips, scenes=scenes, sync="time")
 
 
-def index_page(title: str, intro: str, clips: Sequence[RenderableClip], places: np.ndarray) -> str:
+def index_page(
+    title: str, intro: str, clips: Sequence[RenderableClip], places: np.ndarray, notes: Sequence[str] = ()
+) -> str:
     """Map and gallery of the movements in a search index.
 
     Args:
@@ -147,12 +149,14 @@ def index_page(title: str, intro: str, clips: Sequence[RenderableClip], places: 
         intro: what it holds, in words.
         clips: (N,) its clips, or windows in them.
         places: (N, 2) where they lie.
+        notes: what similarities mean in it, warnings.
 
     Returns:
         HTML text, for ``write_page``.
     """
     scenes = Scenes({"clips": points(places, clips)}, {"clips": range(len(clips))})
-    body = f"{_map()}<h2>Clips</h2>{gallery('clips')}"
+    said = "".join(f"<p>{escape(note)}</p>" for note in notes)
+    body = f"{said}{_map()}<h2>Clips</h2>{gallery('clips')}"
     return document(title, intro, body, clips, scenes=scenes, sync="time")
 
 
