@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import warnings
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -22,6 +22,9 @@ from ssl_skel.cli.options import (
 from ssl_skel.errors import UserError
 from ssl_skel.escaping import say, show_json
 from ssl_skel.names import check_path_name
+
+if TYPE_CHECKING:
+    from ssl_skel.evaluation.predictions import Predictions
 
 
 def fuse(
@@ -90,7 +93,6 @@ def predict(
     Where a training was repeated with several seeds or encoders, their probabilities are averaged.
     """
     from finetune.verb import predict as answer
-    from ssl_skel.console import show_table
     from ssl_skel.files.atomic import write_text
     from ssl_skel.files.taken import refuse_taken_file
 
@@ -105,34 +107,41 @@ def predict(
         videos=videos,
         min_confidence=min_confidence,
     )
-    ranked = [found.best(at, top) for at in range(len(found.clips))]
     if output is not None:
         write_text(output, found.as_csv(), make_folder=False)
     if json_:
-        clips = [
-            {
-                "clip": clip,
-                "answer": word,
-                "confidence": float(sure),
-                "classes": [{"name": n, "probability": p} for n, p in classes],
-            }
-            for clip, word, sure, classes in zip(found.clips, found.answers, found.confidence, ranked, strict=True)
-        ]
-        estimate = found.estimate.model_dump(mode="json") if found.estimate else None
-        facts = {"trainings": list(found.trainings), "threshold": found.threshold, "estimate": estimate}
-        show_json(facts | {"clips": clips})
+        show_json(_facts(found, top))
         return
+    _show(found, top)
+    if output is not None:
+        say(f"written: {output}")
+
+
+def _facts(found: Predictions, top: int) -> dict[str, Any]:
+    """Answers as plain data."""
+    answers = zip(found.clips, found.answers, found.confidence.tolist(), strict=True)
+    clips = [
+        {"clip": clip, "answer": word, "confidence": sure}
+        | {"classes": [{"name": name, "probability": share} for name, share in found.best(at, top)]}
+        for at, (clip, word, sure) in enumerate(answers)
+    ]
+    estimate = found.estimate.model_dump(mode="json") if found.estimate else None
+    return {"trainings": found.trainings, "threshold": found.threshold, "estimate": estimate, "clips": clips}
+
+
+def _show(found: Predictions, top: int) -> None:
+    """Print a row a clip, and what to expect of the answers."""
+    from ssl_skel.console import show_table
+
     if len(found.trainings) > 1:
         say(f"mean probabilities of {len(found.trainings)} trainings: {', '.join(found.trainings)}")
-    sure = [f"{value:.2f}" for value in found.confidence]
-    rows = [list(row) for row in zip(found.clips, found.answers, sure, map(_shares, ranked), strict=True)]
+    answers = zip(found.clips, found.answers, found.confidence, strict=True)
+    rows = [[clip, word, f"{sure:.2f}", _shares(found.best(at, top))] for at, (clip, word, sure) in enumerate(answers)]
     show_table(("clip", "answer", "confidence", "probabilities"), rows, numbers=("confidence",))
     if found.estimate:
         say(f"accuracy to expect: {found.estimate.sentence()}")
     if found.threshold:
         say(f'"none of these": the confidence is below {found.threshold:.2f}')
-    if output is not None:
-        say(f"written: {output}")
 
 
 def train_classifier(
