@@ -33,8 +33,8 @@ def position_code(tokens: int, dim: int) -> Tensor:
     return torch.stack([angle.sin(), angle.cos()], 2).flatten(1).T.unsqueeze(1).contiguous()
 
 
-def _norm(conv: nn.Conv2d) -> nn.Sequential:
-    """A convolution as the release starts it, and BatchNorm."""
+def normed(conv: nn.Conv2d) -> nn.Sequential:
+    """A convolution as the release starts it, and BatchNorm behind it."""
     nn.init.kaiming_normal_(conv.weight, mode="fan_out")
     return nn.Sequential(conv, nn.BatchNorm2d(conv.out_channels))
 
@@ -64,7 +64,7 @@ class TupleAttention(nn.Module):
         nn.init.kaiming_normal_(self.qk.weight, mode="fan_out")
         self.alpha = nn.Parameter(torch.ones(heads, 1))
         self.bias = nn.Parameter(torch.full((tokens, heads, tokens), 1 / tokens))
-        self.out = _norm(nn.Conv2d(heads * dim_in, dim, (1, 5), padding=(0, 2), bias=False))
+        self.out = normed(nn.Conv2d(heads * dim_in, dim, (1, 5), padding=(0, 2), bias=False))
 
     def maps(self, x: Tensor) -> Tensor:
         """(B, dim_in, N, L) -> (B, L, H, L): what token i of a head takes of token j."""
@@ -92,10 +92,10 @@ class Block(nn.Module):
         super().__init__()
         wider = dim_in != dim
         self.attention = TupleAttention(dim_in, dim, dim // 4, heads, tokens)
-        self.mix = _norm(nn.Conv2d(dim, dim, 1, bias=False))
-        self.between = _norm(nn.Conv2d(dim, dim, (3, 1), padding=(1, 0), bias=False))
-        self.skip = _norm(nn.Conv2d(dim_in, dim, 1, bias=False)) if wider else nn.Identity()
-        self.skip_between = _norm(nn.Conv2d(dim, dim, 1, bias=False)) if wider else nn.Identity()
+        self.mix = normed(nn.Conv2d(dim, dim, 1, bias=False))
+        self.between = normed(nn.Conv2d(dim, dim, (3, 1), padding=(1, 0), bias=False))
+        self.skip = normed(nn.Conv2d(dim_in, dim, 1, bias=False)) if wider else nn.Identity()
+        self.skip_between = normed(nn.Conv2d(dim, dim, 1, bias=False)) if wider else nn.Identity()
         self.relu = nn.LeakyReLU(0.1)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -129,7 +129,9 @@ class STTFormer(Backbone[STTFormerConfig]):
         self.dim = widths[-1]
         tokens = self.t_stride // self.patch * layout.num_joints
         self.hidden_token = HiddenToken(channels, layout.num_joints)
-        self.enter = nn.Sequential(_norm(nn.Conv2d(channels * self.patch, widths[0], 1, bias=False)), nn.LeakyReLU(0.1))
+        self.enter = nn.Sequential(
+            normed(nn.Conv2d(channels * self.patch, widths[0], 1, bias=False)), nn.LeakyReLU(0.1)
+        )
         self.blocks = nn.ModuleList(
             Block(dim_in, width, heads, tokens) for dim_in, width in zip((widths[0], *widths[:-1]), widths, strict=True)
         )

@@ -10,8 +10,10 @@ import torch
 from golden_weights import clip, golden
 from torch import Tensor, nn
 
+from ssl_skel.backbones.configs.dsta_net import DSTANetConfig
 from ssl_skel.backbones.configs.mixformer import FreqMixFormerConfig
 from ssl_skel.backbones.ctr_gcn import start
+from ssl_skel.backbones.dsta_net import DSTANet
 from ssl_skel.backbones.freqmixformer import GROUPS, FrequencyMixing
 from ssl_skel.backbones.mixformer import Block, halves
 from ssl_skel.encoders.files import load_encoder
@@ -21,7 +23,7 @@ from ssl_skel.pretexts.decoders import JointDecoder
 from ssl_skel.pretexts.psp import PPA
 from ssl_skel.released.graph_nets import temporal_scales_rules
 from ssl_skel.released.importing import import_weights
-from ssl_skel.released.release import Rule, renamed
+from ssl_skel.released.release import Rule, absorbed, renamed
 
 NTU = LAYOUTS["ntu25"]
 EVERY = {"mamp": 1, "st_gcn": 8, "ctr_gcn": 16, "infogcn": 16, "sttformer": 16, "slim": 4}
@@ -135,3 +137,30 @@ def test_the_parts_of_freqmixformer_that_do_not_depart_are_its_releases() -> Non
     block.load_state_dict(state, strict=False)
     for at in (0, 1, 2, 4):
         assert_near(block.branches[at](clip(2, 20, 6, 25))[:, ::3, :, ::4], outputs[f"branch{at}"])
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("time", ["attention", "convolution"])
+def test_dsta_net_is_its_release(time: str) -> None:
+    given, outputs = golden("dsta_net")
+    net = DSTANet(DSTANetConfig(size="tiny", patch=1, time=time), NTU, 3, 16).eval()
+    rules = absorbed(f"{time}.input_map.0", f"{time}.input_map.1", "enter.0.0", "enter.0.1")
+    layers = {"0.mix": "ff_nets", "0.attention.out": "out_nets", "0.skip": "downs1", "0.skip_mix": "downs2"}
+    layers |= {"1.skip_mix": "downt2"}
+    layers |= {"1.mix": "out_nett"} if time == "convolution" else {}
+    layers |= {"1.mix": "ff_nett", "1.attention.out": "out_nett", "1.skip": "downt1"} if time == "attention" else {}
+    for at, block in enumerate(net.blocks):
+        for ours, theirs in layers.items():
+            if isinstance(block.get_submodule(ours), nn.Sequential):
+                mine, names = f"blocks.{at}.{ours}", f"{time}.graph_layers.{at}.{theirs}"
+                rules |= absorbed(f"{names}.0", f"{names}.1", f"{mine}.0", f"{mine}.1")
+        for half, axis in enumerate("st" if time == "attention" else "s"):
+            mine, names = f"blocks.{at}.{half}.attention", f"{time}.graph_layers.{at}"
+            rules |= renamed(f"{names}.in_net{axis}", f"{mine}.qk")
+            rules[f"{mine}.alpha"] = Rule((f"{names}.alpha{axis}",), lambda tensor: tensor[0])
+            if axis == "s":
+                rules[f"{mine}.bias"] = Rule((f"{names}.attention0s",), lambda tensor: tensor[0])
+    state = {ours: rule.make(*(given[name] for name in rule.names)) for ours, rule in rules.items()}
+    state["hidden_token.token"] = net.hidden_token.token
+    net.load_state_dict(state)
+    assert_near(net(clip(2, 3, 16, 25, 1)[..., 0])[:, ::8], outputs[time])
