@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from itertools import groupby
 from typing import Any
 
 import typer
@@ -15,10 +14,9 @@ def page() -> str:
     """All commands with their arguments and options, as Markdown."""
     found = typer.main.get_command(build()).commands  # type: ignore[attr-defined]
     parts = ["# Commands\n\nMade from the commands. `ssl-skel COMMAND --help` prints the same.\n"]
-    in_panels = sorted(found, key=lambda name: (_panel(found[name]), name))
-    for panel, names in groupby(in_panels, lambda name: _panel(found[name])):
+    for panel in dict.fromkeys(map(_panel, found.values())):
         parts.append(f"## {panel}\n")
-        parts += [_command(name, found[name]) for name in names]
+        parts += [_command(name, command) for name, command in found.items() if _panel(command) == panel]
     return "\n".join(parts)
 
 
