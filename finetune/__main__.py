@@ -19,7 +19,7 @@ def command(
     print_config: Annotated[bool, typer.Option("--print-config", help="Show the resolved config and stop.")] = False,
     json_: JsonOption = False,
 ) -> None:
-    """Measure encoders by labels, beside raw coordinates and untrained weights."""
+    """Evaluate encoders with labels, against raw coordinates and untrained weights."""
     # Imported here so that --help is quick.
     import shlex
 
@@ -42,7 +42,7 @@ def command(
         return
     report.show()
     if "pooling" not in resolved.model_fields_set:
-        say("note: pooling is not given: each encoder's own was used, where 0.1 took the mean", error=True)
+        say("note: no pooling is given: each encoder's own was used; release 0.1 took the mean", error=True)
     say(f"report: {resolved.runs / resolved.name / 'report.md'}")
 
 

@@ -20,7 +20,7 @@ Loaded = tuple[tuple[SkeletonEncoder, EncoderCard], ...]
 
 
 def built_as(card: EncoderCard) -> dict[str, Any]:
-    """What an encoder is, its weights aside."""
+    """What an encoder is, apart from its weights."""
     return card.model_dump(include={"layout", "stream", "extent", "num_frames", "channels", "backbone"})
 
 
@@ -39,7 +39,7 @@ def check_encoders(store: Store, paths: tuple[Path, ...], loaded: Loaded) -> Non
         if card.channels != store.channels:
             raise UserError(f"{path}: channels: the encoder takes {card.channels}, {store.path} has {store.channels}")
         if built_as(card) != built_as(loaded[0][1]):
-            raise UserError(f"{path}: is built otherwise than {paths[0]}; seeds of one split must share a network")
+            raise UserError(f"{path}: is built differently from {paths[0]}; seeds of one split must share a network")
         own, first = encoder.pooling.config, loaded[0][0].pooling.config
         if own != first:
             raise UserError(f"{path}: pools by {own}, and {paths[0]} by {first}; choose one with pooling={first}")
@@ -60,7 +60,7 @@ def check_baselines(store: Store, names: Sequence[str]) -> None:
 
 
 def check_names(names: Sequence[str]) -> None:
-    """Refuse two figures of one name: a report could not tell them apart.
+    """Refuse two figures of one name: a report could not distinguish them.
 
     Raises:
         UserError: naming the first.
@@ -74,7 +74,7 @@ _NAMED = 5  # classes in a message
 
 
 class Labelled(NamedTuple):
-    """The clips of a split that have labels, the training clips that have none, and a word on each side with such."""
+    """Labelled clips of a split, its unlabelled training clips, and a note on each side that has unlabelled clips."""
 
     split: Split
     unlabelled: np.ndarray
@@ -82,7 +82,7 @@ class Labelled(NamedTuple):
 
 
 def labelled_clips(store: Store, split: Split) -> Labelled:
-    """Part a split's clips by whether they have labels.
+    """Separate a split's labelled clips from the others.
 
     Raises:
         UserError: no labelled test clip, or a class that train does not have.
@@ -97,7 +97,7 @@ def labelled_clips(store: Store, split: Split) -> Labelled:
         if not len(found[side]):
             raise UserError(f"{where}: {side}: no clip has a label; label some, or choose a split that has some")
         if blank:
-            remarks.append(f"{blank} of {len(rows)} {side} clips have no label and are left out of what needs one")
+            remarks.append(f"{blank} of {len(rows)} {side} clips have no label and are left out where one is needed")
     unlabelled = np.setdiff1d(split.train, found["train"])
     split = Split(split.name, **found)
     missing = np.setdiff1d(store.label[split.test], store.label[split.train])

@@ -32,8 +32,12 @@ def fuse(
         list[Path],
         typer.Argument(metavar="RUN RUN...", help="Evaluations with full, semi or psp, or linear with save: true."),
     ],
-    output: Annotated[str, typer.Option("--output", "-o", metavar="NAME", help="Of the fused run, beside the first.")],
-    weights: Annotated[str, typer.Option(help="One a run, with commas: 0.6,0.6,0.4,0.4; default: by stream.")] = "",
+    output: Annotated[
+        str, typer.Option("--output", "-o", metavar="NAME", help="Name of the fused run; it is made beside the first.")
+    ],
+    weights: Annotated[
+        str, typer.Option(help="One per run, separated by commas: 0.6,0.6,0.4,0.4; default: by stream.")
+    ] = "",
     fit: Annotated[
         Literal["validation", "heldout"] | None,
         typer.Option(help="validation: fit the weights on the validation subjects of select: validation."),
@@ -49,7 +53,7 @@ def fuse(
     try:
         given = [float(word) for word in weights.split(",")] if weights else []
     except ValueError as error:
-        raise UserError(f"--weights: {weights!r}; give numbers with commas between, such as 0.6,0.6,0.4") from error
+        raise UserError(f"--weights: {weights!r}; give numbers separated by commas, such as 0.6,0.6,0.4") from error
     from ssl_skel.config import FormerName
     from ssl_skel.evaluation.report import Report
 
@@ -84,13 +88,13 @@ def predict(
         float | None,
         typer.Option(min=0, max=1, help='Answer "none of these" below it; default: as the classifier says.'),
     ] = None,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="CSV file to write, a row a clip.")] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="CSV file to write, one row per clip.")] = None,
     overwrite: OverwriteOption = False,
     json_: JsonOption = False,
 ) -> None:
-    """Recognise the action in recordings by a trained classifier.
+    """Recognise the action in recordings with a trained classifier.
 
-    Where a training was repeated with several seeds or encoders, their probabilities are averaged.
+    If a training was repeated with several seeds or encoders, their probabilities are averaged.
     """
     from finetune.verb import predict as answer
     from ssl_skel.files.atomic import write_text
@@ -160,7 +164,7 @@ def train_classifier(
     """Train a classifier on everything labelled in a store, and estimate its accuracy on new people.
 
     A linear classifier on features of the frozen encoder. The estimate is by cross-validation: people are held out, or
-    recordings where people are unknown. It stands in the classifier's head.json, and predict prints it.
+    recordings where people are unknown. It is stored in the classifier's head.json, and predict prints it.
     """
     from finetune.verb import train_classifier as train
 

@@ -20,7 +20,7 @@ from ssl_skel.evaluation.baseline_names import RawBaseline
 
 
 def _once_each(values: Sequence[Any]) -> Any:
-    """Refuse what would count one figure as several that agree."""
+    """Refuse repeated values, which would count one figure as several that agree."""
     twice = next((value for at, value in enumerate(values) if value in values[:at]), None)
     if twice is not None:
         raise ValueError(f"{twice} is given twice; a repetition would look like one more that agrees")
@@ -28,7 +28,7 @@ def _once_each(values: Sequence[Any]) -> Any:
 
 
 def _listed(value: Any) -> Any:
-    """One thing is a list of one; what is in it is left for validation to judge."""
+    """A single value becomes a list of one; validation checks what is in it."""
     return tuple(value) if isinstance(value, list | tuple) else (value,)
 
 
@@ -52,7 +52,7 @@ class DataConfig(Section):
     and the report states which of them have no counterpart; see ``finetune.transfer``."""
 
     batch_size: int = Field(128, ge=1)
-    """Clips a step while features are extracted; changes speed and memory only."""
+    """Clips per step while features are extracted; changes speed and memory only."""
 
     resident: Literal["auto", "never", "always"] = "auto"
     """Whether the store's joints are moved whole to the device; auto does so where they fit easily."""
@@ -85,13 +85,13 @@ class FinetuneConfig(Section):
     former_values: ClassVar[Mapping[str, Mapping[str, str]]] = {"pooling": FORMER_TEXTS}
 
     name: RunName
-    """Of the evaluation; its folder is ``<runs>/<name>``."""
+    """Name of the evaluation; its folder is ``<runs>/<name>``."""
 
     data: DataConfig
     """Which clips."""
 
     encoders: dict[str, Encoders] = Field(default_factory=dict)
-    """Split -> run directory of the encoder to measure on it; or a list of them, one a pretraining seed."""
+    """Split -> run directory of the encoder to measure on it; or a list of them, one per pretraining seed."""
 
     scratch: ScratchConfig | None = None
     """Instead of ``encoders``: measure fresh weights only, trained by protocols such as ``full``."""
@@ -104,18 +104,18 @@ class FinetuneConfig(Section):
     as the encoders' cards say."""
 
     baselines: tuple[Literal[RawBaseline, "untrained"], ...] = ("raw", "untrained")
-    """What stands beside: the same encoder with fresh weights, and coordinates that are resampled (``raw``), in the box
-    of their clip (``raw_box``), minus their mean pose (``raw_deviation``), or distances between two people
+    """What to compare with: the same encoder with fresh weights, and coordinates that are resampled (``raw``), in the
+    box of their clip (``raw_box``), minus their mean pose (``raw_deviation``), or distances between two people
     (``raw_pairs``, for stores with two). The report states the gain over the strongest."""
 
     seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1), AfterValidator(_once_each)] = (0,)
-    """Of untrained weights and of probes that are trained step by step."""
+    """Seeds of untrained weights and of probes that are trained step by step."""
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    """auto takes an accelerator where there is one."""
+    """auto uses an accelerator if there is one."""
 
     precision: Literal["no", "bf16", "fp16"] = "no"
-    """Of the encoder; no is float32."""
+    """Precision of the encoder; no is float32."""
 
     runs: Path = Path("runs")
     """Folder that run directories are made in."""
@@ -130,7 +130,7 @@ class FinetuneConfig(Section):
 
     @property
     def used_pooling(self) -> PoolingConfig | None:
-        """The pooling asked for, else the one that a protocol needs; None: that of the encoders' cards."""
+        """The pooling requested, else the one that a protocol needs; None: that of the encoders' cards."""
         needed = next((text for _, text in self._needed_poolings()), None)
         return self.pooling or (None if needed is None else PoolingConfig.of(needed))
 

@@ -25,7 +25,7 @@ class FeatureSets:
         self._made: dict[str, FeatureSet] = {}
 
     def of(self, loaded: Loaded) -> list[FeatureSet]:
-        """The baselines asked for, then the pretrained encoders; with ``scratch``, fresh weights only."""
+        """The requested baselines, then the pretrained encoders; with ``scratch``, fresh weights only."""
         found, scratch = [], self.config.scratch is not None
         for name, baseline in BASELINES.items():
             if name in self.config.baselines:
@@ -49,7 +49,7 @@ class FeatureSets:
     def _encode(
         self, name: str, encoders: Sequence[tuple[SkeletonEncoder, EncoderCard]], origins: Sequence[Origin | None]
     ) -> FeatureSet:
-        """Features of all clips; a store that is normalised otherwise than a card says was warned of."""
+        """Features of all clips; ``seen`` warns of a store normalised differently from what a card says."""
         accelerator, data = self.context.accelerator, self.config.data
         embedders = [
             Embedder.of(

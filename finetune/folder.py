@@ -1,4 +1,4 @@
-"""The folder of an evaluation, ahead of its report: whose it is, and its config."""
+"""The folder of an evaluation before there is a report: which evaluation owns it, and its config."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from ssl_skel.same_run import completed, difference
 
 
 def refuse_another(folder: Path, config: FinetuneConfig) -> None:
-    """A folder may hold this very evaluation, also of a version with fewer options or without ``save``; no other.
+    """A folder may hold this same evaluation, also with fewer options or without ``save``; no other.
 
-    One that came to nothing, such as for an option that was refused late, does not count.
+    An evaluation that ended without results, for example because an option was refused late, does not count.
 
     Raises:
         UserError: it holds another.
@@ -36,7 +36,7 @@ def refuse_another(folder: Path, config: FinetuneConfig) -> None:
 
 
 def begin(folder: Path, config: FinetuneConfig) -> None:
-    """Keep the config; probes of an earlier time are measured again, trainings are not.
+    """Write the config; earlier probes are measured again, trainings are not.
 
     Raises:
         UserError: nothing can be written there.

@@ -27,7 +27,7 @@ def groups_of(store: Store, rows: np.ndarray) -> tuple[np.ndarray, Literal["peop
     """(n,) number of the person of each clip, or of its recording, and which of the two it is.
 
     Recordings take the place of people where those of some clips are unknown, or all clips are of one person. Clips of
-    one recording are never parted.
+    one recording stay together.
 
     Raises:
         UserError: all clips are of one recording.

@@ -85,8 +85,6 @@ def _fresh(config: ScratchConfig, store: Store, pooling: PoolingConfig | None) -
     )
     stride = encoder.backbone.t_stride
     if frames % stride:
-        raise UserError(
-            f"scratch.num_frames: {frames} is no multiple of {stride}, the stride of {config.backbone.name}"
-        )
+        raise UserError(f"scratch.num_frames: {frames} is not a multiple of {stride}, {config.backbone.name}'s stride")
     card = EncoderCard.of(encoder, normalization=store.normalization, conversions=store.conversions)
     return ((encoder, card),)

@@ -1,4 +1,4 @@
-"""What a trained classifier says of new recordings."""
+"""Apply a trained classifier to new recordings."""
 
 from __future__ import annotations
 
@@ -48,10 +48,10 @@ def predict(
     videos: Path | None = None,
     min_confidence: float | None = None,
 ) -> Predictions:
-    """Classify recordings by a classifier, or by those of an evaluation.
+    """Classify recordings with a classifier, or with those of an evaluation.
 
     Each clip is normalised as the encoder's training clips were and taken whole, as test clips are. Classifiers that
-    differ in seed or encoder alone are all used, and their probabilities averaged.
+    differ only in seed or encoder are all used, and their probabilities averaged.
 
     Args:
         run: classifier of ``train-classifier``, evaluation with ``save: true``, or the folder of one training.
@@ -64,7 +64,7 @@ def predict(
 
     Raises:
         UserError: no such training, several kinds of them, no classifier kept, a source that does not fit, or videos
-            missing or for nothing.
+            that are missing or not needed.
     """
     folders = choose_trainings(run, training)
     saved = [load_classifier(folder) for folder in folders]
@@ -96,7 +96,7 @@ def load_classifier(path: Path) -> SavedClassifier:
         path: folder of a classifier, or of the training that holds one.
 
     Raises:
-        UserError: there is none, or it is damaged, of another version, or does not fit its encoder.
+        UserError: it is missing, damaged, of another version, or does not fit its encoder.
     """
     folder = path / CLASSIFIER if (path / CLASSIFIER).is_dir() else path
     source = folder / HEAD_CARD

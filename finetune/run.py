@@ -26,14 +26,14 @@ PACKAGES = ("ssl-skel", "torch", "numpy", "scikit-learn", "faiss-cpu")
 
 
 def run(config: FinetuneConfig, command: str = "") -> Report:
-    """Measure encoders beside their baselines and leave ``report.json`` and ``report.md`` in ``<runs>/<name>``.
+    """Evaluate encoders against their baselines and leave ``report.json`` and ``report.md`` in ``<runs>/<name>``.
 
     Everything is checked before anything is computed. An evaluation repeated with the same config
-    replaces its report; trainings of it that are done are not done again, interrupted ones continue.
+    replaces its report; finished trainings are kept, interrupted ones continue.
 
     Args:
         config: everything about the evaluation.
-        command: what the report says it was made by; default: with the config kept in its folder.
+        command: the report names it as the command that made it; default: one with the config in the folder.
 
     Raises:
         UserError: config, store, encoders or splits do not fit, or another process works on this evaluation.

@@ -85,7 +85,7 @@ def seen_clips(store: Store, card: EncoderCard) -> tuple[list[Seen], list[str]]:
 
 
 def _origins(origin: Origin | None) -> Iterator[Origin]:
-    """How an encoder came by its weights: its last training, the one before it, and so on."""
+    """Where an encoder's weights come from: its last training, the one before it, and so on."""
     while origin:
         yield origin
         origin = origin.init

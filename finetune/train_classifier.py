@@ -1,4 +1,4 @@
-"""A classifier of everything that is labelled in a store, with an estimate of what to expect of it."""
+"""A classifier trained on everything labelled in a store, with an estimate of its accuracy."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Evaluation as one call: ``ssl_skel.finetune`` and ``predict``, and what the commands do.
 
-What can be checked without torch is checked before it is imported, so that a mistake is told at once.
+What can be checked without torch is checked before it is imported, so that a mistake is reported at once.
 """
 
 from __future__ import annotations

@@ -29,20 +29,20 @@ class DataConfig(Section):
     stream: Stream = "joint"
     """What the encoder computes from the joints before its first layer."""
     extent: Extent = "none"
-    """How the encoder moves and scales each clip before that, in training, by what augmentations made of it, and ever
-    after. box: the box around the clip is centred, its longest edge is 1. axis: each coordinate runs from -1 to 1
-    (CTR-GCN and Predict & Cluster on NW-UCLA). It takes out where people stand and how large they are."""
+    """How the encoder moves and scales each clip before that, in training (after augmentation) and in use. box: the box
+    around the clip is centred, its longest edge is 1. axis: each coordinate runs from -1 to 1 (CTR-GCN and Predict &
+    Cluster on NW-UCLA). It takes out where people stand and how large they are."""
     num_frames: NumFrames = 64
     """T, frames that each crop is resampled to (CTR-GCN, Chen et al., ICCV 2021: 64)."""
     sampling: Sampling = "crop"
-    """Which frames a draw takes: a crop, resampled; or sorted, ``num_frames`` of the whole clip at random, in order
-    (CTR-GCN on NW-UCLA; PSP Learning, Xu & Shu, arXiv 2302.02327: 50), without heed of ``crop`` and ``min_frames``."""
+    """Which frames a draw takes: a crop, resampled; or sorted, ``num_frames`` drawn at random from the whole clip, in
+    order (CTR-GCN on NW-UCLA; PSP Learning, Xu & Shu, arXiv 2302.02327: 50), ignoring ``crop`` and ``min_frames``."""
     crop: Crop = (0.5, 1.0)
     """Smallest and largest share of a clip that is cropped, at a random place (CTR-GCN: 0.5 to 1)."""
     min_frames: Annotated[int, Field(ge=1)] = 16
     """A crop is never shorter than this, or than the clip. CTR-GCN takes 64 on NTU, whose clips are long."""
     max_frames: Annotated[int, Field(ge=1)] | None = None
-    """Longer clips are first cut to a window of so many frames, at a random place that all draws share, and enter an
+    """Longer clips are first cut to a window of this many frames, at a random place that all draws share, and enter an
     epoch once for each window that it takes to cover them; null: clips are taken whole. For long takes (ours)."""
     balance: Balance = "none"
     """For merged stores: set draws each of the stores equally often; class also each class of a store, which reads the
@@ -58,7 +58,7 @@ class PretrainConfig(Section):
     elsewhere: ClassVar[Mapping[str, str]] = {"protocols": "finetune"}
 
     name: RunName
-    """Of the run; its folder is ``<runs>/<name>``."""
+    """Name of the run; its folder is ``<runs>/<name>``."""
     data: DataConfig
     """Which clips."""
     augment: tuple[Annotated[EntryConfig, EntryOf(AUGMENTATIONS)], ...] = ()
@@ -66,8 +66,8 @@ class PretrainConfig(Section):
     backbone: Annotated[BackboneConfig, EntryOf(BACKBONES)]
     """Entry of ``BACKBONES``."""
     init_from: Path | None = None
-    """A run directory, or a folder with an encoder, whose weights the encoder starts from, whatever pretext trained
-    them; it must be built as this run's. It is read again when the run is resumed."""
+    """Run directory, or folder of an encoder, whose weights the encoder starts from. Any pretext may have trained it,
+    but it must be built like this run's. It is read again when the run is resumed."""
     pretext: Annotated[EntryConfig, EntryOf(PRETEXTS)]
     """Entry of ``PRETEXTS``."""
     optim: OptimConfig = OptimConfig()
@@ -75,6 +75,6 @@ class PretrainConfig(Section):
     train: TrainConfig
     """Epochs, batch size, device, checkpoints."""
     seed: Annotated[int, Field(ge=0)] = 0
-    """Of weights, order, crops, augmentation and masks: everything random."""
+    """Seed of weights, order, crops, augmentation and masks: everything random."""
     runs: Path = Path("runs")
     """Folder that run directories are made in."""

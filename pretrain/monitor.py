@@ -28,9 +28,9 @@ from ssl_skel.progress import note
 DRAWN = 256
 """Most training clips, evenly spaced, whose augmented draws ``alignment`` and ``shortcut`` compare."""
 TOO_HIGH = 0.2
-"""A ``shortcut`` above it is warned of, where a pretext compares clips."""
+"""A ``shortcut`` above it causes a warning, if the pretext compares clips."""
 FEWEST = 20
-"""Clips below which it is not, for there chance alone comes near."""
+"""With fewer clips there is no warning, since chance alone comes near."""
 PROBE_C = 0.01
 """C of the online probe. Fixed, so that an evaluation is quick; the linear protocol chooses C by cross-validation."""
 
@@ -38,20 +38,20 @@ PROBE_C = 0.01
 def watcher(
     config: PretrainConfig, store: Store, split: Split, pretext: Pretext, accelerator: Accelerator
 ) -> Callable[[int], dict[str, float]]:
-    """What the features are like by now: told the epoch, it returns figures for the log.
+    """What the features are like so far: called with the epoch, it returns figures for the log.
 
     Without labels, of the training clips: ``feature_std``, ``rankme`` and ``uniformity`` of whole clips, and
-    ``alignment`` of two draws as the run crops and augments them, the same two every time; how to read them is
-    told in ``ssl_skel.evaluation.quality``. Of the same draws ``shortcut``, which no encoder changes: how often body
-    proportions alone match them. By labels, where both parts of the split have some: accuracy on its test clips of
-    the nearest training clip (``knn_1``), of the same on raw coordinates (``knn_1_raw``), and of logistic regression
-    on the training clips' features (``linear``). A high shortcut is warned of at once, before training. Where other
-    clips stand as positives, ``purity`` is the share of them that have their clip's label.
+    ``alignment`` of two draws as the run crops and augments them, the same two every time;
+    ``ssl_skel.evaluation.quality`` says how to read them. Of the same draws ``shortcut``, which no encoder changes: how
+    often body proportions alone match them. By labels, where both parts of the split have some: accuracy on its test
+    clips of the nearest training clip (``knn_1``), of the same on raw coordinates (``knn_1_raw``), and of logistic
+    regression on the training clips' features (``linear``). A high shortcut causes a warning at once, before training.
+    Where other clips serve as positives, ``purity`` is the share of them that have their clip's label.
 
-    It is for monitoring. Nothing is chosen, stopped or tuned by it within a run; whoever compares runs by
-    its accuracies has seen the test clips. And it changes nothing: features are arrays made in eval mode under
-    ``torch.inference_mode``, so no gradient of a probe can reach the encoder, whose modes and buffers stay as
-    they were; no global random number is drawn. Features that are not finite have no figures.
+    It is for monitoring. Nothing is chosen, stopped or tuned by it within a run; comparing runs by its accuracies uses
+    the test clips. And it changes nothing: features are arrays made in eval mode under ``torch.inference_mode``, so no
+    gradient of a probe can reach the encoder, whose modes and buffers stay as they were; no global random number is
+    drawn. Features that are not finite have no figures.
     """
     train, test = split.train, split.test[store.label[split.test] >= 0]
     known = store.label[train] >= 0
@@ -117,7 +117,7 @@ def _draws(config: PretrainConfig, store: Store, rows: np.ndarray, accelerator: 
 
 
 def _purity(matches: Tensor | None, label: np.ndarray) -> dict[str, float]:
-    """How often clips and those that stood as their positives share a label, among pairs that both have one."""
+    """How often clips and those that served as their positives share a label, among pairs that both have one."""
     if matches is None:
         return {}
     pairs = label[matches.cpu().numpy()]
@@ -130,7 +130,7 @@ def _without_labels(features: np.ndarray) -> dict[str, float]:
 
 
 def _shortcut(drawn: ClipLoader, config: PretrainConfig, *, warn: bool) -> float:
-    """How often body proportions match two draws; one line on stderr where that is too often, if it is to warn."""
+    """How often body proportions match two draws; prints a line on stderr if that is too often and ``warn`` is set."""
     found, clips = match_rate(log_proportions(drawn, 0), log_proportions(drawn, 1)), len(drawn.rows)
     if warn and found > TOO_HIGH and clips >= FEWEST:
         missing = [name for name in ("bones", "offset") if name not in [row.name for row in config.augment]]

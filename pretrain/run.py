@@ -34,9 +34,9 @@ from ssl_skel.training.rundir import RunDir
 def run(config: PretrainConfig, resume: str = "") -> Path:
     """Pretrain an encoder and leave it, with its card, in ``<run>/encoder``.
 
-    Nothing is written before everything that the config names was found to fit. The final weights are
-    those of the last step (their running average, with ``train.ema``); no figure chooses among epochs.
-    The card of a finished run is never written again.
+    Nothing is written before everything that the config names has been checked. The final weights are those of the last
+    step (their running average, with ``train.ema``); no figure chooses among epochs. The card of a finished run is
+    never written again.
 
     Args:
         config: everything about the run.
@@ -100,14 +100,14 @@ def _new_encoder(config: PretrainConfig, store: Store) -> SkeletonEncoder:
     )
     stride = encoder.backbone.t_stride
     if frames % stride:
-        raise UserError(f"data.num_frames: {frames} is no multiple of {stride}, the stride of {config.backbone.name}")
+        raise UserError(f"data.num_frames: {frames} is not a multiple of {stride}, {config.backbone.name}'s stride")
     return encoder
 
 
 def _training_loader(
     config: PretrainConfig, store: Store, split: Split, pretext: Pretext, accelerator: Accelerator
 ) -> ClipLoader:
-    """This rank's share of the training clips, without labels; one line on stderr where a batch has all of them."""
+    """This rank's share of the training clips, without labels; prints a line on stderr if a batch has all of them."""
     batch_size = config.train.loader_batch(accelerator.num_processes)
     loader = ClipLoader(
         store,
@@ -136,7 +136,7 @@ def _training_loader(
 
 
 def _inputs(config: PretrainConfig, data: TrainingData) -> dict[str, str]:
-    """sha256 of what a continued run must find unchanged, by the key that names it."""
+    """sha256 of what must not change before a run continues, by the key that names it."""
     inputs = {"data.store": data.sha256, "data.split": fingerprint([data.names, data.content])}
     if config.init_from:
         inputs["init_from"] = hash_file(find_encoder(config.init_from) / WEIGHTS)

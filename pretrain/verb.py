@@ -1,6 +1,6 @@
 """Pretraining as one call: ``ssl_skel.pretrain``, and what the command does.
 
-What can be checked without torch is checked before it is imported, so that a mistake is told at once.
+What can be checked without torch is checked before it is imported, so that a mistake is reported at once.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def pretrain(config: Path | str | PretrainConfig, *overrides: str, resume: str =
 
 
 def split_resume(words: Sequence[str]) -> tuple[list[str], str]:
-    """Overrides without ``resume=...``, and what it says; "" where it is not among them.
+    """Overrides without ``resume=...``, and its value; "" if it is missing.
 
     >>> split_resume(["train.epochs=9", "resume=auto"])
     (['train.epochs=9'], 'auto')

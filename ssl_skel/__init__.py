@@ -8,7 +8,7 @@ import os
 
 import lazy_loader
 
-# Threads that wait for each other leave their core to others; spinning is ten times slower beside other work
+# Threads that wait for each other leave their core to others; spinning is ten times slower next to other work
 # (docs/speed.md). OpenMP reads it when torch is imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 

@@ -1,4 +1,4 @@
-"""What flows from the loader to a task, and THE axis legend.
+"""What the loader gives to a task, and THE axis legend.
 
 Axes at every boundary of this package::
 
@@ -23,9 +23,9 @@ from torch import Tensor
 class Rng:
     """Random numbers for the rows that this rank holds of one global batch.
 
-    Every draw is made for the whole global batch and cut to this rank's rows, so the numbers that a
-    clip sees depend on ``key`` alone: not on the number of ranks, and not on what ran before. That
-    is why a resumed run needs no saved generator state.
+    Every draw is made for the whole global batch and cut to this rank's rows, so the numbers for a clip depend on
+    ``key`` alone: not on the number of ranks, and not on what ran before. That is why a resumed run needs no saved
+    generator state.
 
     Args:
         key: integers that name the batch, such as (seed, epoch, step).

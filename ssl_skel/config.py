@@ -1,7 +1,7 @@
-"""Strict configs: one YAML a run, plus ``key.path=value``, into a frozen model.
+"""Strict configs: one YAML file per run, plus ``key.path=value``, into a frozen model.
 
-Every option lives in the ``Config`` above the class it configures, with its only default. A choice
-among the entries of a table is written ``{name: <entry>, ...its own fields}``.
+Every option lives in the ``Config`` above the class it configures, with its only default. A choice among the entries of
+a registry is written ``{name: <entry>, ...its own fields}``.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Section(BaseModel):
 
 
 class EntryConfig(Section):
-    """A ``Section`` that is an entry of a table, which it names: ``name: Literal["mpae_net"] = "mpae_net"``."""
+    """A ``Section`` for one entry of a registry, which it names: ``name: Literal["mpae_net"] = "mpae_net"``."""
 
     name: str = ""
 
@@ -67,13 +67,13 @@ def _path_name(name: str) -> str:
 
 
 RunName = Annotated[str, Field(json_schema_extra={"pattern": PATH_NAME}), AfterValidator(_path_name)]
-"""Of a run, and of its folder; see ``check_path_name``."""
+"""Name of a run and of its folder; see ``check_path_name``."""
 
 
 class EntryOf:
-    """Marks a field that holds the config of one entry of a table.
+    """Marks a field that holds the config of one entry of a registry.
 
-    ``backbone: Annotated[EntryConfig, EntryOf(BACKBONES)]`` admits the options of each entry and picks them by
+    ``backbone: Annotated[EntryConfig, EntryOf(BACKBONES)]`` accepts the options of each entry and picks them by
     ``name``; the JSON schema lists them all.
 
     Args:
@@ -111,7 +111,7 @@ def load_config(model: type[Model], path: Path | str | Model, overrides: Iterabl
 
 
 def read_mapping(path: Path | str) -> dict[str, Any]:
-    """What a YAML file of keys and values holds, checked against no model yet.
+    """The keys and values of a YAML file, not yet checked against a model.
 
     Args:
         path: of the file, or the name of a shipped config.
@@ -149,8 +149,8 @@ def parse_config(model: type[Model], data: Any, source: str, *, written: bool = 
     Args:
         model: the frozen model it must fit.
         data: as JSON or YAML gives it.
-        source: what messages begin with.
-        written: this project wrote it, maybe an earlier release: former names pass without a warning.
+        source: what messages begin with. written: by this project, maybe an earlier release: former names pass without
+            a warning.
 
     Raises:
         UserError: the first mistake, with its key path and the nearest known name.
@@ -171,14 +171,14 @@ def parse_config(model: type[Model], data: Any, source: str, *, written: bool = 
 
 
 def read_card(model: type[Model], path: Path, version: int, *, missing: str, remedy: str) -> Model:
-    """A JSON file that says what lies beside it, in a format of this ``format_version``.
+    """A JSON file that describes the files beside it, in a format of this ``format_version``.
 
     Args:
         model: what it holds.
         path: the file.
         version: that this release reads.
-        missing: what to do where there is no such file.
-        remedy: what to do about one that is damaged or of another version.
+        missing: what to do if there is no such file.
+        remedy: what to do if it is damaged or of another version.
 
     Raises:
         UserError: it is missing, damaged or of another version.
@@ -216,7 +216,7 @@ def _each_once(words: Iterable[str]) -> list[str]:
 def _override(data: dict[str, Any], word: str) -> None:
     key, equals, value = word.partition("=")
     if not equals or not key:
-        raise UserError(f"{word!r}: overrides are written key.path=value")
+        raise UserError(f"{word!r}: overrides must be written key.path=value")
     *parents, last = key.split(".")
     at: Any = data
     for step in parents:
@@ -231,7 +231,7 @@ def _override(data: dict[str, Any], word: str) -> None:
 
 
 def _value(text: str, key: str) -> Any:
-    """What stands behind the = of a word: YAML, or a pattern such as {joint}_{axis}, which is none, as text."""
+    """The value after the = of a word: YAML, or a pattern such as {joint}_{axis}, which is not YAML, as text."""
     try:
         return read_yaml(text, key)
     except UserError:
@@ -279,7 +279,7 @@ def _renamed(model: type[BaseModel], data: Any, source: str, *, warn: bool = Tru
 
 
 def _renamed_inside(field: FieldInfo | None, value: Any, source: str, warn: bool, last_wins: bool) -> Any:
-    """The same for what a field holds: a section, an entry of a table, or several of them."""
+    """The same for the value of a field: a section, an entry of a registry, or several of them."""
     if isinstance(value, list):
         return [_renamed_inside(field, item, source, warn, last_wins) for item in value]
     models = _inside(field) if field and isinstance(value, dict) else []
@@ -289,7 +289,7 @@ def _renamed_inside(field: FieldInfo | None, value: Any, source: str, warn: bool
 
 
 def _causes(mistakes: list[ErrorDetails]) -> list[ErrorDetails]:
-    """Mistakes without what only follows: a list whose rows are all wrong is called too short besides."""
+    """Mistakes without those that only follow: a list whose entries are all wrong is also reported as too short."""
     paths = [mistake["loc"] for mistake in mistakes]
 
     def follows(mistake: ErrorDetails) -> bool:

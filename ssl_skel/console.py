@@ -14,17 +14,17 @@ from ssl_skel.escaping import show_json, shown
 
 _NO_BREAK = 100_000
 _IN_A_LINE = 4  # values
-_WHOLE = 1000.0  # from here on decimals say nothing
+_WHOLE = 1000.0  # from here on decimals mean nothing
 
 
 def console() -> Console:
-    """As wide as the terminal; in a file or a pipe no line is broken. No word is taken for markup or a figure."""
+    """As wide as the terminal; in a file or a pipe no line is broken. Nothing is read as markup or highlighted."""
     width = None if sys.stdout.isatty() else _NO_BREAK
     return Console(width=width, markup=False, emoji=False, highlight=False)
 
 
 def show_facts(facts: dict[str, Any], as_json: bool = False) -> None:
-    """Print facts, one a line, what is nested indented below its name; or as JSON.
+    """Print facts, one per line, with nested ones indented below their name; or as JSON.
 
     Args:
         facts: name -> number, text, list or mapping of such; ``_`` in a name is printed as a blank.
@@ -43,7 +43,7 @@ def show_table(
 
     Args:
         header: names of the columns; empty for a table without a header.
-        rows: cells, one list a row.
+        rows: cells, one list per row.
         title: printed above it.
         numbers: columns of numbers, which are aligned to the right.
     """

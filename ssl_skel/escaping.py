@@ -1,4 +1,4 @@
-"""Text of files and users on its way to a terminal: nothing in it acts, and it stays on its line.
+"""Text of files and users on its way to a terminal: no control sequence takes effect, and it stays on its line.
 
 Lines are printed by ``say``, data for machines by ``show_json``, tables by ``ssl_skel.console``; nothing else prints.
 """
@@ -15,7 +15,7 @@ _UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069
 
 
 def shown(text: object) -> str:
-    r"""Text on one line that changes nothing of a terminal: characters that act rather than show are escaped.
+    r"""Text on one line that changes nothing of a terminal: characters that act instead of being shown are escaped.
 
     >>> print(shown("a\nb\x1b[2J"))
     a\nb\x1b[2J
@@ -24,7 +24,8 @@ def shown(text: object) -> str:
 
 
 def inert(value: object) -> object:
-    """A cell of a CSV file that no spreadsheet takes for a formula: what begins like one gets a quote in front (OWASP).
+    """A cell of a CSV file that no spreadsheet takes for a formula: text that begins like one gets a quote in front
+    (OWASP).
 
     Control characters, which would break the line, are escaped.
 
@@ -58,7 +59,7 @@ def show_json(value: Any) -> None:
 
 
 def never_refuse_letters() -> None:
-    """Let the console escape letters that it has not, such as those of a class name on a Windows console."""
+    """Let the console escape characters that it lacks, such as those of a class name on a Windows console."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

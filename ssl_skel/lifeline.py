@@ -1,4 +1,4 @@
-"""Programs that end with the one that started them, however it ends.
+"""Programs that end when the one that started them ends, in whatever way.
 
 The child's standard input is a pipe whose other end its parent holds and never writes to. When the parent is gone, by
 ``kill -9`` too, the pipe ends, and the child sends itself SIGTERM: a training writes a checkpoint and stops.
@@ -30,7 +30,7 @@ def start(command: Sequence[str]) -> subprocess.Popen[bytes]:
 
 
 def follow() -> None:
-    """End with the parent, if this process was begun by ``start``; what this one starts is not meant."""
+    """End with the parent, if this process was begun by ``start``; processes that this one starts are not affected."""
     if os.environ.pop(_TOLD, None):
         threading.Thread(target=_wait, daemon=True).start()
 

@@ -1,4 +1,4 @@
-"""Names: the one "did you mean" of a message about a name that nobody knows, and which names may become paths."""
+"""Names: the one "did you mean" of messages about unknown names, and which names may become paths."""
 
 from __future__ import annotations
 
@@ -22,8 +22,7 @@ def check_path_name(name: object, where: Path | str = "") -> None:
     """The one rule for a name that becomes part of a path: of a run, a split, a store that is merged.
 
     Args:
-        name: as it was given, by a user or by a file.
-        where: file and field; "" where the caller says so.
+        name: as given, by a user or by a file. where: file and field; "" if the caller says so.
 
     Raises:
         UserError: it has another form than ``PATH_NAME``, or more than 150 bytes.
@@ -51,7 +50,7 @@ def nearest(word: object, known: Iterable[object]) -> str:
 
     Args:
         word: the unknown name.
-        known: the names that there are; of more than 40 the first five are listed.
+        known: all valid names; of more than 40 the first five are listed.
     """
     names = list(dict.fromkeys(map(str, known)))
     near = difflib.get_close_matches(str(word)[:_LONGEST], names, 1)
@@ -63,7 +62,7 @@ def nearest(word: object, known: Iterable[object]) -> str:
 
 
 def misspelt(word: str, known: Iterable[str]) -> str | None:
-    """The known name of which a word that is none looks like a misspelling, where others may stand too.
+    """The known name that an unknown word looks like a misspelling of, where unknown words are allowed too.
 
     >>> misspelt("labels", ["label", "frames"]), misspelt("content", ["label", "frames"])
     ('label', None)
@@ -80,9 +79,9 @@ def unknown(kind: str, word: object, known: Iterable[object], *, where: Path | s
     "ntu60: unknown split 'xveiw'; did you mean 'xview'?"
 
     Args:
-        kind: what it should be the name of, such as ``split``; "" where ``where`` says so.
+        kind: what it should name, such as ``split``; "" if ``where`` says so.
         word: the unknown name.
-        known: the names that there are.
+        known: all valid names.
         where: file, field or option.
     """
     place, what = f"{where}: " if where else "", f"{kind} " if kind else ""

@@ -1,4 +1,4 @@
-"""JSON as plain data: no deeper than any file of this project, and nothing that cannot be written again."""
+"""JSON as plain data: no deeper than any file of this project needs, and nothing that cannot be written again."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def parse_json(text: str | bytes) -> Any:
         text: one document; bytes are UTF-8.
 
     Raises:
-        ValueError: it is no JSON, is nested deeper than 60 levels, or holds half a surrogate, NaN, or a number that no
+        ValueError: it is not JSON, is nested deeper than 60 levels, or holds half a surrogate, NaN, or a number that no
             float can hold.
     """
     try:
@@ -44,4 +44,4 @@ def _inside(value: dict[str, Any] | list[Any]) -> list[Any]:
 def _number(text: str) -> float:
     if math.isfinite(number := float(text)):
         return number
-    raise ValueError(f"{text[:20]} is no finite number")
+    raise ValueError(f"{text[:20]} is not a finite number")

@@ -1,7 +1,7 @@
 """YAML as plain data, in the words of YAML 1.2's core schema (YAML 1.2.2, section 10.3.2).
 
-``010`` is ten, ``0o10`` is eight, and ``1:30``, ``1_000``, ``yes`` and dates are text, other than in YAML 1.1, which
-PyYAML reads. No key is given twice, nothing is tagged, and what a few aliases may add is limited.
+``010`` is ten, ``0o10`` is eight, and ``1:30``, ``1_000``, ``yes`` and dates are text, unlike in YAML 1.1, which PyYAML
+reads. No key is given twice, nothing is tagged, and the size that aliases may add is limited.
 
 Departs from the core schema: ``<<`` merges mappings, as in YAML 1.1.
 """
@@ -72,12 +72,12 @@ def read_yaml(text: str, source: str) -> Any:
 
 
 def dump_yaml(value: Any) -> str:
-    """Plain data as YAML, one key a line, which ``read_yaml`` and readers of YAML 1.1 understand alike."""
+    """Plain data as YAML, one key per line, which ``read_yaml`` and readers of YAML 1.1 understand alike."""
     return yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
 
 
 class _Refused(yaml.YAMLError):
-    """It is YAML, yet not what a file of this project may hold."""
+    """It is YAML that a file of this project may not hold."""
 
 
 class _Loader(Composer, Events, SafeConstructor, Resolver):
@@ -127,7 +127,7 @@ class _Loader(Composer, Events, SafeConstructor, Resolver):
 
 
 class _Dumper(yaml.SafeDumper):
-    """Quotes whatever either version of YAML would not read as text."""
+    """Quotes everything that either version of YAML would not read as text."""
 
 
 def _refuse_growth(root: Any) -> None:

@@ -1,4 +1,4 @@
-"""How far long work has come, on stderr: a bar on a terminal, else a line now and then, or nothing (``--quiet``)."""
+"""Progress of long work, on stderr: a bar on a terminal, else a line now and then, or nothing (``--quiet``)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tqdm import tqdm
 from ssl_skel.escaping import say, shown
 
 QUIET = "SSL_SKEL_QUIET"
-"""Environment variable that hides all progress where it is set, in the processes that a command starts too."""
+"""Environment variable that hides all progress if it is set, also in the processes that a command starts."""
 Progress = tqdm
 """What ``progress`` returns."""
 _BETWEEN_LINES = 30.0  # seconds
@@ -24,12 +24,12 @@ class _Lines(tqdm):  # type: ignore[misc]
 
     @staticmethod
     def status_printer(file: Any) -> Callable[[str], None]:
-        """What shows a text."""
+        """Anything that shows a text."""
         return lambda text: say(text.strip(), error=True) if text.strip() else None
 
 
 class _Nowhere:
-    """Takes the returns and line feeds by which a bar moves."""
+    """Swallows the returns and line feeds that move a bar."""
 
     def write(self, text: str) -> int:
         return len(text)
@@ -49,7 +49,7 @@ def progress(
     leave: bool = True,
     delay: float = 0.0,
 ) -> tqdm:
-    """Go through things, or count steps by ``update()``, and show how far that has come.
+    """Go through things, or count steps by ``update()``, and show the progress.
 
     Args:
         things: to go through; None for steps.

@@ -17,7 +17,7 @@ class Registry(Mapping[str, type[T]], Generic[T, C]):
     """Name -> class, each class imported on first use.
 
     The options of every entry are known without importing any class, so that a config can be checked before torch is
-    loaded. An entry is called what its config's ``name`` says.
+    loaded. An entry's name is its config's ``name``.
 
     >>> from ssl_skel.backbones import BACKBONES
     >>> BACKBONES.configs["man"]
@@ -59,11 +59,10 @@ class Registry(Mapping[str, type[T]], Generic[T, C]):
         """The options of an entry that a file or a user names.
 
         Args:
-            name: as it stands there.
-            source: file and field, or whatever begins the message.
+            name: as given. source: file and field, or another beginning of the message.
 
         Raises:
-            UserError: no entry is called that, with the nearest that is.
+            UserError: no entry has that name; suggests the nearest.
         """
         if not isinstance(name, str) or name not in self.configs:
             raise unknown(self.kind, name, self, where=source)

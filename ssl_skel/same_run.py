@@ -1,8 +1,8 @@
 """Is this the same run? Two configs, what may differ between them, and the first option that does.
 
-Whatever finds an earlier run again asks here: a training that is continued, an evaluation or a fusion that is repeated,
-a grid that skips what is done, a report that pools runs of one recipe. Configs are plain data, as ``config.yaml`` holds
-them; a key is written with dots, ``augment.0.name``.
+All code that recognises an earlier run uses this: a training that is continued, an evaluation or a fusion that is
+repeated, a grid that skips what is done, a report that pools runs of one recipe. Configs are plain data, as
+``config.yaml`` holds them; a key is written with dots, ``augment.0.name``.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ FREE = frozenset(
         "train.progress",
     }
 )
-"""Keys that a continued run may change: where things lie and how often they are evaluated, not what is computed."""
+"""Keys that a continued run may change: where things are stored and how often they are evaluated, not what is
+computed."""
 _LONGEST = 80  # characters of a value in a message
 
 
@@ -42,8 +43,8 @@ def difference(before: Mapping[str, Any], now: Mapping[str, Any], free: Collecti
     'optim.lr: 0.1, now 0.2'
 
     Args:
-        before, now: configs. A missing option counts as null. Where both hold an equal ``fingerprint``, of all that
-            decides what comes out, they are of one run whatever else they say.
+        before, now: configs. A missing option counts as null. Where both hold an equal ``fingerprint``, of everything
+            that decides the outcome, they are of one run whatever else differs.
         free: keys that may differ, with all below them; ``*`` stands for one step, as in ``protocols.*.save``.
 
     Returns:
@@ -57,7 +58,7 @@ def difference(before: Mapping[str, Any], now: Mapping[str, Any], free: Collecti
 def completed(config: Any, model: type[BaseModel], source: str) -> dict[str, Any]:
     """A config of an earlier release as this one would write it: new options at their defaults, keys by present names.
 
-    The default of a new option must do what was done before, so that an upgrade ends no run.
+    The default of a new option must keep the earlier behaviour, so that an upgrade never breaks a run.
 
     Args:
         config: as read.
@@ -71,7 +72,7 @@ def completed(config: Any, model: type[BaseModel], source: str) -> dict[str, Any
 
 
 def recipe(config: Mapping[str, Any], free: Collection[str]) -> str:
-    """A fingerprint of the options that must be equal; runs with the same one differ in nothing but ``free`` keys.
+    """A fingerprint of the options that must be equal; runs with the same one differ only in ``free`` keys.
 
     Args:
         config: with all defaults, see ``completed``.
@@ -125,7 +126,7 @@ def _below(config: Any) -> dict[Any, Any]:
 
 @cache
 def _matcher(free: frozenset[str]) -> Any:
-    """Tells the keys of a set, and those below them."""
+    """Recognises the keys of a set, and those below them."""
     patterns = [re.escape(pattern).replace(r"\*", "[^.]+") for pattern in sorted(free)]
     form = re.compile(rf"({'|'.join(patterns)})(\..+)?" if patterns else r"(?!)")
     return form.fullmatch

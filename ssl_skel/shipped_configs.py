@@ -1,7 +1,7 @@
 """The configs that come with the package, by name: ``own_recordings`` is ``configs/pretrain/own_recordings.yaml``.
 
 The name is the path below ``configs/`` without its ending, and without the folder of its verb: ``demo/linear`` keeps
-the folder that is none. Names are unique.
+its folder, which is not a verb's. Names are unique.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _POINTER = re.compile(r"(Notes|Sources|Commands|All figures|The store)\b.*docs/"
 
 @dataclass(frozen=True)
 class ConfigFacts:
-    """What the header of a shipped config says.
+    """The contents of a shipped config's header.
 
     Attributes:
         name: by which every command takes it.
@@ -46,10 +46,10 @@ class ConfigFacts:
 def find_config(config: Path | str) -> Path:
     """The file that a user means: a path, or the name of a shipped config.
 
-    A file of that path goes before a name.
+    A file of that path takes precedence over a name.
 
     Raises:
-        UserError: there is no such file, and what was given looks like a name but is none.
+        UserError: there is no such file, and the argument looks like a name but is unknown.
     """
     path = Path(config)
     if path.is_file():

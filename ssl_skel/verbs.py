@@ -1,7 +1,7 @@
 """The verbs as functions: ``ssl_skel.pretrain``, ``finetune``, ``train_classifier`` and ``predict``.
 
-``ssl_skel`` holds nouns and imports no verb. A verb is found here as the command line finds it, by an entry point of
-the package that brings it: group ``ssl_skel.verbs``.
+``ssl_skel`` holds nouns and imports no verb. A verb is found as the command line finds it, by an entry point of its
+package: group ``ssl_skel.verbs``.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def pretrain(config: Path | str | Section, *overrides: str, resume: str = "") ->
 
 
 def finetune(config: Path | str | Section, *overrides: str) -> Report:
-    """Measure encoders by labels, beside raw coordinates and untrained weights.
+    """Evaluate encoders with labels, against raw coordinates and untrained weights.
 
     Args:
         config: YAML file, name of a shipped config (``ssl-skel configs``), or the config itself.
@@ -51,7 +51,7 @@ def finetune(config: Path | str | Section, *overrides: str) -> Report:
 
 
 def predict(run: Path | str, source: Path | str, **options: Any) -> Predictions:
-    """Classify recordings by the classifiers of an evaluation.
+    """Classify recordings with a trained classifier.
 
     Args:
         run: classifier of ``train_classifier``, evaluation with ``save: true``, or the folder of one training.
@@ -74,7 +74,7 @@ def train_classifier(store: Path | str, output: Path | str, **options: Any) -> E
             keep, batch_size, device, overwrite.
 
     Returns:
-        What to expect of it on people it was not trained on.
+        The expected accuracy on people it was not trained on.
 
     Raises:
         UserError: encoder and store do not fit, or fewer than two classes have clips.

@@ -73,9 +73,9 @@ def test_a_console_without_a_letter_gets_its_number(monkeypatch: pytest.MonkeyPa
         (OSError(28, "No space left on device", "runs/x"), "runs/x: No space left on device; make room"),
         (OSError(30, "Read-only file system"), "Read-only file system; make room"),
         (OSError(2, "No such file or directory", "clips.npz"), "clips.npz: No such file or directory; make room"),
-        (MemoryError("3 TB"), "memory is not enough: 3 TB; use"),
-        (RuntimeError("CUDA out of memory. Tried to"), "memory is not enough: CUDA out of memory; use"),
-        (RuntimeError("can't allocate memory: 9 TB"), "memory is not enough: can't allocate memory: 9 TB; use"),
+        (MemoryError("3 TB"), "not enough memory: 3 TB; use"),
+        (RuntimeError("CUDA out of memory. Tried to"), "not enough memory: CUDA out of memory; use"),
+        (RuntimeError("can't allocate memory: 9 TB"), "not enough memory: can't allocate memory: 9 TB; use"),
     ],
 )
 def test_what_the_machine_refuses_is_one_line(error: Exception, line: str, capsys: pytest.CaptureFixture[str]) -> None:

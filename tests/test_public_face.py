@@ -148,7 +148,7 @@ def test_arrays_are_a_query_and_what_is_no_clip_is_refused(run: Path, motions: P
     (answer,) = ssl_skel.search(index, [store.clip(0)], k=1)
     assert answer.hits[0].name == str(store.name[0])
     embedder = ssl_skel.Embedder(run)
-    with pytest.raises(ssl_skel.UserError, match="5: is no source of clips"):
+    with pytest.raises(ssl_skel.UserError, match="5: is not a source of clips"):
         embedder.encode(5)  # type: ignore[arg-type]
     with pytest.raises(ssl_skel.UserError, match="is an index; give a raw file"):
         embedder.encode(desk / "for_arrays")
@@ -159,4 +159,4 @@ def test_arrays_are_a_query_and_what_is_no_clip_is_refused(run: Path, motions: P
 def test_an_evaluation_that_names_no_pooling_says_which_it_takes(run: Path, desk: Path) -> None:
     command = [sys.executable, "-m", "finetune", str(desk / "finetune.yaml"), "name=noted", "protocols=[{name: knn}]"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert "note: pooling is not given" in done.stderr
+    assert "note: no pooling is given" in done.stderr

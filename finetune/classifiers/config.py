@@ -20,7 +20,7 @@ class MLPHeadConfig(EntryConfig):
 
     name: Literal["mlp"] = "mlp"
     hidden: int = Field(2048, ge=1)
-    """Units between (MAMP: 2048)."""
+    """Hidden units (MAMP: 2048)."""
 
 
 class BottleneckConfig(EntryConfig):

@@ -1,4 +1,4 @@
-"""A head with a layer between, as MAMP fine-tunes."""
+"""A head with a hidden layer, as in MAMP's fine-tuning."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class MLPClassifier(Classifier):
     """Cross-entropy on an encoder's clip features through a linear layer, BatchNorm, ReLU and a linear layer.
 
     MAMP (Mao et al., ICCV 2023), model/transformer.py, for fine-tuning; its features are pooled by ``joint``.
-    Departs from print: no dropout of features (0.3 there) ahead of their mean over 30 frames, which hardly moves by it.
+    Departs from print: no dropout of features (0.3 there) before their mean over 30 frames, which it hardly changes.
 
     Args:
         encoder: made part of this module.

@@ -1,4 +1,4 @@
-"""Names of what a saved classifier consists of, below the folder of its training, and defaults of one's training."""
+"""Names of the parts of a saved classifier, below the folder of its training, and defaults of ``train-classifier``."""
 
 CLASSIFIER, HEAD, HEAD_CARD = "classifier", "head.safetensors", "head.json"
 

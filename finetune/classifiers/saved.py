@@ -2,7 +2,7 @@
 
 ::
 
-    <training>/classifier/encoder.safetensors  card.json    as any encoder, so that others can begin with it
+    <training>/classifier/encoder.safetensors  card.json    as for any encoder, so that others can start from it
                           head.safetensors                  weights of ``Classifier.head``
                           head.json                         how the two make a classifier, and of which classes
 """
@@ -29,7 +29,7 @@ FORMAT_VERSION = 1
 
 
 class HeadCard(Section):
-    """What turns an encoder's features into classes; the clips' normalisation stands in the encoder's card."""
+    """What turns an encoder's features into classes; the clips' normalisation is in the encoder's card."""
 
     former: ClassVar[Mapping[str, str]] = {"readout": "pooling"}
     former_values: ClassVar[Mapping[str, Mapping[str, str]]] = {"pooling": FORMER_TEXTS}
@@ -38,7 +38,7 @@ class HeadCard(Section):
     """Resolved options of the protocol that trained it."""
 
     class_names: tuple[str, ...]
-    """One a logit."""
+    """One per logit."""
 
     pooling: PoolingConfig
     """Of the encoder."""
@@ -68,7 +68,7 @@ def save_classifier(
         folder: made where it is missing.
         task: trained.
         config: options of the protocol that trained it.
-        class_names: one a logit.
+        class_names: one per logit.
         card: of its encoder.
         layout: of the clips, where it is not the encoder's.
         estimate: of its accuracy on new people.

@@ -77,7 +77,7 @@ def common_figures(members: Sequence[Member]) -> tuple[list[FigureName], dict[Fi
     """Figures that all members have, and those that one lacks, with its path.
 
     Raises:
-        UserError: there are none, or the trainings behind one differ in encoders or seeds.
+        UserError: they have none in common, or the trainings behind one differ in encoders or seeds.
     """
     common, missing = [], {}
     for figure in dict.fromkeys(figure for member in members for figure in member.trainings):
@@ -103,7 +103,7 @@ def common_figures(members: Sequence[Member]) -> tuple[list[FigureName], dict[Fi
 
 
 def fused_facts(members: Sequence[Member], split: str) -> SplitFacts:
-    """What a split's fused figures rest on: all that its members' do."""
+    """What a split's fused figures rest on: everything that its members' figures rest on."""
     found = [facts for member in members for facts in member.report.splits if facts.name == split]
     return SplitFacts(
         name=split,

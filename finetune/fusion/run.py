@@ -37,9 +37,9 @@ def fuse(paths: Sequence[Path], name: str, weights: Sequence[float] = (), *, fit
     Args:
         paths: run directories of evaluations, two or more, on one store and with the same seeds.
         name: of the fused run. One that holds the same fusion is replaced, any other refused.
-        weights: one a path; default: ``WEIGHTS`` by stream.
+        weights: one per path; default: ``WEIGHTS`` by stream.
         fit: fit the weights instead, on the validation subjects of ``select: validation``; see ``fit_weights``.
-        command: what the report says it was made by.
+        command: the report names it as the command that made it.
 
     Raises:
         UserError: the evaluations do not fit each other, predictions are missing, or the store has changed.
@@ -92,7 +92,7 @@ def _fuse_figure(
     streams = [member.stream for member in members]
     notes = [f"left out: {', '.join(other)}, which {path} does not have" for other, path in missing.items()]
     runs: list[Scores] = []
-    alone: list[np.ndarray] = []  # (S,) accuracies of the streams, one a run
+    alone: list[np.ndarray] = []  # (S,) accuracies of the streams, one per run
     for encoder, seed in members[0].trainings[figure]:
         folders = [member.trainings[figure][encoder, seed] for member in members]
         logits = np.stack([load_logits(folder, "", names) for folder in folders]).astype(np.float64)
@@ -140,7 +140,7 @@ def _config(members: Sequence[Member], splits: list[str], name: str, fixed: np.n
 
 
 def _refuse_another(folder: Path, config: dict[str, Any]) -> None:
-    """Refuse a folder that holds something else than this fusion."""
+    """Refuse a folder that holds anything but this fusion."""
     kept = folder / "config.yaml"
     if folder.exists() and {*os.listdir(folder)} - {LOCK}:
         change = difference(read_mapping(kept), config, free=()) if kept.exists() else "it has no config.yaml"

@@ -1,4 +1,4 @@
-"""How much each stream counts: fixed beforehand, or fitted on validation subjects. Test clips have no say in it."""
+"""How much each stream counts: fixed beforehand, or fitted on validation subjects. Test clips play no part."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ def fixed_weights(members: Sequence[Member], weights: Sequence[float]) -> np.nda
     """(S,) as given, or by stream.
 
     Raises:
-        UserError: a stream has no weight of its own, or the weights given are not one a member, or negative.
+        UserError: a stream has no weight of its own, or the weights given are not one per member, or are negative.
     """
     if not weights:
         unknown = [member for member in members if member.stream not in WEIGHTS]
         if unknown:
             raise UserError(
-                f"{unknown[0].path}: stream {unknown[0].stream} has no weight of its own; give --weights, one a run"
+                f"{unknown[0].path}: stream {unknown[0].stream} has no weight of its own; give --weights, one per run"
             )
         weights = [WEIGHTS[member.stream] for member in members]
     if len(weights) != len(members):
-        raise UserError(f"--weights: {len(weights)} for {len(members)} runs; give one a run, in their order")
+        raise UserError(f"--weights: {len(weights)} for {len(members)} runs; give one per run, in their order")
     found = np.array(weights, np.float64)
     if not (np.isfinite(found).all() and (found >= 0).all() and found.any()):
         raise UserError("--weights: must not be negative, and not all zero")
@@ -43,20 +43,20 @@ def fixed_weights(members: Sequence[Member], weights: Sequence[float]) -> np.nda
 
 
 def fit_on_validation(folders: Sequence[Path], store: Store) -> tuple[np.ndarray, int]:
-    """Weights fitted on the clips that all trainings kept aside, and how many these are.
+    """Weights fitted on the clips that all trainings held out, and how many these are.
 
     Raises:
-        UserError: a training kept none, or other clips than the first.
+        UserError: a training held out none, or other clips than the first.
     """
     names = load_array(folders[0], "validation_name")
     for folder in folders:
         if not len(load_array(folder, "validation_name")):
             raise UserError(
-                f"{folder}: kept no subjects aside; evaluate with select: validation, or fuse by fixed weights"
+                f"{folder}: held out no subjects; evaluate with select: validation, or fuse by fixed weights"
             )
         if set(load_array(folder, "validation_name")) != set(names):
             raise UserError(
-                f"{folder}: kept other clips aside than {folders[0]}; evaluate both with one validation_share"
+                f"{folder}: held out other clips than {folders[0]}; evaluate both with one validation_share"
             )
     row = {name: at for at, name in enumerate(store.name.tolist())}
     label = store.label[[row[name] for name in names.tolist()]]

@@ -34,7 +34,7 @@ class EvalContext:
     """What is the same for all measurements of one evaluation.
 
     Attributes:
-        store: where the clips lie.
+        store: holds the clips.
         splits: all that are measured.
         seeds: of what is random.
         accelerator: device, precision and processes.
@@ -75,10 +75,10 @@ class FeatureSet:
 
     Attributes:
         name: an entry of ``BASELINES`` (``raw``, ``raw_box``, ...), ``untrained`` or ``pretrained``.
-        features: (N, D) of all clips of the store, once a seed.
-        encoders: what made them, once a seed; none for raw coordinates.
+        features: (N, D) of all clips of the store, one array per seed.
+        encoders: what made them, one per seed; none for raw coordinates.
         num_frames: T that clips are resampled to.
-        origins: how each encoder came by its weights; None where they are fresh.
+        origins: where each encoder's weights come from; None if they are fresh.
         raw: the baseline that made them without an encoder; None for encoders.
     """
 
@@ -102,7 +102,7 @@ class Protocol(ABC, Generic[ConfigT]):
 
     Attributes:
         Config: frozen options; its ``name`` is the key in ``PROTOCOLS``.
-        trainings: what stands behind the figures so far, of protocols that keep the logits of their classifiers.
+        trainings: those behind the figures so far, for protocols that keep the logits of their classifiers.
     """
 
     Config: ClassVar[type[ProtocolConfig]]
@@ -113,7 +113,7 @@ class Protocol(ABC, Generic[ConfigT]):
         self._fitted: dict[Hashable, object] = {}
 
     def check(self, split: Split, encoder: SkeletonEncoder) -> None:
-        """Refuse, ahead of all measuring, what this protocol cannot be used on.
+        """Refuse, before anything is measured, what this protocol cannot be used on.
 
         Args:
             split: to be measured.
@@ -126,7 +126,7 @@ class Protocol(ABC, Generic[ConfigT]):
     @property
     @abstractmethod
     def measures(self) -> tuple[str, ...]:
-        """What reports call the figures that its config asks for; a report tells figures apart by these names."""
+        """Names that reports give the figures of its config; they are unique within a report."""
 
     @classmethod
     def classifier(cls, config: ConfigT, encoder: SkeletonEncoder, num_classes: int) -> Classifier | None:
@@ -141,7 +141,7 @@ class Protocol(ABC, Generic[ConfigT]):
         """What ``fit`` gives, computed the first time only: splits such as xview and xview_dedup train alike.
 
         Args:
-            key: everything that the fit depends on, beside this protocol's config.
+            key: everything that the fit depends on, besides this protocol's config.
             fit: computes it.
         """
         if key not in self._fitted:

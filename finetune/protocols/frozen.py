@@ -39,7 +39,7 @@ class Drawn(Protocol[DrawnT]):
 
     @abstractmethod
     def predict(self, feature_set: FeatureSet, at: int, split: Split, rows: np.ndarray) -> np.ndarray:
-        """Classes (Q,) of the test clips, by one of the feature set's features and the labels of these rows alone."""
+        """Classes (Q,) of the test clips, from one of the feature set's features and only the labels of these rows."""
 
     def measure(self, feature_set: FeatureSet, split: Split) -> list[Measurement]:
         store, found = self.context.store, []
@@ -62,7 +62,7 @@ class FewShot(Drawn[FewShotConfig]):
     """The class of the nearest labelled clip by cosine.
 
     Departs from print: NTU 120's one-shot protocol (Liu et al., TPAMI 2019) tests on classes never trained on, with
-    one fixed exemplar each; here all classes are told apart, and exemplars are drawn several times.
+    one fixed exemplar each; here all classes are distinguished, and exemplars are drawn several times.
     """
 
     Config = FewShotConfig

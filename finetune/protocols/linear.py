@@ -43,7 +43,7 @@ class Linear(Protocol[LinearConfig]):
     """Linear probe on frozen features.
 
     Departs from print: the last epoch is the figure; papers take the best epoch on the test clips, which
-    is stated beside it under that name. SGD is Nesterov's, the only one of this house.
+    is reported next to it under that name. SGD uses Nesterov momentum, the only kind here.
     """
 
     Config = LinearConfig
@@ -204,7 +204,7 @@ class Linear(Protocol[LinearConfig]):
             context.folder / "probes" / f"{split.name}_{feature_set.name}{at}_seed{seed}",
             dump_config(config),
             rank=accelerator.process_index,
-            again="the same command measures it anew",
+            again="the same command measures it again",
         )
         fit(
             task,

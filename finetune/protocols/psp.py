@@ -91,12 +91,12 @@ class PSPClassifier(Classifier):
 class PairedLoader:
     """Labelled clips, then unlabelled ones, in each batch: an epoch is one of the unlabelled loader.
 
-    The labelled loader goes round by itself, from where the epoch before left it. What a step holds depends on its
-    number alone. All ranks hold equal numbers of either kind.
+    The labelled loader repeats on its own, from where the previous epoch left it. What a step holds depends only on its
+    number. All ranks hold equal numbers of either kind.
 
     Args:
         labelled: full batches only.
-        unlabelled: full batches only; gives the label -1.
+        unlabelled: full batches only; their labels become -1.
         alone: batches hold the labelled clips only, as many steps an epoch as otherwise.
     """
 
@@ -106,7 +106,7 @@ class PairedLoader:
         self.labelled, self.unlabelled, self.alone = labelled, unlabelled, alone
 
     def __len__(self) -> int:
-        """Steps an epoch."""
+        """Steps per epoch."""
         return len(self.unlabelled)
 
     def epoch(self, epoch: int = 0, start: int = 0) -> Iterator[Batch]:
@@ -120,7 +120,7 @@ class PairedLoader:
                 yield _joined(next(rounds), others)
 
     def _rounds(self, step: int) -> Iterator[Batch]:
-        """Labelled batches without end, from a step of the whole training on."""
+        """Endless labelled batches, from a step of the whole training on."""
         number, first = divmod(step, len(self.labelled))
         while True:
             yield from self.labelled.epoch(number, first)
@@ -131,11 +131,11 @@ class PSPSemi(FewLabels[PSPSemiConfig]):
     """PSP Learning's semi-supervised training: few labels, and the other training clips without theirs.
 
     The unlabelled clips are all training clips, the labelled ones among them and those that never had a label; with
-    ``select: validation`` those of the subjects kept aside are left out. Test clips are never among them.
+    ``select: validation`` those of the held-out subjects are left out. Test clips are never among them.
 
     Departs from print: a random crop of a clip, resampled, where the paper draws 50 frames (as ``sampling: sorted``
-    does); labels are a share of each class, where it counts (33 of each are 5 % of NTU 60 X-Sub; ``per_class`` does
-    that).
+    does); labels are a share of each class, where the paper counts (33 of each are 5 % of NTU 60 X-Sub; ``per_class``
+    does that).
     """
 
     Config = PSPSemiConfig

@@ -31,13 +31,13 @@ FewLabelsT = TypeVar("FewLabelsT", bound=FewLabelsConfig)
 
 
 class Trained(Protocol[TrainingT]):
-    """Fine-tuning; of untrained encoders it is training from scratch by the same recipe, and called that.
+    """Fine-tuning; for untrained encoders it is training from scratch with the same recipe, and is called that.
 
     Each pretrained encoder is trained with every seed, an untrained one only with its own. Raw coordinates have
     nothing to train.
 
     Departs from print: the last epoch is the figure; papers take the best epoch on the test clips, which
-    is stated beside it under that name.
+    is reported next to it under that name.
     """
 
     @property
@@ -71,7 +71,7 @@ class Trained(Protocol[TrainingT]):
         return training_clips(self.config, self.context, spec, rows, batch_size=self.config.batch_size, seed=spec.seed)
 
     def unlabelled(self, split: Split, validation: np.ndarray) -> np.ndarray:
-        """Rows of a split to train on without labels, given those that are kept aside."""
+        """Rows of a split to train on without labels, given those that are held out."""
         return validation[:0]
 
     def check(self, split: Split, encoder: SkeletonEncoder) -> None:
@@ -170,7 +170,7 @@ class Trained(Protocol[TrainingT]):
         return subset.rows, subset.notes, subset.sha256
 
     def _parted(self, rows: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
-        """Rows to train on, and those of the subjects that are kept aside to choose the epoch by.
+        """Rows to train on, and those of the subjects that are held out to choose the epoch by.
 
         Raises:
             UserError: subjects are unknown or too few, or what is left lacks a class.
@@ -187,7 +187,7 @@ class Trained(Protocol[TrainingT]):
         missing = np.setdiff1d(store.label[rows], store.label[rows[~validation]])
         if len(missing):
             raise UserError(
-                f"{where}: without the subjects kept aside, class {store.class_names[missing[0]]} has no clip left "
+                f"{where}: without the held-out subjects, class {store.class_names[missing[0]]} has no clip left "
                 f"among {len(rows)}; lower validation_share, or use select: last"
             )
         return rows[~validation], rows[validation]
@@ -208,7 +208,7 @@ class Full(Trained[FullConfig]):
 
 
 class FewLabels(Trained[FewLabelsT]):
-    """Stratified subsets of the labels, one a seed; see ``ssl_skel.data.subsets``."""
+    """Stratified subsets of the labels, one per seed; see ``ssl_skel.data.subsets``."""
 
     @property
     def budgets(self) -> tuple[Budget | None, ...]:
@@ -216,7 +216,7 @@ class FewLabels(Trained[FewLabelsT]):
 
 
 class Semi(FewLabels[SemiConfig]):
-    """Few labels, and nothing of the other clips.
+    """Few labels; the other clips are not used.
 
     Departs from print: MAMP draws its subsets without regard to classes.
     """

@@ -35,7 +35,7 @@ from ssl_skel.video.frames import find_videos
 class TwoStreamClassifier(Classifier):
     """Cross-entropy of each stream, summed; the summed logits decide.
 
-    Features of a clip's persons are averaged ahead of attention and head. Departs from print: the paper draws all
+    Features of a clip's persons are averaged before attention and head. Departs from print: the paper draws all
     persons into one heat-map.
 
     Args:
@@ -94,11 +94,11 @@ class TwoStreamClassifier(Classifier):
 class TwoStream(Trained[TwoStreamConfig]):
     """Frames and joints: EPAM-Net's two streams, the one guided by the other.
 
-    Frames are decoded once, into ``<evaluation>/frames``. What a pretrained encoder brings is its pose stream.
+    Frames are decoded once, into ``<evaluation>/frames``. A pretrained encoder provides the pose stream.
 
     Raises:
         UserError: a clip of the splits has no video, their frames would take too much room, or ``rgb`` does not fit;
-            or, with both streams, the encoder's heat-maps are no pictures of what the videos show.
+            or, with both streams, the encoder's heat-maps do not show what the videos show.
     """
 
     Config = TwoStreamConfig
@@ -183,7 +183,7 @@ def _frame_cache(
 
 
 def _trained_rgb(config: TwoStreamConfig) -> tuple[dict[str, Tensor], str]:
-    """Weights of the stream of frames to begin with, none where they are to be fresh, and their file's hash."""
+    """Weights that the stream of frames starts from, none for fresh ones, and their file's hash."""
     if config.rgb is None:
         return {}, ""
     path = (config.rgb / CLASSIFIER if (config.rgb / CLASSIFIER).is_dir() else config.rgb) / HEAD
@@ -193,7 +193,7 @@ def _trained_rgb(config: TwoStreamConfig) -> tuple[dict[str, Tensor], str]:
     except OSError as error:
         raise UserError(f"rgb: {path}: {error.strerror}; give a training of two_stream with save: true") from error
     except safetensors.SafetensorError as error:
-        raise UserError(f"rgb: {path}: is no safetensors file ({error}); train with save: true again") from error
+        raise UserError(f"rgb: {path}: is not a safetensors file ({error}); train with save: true again") from error
     weights = {name.removeprefix("rgb."): value for name, value in saved.items() if name.startswith("rgb.")}
     with torch.device("meta"):
         expected = EPAMNet(0, 1, config.rgb_size).rgb.state_dict()

@@ -1,4 +1,4 @@
-"""What a training says after some of its epochs, on disk until the epoch to report is chosen."""
+"""Predictions after some epochs of a training, on disk until the epoch to report is chosen."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ EVALUATIONS, FORMER = "evaluations", "looks"
 
 
 class EpochEvaluations:
-    """Evaluates a task after an epoch, and keeps the logits, with the weights where the config asks for them.
+    """Evaluates a task after an epoch, and keeps the logits, and the weights if the config requests them.
 
     Args:
         config: says which epochs' weights are kept.
@@ -80,9 +80,9 @@ class EpochEvaluations:
 
 
 def adopt_evaluations(folder: Path, config: TrainingConfig) -> None:
-    """Make ready the folder of a training that was interrupted, or of none.
+    """Prepare the folder of a new or interrupted training.
 
-    Where the epoch is chosen and its weights are to be kept, a training that began without keeping any begins anew:
+    Where the epoch is chosen and its weights are to be kept, a training that began without keeping any starts again:
     the epoch chosen might be one whose weights are gone.
     """
     kept = folder / EVALUATIONS
@@ -94,7 +94,7 @@ def adopt_evaluations(folder: Path, config: TrainingConfig) -> None:
 
 
 def conclude(config: TrainingConfig, context: EvalContext, spec: TrainingSpec, folder: Path) -> None:
-    """Choose the epoch, write what it says (with its weights where asked), and drop checkpoints and evaluations."""
+    """Choose the epoch, write its predictions (and its weights if requested), and drop checkpoints and evaluations."""
     files = sorted((folder / EVALUATIONS).glob("epoch_*.npy"))
     logits = np.stack([np.load(file, allow_pickle=False) for file in files])  # (epochs, test + validation, classes)
     predicted, tests, at = logits.argmax(2), len(spec.test), len(files) - 1
@@ -115,6 +115,6 @@ def conclude(config: TrainingConfig, context: EvalContext, spec: TrainingSpec, f
 
 
 def sweep(folder: Path) -> None:
-    """Remove what a training that is done needs no more."""
+    """Remove what a finished training no longer needs."""
     for name in ("checkpoints", EVALUATIONS, FORMER):
         folders.remove(folder / name)

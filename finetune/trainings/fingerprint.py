@@ -1,4 +1,4 @@
-"""By what a training is found again: a hash of all that decides its outcome.
+"""How a training is recognised: a hash of everything that decides its outcome.
 
 Options are hashed under the names that release 0.1 gave them, so that its trainings are found too.
 """
@@ -23,7 +23,7 @@ NEWER = {
     "pretext.time_bins": 4,
     "pretext.neighbours": None,
 }
-"""Options that are newer than some trainings, and the value that does what was done before."""
+"""Options newer than some trainings, with the value that keeps the earlier behaviour."""
 
 
 def fingerprint(config: TrainingConfig, context: EvalContext, spec: TrainingSpec) -> str:
@@ -62,7 +62,9 @@ def _recipe(config: TrainingConfig) -> str:
 
 
 def _without_newer(options: dict[str, Any], within: str = "") -> dict[str, Any]:
-    """Options but those of ``NEWER`` that do what was done before; ``within`` is the path to them, with a dot."""
+    """Options, without those of ``NEWER`` that keep the earlier behaviour; ``within`` is the path to them, with a
+    dot.
+    """
     kept = {}
     for key, value in options.items():
         path = within + key

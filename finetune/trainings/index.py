@@ -1,7 +1,7 @@
-"""Which training stands behind which figure: ``trainings.json`` of an evaluation.
+"""Which training is behind which figure: ``trainings.json`` of an evaluation.
 
-Folders of trainings may be more than the report's, for a training is made anew when its encoder changed; what the
-figures rest on stands here.
+There may be more folders of trainings than the report uses, since a changed encoder is trained again; this file names
+those that the figures rest on.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ INDEX, TRAININGS = "trainings.json", "trainings"
 
 
 class FigureName(NamedTuple):
-    """By what a report tells figures apart."""
+    """What identifies a figure in a report."""
 
     split: str
     features: str
@@ -54,7 +54,7 @@ class Training(Section):
 
     @property
     def figure(self) -> FigureName:
-        """The figure that it stands behind."""
+        """The figure that it is behind."""
         return FigureName(self.split, self.features, self.measure)
 
 
@@ -71,7 +71,7 @@ def load_trainings(folder: Path) -> tuple[Training, ...]:
     """Read the index of an evaluation.
 
     Raises:
-        UserError: there is none, it is damaged, empty, or names a folder that is none of the evaluation's.
+        UserError: it is missing, damaged, empty, or names a folder outside the evaluation.
     """
     path = folder / INDEX
     try:
@@ -89,5 +89,5 @@ def load_trainings(folder: Path) -> tuple[Training, ...]:
         )
     for training in found:
         if Path(training.folder).name != training.folder or training.folder in ("", ".", ".."):
-            raise UserError(f"{path}: folder: {training.folder!r} is no name; repeat the evaluation")
+            raise UserError(f"{path}: folder: {training.folder!r} is not a name; repeat the evaluation")
     return found

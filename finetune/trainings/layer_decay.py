@@ -1,4 +1,4 @@
-"""Layer-wise learning-rate decay: the nearer to the input, the slower a pretrained part moves."""
+"""Layer-wise learning-rate decay: the nearer to the input, the slower a pretrained part learns."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def layer_groups(task: Classifier, weight_decay: float, decay: float) -> list[di
     Biases and other 1-D parameters have no weight decay, as in ``make_optimizer``.
 
     Args:
-        task: its encoder is not frozen; all parameters beside the encoder's count as the head.
+        task: its encoder is not frozen; all parameters except the encoder's count as the head.
         weight_decay: of matrices and kernels.
         decay: factor from a stage to the one before it.
     """

@@ -1,4 +1,4 @@
-"""``predictions.npz``: what a classifier says of clips that it was not trained on.
+"""``predictions.npz``: a classifier's predictions for clips that it was not trained on.
 
 ::
 
@@ -37,7 +37,7 @@ _FORMS = {
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """What a training came to.
+    """What a training produced.
 
     Attributes:
         folder: name of the training's folder.
@@ -60,13 +60,13 @@ class Outcome:
 
 
 def save_predictions(folder: Path, **arrays: Any) -> None:
-    """Write ``predictions.npz`` of a training; what it may hold stands at the top of this file."""
+    """Write ``predictions.npz`` of a training; its contents are described at the top of this file."""
     with replacing(folder / PREDICTIONS) as file:
         np.savez(file, **arrays)
 
 
 def load_outcome(folder: Path, rows: np.ndarray) -> Outcome:
-    """Read what a training came to.
+    """Read what a training produced.
 
     Args:
         folder: of the training.

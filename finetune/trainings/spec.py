@@ -13,10 +13,10 @@ from ssl_skel.encoders.training_data import TrainingData
 
 @dataclass(frozen=True, eq=False)
 class TrainingSpec:
-    """What one training is given, beside its config.
+    """What one training is given, besides its config.
 
     Attributes:
-        name: of its folder, ahead of the fingerprint.
+        name: of its folder, before the fingerprint.
         encoder: its weights are copied, not changed.
         train, validation, test: rows of the store: trained on, the epoch chosen by, predicted.
         seed: of the head's weights, the order of clips, crops and augmentation.

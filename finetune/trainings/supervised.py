@@ -1,4 +1,4 @@
-"""One supervised training, from an encoder and labelled clips to what it says of other clips.
+"""One supervised training, from an encoder and labelled clips to predictions for other clips.
 
 ::
 
@@ -8,7 +8,7 @@
         classifier/                                with ``save``: see ``finetune.classifiers.saved``; part of done
 
 A training is found again by its fingerprint, of everything that decides its outcome: repeating an evaluation skips
-what is done, continues what was interrupted, and begins anew what would come out otherwise.
+what is done, continues what was interrupted, and starts again where the outcome would differ.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def train_classifier(
     make_task: Callable[[SkeletonEncoder], Classifier],
     make_loader: Callable[[TrainingSpec], Loader],
 ) -> Outcome:
-    """Train, or continue, or only read what was done before.
+    """Train, or continue, or only read a finished training.
 
     Labels of ``spec.test`` are logged as accuracy and decide nothing.
 
@@ -123,7 +123,7 @@ def training_clips(
         context: store and ranks.
         spec: what trains on them.
         rows: the clips.
-        batch_size: clips a step over all ranks.
+        batch_size: clips per step over all ranks.
         seed: of order, crops and augmentation.
         options: further ones of ``ClipLoader``.
     """
@@ -148,18 +148,18 @@ def training_clips(
 
 
 def _find(trainings: Path, name: str, mark: str) -> Path:
-    """The folder of a training: whatever it was called when it was begun, or a new one."""
+    """The folder of a training: the one it was started in, under whatever name, or a new one."""
     return next(trainings.glob(f"*_{mark[:12]}"), trainings / f"{name}_{mark[:12]}")
 
 
 def _run_dir(folder: Path, config: TrainingConfig, mark: str, rank: int) -> RunDir:
-    """Its run directory; what is there is the same training where the fingerprint is the same."""
+    """Its run directory; an existing one is the same training if the fingerprint is the same."""
     text = dump_config(config.model_copy(update={"save": False})) + f"fingerprint: {mark}\n"
     return RunDir.create(folder, text, resume="auto", rank=rank, again="the same command continues")
 
 
 def _trainable(config: TrainingConfig, encoder: SkeletonEncoder) -> SkeletonEncoder:
-    """A copy, with the drop path that the training asks for: an option of its network that holds no weights."""
+    """A copy, with the drop path that the training requests: an option of its network that holds no weights."""
     if config.drop_path is None:
         return copy.deepcopy(encoder)
     made = fresh_like(encoder, drop_path=config.drop_path)

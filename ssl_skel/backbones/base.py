@@ -24,8 +24,8 @@ class Backbone(nn.Module, ABC, Generic[ConfigT]):
 
     Construction is the same for all: ``Net(config, layout, channels, num_frames)``.
 
-    Any network can be recalibrated in front: its input, hidden values as zeros, passes through the module before
-    ``forward``.
+    Any network can have a recalibration in front: its input, with hidden values as zeros, passes through that module
+    before ``forward``.
 
     Attributes:
         Config: frozen options; its ``name`` is the entry in ``BACKBONES``.
@@ -61,8 +61,7 @@ class Backbone(nn.Module, ABC, Generic[ConfigT]):
 
         Args:
             x: (B, C, T, V).
-            mask: (B, T / u, V) bool, True = HIDDEN, u frames a unit. What is hidden must not
-                influence the output.
+            mask: (B, T / u, V) bool, True = HIDDEN, u frames per unit. What is hidden must not influence the output.
 
         Returns:
             (B, D, Tp, Vp), Tp = T / t_stride.
@@ -84,7 +83,7 @@ class Backbone(nn.Module, ABC, Generic[ConfigT]):
         return (module for stage in self.stages() for module in stage.modules())
 
     def check_input(self, x: Tensor, mask: Tensor | None) -> None:
-        """Refuse a wrong shape with a sentence rather than a stack of shapes.
+        """Refuse a wrong shape with a clear sentence.
 
         Raises:
             ValueError: naming the axis and what was expected.

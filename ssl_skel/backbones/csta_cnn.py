@@ -1,6 +1,6 @@
 """CSTA-CNN: coupled weights of joints and frames in front of a network that finds joints that act together.
 
-Wang, arXiv 1909.10214 (2019), whose text and code could not be had: the attention is its abstract's, the network
+Wang, arXiv 1909.10214 (2019), whose text and code were not available: the attention follows its abstract, the network
 is HCN (Li et al., IJCAI 2018) as in huguyuehuhu/HCN-pytorch.
 """
 
@@ -27,7 +27,7 @@ class Stream(nn.Module):
 
     HCN, Sec. 3.1: a 1x1 convolution and a 3x1 over time see one joint at a time; then joints become the
     channels, so that every 3x3 convolution sees all joints at once.
-    Paper silent: where CSTA stands. On the stream's input, where joints and frames still are what they are called.
+    Paper silent: where CSTA is placed. On the stream's input, where joints and frames are still joints and frames.
 
     Shape:
         (B, C, T, V) -> (B, channels[1], T / pools, points / pools)

@@ -1,4 +1,4 @@
-"""CTR-GCN: a graph for every channel, refined from a shared one by what the joints do.
+"""CTR-GCN: a graph for every channel, refined from a shared one by the joints' features.
 
 Chen et al., ICCV 2021. Tensors are (B, D, T, V), contiguous: each channel's frames meet its graph in one
 small matrix product.
@@ -20,7 +20,7 @@ from ssl_skel.layouts import SkeletonLayout
 def start(layout: SkeletonLayout) -> Tensor:
     """The graphs that training starts from, (3, V, V), row i holding what joint i gathers.
 
-    Released code, graph/tools.py: columns sum to 1. A parent so gathers the sum of its children, and a child its
+    Released code, graph/tools.py: columns sum to 1. So a parent gathers the sum of its children, and a child its
     parent's share. The root is the joint between the shoulders.
     """
     stack = torch.from_numpy(layout.rooted_at(layout.chest).directions() > 0).float()
@@ -33,7 +33,7 @@ class CTRGC(nn.Module):
     CTR-GCN (Chen et al., ICCV 2021), Sec. 3.3, Eqs. 3-8; model/ctrgcn.py. Three graphs A_k that all channels share,
     learned from ``start``; each clip refines them, channel by channel, by what its joints i and j do:
     out_i = sum over k and j of (A_k + alpha W4_k tanh(W1_k x_i - W2_k x_j))_ij (W3_k x)_j, x in the tanh the mean over
-    time. It is taken ahead of W1 and W2 rather than after them, which is the same and cheaper. W1 and W2 are an
+    time. It is taken before W1 and W2 rather than after them, which is the same and cheaper. W1 and W2 are an
     eighth as wide as the input, at least 8.
     Departs from print: alpha starts from 1e-6, not 0, so that W1, W2 and W4 learn from the first step on.
 
@@ -94,10 +94,10 @@ class CTRGCN(GraphNet[CTRGCNConfig]):
     """Channel-wise topology refinement, then several time scales.
 
     CTR-GCN (Chen et al., ICCV 2021); no residual around the first layer (model/ctrgcn.py). ``base`` has 1.45 M
-    parameters with a head of 60 classes and 2.0 G multiply-adds a clip of two persons, 64 frames and 25 joints;
+    parameters with a head of 60 classes and 2.0 G multiply-adds per clip of two persons, 64 frames and 25 joints;
     the paper prints 1.46 M and 1.97 GFLOPs.
-    Departs from print: weights start as torch's layers do; the first norm knows no first and second person (released
-    code: a mean and scale for each person's joints), since persons are computed apart.
+    Departs from print: weights start as torch's layers do; the first norm does not distinguish first and second person
+    (released code: a mean and scale for each person's joints), since persons are computed separately.
 
     Args:
         config: a ``CTRGCNConfig``.

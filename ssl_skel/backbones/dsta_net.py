@@ -23,8 +23,8 @@ class Attention(nn.Module):
     """Maps between the places of the last axis, one set for all places of the other, applied to unprojected features.
 
     DSTA-Net, Sec. 3.2: place v takes sum over u of x_u (alpha * tanh(q_u . k_v / (d N)) + B_uv), where q and k of all N
-    places of the other axis stand side by side; no softmax; alpha a head, and B, where joints attend, are learned.
-    Positions enter queries and keys alone.
+    places of the other axis are concatenated; no softmax; alpha (one per head) and, where joints attend, B are learned.
+    Positions enter only queries and keys.
 
     Args:
         dim_in, dim: channels in and out.
@@ -59,7 +59,7 @@ def _residual(dim_in: int, dim: int, stride: int, *, same: bool) -> nn.Module:
 
 
 class Half(nn.Module):
-    """Attention along the last axis and a position-wise layer; LeakyReLU after each, the input added ahead of both.
+    """Attention along the last axis and a position-wise layer; LeakyReLU after each, the input added before both.
 
     DSTA-Net, Fig. 2. A stride over axis 2 of the output is taken by the position-wise layer and its residual.
 
@@ -114,7 +114,7 @@ class DSTANet(Backbone[DSTANetConfig]):
 
     Shi et al., ACCV 2020; facts of lshiwjx/DSTA-Net's code and its configs.
 
-    Departs from print: no biases ahead of norms, which take them off again; no stream of fast and slow motion of its
+    Departs from print: no biases before norms, which subtract them again; no stream of fast and slow motion of its
     own, as streams are the encoder's.
     Paper silent: masks. A hidden joint is a learned vector at the input.
 

@@ -80,7 +80,7 @@ class FrequencyMixing(Mixing):
 
     @staticmethod
     def per_graph(maps: Tensor) -> Tensor:
-        """A map a channel group -> the same, once for each learned graph: (B, 3, 4, V, V) -> (B, 3, 8, V, V)."""
+        """One map per channel group -> the same, once for each learned graph: (B, 3, 4, V, V) -> (B, 3, 8, V, V)."""
         return maps.repeat_interleave(GRAPHS // GROUPS, 2)
 
 

@@ -1,4 +1,4 @@
-"""FreqMixFormerV2: the same frame with one map a channel group: some spatial, some of slow and some of fast motion.
+"""FreqMixFormerV2: the same frame with one map per channel group: some spatial, some of slow and some of fast motion.
 
 Wu, Wang, Chen & Lu, FG 2025 (arXiv 2412.20621). No code was published; where the paper is silent, each class says
 what was chosen.
@@ -22,13 +22,14 @@ GROUPS = 4
 class BandMixing(Mixing):
     """Spatial, high- and low-frequency attention blocks (SAB, HFAB, LFAB), each on channels of its own.
 
-    FreqMixFormerV2, abstract: three blocks, a high-low-frequency operator that tunes the two bands apart, simplified
+    FreqMixFormerV2, abstract: three blocks, a high-low-frequency operator that tunes the two bands separately,
+        simplified
     attention, about 60 % of FreqMixFormer's parameters.
     Paper silent: nearly all else. Here half the channels are spatial, a quarter each belongs to a band; no
     mixed maps; one set of values instead of one for each direction of the skeleton, which is what saves most
     parameters; each block has a learned gain. The operator of a band scales its own coefficients by 1 + phi and the
-    others by phi, phi learned, one a band, in (0, 1), from 0.5. ``time``: what a band's block puts out is transformed,
-    scaled and transformed back. ``joint``: as in ``FrequencyMixing``.
+    others by phi, phi learned, one per band, in (0, 1), from 0.5. ``time``: what a band's block puts out is
+    transformed, scaled and transformed back. ``joint``: as in ``FrequencyMixing``.
     The sum of the skeleton's directions is the fixed graph and the start of the learned ones.
     """
 

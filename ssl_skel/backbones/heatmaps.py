@@ -1,4 +1,4 @@
-"""Joints drawn as pictures: one Gaussian heat-map a joint and frame, made on the device that the joints are on."""
+"""Joints drawn as pictures: one Gaussian heat-map per joint and frame, made on the joints' device."""
 
 from __future__ import annotations
 
@@ -44,20 +44,20 @@ def heat_maps(
     """Draw every joint as a Gaussian of peak 1 inside its clip's box.
 
     EPAM-Net (Abdelkawy, Ali & Farag, Neurocomputing 2025; released code, dataPrep), after PoseConv3D. A Gaussian on a
-    grid is the outer product of two along its sides, so only 2 x side exponentials a joint are computed.
+    grid is the outer product of two along its sides, so only 2 x side exponentials per joint are computed.
 
-    Departs from print: one person a picture, in a box of their own, where the paper draws all into one. No score
-    weighs a joint. The tail is not cut at 3 sigma, where it is 0.01.
-    Paper silent: coordinates in space. They are seen along z. In a store y goes up, and who faces the camera has the
-    left side at smaller x: pictures of a Kinect, which are a mirror's, show it so. All other pictures, such as those
-    that 2D and MediaPipe's joints were found in, lie turned by half a turn in a store and are turned back.
+    Departs from print: one person per picture, in a box of their own, where the paper draws all into one. Joints are
+    not weighted by scores. The tail is not cut at 3 sigma, where it is 0.01.
+    Paper silent: coordinates in space. They are seen along z. In a store y goes up, and someone who faces the camera
+    has the left side at smaller x: pictures of a Kinect, which are a mirror's, show it so. All other pictures, such as
+    those that 2D and MediaPipe's joints were found in, are turned by half a turn in a store and are turned back.
 
     Args:
         x: joints (B, C, T, V), any unit; the first two channels, x and y, are drawn.
         hidden: (B, T, V) bool, True = HIDDEN, or None. Hidden joints are not drawn, and the box disregards them.
         side: pixels of a side.
         mirrored: the pictures are a mirror's, x goes right; otherwise left.
-        stride: every so many frames one is drawn; the box holds all.
+        stride: one in this many frames is drawn; the box holds all.
         sigma: of the Gaussian, pixels (paper: 0.6).
         padding: of the box, share of its size that is added around (paper: 0.25).
 

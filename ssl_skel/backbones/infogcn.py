@@ -43,7 +43,7 @@ class SAGC(nn.Module):
         self.norm = nn.LayerNorm(dim_in)
         self.query_key = nn.Linear(dim_in, 2 * heads * width)
         self.topology = nn.Parameter(torch.eye(layout.num_joints).repeat(heads, 1, 1))
-        self.project = nn.Linear(dim_in, heads * dim, bias=False)  # the norm behind would take a bias off
+        self.project = nn.Linear(dim_in, heads * dim, bias=False)  # the following norm would subtract a bias
 
     def forward(self, x: Tensor) -> Tensor:
         x = x.permute(0, 2, 3, 1)  # (B, T, V, D)
@@ -55,14 +55,14 @@ class SAGC(nn.Module):
 
 
 class InfoGCN(GraphNet[InfoGCNConfig]):
-    """Attention over learned graphs, behind a lift of the coordinates to features.
+    """Attention over learned graphs, after a lift of the coordinates to features.
 
     InfoGCN (Chi et al., CVPR 2022), model/infogcn.py: nine layers, a residual around each. ``base`` has 1.55 M
-    parameters with the head ``bottleneck`` of 60 classes (released code: 1.56 M) and 1.8 G multiply-adds a clip of two
-    persons, 64 frames and 25 joints.
-    Departs from print: no learned vector a joint is added to the lifted coordinates: the norm behind takes the
-    mean of each joint and channel off, and that vector with it, and has a shift for each of its own.
-    The first norm knows no first and second person, as in ``CTRGCN``. Weights start as torch's layers do.
+    parameters with the head ``bottleneck`` of 60 classes (released code: 1.56 M) and 1.8 G multiply-adds per clip of
+    two persons, 64 frames and 25 joints.
+    Departs from print: no learned vector per joint is added to the lifted coordinates: the following norm subtracts the
+    mean of each joint and channel, and that vector with it, and has its own shift for each. The first norm does not
+    distinguish first and second person, as in ``CTRGCN``. Weights start as torch's layers do.
 
     Args:
         config: an ``InfoGCNConfig``.

@@ -23,15 +23,15 @@ class Norm(nn.Module):
 
 
 def hidden_frames(mask: Tensor, frames: int) -> Tensor:
-    """What is hidden, frame by frame: (B, T / u, V) -> (B, T, V), T = ``frames``."""
+    """Hidden joints, frame by frame: (B, T / u, V) -> (B, T, V), T = ``frames``."""
     return mask.repeat_interleave(frames // mask.shape[1], 1)
 
 
 class HiddenToken(nn.Module):
-    """Put a learned vector in place of every hidden joint, ahead of a network that knows no masks.
+    """Put a learned vector in place of every hidden joint, before a network without masks.
 
-    What is hidden then has no way in, whatever the network does; its grid and its norms need no care.
-    One vector a joint, so that what is missing can look like that joint.
+    Hidden values then cannot reach the network, whatever it does; its grid and its norms need no care. One vector per
+    joint, so that a missing joint can look like that joint.
 
     Args:
         channels: C.

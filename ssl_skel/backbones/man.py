@@ -1,4 +1,4 @@
-"""MAN: a memory of the motion weighs its frames, then a convolutional network reads frames x joints as an image.
+"""MAN: a memory of the motion weights its frames, then a convolutional network reads frames x joints as an image.
 
 Xie et al., IJCAI 2018 (arXiv 1804.08254); code: memory-attention-networks/MANs, MANs_9.py.
 """
@@ -19,15 +19,15 @@ from ssl_skel.layouts import SkeletonLayout
 
 
 class Block(nn.Module):
-    """Basic pre-activation residual block: twice norm, ReLU and a 3x3 convolution, added to what came in.
+    """Basic pre-activation residual block: twice norm, ReLU and a 3x3 convolution, added to the input.
 
-    ResNet v2 (He et al., ECCV 2016), as in MANs_9.py: where the shape changes, what came in passes a strided 1x1
-    convolution ahead of the norm. Departs from code: no biases on convolutions, which the norms undo.
+    ResNet v2 (He et al., ECCV 2016), as in MANs_9.py: where the shape changes, the input passes a strided 1x1
+    convolution before the norm. Departs from code: no biases on convolutions, which the norms undo.
 
     Args:
         dim_in, dim: channels in and out.
         stride: of both axes.
-        normed: what comes in has just passed norm and ReLU: the first convolution takes it as it is.
+        normed: the input has just passed norm and ReLU: the first convolution takes it as it is.
     Shape:
         (B, dim_in, T, V) -> (B, dim, T / stride, ceil(V / stride))
     """

@@ -28,7 +28,7 @@ class Spectrum(nn.Module):
     kept; the inverse is the transpose.
 
     Args:
-        length: F that is expected; other lengths are computed when they come.
+        length: F that is expected; other lengths are computed when needed.
         cut: see ``MixFormerConfig.cut``.
     """
 
@@ -92,7 +92,7 @@ def apply_maps(maps: Tensor, values: Tensor) -> Tensor:
 
 
 class ChannelGate(nn.Module):
-    """Weigh channels by their neighbours' means: x + x * sigmoid(conv(mean of x)).
+    """Weight channels by their neighbours' means: x + x * sigmoid(conv(mean of x)).
 
     "Channel reforming" of Skeleton-MixFormer; released code, model/spa_freq_mixf.py: one kernel of 3 over channels.
 
@@ -184,7 +184,7 @@ class TemporalTransformer(nn.Module):
 
 
 class SequenceGate(nn.Module):
-    """Weigh frames by the mean and the maximum of their features.
+    """Weight frames by the mean and the maximum of their features.
 
     Released code, model/tem_mixf.py, from Skeleton-MixFormer: sigmoid of a learned sum of the two.
 
@@ -242,7 +242,7 @@ class Block(nn.Module):
 
 
 class SidePath(nn.Module):
-    """Features ahead of a temporal stride, averaged to the last block's frames and added to its output.
+    """Features before a temporal stride, averaged to the last block's frames and added to its output.
 
     Released code, model/skefreqmixformer.py (its blocks 4 and 7).
 
@@ -269,8 +269,8 @@ class MixFormer(Backbone[ConfigT]):
         Spatial: the spatial part of its blocks.
 
     Departs from the released code: its (I - A^k) of the joints is the choice of a stream here (k = 8, "joint", is the
-    joints as they are); its learned vector a joint is left out, for it stands right ahead of a norm a joint and
-    channel, which takes it off again and adds its own; that norm knows no first and second person.
+    joints as they are); its learned vector per joint is left out, since the norm per joint and channel right after it
+    subtracts it again and adds its own; that norm does not distinguish first and second person.
     Paper silent: masks. A hidden joint is a learned vector at the input.
 
     Args:

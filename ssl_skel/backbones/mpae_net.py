@@ -1,8 +1,8 @@
 """MPAE-Net: attention between joints and between body parts, then several time scales.
 
 Zhang, Zhan & Wang, ACML 2024 (PMLR 260:921-935). No code was published; where the paper is silent,
-each class says what was chosen and why. Inside the network a tensor is (B, T, V, D), one row a
-token: every 1x1 convolution of the paper is one matrix product.
+each class says what was chosen and why. Inside the network a tensor is (B, T, V, D), one row per token: every 1x1
+convolution of the paper is one matrix product.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ class PPE(nn.Module):
     that neither a part's size nor a hidden joint scales its feature.
     Paper silent: masks. A hidden joint is a learned token, as is a part without a visible joint.
     Departs from print: the joint stream, too, enters layer 1 as F_C's features (C1 channels, not
-    the 3 coordinates), with a learned vector a joint added: a mask token needs a feature space, and
-    must know which joint it stands for.
+    the 3 coordinates), with a learned vector per joint added: a mask token needs a feature space, and must know its
+    joint.
 
     Args:
-        channels: C, times frames a token.
+        channels: C, times frames per token.
         dim: C1.
         layout: its body groups are the parts.
         norm: see ``MPAENetConfig.norm``.
@@ -99,17 +99,17 @@ def _scatter(values: Tensor, where: Tensor, token: Tensor) -> Tensor:
 class PositionAttention(nn.Module):
     """One branch of MPA: ``position_attention`` of queries, keys and values.
 
-    MPAE-Net, Sec. 3.2. Paper silent: Ĉ, here the width out. Gate: one weight a query and head,
-    linear in that head's query, shared by heads. Position vectors: one a pair of tokens, as joints
-    have no natural order, shared by heads. Where the graph A enters: added to the softmaxed map, learned, one a
-    head, starting from the skeleton's bones with each row summing to 1.
+    MPAE-Net, Sec. 3.2. Paper silent: Ĉ, here the width out. Gate: one weight per query and head, linear in that head's
+    query, shared by heads. Position vectors: one per pair of tokens, as joints have no natural order, shared by heads.
+    Where the graph A enters: added to the softmaxed map, learned, one per head, starting from the skeleton's bones with
+    each row summing to 1.
     Departs from print: scores are divided by sqrt(d), unless not ``scaled``; without it wide layers start saturated.
 
     Args:
         dim_in, dim: channels in and out.
         heads: H.
         adjacency: (V, V) 0/1 with self-loops.
-        by_distance: a position vector a difference of numbers, not a pair.
+        by_distance: one position vector per difference of numbers, not per pair.
         scaled: see ``MPAENetConfig``.
     Shape:
         (B, T, V, dim_in) -> (B, T, V, dim)
@@ -133,7 +133,7 @@ class PositionAttention(nn.Module):
         self.register_buffer("difference", at[:, None] - at + tokens - 1 if by_distance else None, persistent=False)
 
     def weights(self) -> Weights:
-        """As ``position_attention`` takes them: a vector a pair, and scores divided by sqrt(d)."""
+        """As ``position_attention`` takes them: one vector per pair, and scores divided by sqrt(d)."""
         pairs: list[Tensor] = [self.query, self.key, self.value]
         if self.difference is not None:
             pairs = [vectors[self.difference] for vectors in pairs]
@@ -152,7 +152,7 @@ class PositionAttention(nn.Module):
 
 
 class PlainAttention(nn.Module):
-    """What stands in place of a branch of MPA in an ablation: softmax attention, and the branch's sigmoid.
+    """The replacement of a branch of MPA in an ablation: softmax attention, and the branch's sigmoid.
 
     Paper silent: what Table 2 has there.
 
@@ -234,7 +234,7 @@ class Carry(nn.Module):
 
 
 class PlainTime(nn.Module):
-    """What stands in place of MTE in an ablation: a convolution over 9 frames, as in ST-TR, and a norm.
+    """The replacement of MTE in an ablation: a convolution over 9 frames, as in ST-TR, and a norm.
 
     Paper silent: what Table 2 has there.
 
@@ -254,7 +254,7 @@ class Layer(nn.Module):
     """MPA, then MTE on the fused joints; a residual around both.
 
     Paper silent: the residual: 1x1 convolution and norm where the width changes, ReLU after. Where a
-    temporal stride is taken: ahead of MPA, by the mean of its frames, so that wide layers attend on few.
+    temporal stride is taken: before MPA, by the mean of its frames, so that wide layers attend on few.
 
     Args:
         dim_in, dim: channels in and out.
@@ -289,9 +289,9 @@ class Layer(nn.Module):
 class MPAENet(Backbone[MPAENetConfig]):
     """Multilevel Position-aware Attention and Excitation over joints, parts and time.
 
-    MPAE-Net (Zhang, Zhan & Wang, ACML 2024). ``base`` has 3.0 M parameters and 2.2 G multiply-adds a
-    clip of two persons, 64 frames and 25 joints; the paper prints 2.9 M and 2.2 GFLOPs (as this
-    field counts: one multiply-add is one).
+    MPAE-Net (Zhang, Zhan & Wang, ACML 2024). ``base`` has 3.0 M parameters and 2.2 G multiply-adds per clip of two
+    persons, 64 frames and 25 joints; the paper prints 2.9 M and 2.2 GFLOPs (as this field counts: one multiply-add is
+    one).
 
     Paper silent: masks on tokens of several frames: a token is hidden if one of its frames is.
 

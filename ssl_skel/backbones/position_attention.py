@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 # Numbers a sweep may hold for each thread: much more leaves the cache, much less is all overhead. Measured
-# 1.5 times as fast as one sweep over a whole batch. A GPU wants one sweep.
+# 1.5 times as fast as one sweep over a whole batch. A GPU needs one sweep.
 _SWEEP = 1 << 20
 
 
@@ -54,7 +54,7 @@ def position_attention(x: Tensor, weights: Weights) -> Tensor:
     scaled = weights._replace(  # so that no score has to be: queries and key vectors come divided
         project=torch.cat([to_query * scale, rest]),
         key=weights.key * scale,
-        graph=weights.graph.transpose(0, 1).contiguous(),  # (V, H, V), as scores lie
+        graph=weights.graph.transpose(0, 1).contiguous(),  # (V, H, V), as scores are laid out
         gate=weights.gate / scale,
     )
     return _PositionAttention.apply(x.to(dtype), *(weight.to(dtype) for weight in scaled))

@@ -1,4 +1,6 @@
-"""SLiM's transformer: tokens know their joint by a vector and their time by a rotation, and may be stood in for."""
+"""SLiM's transformer: tokens know their joint by a vector and their time by a rotation, and may be replaced by a mask
+token.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,7 @@ BASE = 10_000.0
 def rotation(times: int, width: int, device: torch.device) -> Tensor:
     """Sines and cosines by which a head of ``width`` channels turns: (times, 2 * width), as timm's attention has them.
 
-    SLiM's release, layers/attention.py: channel i turns with channel i + width / 2, by its own step a time.
+    SLiM's release, layers/attention.py: channel i turns with channel i + width / 2, by its own step per time.
     """
     steps = BASE ** (-torch.arange(0, width, 2, device=device, dtype=torch.float32) / width)
     angles = torch.arange(times, device=device, dtype=torch.float32)[:, None] * steps
@@ -29,13 +31,13 @@ def rotation(times: int, width: int, device: torch.device) -> Tensor:
 
 
 class Enter(nn.Module):
-    """Patches to tokens, behind a class token and registers.
+    """Patches to tokens, after a class token and registers.
 
     Args:
         values: of a patch, frames times coordinates.
         width: D.
         joints: V.
-        prefix: tokens ahead of the patches'.
+        prefix: tokens before the patches'.
     Shape:
         patches (B, Tp, V, values), hidden (B, Tp, V) bool or None -> (B, prefix + Tp * V, D)
     """
@@ -59,15 +61,15 @@ class Enter(nn.Module):
 
 
 class SLiMViT(Backbone[SLiMViTConfig]):
-    """Transformer over the joints and times of a person, with registers and a stand-in for what is hidden.
+    """Transformer over the joints and times of a person, with registers and a mask token for hidden ones.
 
     SLiM (Do et al., arXiv 2603.10648), models/vision_transformer.py, after DINOv2: tokens of ``patch`` frames by one
-    joint, a learned vector a joint, rotary positions in time (RoFormer), pre-norm blocks with SwiGLU (Shazeer, 2020),
+    joint, a learned vector per joint, rotary positions in time (RoFormer), pre-norm blocks with SwiGLU (Shazeer, 2020),
     LayerNorm with eps 1e-6. A token of which a frame is hidden is one learned vector, so that it gets features, by
     which the pretext ``slim`` predicts. ``base`` has 6.4 M parameters, as SLiM's.
 
     Departs from print: features are those of the joints' tokens; the class token mixes with them and is left out at the
-    end, for no grid has a place for it.
+    end, since no grid has a place for it.
 
     Args:
         config: a ``SLiMViTConfig``.

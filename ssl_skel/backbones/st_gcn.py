@@ -29,7 +29,7 @@ class Stem(nn.Module):
     Args:
         channels: C.
         joints: V.
-        lift: channels that a linear layer makes of them ahead of the norm (InfoGCN); None: there is none.
+        lift: channels that a linear layer makes of them before the norm (InfoGCN); None: no such layer.
     Shape:
         x (B, C, T, V), mask (B, T / u, V) bool or None -> (B, lift or C, T, V)
     """
@@ -48,7 +48,7 @@ class Stem(nn.Module):
 class Layer(nn.Module):
     """Space, then time, a residual around both, ReLU.
 
-    ST-GCN (Yan et al., AAAI 2018), Sec. 3.6 and net/st_gcn.py; its descendants alike.
+    ST-GCN (Yan et al., AAAI 2018), Sec. 3.6 and net/st_gcn.py; its descendants likewise.
 
     Args:
         space: (B, dim_in, T, V) -> (B, dim, T, V).
@@ -81,7 +81,7 @@ class GraphNet(Backbone[ConfigT]):
     """``Stem``, then the layers of a ``ArchSpec``.
 
     Attributes:
-        lifts: the stem makes as many channels of the coordinates as the first layer puts out.
+        lifts: the stem makes as many channels from the coordinates as the first layer outputs.
 
     Args:
         config: a ``GraphNetConfig``.
@@ -133,8 +133,8 @@ class SpatialConv(nn.Module):
 
     ST-GCN (Yan et al., AAAI 2018), Eq. 10, with spatial configuration partitioning (Sec. 3.4) and learned
     edge importance (Sec. 3.5): out = sum over subsets k of (A_k * M_k) (x W_k), * entry by entry.
-    Departs from print: A_k is normalised as in the released code, net/utils/graph.py: all neighbours of a
-    joint, itself among them, weigh the same and together 1.
+    Departs from print: A_k is normalised as in the released code, net/utils/graph.py: all neighbours of a joint,
+    including itself, have the same weight, 1 in total.
 
     Args:
         dim_in, dim: channels in and out.
@@ -164,7 +164,7 @@ class STGCN(GraphNet[STGCNConfig]):
     ST-GCN (Yan et al., AAAI 2018). ``base`` has the 3.1 M parameters that later papers print for it, and 17.1 G
     multiply-adds (two persons, 300 frames, 25 joints) by our count, 5 % more than their 16.3 G.
     Departs from print: ten layers, the first without a residual, as in the released code, net/st_gcn.py (paper:
-    nine); no dropout (paper: 0.5), since what pretexts compare would differ by it.
+    nine); no dropout (paper: 0.5), since it would make the views that pretexts compare differ.
 
     Args:
         config: a ``STGCNConfig``.

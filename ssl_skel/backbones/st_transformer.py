@@ -46,7 +46,7 @@ class Embed(nn.Module):
         self.joint = nn.Parameter(nn.init.trunc_normal_(torch.empty(grid[1], width), std=0.02))
 
     def positions(self, times: int) -> Tensor:
-        """Positions of a grid of so many times by V, cell by cell: (times * V, D)."""
+        """Positions of a grid of this many times by V, cell by cell: (times * V, D)."""
         time: Tensor = self.time
         if times != len(time):
             time = functional.interpolate(time.T[None], times, mode="linear")[0].T
@@ -65,11 +65,11 @@ class STTransformer(Backbone[STTransformerConfig]):
 
     MAMP (Mao et al., ICCV 2023), Sec. 3.2 and model_mamp/transformer.py: tokens of ``patch`` frames by one joint,
     separable learned positions, pre-norm blocks (Dosovitskiy et al., ICLR 2021), a LayerNorm at the end; no class
-    token. ``base`` has 6.3 M parameters, as MAMP's, and with nine tokens of ten hidden costs 0.99 G multiply-adds a
-    clip of two persons, 120 frames and 25 joints (in print 1.97 GFLOPs, two a multiply-add).
+    token. ``base`` has 6.3 M parameters, as MAMP's, and with nine tokens of ten hidden costs 0.99 G multiply-adds per
+    clip of two persons, 120 frames and 25 joints (in print 1.97 GFLOPs, two per multiply-add).
 
-    Hidden tokens are left out of the computation, and their cells in the grid are zero: a decoder that
-    reads the grid wants a token of its own there. A token is hidden if one of its frames is.
+    Hidden tokens are left out of the computation, and their cells in the grid are zero: a decoder that reads the grid
+    needs its own token there. A token is hidden if one of its frames is.
 
     Args:
         config: a ``STTransformerConfig``.

@@ -2,7 +2,7 @@
 
 Qiu, Hou, Ren & Zhang, "Spatio-Temporal Tuples Transformer", arXiv 2201.02849 (2022); the encoder of
 SkeletonMAE (Wu et al., ICMEW 2023). Inside the network a tensor is (B, D, N, L): N tuples of L tokens, channels last
-in memory, so that what a map puts out is what the convolution reads.
+in memory, so that the convolution reads a map's output as it is.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class TupleAttention(nn.Module):
     """Maps between the tokens of a tuple, one set for all tuples, applied to unprojected features.
 
     STTFormer, Sec. 3.2; released code, model/sta_block.py. With q_i, k_j of all N tuples side by side,
-    map_ij = alpha * tanh(q_i . k_j / (d N)) + B_ij; no softmax; alpha and B learned, a head each. The heads' outputs
+    map_ij = alpha * tanh(q_i . k_j / (d N)) + B_ij; no softmax; alpha and B learned, one per head. The heads' outputs
     meet in a convolution over 5 neighbouring tokens.
 
     Args:
@@ -73,7 +73,7 @@ class TupleAttention(nn.Module):
         return (q @ k.transpose(2, 3) / q.shape[3]).tanh().transpose(1, 2) * self.alpha + self.bias
 
     def forward(self, x: Tensor) -> Tensor:
-        # A head's row stands beside its token, so the product is (B, N, L, H * dim_in) as the convolution wants it.
+        # A head's row is next to its token, so the product is (B, N, L, H * dim_in) as the convolution needs it.
         heads = self.maps(x).flatten(1, 2).unsqueeze(1) @ x.permute(0, 2, 3, 1)
         return self.out(heads.unflatten(2, (-1, self.heads)).flatten(3).permute(0, 3, 1, 2))
 
@@ -111,7 +111,7 @@ class STTFormer(Backbone[STTFormerConfig]):
     Qiu et al. (arXiv 2201.02849); facts of heleiqiu/STTFormer's code and its config for NTU-60. ``base`` is
     meant for T = 120 with tuples of 6 frames; it has 6.2 M parameters and, for two persons, 38 G multiply-adds.
 
-    Ours: the output has one frame a tuple, the mean over the tuple's frames; the classifier reads the mean anyway.
+    Ours: the output has one frame per tuple, the mean over the tuple's frames; the classifier reads the mean anyway.
     Paper silent: masks. A hidden joint is a learned vector at the input.
 
     Args:

@@ -52,8 +52,8 @@ class TCN(Backbone[TCNConfig]):
     """A temporal convolutional network on frames as vectors: for a CPU and a minute.
 
     Bai et al., arXiv 1803.01271, Sec. 3; all coordinates of a frame as one vector as in Kim and Reiter, CVPR Workshops
-    2017. The vectors pass a BatchNorm and a linear layer, then one ``TemporalBlock`` a dilation. It knows nothing of
-    the skeleton, and time keeps its resolution.
+    2017. The vectors pass a BatchNorm and a linear layer, then one ``TemporalBlock`` per dilation. It knows nothing
+    about the skeleton, and time keeps its resolution.
 
     Paper silent: masks. A hidden joint is a learned vector at the input; see ``HiddenToken``.
 

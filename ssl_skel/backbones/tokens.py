@@ -11,8 +11,8 @@ from torch import Tensor
 class TokenSubset(NamedTuple):
     """Which cells of each person are tokens.
 
-    As many as the person with the most has, at least one; who has fewer is padded with cells that were not
-    chosen. Where all have equally many there is no padding, and attention needs no mask.
+    As many as the person with the most has, at least one; persons with fewer are padded with cells that were not
+    chosen. If all have equally many there is no padding, and attention needs no mask.
 
     Attributes:
         cells: (B, K) int64, the cell of each token, ascending; then the padding.
@@ -39,7 +39,7 @@ class TokenSubset(NamedTuple):
         return (self.real | ~self.real.any(1, keepdim=True))[:, None, None]
 
     def gather(self, grid: Tensor) -> Tensor:
-        """Cells (B, L, D) -> tokens (B, K, D); padding is zero, whatever lies there."""
+        """Cells (B, L, D) -> tokens (B, K, D); padding is zero, whatever is there."""
         tokens = grid.gather(1, self._index(grid.shape[2]))
         return tokens if self.real is None else tokens.where(self.real[..., None], 0.0)
 

@@ -26,7 +26,7 @@ gradient of the first step from all other weights of the block; the output is th
 
 
 def temporal_shift(x: Tensor, frames: int, share: int) -> Tensor:
-    """Let each frame have some channels of the frame after it, and as many of the one before; zero beyond the ends.
+    """Give each frame some channels of the frame after it, and as many of the one before; zero beyond the ends.
 
     TSM (Lin, Gan & Han, ICCV 2019), Sec. 3.2.
 
@@ -45,7 +45,7 @@ def temporal_shift(x: Tensor, frames: int, share: int) -> Tensor:
 
 
 class Excitation(nn.Module):
-    """Squeeze-and-excitation: weigh the channels of a clip by what they hold over all frames and positions.
+    """Squeeze-and-excitation: weight the channels of a clip by their means over all frames and positions.
 
     X3D (Feichtenhofer, CVPR 2020), MMAction2's SEModule: a sixteenth of the channels, rounded to a multiple of 8, and 8
     at least, never below nine tenths of what it should be.
@@ -125,7 +125,7 @@ class Stage(nn.Module):
 
 
 class XShiftNet(nn.Module):
-    """Pictures of a clip to a grid of features a frame; time is never strided.
+    """Pictures of a clip to a grid of features per frame; time is never strided.
 
     The stem is a 3x3 convolution, BN and ReLU; after the stages come a 1x1 convolution, BN and ReLU.
 
@@ -165,12 +165,12 @@ class XShiftNet(nn.Module):
 
 
 class PoseXShiftNet(Backbone[XShiftConfig]):
-    """X-ShiftNet on heat-maps of the joints: one map a joint, as channels of a picture.
+    """X-ShiftNet on heat-maps of the joints: one map per joint, as channels of a picture.
 
-    EPAM-Net's pose stream. ``base`` has 0.53 M parameters and, on 48 frames of 17 joints, 3.4 G multiply-adds a person;
-    no figure of this stream alone is printed. Its features lie on a grid over the person's box, not on joints.
+    EPAM-Net's pose stream. ``base`` has 0.53 M parameters and, on 48 frames of 17 joints, 3.4 G multiply-adds per
+    person; no figure of this stream alone is printed. Its features are on a grid over the person's box, not on joints.
 
-    Departs from print: a person a clip, see ``heat_maps``. Where somebody stands and how large they are is lost, as
+    Departs from print: one person per clip, see ``heat_maps``. Where somebody stands and how large they are is lost, as
     their box fills the picture.
     Departs from print: joints in space that no Kinect recorded are a mirror image of their video, unless ``mirrored``
     says otherwise; the network does not know where joints come from.
@@ -183,7 +183,7 @@ class PoseXShiftNet(Backbone[XShiftConfig]):
         num_frames: frames of a clip; the network itself takes any multiple of ``t_stride``.
 
     Raises:
-        UserError: a stream that is no place of joints, as distances between persons.
+        UserError: a stream that does not hold places of joints, such as distances between persons.
 
     Attributes:
         mirrored: see ``heat_maps``.

@@ -1,1 +1,1 @@
-"""The ``ssl-skel`` command, a file a group of commands. Nothing heavy is imported before a command runs."""
+"""The ``ssl-skel`` command, one file per group of commands. Nothing heavy is imported before a command runs."""

@@ -30,7 +30,7 @@ _OF_THE_MACHINE = {
     *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG),
     *(errno.ELOOP, errno.ENAMETOOLONG, errno.EIO, errno.ENOENT, errno.ENOTDIR),
 }
-"""What a system refuses whatever the program: rights, room, names, and files that vanish."""
+"""What any system may refuse: permissions, disk space, names, and files that vanish."""
 
 
 @contextmanager
@@ -42,7 +42,7 @@ def report_errors() -> Iterator[None]:
     """
     never_refuse_letters()
     warnings.formatwarning = _one_line
-    warnings.filterwarnings("once", category=FutureWarning, append=True)  # such as a former name that is met twice
+    warnings.filterwarnings("once", category=FutureWarning, append=True)  # such as a former name that is used twice
     try:
         yield
     except UserError as error:
@@ -58,7 +58,7 @@ def report_errors() -> Iterator[None]:
         if isinstance(error, RuntimeError) and not re.search("allocate memory|out of memory", str(error)):
             raise
         reason = re.split(r"(?<!\d)\. ", str(error))[0]
-        say(f"error: memory is not enough: {reason}; use smaller batches or shorter clips", error=True)
+        say(f"error: not enough memory: {reason}; use smaller batches or shorter clips", error=True)
         raise SystemExit(2) from None
     except KeyboardInterrupt:
         say("stopped", error=True)
@@ -70,21 +70,21 @@ def report_errors() -> Iterator[None]:
 
 
 class OneLine(TyperGroup):
-    """Commands whose mistakes in the words themselves, such as an unknown option, are told as all others are."""
+    """Commands that report usage mistakes, such as an unknown option, like all other mistakes."""
 
     def make_context(self, *given: Any, **more: Any) -> Any:
         """As typer's, see there."""
-        with _told_by_us():
+        with _reported_by_us():
             return super().make_context(*given, **more)
 
     def invoke(self, ctx: Any) -> Any:
         """As typer's, see there."""
-        with _told_by_us():
+        with _reported_by_us():
             return super().invoke(ctx)
 
 
 @contextmanager
-def _told_by_us() -> Iterator[None]:
+def _reported_by_us() -> Iterator[None]:
     try:
         yield
     except _UsageError as error:

@@ -17,7 +17,7 @@ def audit(
         list[str] | None, typer.Argument(metavar="LIMIT=VALUE", help="Such as jump=0.7 near=0.02.")
     ] = None,
     protocol: Annotated[
-        str, typer.Option(help="Split to check; of duplicates its training clip is kept. Default: all splits.")
+        str, typer.Option(help="Split to check; of duplicates, the training clip is kept. Default: all splits.")
     ] = "",
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Folder to make; default: audit in the store.")
@@ -37,7 +37,7 @@ def audit(
     from ssl_skel.data.store import Store
 
     limits = config_from_words(Limits, overrides or [], "audit")
-    opened = Store.open(store)  # before a folder is made in what is no store
+    opened = Store.open(store)  # before a folder is made in something that is not a store
     if protocol:
         load_split(opened, protocol)
     folder = output or store / "audit"

@@ -42,7 +42,7 @@ def backbones(
 
 
 def _facts(row: str, size: str, rate: bool) -> dict[str, Any]:
-    """What is known of a row: ours, the published figures, and ours under their conditions."""
+    """What is known of a network: ours, the published figures, and ours under their conditions."""
     from ssl_skel.encoders.cost import load_published, measure, training_rate
 
     ours, known = measure(row, size), load_published().get(row) if size == "base" else None
@@ -74,11 +74,11 @@ def _print(facts: list[dict[str, Any]], rate: bool) -> None:
     show_table([*HEADER, *(["clips/s"] if rate else [])], rows)
     for note in (note for fact in facts for note in _note(fact)):
         say(note)
-    say("?: not found. *: counted or published for another input; ours for that input is in its line.")
+    say("?: not found. *: counted or published for another input; the network's line has ours for that input.")
 
 
 def _published(fact: dict[str, Any], name: str, unit: float) -> str:
-    """A published figure, with a star where its conditions are others than the table's."""
+    """A published figure, marked with a star where its conditions differ from the table's."""
     if fact["size"] != "base":
         return "-"
     known = fact["published"]
@@ -97,6 +97,6 @@ def _note(fact: dict[str, Any]) -> list[str]:
     for name, unit, word in (("parameters", 1e6, "M"), ("multiply_adds", 1e9, "G")):
         if known[name] is not None and ours[name] != fact[name]:
             parts.append(f"{ours[name] / unit:.2f} {word}")
-    there = f" (* ours there: {', '.join(parts)})" if parts else ""
+    there = f" (* ours for it: {', '.join(parts)})" if parts else ""
     remark = f"; {known['remark']}" if known["remark"] else ""
     return [f"{fact['row']}: {known['kind']}, {known['source']}; {where}{there}{remark}"]

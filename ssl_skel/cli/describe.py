@@ -18,7 +18,7 @@ def describe(
 ) -> None:
     """Write a first recordings.yaml for your own recordings: layout, unit, upward axis, names, classes.
 
-    What was guessed says so; check it, then run the command in the file's second line. A single file gets a YAML file
+    Guesses are marked; check them, then run the command in the file's second line. A single file gets a YAML file
     of its own name beside it.
     """
     from ssl_skel.data.describing.draft import draft

@@ -12,7 +12,7 @@ HEADER = ("name", "network", "MB", "licence", "trained on", "1-NN, linear (raw),
 def encoders(json_: JsonOption = False) -> None:
     """List the pretrained encoders that come with the package.
 
-    box/NAME stands wherever the path of a run can, as in: ssl-skel index box/NAME stores/mine -o mine.index. Clips of
+    box/NAME works wherever the path of a run does, as in: ssl-skel index box/NAME stores/mine -o mine.index. Clips of
     any body layout are mapped to the encoder's. Figures are of frozen features on sets that no encoder was trained on.
     """
     from ssl_skel.console import show_table
@@ -49,7 +49,7 @@ def _facts(folder: Any) -> dict[str, Any]:
 
 
 def _figures(metadata: Any) -> list[dict[str, Any]]:
-    """Figures of the model index, one entry a data set."""
+    """Figures of the model index, one entry per data set."""
     found = []
     for result in metadata["model-index"][0]["results"]:
         values = {metric["name"]: metric["value"] for metric in result["metrics"]}

@@ -13,19 +13,19 @@ from ssl_skel.cli.options import JsonOption
 
 def extract(
     videos: Annotated[list[Path], typer.Argument(metavar="VIDEO...", help="Video files, or folders of them.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the landmarks, a file a video.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the landmarks, one file per video.")],
     model: Annotated[
         Path | None,
         typer.Option(help="MediaPipe's model, a .task file; default: from here or ~/.cache/ssl-skel."),
     ] = None,
     people: Annotated[int, typer.Option(min=1, max=10, help="Most people at once.")] = 1,
-    overwrite: Annotated[bool, typer.Option(help="Extract again what is there.")] = False,
+    overwrite: Annotated[bool, typer.Option(help="Extract again what exists there.")] = False,
     json_: JsonOption = False,
 ) -> None:
-    """Find people in videos by MediaPipe, for ssl-skel convert mediapipe. If stopped, the same command continues.
+    """Find people in videos with MediaPipe, for ssl-skel convert mediapipe. If stopped, the same command continues.
 
-    Writes 3D world landmarks in metres with the time of each frame, a .jsonl file a video; folders of videos keep their
-    structure, so that videos/squat/anna_1.mp4 belongs to the class squat. Needs the extra pose, and a model file.
+    Writes 3D world landmarks in metres with the time of each frame, one .jsonl file per video; folders of videos keep
+    their structure, so that videos/squat/anna_1.mp4 belongs to the class squat. Needs the extra pose, and a model file.
     MediaPipe prints lines of its own, which can be ignored.
     """
     from ssl_skel.console import show_table
@@ -42,5 +42,5 @@ def extract(
     if rows:
         show_table(header, rows, numbers=header[1:])
     if kept:
-        say(f"kept: {len(kept)} files that were there; --overwrite extracts them again")
+        say(f"kept: {len(kept)} files that existed; --overwrite extracts them again")
     say(f"next: ssl-skel convert mediapipe {output} stores/mine")

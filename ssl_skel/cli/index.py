@@ -55,7 +55,7 @@ def index(
     """Embed every clip of a store, or windows of long clips, for search."""
     part = re.fullmatch(r"(\d+)/(\d+)", shard)
     if not part:
-        raise UserError(f"--shard {shard}: is written i/n, as in 1/4")
+        raise UserError(f"--shard {shard}: must be written i/n, as in 1/4")
     _check_output(output, kind, overwrite, [run, store])
     check_encoder(run)
     check_store(store)
@@ -157,7 +157,7 @@ def _show_evaluation(found: dict[str, Any]) -> None:
 
     say(
         f"{found['queries']} queries, {found['gallery']} in the gallery; "
-        f"{found['excluded']} pairs of one recording excluded, {found['without']} queries had nothing to find"
+        f"{found['excluded']} pairs of one recording excluded, {found['without']} queries without a match"
     )
     searches = [
         [

@@ -21,7 +21,7 @@ def check_source(source: Path, split: str = "") -> None:
 
     Args:
         source: raw file, folder of them, or store.
-        split: of the store; "": none is wanted.
+        split: of the store; "": no split is needed.
 
     Raises:
         UserError: the path does not exist, the store is damaged, or has no such split.
@@ -37,7 +37,7 @@ def check_store(store: Path, split: str = "") -> None:
     """Refuse a path without a store, or a split that it does not have.
 
     Raises:
-        UserError: it is no store, is damaged, or has no such split.
+        UserError: it is not a store, is damaged, or has no such split.
     """
     from ssl_skel.data.splits import load_split
     from ssl_skel.data.store import Store

@@ -37,6 +37,6 @@ def merge(
         source = f"{one['name']}: {one['clips']:,} clips of {one['layout']}; numbers moved by {one['numbers_moved_by']}"
         say(f"  {source}; redone: {redone or 'nothing'}; missing: {missing or 'nothing'}")
     if len(facts["fps"]) > 1:
-        told = ", ".join(f"{rate} ({clips:,} clips)" for rate, clips in facts["fps"].items())
-        say(f"frame rates differ: {told}; convert with --rate to give all stores one rate")
+        rates = ", ".join(f"{rate} ({clips:,} clips)" for rate, clips in facts["fps"].items())
+        say(f"frame rates differ: {rates}; convert with --rate to give all stores one rate")
     say("splits: " + ", ".join(["all", *facts["splits"]]))

@@ -9,7 +9,7 @@ import typer
 
 
 def _pooling(text: str | None) -> str | None:
-    """Check what an option says, ahead of anything heavy."""
+    """Check the value of an option before anything heavy is imported."""
     from ssl_skel.encoders.pooling_config import PoolingConfig  # slow to import
 
     return None if text is None else str(PoolingConfig.of(text, "--pooling"))

@@ -34,7 +34,7 @@ class FilterOptions:
     subject: Annotated[list[str] | None, typer.Option(help="Only this subject (name or number). Repeatable.")] = None
     camera: Annotated[list[str] | None, typer.Option(help="Only this camera (name or number). Repeatable.")] = None
     within: Annotated[
-        str, typer.Option(help="START:STOP that a hit must lie between, in frames or seconds: 30s:45s.")
+        str, typer.Option(help="START:STOP that a hit must be between, in frames or seconds: 30s:45s.")
     ] = ""
 
 
@@ -43,7 +43,7 @@ class QueryOptions:
     """Query."""
 
     clip: Annotated[str, typer.Option(help="Use only this clip of QUERY.")] = ""
-    at: Annotated[str, typer.Option(help="Of a clip cut into windows: the window at this frame, or second: 3s.")] = ""
+    at: Annotated[str, typer.Option(help="For a clip cut into windows: the window at this frame, or second: 3s.")] = ""
     format: FormatOption = ""
 
 
@@ -54,7 +54,7 @@ class MethodOptions:
     k: Annotated[int, typer.Option("-k", help="Number of hits.")] = 10
     overlap: Annotated[float, typer.Option(help="Share of a window that two hits may have in common.")] = 0.3
     localise: Annotated[
-        bool, typer.Option("--localise", help="Of an index of windows: compare sequences, which finds places best.")
+        bool, typer.Option("--localise", help="For an index of windows: compare sequences, which finds places best.")
     ] = False
     exact: Annotated[bool, typer.Option("--exact", help="Do not use the index's faster search.")] = False
     mirror: Annotated[
@@ -62,7 +62,9 @@ class MethodOptions:
     ] = False
     at_least: Annotated[
         float | None,
-        typer.Option("--min", help="Leave out hits whose centred similarity is smaller; none left: nothing like it."),
+        typer.Option(
+            "--min", help="Leave out hits with a smaller centred similarity; if none is left: nothing like it."
+        ),
     ] = None
 
 
@@ -85,7 +87,7 @@ def search(
 ) -> None:
     """Find the clips most like a given one, or similar places in long recordings.
 
-    The query itself is never found; exact copies of it under other names are, and are marked.
+    The query itself is never a hit; exact copies of it under other names are, and are marked.
     """
     if page is not None:
         refuse_taken_file(page, overwrite, [index, Path(query)])
@@ -98,8 +100,8 @@ def search(
     rate = opened.common_fps
     chosen = Filter(filter.label or (), filter.subject or (), filter.camera or (), _within(filter.within, rate))
     at = to_frames(selection.at, rate, "--at") if selection.at else None
-    asked = asdict(selection) | {"at": at, "stores": tuple(store or ())}
-    answers = run(opened, query, filter=chosen, options=options or (), **asked, **asdict(method))
+    given = asdict(selection) | {"at": at, "stores": tuple(store or ())}
+    answers = run(opened, query, filter=chosen, options=options or (), **given, **asdict(method))
     spread = opened.spread
     if spread.warning:
         say(f"warning: {spread.warning}", error=True)
@@ -140,5 +142,5 @@ def _within(text: str, fps: float) -> tuple[int, int | None] | None:
         return None
     first, colon, end = text.partition(":")
     if not colon:
-        raise UserError(f"--within {text}: is written START:STOP in frames or seconds, as in 900:1800 or 30s:")
+        raise UserError(f"--within {text}: must be written START:STOP in frames or seconds, as in 900:1800 or 30s:")
     return to_frames(first or 0, fps, "--within"), to_frames(end, fps, "--within") if end else None

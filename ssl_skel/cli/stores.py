@@ -16,7 +16,7 @@ Number = TypeVar("Number", int, float)
 
 
 def convert(
-    format: Annotated[str, typer.Argument(help="Raw format, of those above.", autocompletion=names)],
+    format: Annotated[str, typer.Argument(help="Raw format, one of those above.", autocompletion=names)],
     source: Annotated[Path, typer.Argument(help="Folder or file of raw recordings.")],
     store: StoreArgument,
     options: Annotated[
@@ -29,7 +29,7 @@ def convert(
     orient: Annotated[
         bool, typer.Option(help="Rotate each clip so that the body faces the camera in its first frame.")
     ] = False,
-    align: Annotated[bool, typer.Option(help="Turn each person by itself, spine upright, as InfoGCN does.")] = False,
+    align: Annotated[bool, typer.Option(help="Turn each person on their own, spine upright, as InfoGCN does.")] = False,
     scale: Annotated[bool, typer.Option(help="Divide coordinates by the mean bone length.")] = False,
     layout: Annotated[str | None, typer.Option(help="Joint layout, for formats that do not fix it.")] = None,
     score: Annotated[
@@ -112,7 +112,7 @@ def split(
 ) -> None:
     """Show a store's splits; given fractions or clips per class, its label subsets, which are drawn and saved.
 
-    Beside the splits that a store tells, those that follow from its clips: by_subject, leave_one_subject_out,
+    Besides the splits recorded in a store, these are derived from its clips: by_subject, leave_one_subject_out,
     by_camera, random.
     """
     from ssl_skel.console import show_facts, show_table

@@ -30,12 +30,12 @@ class ContentOptions:
         None
     )
     reconstructions: Annotated[
-        bool, typer.Option("--reconstructions", help="Of a run: what it predicts where joints are masked.")
+        bool, typer.Option("--reconstructions", help="For a run: what it predicts where joints are masked.")
     ] = False
-    attention: Annotated[str, typer.Option(help="Of a run: what it attends to in the clip of this name.")] = ""
+    attention: Annotated[str, typer.Option(help="For a run: what it attends to in the clip of this name.")] = ""
     pooling: PoolingOption = None
     fps: Annotated[
-        float | None, typer.Option(min=0.1, help="Frames per second; default: what is recorded of each clip, or 30.")
+        float | None, typer.Option(min=0.1, help="Frames per second; default: the recorded rate of each clip, or 30.")
     ] = None
     format: Annotated[str, typer.Option(help="Format of a raw file; default: the first that reads it.")] = ""
     layout: Annotated[str | None, typer.Option(help="Joint layout of an npz file: a name or a YAML file.")] = None
@@ -45,7 +45,9 @@ class ContentOptions:
 class PictureOptions:
     """Pictures instead of a page."""
 
-    png: Annotated[Path | None, typer.Option(help="Write a film strip; of a run: its map and confusion matrix.")] = None
+    png: Annotated[Path | None, typer.Option(help="Write a film strip; for a run: its map and confusion matrix.")] = (
+        None
+    )
     gif: Annotated[Path | None, typer.Option(help="Write the clip as an animation.")] = None
     mp4: Annotated[Path | None, typer.Option(help="Write the clip as a video.")] = None
 
@@ -96,12 +98,12 @@ def view(
 
 
 def _is_run(path: Path) -> bool:
-    """Whether a pretraining run or an evaluation lies there."""
+    """Whether the folder holds a pretraining run or an evaluation."""
     return (path / "config.yaml").is_file()
 
 
 def _page(what: Path, content: ContentOptions, options: Sequence[str]) -> str:
-    """The page of whatever lies there."""
+    """The page of what is stored there."""
     store, clips, count, fps = content.store, content.clip or [], content.count, content.fps
     if content.reconstructions:
         from ssl_skel.view.reconstruct import page_of_reconstructions

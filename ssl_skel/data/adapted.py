@@ -13,7 +13,7 @@ from ssl_skel.layouts import SkeletonLayout
 from ssl_skel.layouts.mapping import joint_map
 
 COMMON = "common15"
-"""The layout that stores are merged in. Its encoders take clips of every body layout; others take their own alone."""
+"""The layout that stores are merged in. Its encoders take clips of every body layout; others take only their own."""
 
 
 def needs_adapting(store: Store, layout: SkeletonLayout, want: NormalizeConfig) -> bool:
@@ -25,8 +25,8 @@ def adapted(store: Store, layout: SkeletonLayout, want: NormalizeConfig) -> Stor
     """A store's clips with the joints and the normalisation of an encoder, in memory.
 
     The same that ``ssl-skel merge`` does: joints come by name, synonym or as an average of others (``joint_map``), one
-    without a counterpart takes its parent's place, and clips are then normalised in the new layout. What is already
-    done to them stays done.
+    without a counterpart takes its parent's place, and clips are then normalised in the new layout. Normalisation that
+    was applied earlier is kept.
 
     Args:
         store: left as it is.

@@ -13,7 +13,7 @@ from ssl_skel.errors import UserError
 from ssl_skel.layouts import SkeletonLayout
 
 _FARTHEST = 1e6
-"""Largest coordinate: metres, or pixels. What is beyond is damage, and overflows when it is squared."""
+"""Largest coordinate: metres, or pixels. Anything beyond is damage, and overflows when it is squared."""
 _LONGEST = 500
 """Characters of a name."""
 
@@ -49,7 +49,7 @@ class BadClip:
     """A clip that cannot be read, of a file whose other clips can.
 
     Attributes:
-        name: of the clip, or where it stands in its file.
+        name: of the clip, or its place in the file.
         error: what is wrong; begins with the file.
     """
 
@@ -58,7 +58,7 @@ class BadClip:
 
 
 def attempt(name: str, read: Callable[[], RawClip]) -> RawClip | BadClip:
-    """What reads one clip of several, so that the reader goes on with the next where it fails."""
+    """What reads one clip of several, so that the reader continues with the next if it fails."""
     try:
         return read()
     except UserError as error:

@@ -1,4 +1,4 @@
-"""What was said when recordings were converted. It holds for other recordings of their format too."""
+"""The options recordings were converted with. They hold for other recordings of their format too."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Conversion(Section):
     format: str
     """Entry of ``READERS``."""
     options: dict[str, Any] = Field(default_factory=dict)
-    """Options of the reader that were given, but for those that tell of one source's clips alone."""
+    """Options given to the reader, without those that describe only one source's clips."""
     layout: dict[str, Any] | None = None
     """Layout that recordings were brought to, where one was given; None: their own."""
     rate: float = 0.0
@@ -31,18 +31,18 @@ class Conversion(Section):
     repairs: RepairConfig = RepairConfig()
     """What was repaired."""
     normalization: RecordedNormalization = None
-    """In a merged store: what clips had undergone before their joints were taken to its layout; None: not merged."""
+    """In a merged store: what was done to clips before their joints were mapped to its layout; None: not merged."""
 
 
 def conversion_of(format: str, conversions: Sequence[Conversion], given: Collection[str]) -> Conversion:
-    """How recordings of a format are to be converted, by how those of the same format were.
+    """How to convert recordings of a format, from how others of that format were converted.
 
     An encoder whose training store was merged knows clips from other layouts, and so takes any format.
 
     Args:
         format: entry of ``READERS``.
         conversions: of an encoder's training clips, or of an index.
-        given: options that are told anew, whatever they were.
+        given: options that are given again, whatever they were before.
 
     Raises:
         Unfit: several conversions of the format differ in an option that is not given.

@@ -18,7 +18,7 @@ from ssl_skel import __version__
 from ssl_skel.data.clip import BadClip
 from ssl_skel.data.conversion import Conversion
 from ssl_skel.data.derived_splits import offered
-from ssl_skel.data.dropped import tell
+from ssl_skel.data.dropped import report
 from ssl_skel.data.exclusions import read_exclusions
 from ssl_skel.data.frame_rate import count_rates
 from ssl_skel.data.meta import Provenance, RepairRecord
@@ -27,7 +27,7 @@ from ssl_skel.data.plausibility import implausible
 from ssl_skel.data.repair import RepairConfig
 from ssl_skel.data.sources.guess import guessing
 from ssl_skel.data.sources.open import open_reader
-from ssl_skel.data.sources.reading import Done, Ready, Work, read_files, told
+from ssl_skel.data.sources.reading import Done, Ready, Work, damage_record, read_files
 from ssl_skel.data.split_form import check_splits
 from ssl_skel.data.splits import load_split
 from ssl_skel.data.store import Store
@@ -60,12 +60,12 @@ def convert(
     jobs: int = 1,
     progress: bool = True,
 ) -> dict[str, Any]:
-    """Read a data set, normalise each clip, write a store; killed or stopped, the same call goes on where it stopped.
+    """Read a data set, normalise each clip, write a store; after a kill or a stop, the same call continues from there.
 
-    Clips stand in the order of the files, whatever the number of jobs. Of all clips only the columns are in memory.
+    Clips are in the order of the files, whatever the number of jobs. Memory holds only the columns of all clips.
 
     Args:
-        format, source: an entry of ``READERS``, and where the recordings lie.
+        format, source: an entry of ``READERS``, and where the recordings are.
         store, overwrite: folder to make; it appears only when whole; replace the one that is there, after success.
         normalize: what is done to each clip.
         options: ``key=value`` words for the reader's ``Options``.
@@ -78,10 +78,10 @@ def convert(
         jobs, progress: processes that read files (one where a data set is kept in one file); show a bar.
 
     Returns:
-        What ``describe`` tells in short, and seconds.
+        A short form of what ``describe`` returns, and seconds.
 
     Raises:
-        UserError: the first damaged file, or what else stands in the way; nothing is left behind.
+        UserError: the first damaged file, or another obstacle; nothing is left behind.
     """
     begin = time.perf_counter()
     with guessing(format, Path(source), layout):
@@ -143,7 +143,7 @@ def describe(store: Path) -> dict[str, Any]:
         "splits": {name: _sizes(opened, name) for name in opened.splits},
         "derived_splits": {name: reason or "possible" for name, reason in offered(opened).items()},
         "normalization": record(opened.normalization, opened.filled),
-        "dropped": tell(provenance.dropped, provenance.options),
+        "dropped": report(provenance.dropped, provenance.options),
         "notices": [notice.message for notice in implausible(opened)],
         "provenance": provenance.to_dict(),
         "sha256": opened.sha256,
@@ -152,7 +152,7 @@ def describe(store: Path) -> dict[str, Any]:
 
 @dataclass
 class _Totals:
-    """What a conversion has come to: files done, clips of the file that is being read, and what is told at the end.
+    """Progress of a conversion: files done, clips of the file being read, and facts for the summary.
 
     ``repaired`` holds the changes by clip; a checkpoint notes those since the last one.
     """
@@ -203,19 +203,19 @@ def _write(writer: StoreWriter, work: Work, files: Sequence[Path], jobs: int, pr
 
 
 def _add(writer: StoreWriter, work: Work, item: Ready) -> list[dict[str, str]]:
-    """Write a clip; one that fits no store, by its name or its shape, is listed or stops everything like damage."""
+    """Write a clip; one whose name or shape fits no store is listed, or stops everything, like damage."""
     try:
         writer.add(item.clip, item.content)
     except UserError as error:
         problem = UserError(f"{item.file}: {error}")
         if not work.skip_bad:
             raise problem from error
-        return [told(work.reader, item.file, BadClip(item.clip.name, problem))]
+        return [damage_record(work.reader, item.file, BadClip(item.clip.name, problem))]
     return []
 
 
 def _record(writer: StoreWriter, work: Work, totals: _Totals) -> None:
-    """Have the store tell what was done to the recordings, and which are not in it."""
+    """Record in the store what was done to the recordings, and which are not in it."""
     writer.normalization, writer.filled = work.normalize, totals.filled
     writer.value_names = work.reader.value_names
     found: dict[str, Any] = {
@@ -232,7 +232,7 @@ def _record(writer: StoreWriter, work: Work, totals: _Totals) -> None:
 
 
 def _provenance(format: str, work: Work, files: int, layout: str | None) -> Provenance:
-    """Where a store comes from; no place on this machine."""
+    """Where a store comes from, without paths of this machine."""
     reader = work.reader
     return Provenance(
         format=format,
@@ -246,11 +246,11 @@ def _provenance(format: str, work: Work, files: int, layout: str | None) -> Prov
 
 
 def _conversion(format: str, work: Work, layout: str | None) -> Conversion:
-    """What holds for other recordings too: what all descriptions of the source say alike."""
+    """What holds for other recordings too: whatever all descriptions of the source agree on."""
     reader = work.reader
-    told = reader.told(reader.source, reader.options)
-    first, *others = [one.lasting() for one in told]
-    given = layout is not None or any(getattr(one, "layout", "") for one in told)
+    found = reader.told(reader.source, reader.options)
+    first, *others = [one.lasting() for one in found]
+    given = layout is not None or any(getattr(one, "layout", "") for one in found)
     return Conversion(
         format=format,
         options={name: value for name, value in first.items() if all(one.get(name) == value for one in others)},
@@ -261,16 +261,16 @@ def _conversion(format: str, work: Work, layout: str | None) -> Conversion:
 
 
 def _key(work: Work, format: str, files: Sequence[Path], dtype: str) -> str:
-    """Tells a conversion: what is read, as it now is, and what is done to it."""
+    """Identifies a conversion: what is read, in its present state, and what is done to it."""
     reader = work.reader
     stats = [(str(file.relative_to(reader.source)), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
-    told = {
+    facts = {
         "reader": [__version__, format, reader.recorded_options(), reader.layout.to_dict()],
         "work": [work.normalize.model_dump(), work.skip_bad, dtype, sorted(work.exclude), work.repairs.model_dump()],
         "rate": work.rate,
         "files": stats,
     }
-    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
 def _sizes(store: Store, name: str) -> dict[str, Any]:

@@ -1,15 +1,15 @@
-"""Splits that every store has by itself, as far as its clips allow, so that stores of one's own can be evaluated.
+"""Splits derived from the clips of any store, as far as they allow, so that your own stores can be evaluated.
 
 ::
 
     by_subject              every second subject tests, the others train
-    leave_one_subject_out   one fold a subject, leave_one_subject_out_fold1 and so on: it tests, the others train
+    leave_one_subject_out   one fold per subject, leave_one_subject_out_fold1 and so on: it tests, the others train
     by_camera               the last camera tests, the others train
     random                  a fifth of each class tests; random_seed1, random_seed2, … draw others
 
 They follow from the clips alone, on every machine. No recording is on both sides (see ``same_recording``): ``random``
 draws whole recordings, and the others leave out test clips whose recording also trains. Clips whose subject or camera
-is unknown are on neither side. A split that the store tells itself goes before one of these with the same name.
+is unknown are on neither side. A split recorded in the store takes precedence over one of these with the same name.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _TESTED = 0.2  # of each class
 
 
 def offered(store: Store) -> dict[str, str]:
-    """Split -> why the store has none; "" where it has one. Those whose name the store tells itself are left out."""
+    """Split -> why the store has none; "" where it has one. Those whose name is recorded in the store are left out."""
     reasons = {name: _missing(store, column) for name, column in _COLUMN.items()}
     named = np.unique(store.recording[store.recording >= 0]).size + int((store.recording < 0).sum())
     several = min(np.unique(store.content).size, named) > 1
@@ -85,7 +85,7 @@ def derive(store: Store, name: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _missing(store: Store, column: str) -> str:
-    """Why clips cannot be parted by a column; "" where they can."""
+    """Why clips cannot be split by a column; "" where they can."""
     values = _known(store, column)
     if not values.size:
         return f"no clip's {column} is known; give {column}s when you convert (names, labels or a column)"

@@ -1,4 +1,4 @@
-"""What conversion leaves out of recordings, or makes up where nobody was seen: counted by kind."""
+"""What conversion leaves out of recordings, or fills in where nobody was seen: counted by kind."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ class Kind:
     """One kind of what is counted.
 
     Attributes:
-        told: what was done, after the number.
-        option: the option of a reader that changes it; empty: none does.
+        text: what was done, after the number.
+        option: option of a reader that changes it; empty: none does.
         remedy: how.
     """
 
-    told: str
+    text: str
     option: str = ""
     remedy: str = ""
 
@@ -37,14 +37,14 @@ KINDS: dict[str, Kind] = {
     "shares": Kind(
         "clips have all x and y between 0 and 1, which squeezes people if these are shares of width and height",
         "aspect",
-        "aspect=1.778 (width / height) mends it, aspect=1 where they are not",
+        "aspect=1.778 (width / height) fixes it; give aspect=1 if they are not",
     ),
     "absent": Kind("frames of a person who was absent were filled from before and after"),
 }
 
 
-def tell(dropped: Mapping[str, int], options: Mapping[str, Any]) -> list[str]:
-    """One line a kind.
+def report(dropped: Mapping[str, int], options: Mapping[str, Any]) -> list[str]:
+    """One line per kind.
 
     Args:
         dropped: kind -> how many.
@@ -52,13 +52,13 @@ def tell(dropped: Mapping[str, int], options: Mapping[str, Any]) -> list[str]:
     """
     lines = []
     for kind, count in dropped.items():
-        told = KINDS.get(kind, Kind(kind.replace("_", " ")))  # a later release may count more
-        lines.append(f"{count:,} {told.told}" + (f"; {told.remedy}" if told.option in options else ""))
+        known = KINDS.get(kind, Kind(kind.replace("_", " ")))  # a later release may count more
+        lines.append(f"{count:,} {known.text}" + (f"; {known.remedy}" if known.option in options else ""))
     return lines
 
 
 def without_zeros(joints: np.ndarray) -> tuple[np.ndarray, dict[str, int]]:
-    """Have people of whom all joints are zero count as unseen, and cut frames at the end that are zero for everyone.
+    """Count people whose joints are all zero as unseen, and cut frames at the end that are zero for everyone.
 
     Args:
         joints: (M, T, V, C).
@@ -77,7 +77,7 @@ def without_zeros(joints: np.ndarray) -> tuple[np.ndarray, dict[str, int]]:
 
 
 def without_ghosts(joints: np.ndarray, min_seen: float) -> tuple[np.ndarray, dict[str, int]]:
-    """Leave out whoever is seen in too few frames to be more than a false detection.
+    """Leave out persons seen in so few frames that they are probably false detections.
 
     Args:
         joints: (M, T, V, C), NaN where not tracked.
@@ -101,7 +101,9 @@ def tidied(clip: RawClip, min_seen: float) -> RawClip:
 
 
 def absent_frames(joints: np.ndarray) -> dict[str, int]:
-    """In how many frames of joints (M, T, V, C) a person was not seen who is seen in others, counted by person."""
+    """Number of frames of joints (M, T, V, C) in which a person who appears in others was not seen, summed over
+    persons.
+    """
     seen = np.asarray(tracked_joints(joints).any(2))
     absent = int((~seen[seen.any(1)]).sum())
     return {"absent": absent} if absent else {}

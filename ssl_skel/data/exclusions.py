@@ -1,7 +1,7 @@
-r"""Lists of clips to leave out: a text file, one clip name a line, ``#`` before remarks.
+r"""Lists of clips to leave out: a text file, one clip name per line, ``#`` before remarks.
 
 A name that a plain line would not keep (blanks at its ends, ``#`` or ``"`` in front, line ends, control characters)
-stands as a JSON string, ``"two\nlines"``. ``ssl-skel audit`` proposes a list; conversion and splits use it.
+is written as a JSON string, ``"two\nlines"``. ``ssl-skel audit`` proposes a list; conversion and splits use it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ def read_exclusions(file: Path | str | None) -> frozenset[str]:
     """Names of the clips to leave out, none without a file; empty lines and lines that start with ``#`` do not count.
 
     Raises:
-        UserError: the file cannot be read, or is no UTF-8 text.
+        UserError: the file cannot be read, or is not UTF-8 text.
     """
     if file is None:
         return frozenset()
@@ -26,12 +26,12 @@ def read_exclusions(file: Path | str | None) -> frozenset[str]:
         lines = file.read_text("utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "is not UTF-8 text"
-        raise UserError(f"{file}: cannot be read: {reason}; give a list of clip names, one a line") from error
+        raise UserError(f"{file}: cannot be read: {reason}; give a list of clip names, one per line") from error
     return frozenset(_name(line.strip()) for line in lines if line.strip() and not line.lstrip().startswith("#"))
 
 
 def check_exclusions(names: Collection[str], there: Collection[str], source: Path | str) -> None:
-    """Refuse a list that names clips which are not there: it was made for another data set, or mistyped.
+    """Refuse a list that names unknown clips: it was made for another data set, or mistyped.
 
     Args:
         names: of the list.
@@ -44,7 +44,7 @@ def check_exclusions(names: Collection[str], there: Collection[str], source: Pat
     unknown = sorted(set(names) - set(there))
     if unknown:
         raise UserError(
-            f"{source}: {len(unknown)} of {len(names)} names are no clips here, such as {unknown[0]!r}; "
+            f"{source}: {len(unknown)} of {len(names)} names are not clips here, such as {unknown[0]!r}; "
             "remove them, or give the list of this data set"
         )
 
@@ -67,7 +67,7 @@ def _line(name: str) -> str:
 
 
 def _name(line: str) -> str:
-    """The name on a line; what is no JSON string is a name as it stands, as in lists of earlier releases."""
+    """The name on a line; what is not a JSON string is the name itself, as in lists of earlier releases."""
     if line.startswith('"'):
         try:
             name = json.loads(line)

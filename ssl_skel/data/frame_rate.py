@@ -1,4 +1,4 @@
-"""Frames a second: what recordings say of them, and clips at another rate."""
+"""Frame rates: what recordings say about them, and clips at another rate."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MOST = 100  # new frames for each recorded one; a file that states an absurd ra
 
 
 def rate_of_interval(text: str) -> float:
-    """The rate that a printed time between frames means; 0, unknown, where it is no time.
+    """The rate that a printed time between frames means; 0, unknown, where it is not a time.
 
     Such times are rounded or cut off: 0.033333 is a thirtieth of a second. A whole rate is taken where it agrees with
     all that was printed.
@@ -73,8 +73,8 @@ def resample(joints: np.ndarray, fps: float, rate: float) -> np.ndarray:
         (M, T', V, C): the first new frame is the first recorded one, the last is no later than the last.
 
     Raises:
-        UserError: the rate wanted is none, that of the recording is unknown or less than a hundredth of it, or no
-            tracked joint is left.
+        UserError: the wanted rate is not positive, that of the recording is unknown or less than a hundredth of it, or
+            no tracked joint is left.
     """
     if not (math.isfinite(rate) and rate > 0):
         raise UserError(f"rate: must be above 0, got {rate:g}")
@@ -117,21 +117,20 @@ def to_frames(length: str | int, fps: float, where: str) -> int:
     """A number of frames, as it is or in seconds: 60, or 2s.
 
     Args:
-        length: what is said.
-        fps: frames a second; 0: unknown.
-        where: it is said, for the message.
+        length: as given.
+        fps: frames a second; 0: unknown. where: it is given, for the message.
 
     Raises:
         UserError: it is neither, or in seconds, and the rate is unknown.
     """
-    told = re.fullmatch(r"(\d+)|(\d*\.?\d+)s", str(length))
-    if not told:
-        raise UserError(f"{where} {length}: is written in frames or in seconds, as in 60 or 2s")
-    if told[1]:
-        return int(told[1])
+    given = re.fullmatch(r"(\d+)|(\d*\.?\d+)s", str(length))
+    if not given:
+        raise UserError(f"{where} {length}: must be in frames or in seconds, as in 60 or 2s")
+    if given[1]:
+        return int(given[1])
     if not fps:
         raise UserError(f"{where} {length}: seconds need one known frame rate for all clips; give frames, as in 60")
-    return round(float(told[2]) * fps)
+    return round(float(given[2]) * fps)
 
 
 def count_rates(fps: np.ndarray) -> dict[str, int]:

@@ -38,7 +38,7 @@ class ClipLoader:
 
     A crop is a run of ``floor(share * frames)`` frames. Where ``crop`` is a true range, share and start
     are random, for each of the K draws; where both ends are equal, the crop is centred and repeats. (The
-    convention of CTR-GCN's feeder, Chen et al., ICCV 2021; shuffling has no part in it.) Crops are
+    convention of CTR-GCN's feeder, Chen et al., ICCV 2021; shuffling plays no part in it.) Crops are
     resampled on straight lines between frames with half-pixel centres, as ``torch.nn.functional.interpolate``
     does with ``align_corners=False``; a clip of one frame stands still.
 
@@ -46,12 +46,12 @@ class ClipLoader:
     from frame to frame and short clips repeat frames. (CTR-GCN's feeder for NW-UCLA; PSP Learning, Xu & Shu, arXiv
     2302.02327. Departs from print: CTR-GCN takes them from a hundred copies of the clip; here each is drawn anew.)
 
-    With ``max_frames`` a longer clip is first cut to a window of so many frames, at a random place that its K draws
+    With ``max_frames`` a longer clip is first cut to a window of this many frames, at a random place that its K draws
     share; ``crop`` and ``sampling`` then treat the window as they treat a clip. So a long take gives local motion, and
-    its draws show the same motion. Where ``shuffle``, it enters an epoch as often as windows are needed to cover it.
+    its draws show the same motion. With ``shuffle`` it enters an epoch as often as windows are needed to cover it.
 
-    In memory each person's joints (C, T, V) lie together, as the encoder packs them; so ``x`` is a strided
-    tensor, and wants ``reshape`` where ``view`` refuses.
+    In memory each person's joints (C, T, V) are contiguous, as the encoder packs them; so ``x`` is a strided tensor,
+    and needs ``reshape`` where ``view`` refuses.
 
     Departs from print: CTR-GCN never crops below 64 frames, which would leave most clips of data sets
     other than NTU whole; here the floor is ``min_frames``, default 16.
@@ -60,11 +60,11 @@ class ClipLoader:
         store: where the clips are.
         rows: numbers of the clips to load.
         num_frames: T, frames out.
-        batch_size: clips a step over all ranks; the ranks share it evenly.
+        batch_size: clips per step over all ranks; the ranks share it evenly.
         crop: smallest and largest share of a clip's frames.
         min_frames: fewest frames of a crop; shorter clips stay whole.
         max_frames: most frames of a window; None: clips are taken whole, however long.
-        sampling: ``crop``, or ``sorted``, which takes no heed of ``crop`` and ``min_frames``.
+        sampling: ``crop``, or ``sorted``, which ignores ``crop`` and ``min_frames``.
         num_views: K, independent draws of each clip.
         shuffle: another order every epoch; else that of ``rows``.
         balance: what is drawn equally often where ``shuffle``, see ``ssl_skel.data.balance``. An epoch keeps its
@@ -124,7 +124,7 @@ class ClipLoader:
         self._joints = _place(store, self.device, resident)
 
     def __len__(self) -> int:
-        """Steps an epoch."""
+        """Steps per epoch."""
         whole, rest = divmod(self._draws, self.batch_size)
         return whole + (rest > 0 and not self.drop_last)
 
@@ -269,7 +269,7 @@ def _place(store: Store, device: torch.device, resident: str) -> Tensor:
 
 
 def _free_memory(device: torch.device) -> int:
-    """Free bytes of an accelerator; 0 where the backend cannot tell."""
+    """Free bytes of an accelerator; 0 where the backend does not say."""
     try:
         return torch.accelerator.get_memory_info(device)[0]
     except NotImplementedError:

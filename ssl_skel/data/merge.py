@@ -31,7 +31,7 @@ from ssl_skel.progress import Progress
 from ssl_skel.progress import progress as show_progress
 
 _APART = ("subject", "camera", "setup", "replication", "recording")
-_ORDERS = ("none", "pooled", "per_joint")  # where a store was ordered by the rule of old, so is the whole
+_ORDERS = ("none", "pooled", "per_joint")  # if a store was ordered by the former rule, so is the whole
 
 
 def merge(
@@ -39,14 +39,14 @@ def merge(
 ) -> Path:
     """Join stores.
 
-    Joints are taken to the layout by ``joint_map``; what a store has nothing for takes its parent's place. All clips
-    are then normalised alike, in the new layout: in each respect as the store to which most was done, for a clip that
-    was turned or scaled cannot be turned or scaled back. Classes stay apart, even of one name. Content hashes are
+    Joints are mapped to the layout by ``joint_map``; a joint that a store lacks takes its parent's place. All clips
+    are then normalised alike, in the new layout: in each respect like the store to which most was done, since turning
+    and scaling cannot be undone. Classes of different stores stay separate, even with the same name. Content hashes are
     those of the recordings, so that copies are found across stores too.
 
-    Splits: each store's own, as ``<store>_<split>``, but for those that ask for unknown numbers (-1); and
-    ``<store>_<split>_with_others``, which tests on the same clips and trains on all the rest of all stores, where the
-    test side is told by one column.
+    Splits: each store's own, as ``<store>_<split>``, except those that name unknown numbers (-1); and
+    ``<store>_<split>_with_others``, which tests on the same clips and trains on the rest of all stores, if one column
+    defines the test side.
 
     Args:
         stores: folders, of different names.
@@ -59,7 +59,7 @@ def merge(
         The output.
 
     Raises:
-        UserError: a store is damaged, two have one name, a name is no name of a file, some are 2D, or one has no
+        UserError: a store is damaged, two have one name, a name cannot be a file name, some are 2D, or one has no
             joint of the layout.
     """
     opened = {Path(os.path.realpath(path)).name: Store.open(path) for path in stores}
@@ -117,8 +117,8 @@ def _add(
 def _check(stores: Mapping[str, Store], target: SkeletonLayout) -> None:
     channels = {store.channels for store in stores.values()}
     if len(channels) > 1:
-        told = ", ".join(f"{name} {store.channels}" for name, store in stores.items())
-        raise UserError(f"stores: have different numbers of coordinates ({told}); merge 2D and 3D apart")
+        found = ", ".join(f"{name} {store.channels}" for name, store in stores.items())
+        raise UserError(f"stores: have different numbers of coordinates ({found}); merge 2D and 3D separately")
     for name, store in stores.items():
         check_path_name(name, f"{store.path}: name of the folder, which begins the names of splits")
         for split in store.splits:
@@ -144,7 +144,7 @@ def _most_done(stores: Mapping[str, Store]) -> NormalizeConfig:
 
 
 def _shifts(stores: Mapping[str, Store]) -> dict[str, int]:
-    """What is added to the numbers of each store: 0, 1000, 2000, … where all have at most three digits."""
+    """What is added to the numbers of each store: 0, 1000, 2000, … if all have at most three digits."""
     largest = max(int(getattr(store, column).max()) for store in stores.values() for column in _APART)
     apart: int = 10 ** len(str(max(largest, 1)))
     return {name: number * apart for number, name in enumerate(stores)}
@@ -162,7 +162,9 @@ def _moved(store: Store, column: str, shift: int) -> np.ndarray:
 
 
 def _value_names(stores: Mapping[str, Store], shifts: Mapping[str, int]) -> dict[str, dict[str, int]]:
-    """Names of subjects and the like, each begun by its store's: subject 3 of store ``a`` may be another's 3 too."""
+    """Names of subjects and the like, each prefixed with its store's: subject 3 of store ``a`` may also be 3 in another
+    store.
+    """
     return {
         column: {
             f"{name}_{value}": number + shifts[name]
@@ -201,7 +203,7 @@ class _Renaming:
 
 
 def _splits(stores: Mapping[str, Store], shifts: Mapping[str, int], labels: Mapping[str, int]) -> dict[str, Any]:
-    """Each store's splits, and where the test is told by one column, the same with all the rest as training clips."""
+    """Each store's splits, and, if one column defines the test side, the same with all the rest as training clips."""
     known = _known_values(stores, shifts)
     splits: dict[str, Any] = {}
     for name, store in stores.items():

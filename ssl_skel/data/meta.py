@@ -39,7 +39,7 @@ class RepairRecord(_Record):
 
 
 class Provenance(_Record):
-    """Where a store comes from. Nothing in it names a place on the machine that wrote it."""
+    """Where a store comes from. It contains no path of the machine that wrote it."""
 
     format: str | None = None
     """Entry of ``READERS``, ``synthetic`` or ``merge``."""
@@ -89,14 +89,14 @@ def _conversions_of_part(part: Mapping[str, Any]) -> list[Conversion]:
 
 
 class Meta(_Record):
-    """The whole file, as it stands on the disk."""
+    """The whole file, as it is on disk."""
 
     layout: dict[str, Any]
     """``SkeletonLayout`` in its YAML form."""
     class_names: tuple[str, ...]
-    """One a label."""
+    """One per label."""
     channels: int
-    """C, numbers a joint."""
+    """C, numbers per joint."""
     dtype: Dtype = "float32"
     """Of the coordinates; stores of the first releases do not say."""
     num_clips: int = 0

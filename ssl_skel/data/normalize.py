@@ -32,9 +32,10 @@ class NormalizeConfig(Section):
     the first five frames in which both ends were tracked, so that one bad frame does not turn the clip."""
 
     align: bool = False
-    """Turn each person by itself, about the origin and all three axes, so that where it is first tracked its spine (the
-    first bone from the root towards ``across``) lies along y and its ``across`` line in the x-y plane, left at smaller
-    x. InfoGCN (Chi et al., CVPR 2022) trains on NTU so. Two people then no longer stand as they stood to each other.
+    """Turn each person separately, about the origin and all three axes, so that where they are first tracked their
+    spine (the first bone from the root towards ``across``) is along y and their ``across`` line in the x-y plane, left
+    at smaller x. InfoGCN (Chi et al., CVPR 2022) trains on NTU so. Two people then no longer stand as they stood to
+    each other.
     Departs from print: y is up, where the release has z; shoulders for hips."""
 
     scale: bool = False
@@ -66,12 +67,12 @@ def record(config: NormalizeConfig | None, filled: int) -> dict[str, Any]:
 
 
 def filled_positions(recorded: Mapping[str, Any]) -> int:
-    """How many joint positions were filled, of a record; 0 where it does not say."""
+    """How many joint positions were filled, according to a record; 0 if it does not say."""
     return int(recorded.get("filled", 0))
 
 
 def _options(recorded: Any) -> Any:
-    """A record without what follows from the options or came of them; None where nothing is left."""
+    """A record without anything that follows from the options; None if nothing is left."""
     if not isinstance(recorded, Mapping):
         return recorded
     options = {key: value for key, value in recorded.items() if key not in ("units", "filled")}
@@ -81,7 +82,8 @@ def _options(recorded: Any) -> Any:
 
 
 def alike(one: NormalizeConfig | None, other: NormalizeConfig | None, persons: int) -> bool:
-    """Whether two normalisations do the same to clips of at most so many persons, for one alone is in any order.
+    """Whether two normalisations do the same to clips of at most this many persons; the order of one person does not
+    matter.
 
     Those of which nothing is known are alike.
     """
@@ -98,7 +100,7 @@ def parse_normalization(recorded: Mapping[str, Any], source: str) -> NormalizeCo
     """The options of a record; None where it says nothing.
 
     Raises:
-        UserError: they are no such options; begins with ``source``.
+        UserError: they are not such options; begins with ``source``.
     """
     options = _options(recorded)
     return None if options is None else parse_config(NormalizeConfig, options, source)
@@ -111,7 +113,7 @@ def require_normalization(config: NormalizeConfig | None, source: str) -> Normal
         UserError: they are not; begins with ``source``.
     """
     if config is None:
-        raise UserError(f"{source}: normalization: nothing is recorded, so new clips cannot be normalised alike")
+        raise UserError(f"{source}: normalization: nothing is recorded, so new clips cannot be normalised the same way")
     return config
 
 
@@ -246,7 +248,7 @@ def _body_ends(layout: SkeletonLayout) -> list[int]:
     """Joints at the ends of the first bone of the spine, and of the line across the body.
 
     Raises:
-        UserError: the way from the root to a shoulder passes no other joint.
+        UserError: the path from the root to a shoulder passes no other joint.
     """
     left, right = layout.across
     first = left

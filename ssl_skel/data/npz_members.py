@@ -74,8 +74,8 @@ def _read_column(file: Path, archive: zipfile.ZipFile, name: str, most: int, rem
         column: np.ndarray = np.lib.format.read_array(stream, allow_pickle=False)
         if dtype.kind == "U" and column.size:
             letters = np.ascontiguousarray(column, dtype.newbyteorder("<")).reshape(-1).view("<u4")
-            if letters.max() > sys.maxunicode:  # NumPy makes strings of them that crash whoever prints them
-                raise ValueError(f"{name}: is no Unicode text")
+            if letters.max() > sys.maxunicode:  # NumPy makes strings of them that crash when printed
+                raise ValueError(f"{name}: is not Unicode text")
         return column
 
 

@@ -30,13 +30,13 @@ _AXES = {
 
 @dataclass(frozen=True)
 class Notice:
-    """One thing about the clips of a store that people's bodies do not do.
+    """One way in which the clips of a store do not look like people.
 
     Attributes:
-        kind: ``up`` (heads are not above feet) or ``units`` (nobody is so tall).
+        kind: ``up`` (heads are not above feet) or ``units`` (no person has that height).
         clips: in how many clips it is so.
         looked_at: of how many.
-        message: one line, with the option that mends it.
+        message: one line, with the option that fixes it.
     """
 
     kind: str
@@ -47,7 +47,7 @@ class Notice:
 
 @dataclass(frozen=True)
 class Body:
-    """Joints that tell how a body stands.
+    """Joints that show how a body stands.
 
     Attributes:
         head, feet: numbers of joints.
@@ -88,7 +88,7 @@ def stance(joints: np.ndarray, layout: SkeletonLayout, body: Body) -> tuple[np.n
 
 
 def implausible(store: Store) -> tuple[Notice, ...]:
-    """What is unlike people in most clips of a store; nothing where its layout names no head and feet.
+    """What is unlike people in most clips of a store; nothing if its layout names no head and feet.
 
     At most 500 clips are looked at, evenly spread, and of each the first person. Lengths count only where the store
     has metres, or image heights in 2D.
@@ -132,12 +132,12 @@ def _up(upward: np.ndarray, options: Mapping[str, Any]) -> Notice | None:
     mean = upward[lying].mean(0)
     axis = int(np.abs(mean).argmax())
     name = ("-" if mean[axis] < 0 else "") + "xyz"[axis]
-    told = f"heads are not above feet in {lying.sum()} of {len(lying)} clips, but along {name}"
-    return Notice("up", int(lying.sum()), len(lying), f"{told}; {_other_axis(name, options)}")
+    found = f"heads are not above feet in {lying.sum()} of {len(lying)} clips, but along {name}"
+    return Notice("up", int(lying.sum()), len(lying), f"{found}; {_other_axis(name, options)}")
 
 
 def _other_axis(name: str, options: Mapping[str, Any]) -> str:
-    """The option that stands people up whose heads lie along an axis of the store."""
+    """The option that makes people stand whose heads are along an axis of the store."""
     if "up" not in options:
         return "the files have other axes than this format"
     own = options["up"]
@@ -146,16 +146,17 @@ def _other_axis(name: str, options: Mapping[str, Any]) -> str:
 
 
 def _units(stature: np.ndarray, coordinates: int, options: Mapping[str, Any]) -> Notice | None:
-    """Whether the median person (N,) is no human size."""
+    """Whether the median person (N,) is not of human size."""
     low, high, unit = (SHORTEST, TALLEST, "m") if coordinates == 3 else (_SMALLEST_2D, _LARGEST_2D, "image heights")
     median = float(np.median(stature))
     if low <= median <= high or median <= 0:
         return None
     out = int(((stature < low) | (stature > high)).sum())
-    told = (
-        f"people measure {median:.3g} {unit} from head to foot (median), no human size in {out} of {len(stature)} clips"
+    found = (
+        f"people measure {median:.3g} {unit} from head to foot (median), "
+        f"not of human size in {out} of {len(stature)} clips"
     )
-    return Notice("units", out, len(stature), f"{told}; {_other_unit(median, coordinates, options)}")
+    return Notice("units", out, len(stature), f"{found}; {_other_unit(median, coordinates, options)}")
 
 
 def _other_unit(median: float, coordinates: int, options: Mapping[str, Any]) -> str:

@@ -1,10 +1,10 @@
 """Repairs of a raw clip before it is normalised, each recorded so that it can be taken back.
 
 ``tracks``: persons whose ids were exchanged, or who came back under another id, get their own place again.
-``jumps``: a joint that leaps away and back for a few frames is taken for not tracked.
+``jumps``: a joint that leaps away and back for a few frames counts as not tracked.
 ``gaps``: short gaps are crossed by a smooth curve (what stays open, normalisation fills with straight lines).
 
-They are done in this order, whichever are asked for, and change the clip only; the raw files stay as they are.
+Those requested are done in this order and change the clip only; the raw files stay as they are.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class RepairConfig(Section):
     """What is repaired, and when; metres and frames."""
 
     steps: tuple[str, ...] = ()
-    """Of ``STEPS``."""
+    """Which of ``STEPS`` are done."""
 
     gap_frames: int = Field(10, ge=1)
     """Longest gap that is crossed by a curve: a third of a second at 30 frames a second. Within it a limb does one
@@ -56,7 +56,7 @@ class Change:
         first, last: frames.
         person, joint: where; -1 in ``tracks``, which concerns all.
         order: for ``tracks``: person m of these frames was person ``order[m]`` before.
-        was: for ``jumps``: the coordinates that were removed, a row a frame. What gaps held is no secret: nothing.
+        was: for ``jumps``: the coordinates that were removed, one row per frame. Gaps had none.
     """
 
     step: str
@@ -82,7 +82,7 @@ def parse_steps(text: str) -> tuple[str, ...]:
     """Steps that a user wrote with commas between, in the order they are done.
 
     Raises:
-        UserError: a word is no step.
+        UserError: a word is not a step.
     """
     words = [word.strip() for word in text.split(",") if word.strip()]
     for word in words:
@@ -123,7 +123,7 @@ def undo(joints: np.ndarray, changes: Sequence[Change]) -> np.ndarray:
 
 
 def _tracks(joints: np.ndarray, config: RepairConfig) -> Iterator[Change]:
-    """Follow each person; where exchanging ids makes everybody move less, do so."""
+    """Follow each person; exchange ids where that makes everybody move less."""
     persons, frames = joints.shape[:2]
     tracked = tracked_joints(joints) & (joints != 0).any(-1)
     last: list[np.ndarray | None] = [None] * persons  # where each person's joints were seen last
@@ -170,7 +170,7 @@ def _runs(values: Sequence[Any]) -> Iterator[tuple[int, int, Any]]:
 
 
 def _jumps(joints: np.ndarray, config: RepairConfig) -> Iterator[Change]:
-    """Take leaps for not tracked."""
+    """Count leaps as not tracked."""
     with np.errstate(invalid="ignore"):  # infinity, too, says: not tracked
         found = spikes(joints, config.jump, config.jump_frames) & tracked_joints(joints)
     for person, joint, first, stop in _stretches(found):

@@ -1,4 +1,4 @@
-"""Which clips come from one recording: copies, windows and cuts of it, and what the store says so of.
+"""Which clips come from one recording: copies, windows and cuts of it, and clips that the store says are.
 
 Found are clips with the same ``recording``, the same content, or five poses in common, however each was moved, turned
 or scaled. Not found: cuts that share no frame, are smoothed or resampled, or are stored as float16; say ``recording``
@@ -43,7 +43,7 @@ def _kept(store: Store) -> np.ndarray:
     if groups is None:
         groups = _found(store)
         if store.sha256 and store.path.is_dir():
-            with suppress(UserError):  # a store on a read-only disk is read anew each time
+            with suppress(UserError):  # a store on a read-only disk is read again each time
                 write_json(file, {**key, "groups": groups.tolist()})
     return groups
 
@@ -67,7 +67,7 @@ def _key(store: Store) -> dict[str, str | int]:
 
 
 def _read(file: Path, key: dict[str, str | int], clips: int) -> np.ndarray | None:
-    """The kept answer; None where there is none for these clips, or it is damaged."""
+    """The kept answer; None if it is missing for these clips, or damaged."""
     try:
         data = parse_json(file.read_bytes())
         groups = np.array(data.pop("groups"))

@@ -56,6 +56,6 @@ def _check_predicate(predicate: Any, where: str) -> None:
     for column, values in predicate.items():
         if column not in COLUMNS:
             raise unknown("column", column, COLUMNS, where=where)
-        kinds, told = ((str,), "names") if column == "name" else ((int, str), "whole numbers or names")
+        kinds, wanted = ((str,), "names") if column == "name" else ((int, str), "whole numbers or names")
         if not isinstance(values, list) or not all(type(value) in kinds for value in values):
-            raise UserError(f"{where}.{column}: give a list of {told}")
+            raise UserError(f"{where}.{column}: give a list of {wanted}")

@@ -1,6 +1,6 @@
 """Splits: which clips train and which test, as data in the store.
 
-A split is told by predicates over the clips' columns; a clip belongs where all of them hold::
+A split is defined by predicates over the clips' columns; a clip belongs to a side if all of its predicates hold::
 
     xview:
       train: {camera: [1, 2]}
@@ -10,8 +10,8 @@ Columns are subject, camera, setup, replication, recording, label and name. Valu
 store has some (of classes too). A split may name clips that belong to neither
 side, ``exclude: [clip, clip]``; ``ssl-skel audit`` proposes some. Every split has a deduplicated variant, named with
 ``_dedup`` at its end, without the test clips whose recording, coordinate for coordinate, is also a training clip. The
-former ending, ``_clean``, is read for one release. ``all`` trains on everything. Splits that a store does not tell but
-that follow from its clips, such as ``by_subject`` and ``random``, are in ``derived_splits``.
+former ending, ``_clean``, is read for one release. ``all`` trains on everything. Splits that are not recorded in a
+store but follow from its clips, such as ``by_subject`` and ``random``, are in ``derived_splits``.
 """
 
 from __future__ import annotations
@@ -50,12 +50,12 @@ def load_split(store: Store, name: str) -> Split:
     """The rows of a split.
 
     Args:
-        store: where the split is told.
-        name: of the split, told or derived, with ``_dedup`` for the variant without duplicates; or ``all``.
+        store: holds the clips and the recorded splits.
+        name: of the split, recorded or derived, with ``_dedup`` for the variant without duplicates; or ``all``.
 
     Raises:
         UserError: no such split, one that the clips do not allow, a name that cannot become a path, an empty side, a
-            clip on both sides, or excluded names that are no clips.
+            clip on both sides, or excluded names that are not clips.
     """
     if name == "all":
         rows = np.arange(len(store))
@@ -83,7 +83,7 @@ def load_split(store: Store, name: str) -> Split:
 
 
 def _told(store: Store, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Rows that train and test in a split that the store tells."""
+    """Rows that train and test in a split that the store records."""
     check_splits({name: store.splits[name]}, str(store.path))
     sides = store.splits[name]
     train, test = (np.flatnonzero(_where(store, sides[side])) for side in ("train", "test"))
@@ -104,7 +104,7 @@ def _where(store: Store, predicate: Mapping[str, Any]) -> np.ndarray:
 
 
 def value_number(store: Store, column: str, value: int | str) -> int:
-    """The number of a value that a split tells by number or by name.
+    """The number of a value that a split gives by number or by name.
 
     Raises:
         UserError: the store has no such name.

@@ -3,10 +3,10 @@
 A store is a folder::
 
     joints.npy   (F, V, C) float32 or float16; clip i, person m, frame t is row offset[i] + m * frames[i] + t
-    clips.npz    one number or name a clip: offset, frames, persons, label, subject, ...
+    clips.npz    one number or name per clip: offset, frames, persons, label, subject, ...
     meta.json    layout, class names, splits, normalisation, provenance, sha256 of joints.npy, format version
 
-Absent persons take no space, and nothing in it is missing: readers' gaps were filled on the way. float16 takes half
+Absent persons take no space, and nothing in it is missing: gaps were filled at conversion. float16 takes half
 the space and rounds each coordinate by at most 2^-11 of its size: 1 mm at 2 to 4 m from the origin, 0.5 mm nearer.
 """
 
@@ -35,19 +35,19 @@ COLUMNS = ("offset", "frames", "persons", "label", "subject", "camera", "setup",
 
 @dataclass(frozen=True, eq=False)
 class Store:
-    """Clips to read from: a store that was opened, or clips in memory, which lie in no folder.
+    """Clips to read from: a store that was opened, or clips in memory, which have no folder.
 
     Attributes:
         path: its folder; in memory, what messages call it.
         layout: joints of all clips.
-        class_names: one a label.
+        class_names: one per label.
         splits: name -> sides, in the form of ``ssl_skel.data.splits``; empty where none are known.
         normalization: what was done to each clip; None where nothing is recorded.
         filled: how many joint positions it filled.
         provenance: where the clips come from.
         sha256: of ``joints.npy``, as noted when it was written; ``verify`` compares. Empty in memory.
         joints: (F, V, C) float32 or float16, memory-mapped; writing to it changes no file.
-        offset, frames, persons: (N,) int64, where a clip lies; see the module's text.
+        offset, frames, persons: (N,) int64, where a clip is stored; see the module's text.
         label, subject, camera, setup, replication: (N,) int64, -1 where unknown.
         recording: (N,) int64, equal for clips that were cut from one recording, -1 where unknown.
         fps: (N,) float64, frames a second; 0 where unknown, as in stores of the first releases.
@@ -114,7 +114,7 @@ class Store:
 
     @property
     def channels(self) -> int:
-        """C, coordinates a joint."""
+        """C, coordinates per joint."""
         return int(self.joints.shape[2])
 
     @property

@@ -2,7 +2,7 @@
 
 A subset is drawn class by class, from a seed and from nothing else but the store and its training clips.
 It is written to ``<store>/subsets/<split>_<budget>_seed<k>.json`` with its clips' names and a hash when first
-asked for, and read from there ever after, since NumPy may change what a seed draws.
+requested, and read from there afterwards, since NumPy may change what a seed draws.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ class Budget:
 
     Attributes:
         fraction: between 0 and 1; every class keeps at least one clip.
-        per_class: clips a class.
+        per_class: clips per class.
     """
 
     fraction: float | None = None
     per_class: int | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what is no budget.
+        """Refuse what is not a budget.
 
         Raises:
             UserError: not exactly one of the two, or out of range.
@@ -65,7 +65,7 @@ class Budget:
         return f"{self.per_class}_a_class" if self.fraction is None else str(self.fraction)
 
     def quota(self, clips: int) -> int:
-        """Clips kept of a class that has so many, at least one."""
+        """Clips kept of a class with this many, at least one."""
         if self.per_class is not None:
             return min(self.per_class, clips)
         assert self.fraction is not None
@@ -78,7 +78,7 @@ class Subset:
 
     Attributes:
         rows: (n,) int64 rows of the store, ascending.
-        sha256: of the clips' names and labels, and of all they were drawn from.
+        sha256: of the clips' names and labels, and of everything they were drawn from.
         notes: what a reader of figures from it should know.
     """
 
@@ -94,7 +94,7 @@ def label_subset(store: Store, split: Split, budget: Budget, seed: int) -> Subse
     split and its deduplicated variant have the same subsets.
 
     Args:
-        store: the clips; where its folder cannot be written to, the subset is drawn anew each time.
+        store: the clips; where its folder cannot be written to, the subset is drawn again each time.
         split: its training rows are drawn from.
         budget: how many.
         seed: not negative.
@@ -124,7 +124,7 @@ def label_subset(store: Store, split: Split, budget: Budget, seed: int) -> Subse
         write_json(
             file,
             {**origin, "sha256": digest, "clips": store.name[rows].tolist()},
-            remedy="the label subset is drawn anew each time",
+            remedy="the label subset is drawn again each time",
         )
     except UserError as error:
         notes = (*notes, str(error))
@@ -132,7 +132,7 @@ def label_subset(store: Store, split: Split, budget: Budget, seed: int) -> Subse
 
 
 def describe_splits(path: Path, split: str = "") -> dict[str, Any]:
-    """Splits of a store, told and derived: clips that train and test, or why there is no such split.
+    """Splits of a store, recorded and derived: clips that train and test, or why there is no such split.
 
     Args:
         path: folder of the store.
@@ -162,9 +162,10 @@ def describe_subsets(
 
     Args:
         path: folder of the store.
-        split: name of a split; "" for all that the store tells, or else all that can be derived but for single folds.
+        split: name of a split; "" for all that the store records, or else all that can be derived, without single
+            folds.
         fractions, per_class: budgets.
-        seeds: each budget is drawn once a seed.
+        seeds: each budget is drawn once per seed.
 
     Raises:
         UserError: no budget, or as ``label_subset``.
@@ -204,7 +205,7 @@ def _draw(store: Store, labelled: np.ndarray, budget: Budget, key: str) -> np.nd
 
 
 def _notes(store: Store, labelled: np.ndarray, budget: Budget) -> tuple[str, ...]:
-    """Where rounding or a shortage made a class other than asked for."""
+    """Notes on classes that rounding or a shortage made different from the request."""
     _, count = np.unique(store.label[labelled], return_counts=True)
     if budget.per_class is not None:
         short = int((count < budget.per_class).sum())
@@ -235,7 +236,7 @@ def _read(store: Store, file: Path, origin: dict[str, Any], labelled: np.ndarray
         data = parse_json(file.read_bytes())
         clips = data.pop("clips")
         if not isinstance(clips, list) or not all(isinstance(clip, str) for clip in clips):
-            raise ValueError("clips is no list of names")
+            raise ValueError("clips is not a list of names")
         names = set(clips)  # an array would give every name the room of the longest
         digest = str(data.pop("sha256"))
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Writes a store: clip by clip, whole or not at all, and on from where a killed one stopped."""
+"""Writes a store: clip by clip, whole or not at all; a writer that was killed can be continued."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from ssl_skel.names import unknown
 class StoreWriter:
     """Writes a store; it appears under its name only when whole.
 
-    Work goes on in a hidden folder beside it (``PartialFolder``), which is renamed on a clean exit of the ``with``
+    Work is done in a hidden folder beside it (``PartialFolder``), which is renamed on a clean exit of the ``with``
     block and removed on an error. What a killed writer left behind is removed by the next one for the same path; with
-    the same ``key`` it is gone on with, from the last ``checkpoint``. Ctrl-C leaves it like a kill.
+    the same ``key`` it is continued from the last ``checkpoint``. Ctrl-C leaves it like a kill.
 
     Args:
         path: folder to make.
@@ -38,15 +38,15 @@ class StoreWriter:
         overwrite: replace a store of that name, after success.
         inputs: what the clips are read from, which is never replaced.
         dtype: of the coordinates, an entry of ``DTYPES``.
-        key: tells the work, so that what was left behind can be gone on with; empty: never.
+        key: identifies the work, so that what was left behind can be continued; empty: never.
 
     Attributes:
-        provenance, normalization, filled, value_names: as in ``Store``; recorded as they stand on exit.
+        provenance, normalization, filled, value_names: as in ``Store``; recorded with their values on exit.
         records: name -> content of further JSON files beside ``meta.json``.
         resumed: the notes of the checkpoints that were found, oldest first.
 
     Raises:
-        UserError: the path is taken, or is no place for a store.
+        UserError: the path is taken, or is not a place for a store.
     """
 
     def __init__(
@@ -109,7 +109,7 @@ class StoreWriter:
         self._write_header()
         width = self.layout.num_joints * self._channels * np.dtype(DTYPES[self._dtype]).itemsize
         end = self._file.tell() + self._rows * width
-        if self._file.seek(0, os.SEEK_END) < end:  # a disk that lied when it was asked to keep them
+        if self._file.seek(0, os.SEEK_END) < end:  # a disk that reported them as written and lost them
             self._partial.restart()
             self._rows = self._channels = end = 0
         self._file.truncate(end)
@@ -129,7 +129,7 @@ class StoreWriter:
             content: ``content_hash`` of the recording before normalisation; default: of this one.
 
         Raises:
-            UserError: a name that was there before, a label without a class, a wrong shape, missing values, or
+            UserError: a name that is taken, a label without a class, a wrong shape, missing values, or
                 values that the dtype cannot hold.
         """
         joints = np.ascontiguousarray(clip.joints, np.float32)
@@ -140,7 +140,7 @@ class StoreWriter:
         if not np.isfinite(joints).all():
             raise UserError(f"clip {clip.name!r}: holds NaN or infinity; fill missing joints first")
         if clip.name in self._names:
-            raise UserError(f"clip {clip.name!r}: the name was there before; give each clip its own")
+            raise UserError(f"clip {clip.name!r}: the name is taken; give each clip its own")
         if not -1 <= clip.label < len(self.class_names):
             raise UserError(
                 f"clip {clip.name!r}: label {clip.label} has no class; there are {len(self.class_names)}, from 0"
@@ -183,7 +183,7 @@ class StoreWriter:
 
     def _finish(self) -> None:
         if not self._names:
-            raise UserError(f"{self.path}: no clip was written; look at the source")
+            raise UserError(f"{self.path}: no clip was written; check the source")
         self._write_header()
         self._file.close()
         folder = self._partial.folder

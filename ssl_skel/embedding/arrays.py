@@ -27,10 +27,10 @@ def store_of_arrays(
         how: what is done to each.
 
     Raises:
-        UserError: it is no list, there is no clip, or one does not fit, which is named by its number.
+        UserError: it is not a list, there is no clip, or one does not fit; the message has its number.
     """
     if not isinstance(clips, Sequence | np.ndarray):
-        raise UserError(f"{clips!r}: is no source of clips; give a path, a store, or a list of arrays")
+        raise UserError(f"{clips!r}: is not a source of clips; give a path, a store, or a list of arrays")
     normalized = []
     for number, clip in enumerate(clips):
         joints = _checked(clip, number, layout, channels)
@@ -47,13 +47,13 @@ def _checked(clip: Any, number: int, layout: SkeletonLayout, channels: int) -> n
     """One clip as (M, T, V, C) float32, as readers give it.
 
     Raises:
-        UserError: it is no clip of this layout, or holds nothing.
+        UserError: it is not a clip of this layout, or holds nothing.
     """
     try:
-        with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, which is: not tracked
+        with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, which means not tracked
             joints = np.asarray(clip, np.float32)
     except (TypeError, ValueError) as error:
-        raise UserError(f"clip {number}: is no array of numbers ({error})") from error
+        raise UserError(f"clip {number}: is not an array of numbers ({error})") from error
     joints = joints[None] if joints.ndim == 3 else joints
     if joints.ndim != 4 or joints.shape[2:] != (layout.num_joints, channels):
         raise UserError(

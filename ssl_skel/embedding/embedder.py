@@ -1,4 +1,4 @@
-"""``Embedder``: where an encoder meets clips. Whatever wants vectors of clips asks it."""
+"""``Embedder``: where an encoder meets clips. All code that needs vectors of clips uses it."""
 
 from __future__ import annotations
 
@@ -39,19 +39,19 @@ class Embedder:
         embedder = Embedder("runs/mine")
         vectors = embedder.encode("stores/mine")  # or "recordings/take_1.bvh", or [joints, more_joints]
 
-    Clips are normalised as the encoder's training clips were, or refused where that was done otherwise. Each is taken
-    whole, and resampled to the encoder's frames.
+    Clips are normalised as the encoder's training clips were, or refused if they were normalised differently. Each is
+    taken whole, and resampled to the encoder's frames.
 
     Args:
         run: run directory of ``ssl-skel pretrain``, folder of an encoder, or ``box/NAME``.
         pooling: how frames and joints become one vector, as in ``part`` or ``part:4``; default: as the card says.
-        device: ``auto`` takes an accelerator where there is one; else a device of torch, such as ``cpu``.
+        device: ``auto`` uses an accelerator if there is one; else a device of torch, such as ``cpu``.
         batch_size: clips per step; changes speed and memory only.
         precision: of the encoder; ``no`` is float32.
 
     Attributes:
-        encoder: on the device, left in the mode it was found in.
-        card: what it is and where it comes from.
+        encoder: on the device; its mode is restored.
+        card: what the encoder is and where it comes from.
         pooling: in use.
         layout: joints of the clips.
         dim: D, length of a vector.
@@ -120,7 +120,7 @@ class Embedder:
 
     @property
     def normalization(self) -> NormalizeConfig:
-        """What clips undergo.
+        """What is done to clips.
 
         Raises:
             UserError: the card does not say.
@@ -141,8 +141,8 @@ class Embedder:
         Args:
             source: see ``Source``; a store is opened and checked, anything else is read into memory.
             format: raw format; default: the first that reads the source.
-            layout: of the source, where its joints will be mapped to the encoder's; default: the encoder's.
-            options: ``key=value`` words for the reader of raw recordings, where they differ from the encoder's.
+            layout: of the source, if its joints will be mapped to the encoder's; default: the encoder's.
+            options: ``key=value`` words for the reader of raw recordings, if they differ from the encoder's.
             conversions: how recordings are converted; default: as the encoder's card says.
 
         Raises:
@@ -175,7 +175,7 @@ class Embedder:
             source: see ``Source``.
             rows: of the source; default: all.
             format, options: as for ``clips``.
-            progress: show a bar where it takes longer than a second.
+            progress: show a bar if it takes longer than a second.
 
         Returns:
             (N, D) float32.
@@ -186,7 +186,7 @@ class Embedder:
         return self.features(self.clips(source, format, options=options), rows, progress=progress)
 
     def features(self, store: Store, rows: np.ndarray | None = None, *, progress: bool = False) -> np.ndarray:
-        """As ``encode``, of a store that is known to fit: ``clips`` gave it, or whoever asks answers for it."""
+        """As ``encode``, for a store that is known to fit: ``clips`` returned it, or the caller has checked it."""
         return self._extract(self.loader(store, rows), progress=progress)
 
     def encode_spans(self, store: Store, chosen: np.ndarray) -> np.ndarray:

@@ -1,6 +1,6 @@
 """An encoder as one file for other runtimes: ONNX, or PyTorch's own exported program.
 
-The file takes joints as the store of the encoder's training data holds them and gives clip vectors; extent, stream,
+The file takes joints as the store of the encoder's training data holds them and returns clip vectors; extent, stream,
 packing of persons and pooling are inside. Number of clips and of persons are free, frames and joints are not::
 
     x (N, C, T, V, M) float32, present (N, M) bool -> features (N, dim) float32
@@ -24,12 +24,12 @@ from ssl_skel.errors import UserError
 from ssl_skel.files.atomic import replacing, write_json
 
 TOLERANCE = 1e-4
-"""Largest difference that is let through, relative to the largest feature: other kernels round otherwise."""
+"""Largest difference that is accepted, relative to the largest feature: other kernels round differently."""
 _TRIALS = ((1, 1), (3, 2), (4, 3), (7, 1))  # clips, persons
 
 
 class DenseEncoder(nn.Module):
-    """``SkeletonEncoder`` without packing: every person goes through the backbone, the absent ones count nothing.
+    """``SkeletonEncoder`` without packing: every person goes through the backbone, absent ones do not count.
 
     In eval mode no person influences another (the backbones' contract), so the vectors are the same; a graph of
     fixed operations cannot pack.
@@ -50,9 +50,9 @@ class DenseEncoder(nn.Module):
 def export_encoder(
     run: Path, to: ExportFormat, out: Path, *, pooling: PoolingConfig | str | None = None, overwrite: bool = False
 ) -> dict[str, Any]:
-    """Write an encoder as one file, and its card beside it, after comparing the file's answers with the encoder's.
+    """Write an encoder as one file, and its card beside it, after comparing the file's outputs with the encoder's.
 
-    The card gets its name first: whoever finds a new file finds its card.
+    The card appears first, so that a new file always has its card.
 
     Args:
         run: run directory, or a folder with an encoder.
@@ -65,7 +65,7 @@ def export_encoder(
         file, bytes, dim, and max_error: the largest difference of a feature over batches of several sizes.
 
     Raises:
-        UserError: no encoder, the file or its card exists, a package is missing, or the answers differ.
+        UserError: no encoder, the file or its card exists, a package is missing, or the outputs differ.
     """
     check_export(to, out, overwrite)
     encoder, card = load_encoder(run, pooling)
@@ -92,7 +92,7 @@ def _inputs(encoder: SkeletonEncoder, clips: int, persons: int) -> tuple[Tensor,
 def _program(encoder: SkeletonEncoder) -> torch.export.ExportedProgram:
     clips, persons = torch.export.Dim("clips", max=1 << 20), torch.export.Dim("persons", max=1 << 10)
     shapes = {"x": {0: clips, 4: persons}, "present": {0: clips, 1: persons}}
-    # Two unequal numbers above 1: the tracer takes equal ones for one, and 0 and 1 for constants.
+    # Two unequal numbers above 1: the tracer merges equal ones, and takes 0 and 1 for constants.
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The tensor attribute.*_flat_weights")  # a GRU's own list of its weights
         return torch.export.export(DenseEncoder(encoder).eval(), _inputs(encoder, 5, 3), dynamic_shapes=shapes)
@@ -125,7 +125,7 @@ def _write_onnx(program: torch.export.ExportedProgram, file: BinaryIO) -> Any:
 
 
 def _compare(encoder: SkeletonEncoder, answer: Any) -> float:
-    """Largest difference between the file's answers and the encoder's.
+    """Largest difference between the file's outputs and the encoder's.
 
     Raises:
         UserError: it is more than rounding.
@@ -137,5 +137,5 @@ def _compare(encoder: SkeletonEncoder, answer: Any) -> float:
         error = max(error, float((want - got).abs().max()))
         scale = max(scale, float(want.abs().max()))
     if not error <= TOLERANCE * scale:
-        raise UserError(f"export: answers differ by {error:.2g} (features up to {scale:.2g}); nothing was written")
+        raise UserError(f"export: outputs differ by {error:.2g} (features up to {scale:.2g}); nothing was written")
     return error

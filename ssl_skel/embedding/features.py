@@ -25,13 +25,12 @@ def extract_features(
 ) -> np.ndarray:
     """Features of every clip of a loader, in the loader's row order.
 
-    The encoder runs in eval mode and is left in the mode it was found in. Several draws of a clip
-    are averaged.
+    The encoder runs in eval mode; its mode is restored. Several draws of a clip are averaged.
 
     Args:
         encoder: on the loader's device.
         loader: neither shuffled nor dropping its last clips.
-        epoch: of the loader; where it crops and augments at random, each has other draws.
+        epoch: of the loader; if it crops and augments at random, each epoch has other draws.
         autocast: ``torch.bfloat16`` or ``torch.float16`` to compute in; None is float32.
         progress: show a bar when it takes longer than a second.
 
@@ -58,7 +57,7 @@ def extract_features(
 
 
 def find_device(name: str) -> torch.device:
-    """The device that a user named; ``auto`` takes an accelerator where there is one.
+    """The device that a user named; ``auto`` uses an accelerator if there is one.
 
     Raises:
         UserError: this machine does not have it.
@@ -87,10 +86,10 @@ def whole_clips(
     Papers of this field mostly test on the middle 95 % of a clip; a whole clip needs no such choice.
 
     Args:
-        store: where the clips lie.
+        store: holds the clips.
         rows: rows of the store; default all.
         num_frames: T of the encoder.
-        batch_size: clips a step.
+        batch_size: clips per step.
         device: where batches are made.
         resident: whether the store moves to the device; see ``ClipLoader``.
     """

@@ -36,10 +36,10 @@ def check_export(to: ExportFormat, path: Path, overwrite: bool) -> None:
     """Refuse a file that an encoder cannot be written to.
 
     Raises:
-        UserError: an ending of another format, a file or card that exists, or a missing package.
+        UserError: the ending of another format, a file or card that exists, or a missing package.
     """
     if path.suffix != _SUFFIXES[to]:
-        raise UserError(f"{path}: --to {to} writes {_SUFFIXES[to]} files; give a name that ends so")
+        raise UserError(f"{path}: --to {to} writes {_SUFFIXES[to]} files; give a name with that ending")
     refuse_taken_file(path, overwrite)
     if not overwrite:
         refuse_taken_file(card_beside(path), overwrite)

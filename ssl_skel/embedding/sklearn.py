@@ -18,15 +18,15 @@ from ssl_skel.errors import UserError
 
 
 class SkeletonEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """Feature vectors of clips, by a frozen encoder of this project.
+    """Feature vectors of clips, from a frozen encoder of this project.
 
     A clip is an array (T, V, C), or (M, T, V, C) for several persons: joints in metres, y up, in the encoder's
     layout, NaN where a joint was not tracked; clips may differ in length and in persons. Each is normalised as
-    the encoder's training data were (its card tells how) and taken whole, so that the vectors are those that
+    the encoder's training data were (its card says how) and taken whole, so that the vectors are those that
     ``ssl-skel finetune`` measures on a store of the same recordings.
 
     Nothing is learned by ``fit``, which only checks; ``transform`` works without it. A copy, pickled or cloned, holds
-    the path of the run and not its weights, which are read again where it is used::
+    the path of the run and not its weights, which are read again when it is used::
 
         from sklearn.linear_model import LogisticRegression
         from sklearn.pipeline import make_pipeline
@@ -39,12 +39,12 @@ class SkeletonEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         model.predict(new_clips)
 
     Of scikit-learn's ``check_estimator``, the checks of parameters, cloning, tags and representation hold; those that
-    feed tables (samples, features) do not apply, for a clip is no row of a table.
+    feed tables (samples, features) do not apply, since a clip is not a row of a table.
 
     Args:
         run: run directory of ``ssl-skel pretrain``, or a folder with an encoder.
-        batch_size: clips a step; changes speed and memory only.
-        device: ``auto`` takes an accelerator where there is one; else a device of torch, such as ``cpu``.
+        batch_size: clips per step; changes speed and memory only.
+        device: ``auto`` uses an accelerator if there is one; else a device of torch, such as ``cpu``.
         pooling: how frames and joints become one vector, as in ``part`` or ``part:4`` (see ``PoolingConfig``); default:
             as the encoder's card says.
         readout: former name of ``pooling``.
@@ -72,7 +72,7 @@ class SkeletonEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
             y: not used.
 
         Raises:
-            UserError: a parameter, the encoder, or a clip, which is named by its number.
+            UserError: a wrong parameter, encoder or clip; the message has the clip's number.
         """
         self._ready().clips(X)
         return self

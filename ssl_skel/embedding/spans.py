@@ -1,4 +1,4 @@
-"""Spans: the clips of a store, or windows inside them, that get a vector each."""
+"""Spans: the clips of a store, or windows inside them, each of which gets a vector."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ssl_skel.layouts import SkeletonLayout
 
 
 def spans(frames: np.ndarray, windows: Sequence[int] = (), stride: int | None = None) -> np.ndarray:
-    """What of each clip gets a vector of its own.
+    """Which parts of each clip get a vector of their own.
 
     Args:
         frames: (N,) lengths of the clips.

@@ -1,4 +1,4 @@
-"""Features of every clip of a store as one table, for whatever comes after."""
+"""Features of every clip of a store as one table, for other programs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def embed(
     device: str = "auto",
     overwrite: bool = False,
 ) -> dict[str, Any]:
-    """Write features with what is known of each clip.
+    """Write features with what is known about each clip.
 
     An ``.npz`` holds ``features`` (N, D) float32 and the columns ``name``, ``label``, ``subject`` and so on, ``side``
     ("train", "test" or "") where a split is named, and ``meta``, JSON; a ``.parquet`` table the same, features as one
@@ -45,8 +45,8 @@ def embed(
         out: file to write.
         format, options: of raw recordings; see ``Embedder.clips``.
         pooling: how frames and joints become one vector; default: as the encoder's card says.
-        split: tells each clip's side of it.
-        batch_size: clips a step.
+        split: adds each clip's side of it.
+        batch_size: clips per step.
         precision: of the encoder; ``no`` is float32.
         device: where the encoder runs; see ``find_device``.
         overwrite: replace ``out``.

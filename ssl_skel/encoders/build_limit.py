@@ -18,7 +18,7 @@ _MAKERS = {
     *(torch.tensor, torch.linspace, torch.as_tensor, torch.from_numpy),
 }
 _CONSTANTS = 64 * 2**20
-"""Bytes that a network may hold beside its weights, such as graphs and positions."""
+"""Bytes that a network may hold besides its weights, such as graphs and positions."""
 
 
 class BuildLimit(TorchFunctionMode):

@@ -1,6 +1,6 @@
 """The card of an encoder, ``card.json``: what it is, what it must be fed, and where it comes from.
 
-Reading a card needs no torch, so that a missing or an old one is reported at once.
+Reading a card needs no torch, so that a missing or outdated one is reported at once.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 FORMAT_VERSION = 1
 CARD, WEIGHTS = "card.json", "encoder.safetensors"
 BOX = Path(__file__).resolve().parents[1] / "box"
-"""Encoders that come with the package, a folder each; ``box/NAME`` stands wherever the path of a run can."""
+"""Encoders that come with the package, a folder each; ``box/NAME`` works wherever the path of a run does."""
 
 
 def _revision() -> str:
-    """Git revision of this package's own checkout, ``-dirty`` if edited; empty if it lies in none."""
+    """Git revision of this package's own checkout, ``-dirty`` if edited; empty if it is in none."""
     home = Path(__file__).resolve().parents[2]
     if not (home / ".git").exists():
         return ""
@@ -60,20 +60,20 @@ class ReleasedWeights(Section):
     sha256: str
     """Of the file."""
     remark: str = ""
-    """What of the release could not be kept."""
+    """Parts of the release that could not be kept."""
 
 
 class Origin(Section):
-    """How an encoder came by its weights."""
+    """Where an encoder's weights come from."""
 
     pretext: dict[str, Any] | None = None
     """Config of the pretext."""
     data: RecordedData = None
     """What it was trained on; None: nothing."""
     init: Origin | None = None
-    """Of the weights it began with; None: they were fresh."""
+    """Origin of the weights it started from; None: they were fresh."""
     released: ReleasedWeights | None = None
-    """Of weights that others trained; None: they were trained here."""
+    """Origin of weights that others trained; None: they were trained here."""
 
 
 class EncoderCard(Section):
@@ -84,25 +84,25 @@ class EncoderCard(Section):
     stream: str
     """Entry of ``STREAMS`` that the encoder computes from joints."""
     extent: Extent = "none"
-    """How it moves and scales each clip before that; cards of before it was an option say nothing, and mean none."""
+    """How it moves and scales each clip before that; cards from before it was an option lack it, and mean none."""
     num_frames: NumFrames
     """T it was built for."""
     channels: int = Field(ge=1, le=16)
-    """C, coordinates a joint."""
+    """C, coordinates per joint."""
     backbone: dict[str, Any]
-    """Resolved config of its row in ``BACKBONES``."""
+    """Resolved config of its entry in ``BACKBONES``."""
     pooling: PoolingConfig | None = None
-    """How it pools unless told otherwise; None, of cards of 0.1: ``PoolingConfig.default`` of the backbone."""
+    """How it pools by default; None, in cards of 0.1: ``PoolingConfig.default`` of the backbone."""
     normalization: RecordedNormalization = None
     """How its clips were normalised; new clips need the same. None: not known."""
     conversions: tuple[Conversion, ...] = ()
-    """How recordings became its clips; raw ones are converted alike. Empty: not known."""
+    """How recordings became its clips; raw ones are converted the same way. Empty: not known."""
     pretext: dict[str, Any] | None = None
     """Config of the pretext that trained it; None: fresh or supervised weights."""
     data: RecordedData = None
     """What it was trained on; None: nothing."""
     init: Origin | None = None
-    """Of the encoder whose weights it began with; None: they were fresh."""
+    """Origin of the encoder whose weights it started from; None: they were fresh."""
     released: ReleasedWeights | None = None
     """Of weights that others trained, see ``ssl-skel import-weights``; None: they were trained here."""
     seed: int = 0
@@ -123,12 +123,12 @@ class EncoderCard(Section):
 
     @property
     def origin(self) -> Origin:
-        """What the card of an encoder that begins with these weights says under ``init``."""
+        """The entry ``init`` of the card of an encoder that starts from these weights."""
         return Origin(pretext=self.pretext, data=self.data, init=self.init, released=self.released)
 
 
 def identity(encoder: SkeletonEncoder) -> dict[str, Any]:
-    """What an encoder is, its weights aside, in the fields of its card; encoders that agree can share weights."""
+    """What an encoder is, apart from its weights, in the fields of its card; encoders that agree can share weights."""
     backbone = encoder.backbone
     return {
         "layout": encoder.layout.to_dict(),

@@ -19,11 +19,11 @@ from ssl_skel.layouts import LAYOUTS
 from ssl_skel.plain_yaml import read_yaml
 
 CLASSES = 60
-"""Of the linear head that the field counts in: NTU RGB+D's."""
+"""Classes of the linear head that the field includes: NTU RGB+D's."""
 
 
 class Published(Section):
-    """What is known of a network's size, and under which conditions."""
+    """What is known about a network's size, and under which conditions."""
 
     kind: Literal["printed", "counted"]
     """``printed`` in a paper, or ``counted`` from the authors' code."""
@@ -38,7 +38,7 @@ class Published(Section):
     layout: str = "ntu25"
     """Entry of ``LAYOUTS``."""
     source: str
-    """Where it stands."""
+    """Where it was published."""
     remark: str = ""
     """What a reader must know to compare."""
 
@@ -49,7 +49,7 @@ class Budget(NamedTuple):
     Attributes:
         parameters: how many.
         multiply_adds: of one clip: all persons' grids, their mean, the head.
-        frames: T, the asked one rounded to a multiple of ``t_stride``.
+        frames: T, as requested, rounded to a multiple of ``t_stride``.
         t_stride, keeps_joints: as of ``Backbone``.
     """
 
@@ -62,7 +62,7 @@ class Budget(NamedTuple):
 
 @cache
 def load_published() -> dict[str, Published]:
-    """Entry of ``BACKBONES`` -> what is known; entries of which nothing was found are missing."""
+    """Entry of ``BACKBONES`` -> what is known; entries without any published figure are missing."""
     path = Path(__file__).with_name("published.yaml")
     rows = read_yaml(path.read_text("utf-8"), path.name)
     return {row: parse_config(Published, data, f"{path.name}: {row}") for row, data in rows.items()}
@@ -80,7 +80,7 @@ class Whole(nn.Module):
 
 
 def build(row: str, size: str, frames: int = 64, persons: int = 2, layout: str = "ntu25") -> Whole:
-    """A row at one of its sizes, for about so many frames: the nearest that its stride divides."""
+    """A network at one of its sizes, for about this many frames: the nearest number that its stride divides."""
     config = parse_config(BACKBONES.configs[row], {"name": row, "size": size}, row)
     stride = BACKBONES[row](config, LAYOUTS[layout], 3, frames).t_stride
     frames = max(1, round(frames / stride)) * stride
@@ -102,12 +102,12 @@ def measure(row: str, size: str, frames: int = 64, persons: int = 2, layout: str
 def training_rate(row: str, size: str, seconds: float = 3.0, clips: int = 8, persons: int = 2) -> float:
     """Clips a second of training with labels: forward, backward and a step of AdamW, on the CPU.
 
-    Clips are of 64 frames and 25 joints. The fastest step counts: what else the machine does makes steps
-    slower, nothing makes them faster. One step goes ahead unmeasured.
+    Clips are of 64 frames and 25 joints. The fastest step counts: other work on the machine makes steps slower, nothing
+    makes them faster. The first step is not measured.
 
     Args:
         row, size: the network.
-        seconds: how long to go on; at least two steps.
+        seconds: how long to measure; at least two steps.
         clips: in a step.
         persons: in a clip, all present.
     """

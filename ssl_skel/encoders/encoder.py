@@ -22,8 +22,8 @@ from ssl_skel.layouts import SkeletonLayout
 class SkeletonEncoder(nn.Module):
     """Joint coordinates in, features out: extent, stream, packing of present persons, backbone, pooling.
 
-    The encoder owns its extent and stream, so whoever holds an encoder feeds it plain joints. Only persons who
-    are present enter the backbone: no zero-filled second person ever meets a norm or a mean.
+    The encoder owns its extent and stream, so callers feed it plain joints. Only persons who are present enter the
+    backbone: no zero-filled second person ever meets a norm or a mean.
 
     Args:
         backbone: the network.

@@ -1,4 +1,4 @@
-"""Where a clip lies and how large it is, taken out of what a network sees."""
+"""Place and size of a clip, removed from what a network sees."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def to_extent(x: Tensor, present: Tensor, extent: Extent, layout: SkeletonLayout
     """Each clip moved and scaled by the box around all its seen joints, over frames and persons.
 
     ``box``: the box's centre moves to the origin and its longest edge becomes 1; shapes stay as they are. Ours.
-    ``axis``: each coordinate runs from -1 to 1, whatever the others do (CTR-GCN, Chen et al., ICCV 2021,
+    ``axis``: each coordinate runs from -1 to 1, independently of the others (CTR-GCN, Chen et al., ICCV 2021,
     feeders/feeder_ucla.py; Predict & Cluster, Su et al., CVPR 2020). ``none``: as it is.
 
     Departs from print: the box is that of the view, after cropping and augmentation; CTR-GCN takes that of the whole
@@ -21,12 +21,12 @@ def to_extent(x: Tensor, present: Tensor, extent: Extent, layout: SkeletonLayout
 
     Args:
         x: joints (N, C, T, V, M).
-        present: (N, M) bool; who is absent does not count, and comes out zero unless ``extent`` is none.
+        present: (N, M) bool; absent persons do not count, and become zero unless ``extent`` is none.
         extent: which of them.
         layout: joints whose score is 0 do not count either; scores stay what they are.
 
     Returns:
-        The same shape. A clip that is one point lies at the origin.
+        The same shape. A clip that is one point moves to the origin.
     """
     if extent == "none":
         return x

@@ -1,7 +1,7 @@
 """An encoder on disk: weights beside a card that says what they are and how to feed them.
 
 A folder with ``encoder.safetensors`` and ``card.json``. The encoder is rebuilt from its own card;
-nothing is unpickled, so a file from a stranger can do no harm.
+nothing is unpickled, so a file from an unknown source can do no harm.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def encoder_of(
         pooling: how it pools; default: as the card says.
 
     Raises:
-        UserError: the card names what there is not, or what does not fit; or the weights are not its own.
+        UserError: the card names something unknown or unfit, or the weights are not its own.
     """
     layout = parse_layout(card.layout, f"{source}: layout")
     if card.stream not in STREAMS:
@@ -89,7 +89,7 @@ def encoder_of(
         )
     stride = encoder.backbone.t_stride
     if card.num_frames % stride:
-        raise UserError(f"{source}: num_frames: {card.num_frames} is no multiple of the network's {stride}; {remedy}")
+        raise UserError(f"{source}: num_frames: {card.num_frames} is not a multiple of {stride}; {remedy}")
     read_weights(weights, encoder, Path(source).name, remedy)
     return encoder
 
@@ -100,7 +100,7 @@ def read_weights(path: Path, module: nn.Module, card: str, remedy: str) -> None:
     Args:
         path: the file.
         module: gets the weights.
-        card: file that lies beside and describes the module.
+        card: file beside it that describes the module.
         remedy: what to do about a damaged file.
 
     Raises:
@@ -111,7 +111,7 @@ def read_weights(path: Path, module: nn.Module, card: str, remedy: str) -> None:
     except OSError as error:
         raise UserError(f"{path}: {error.strerror or error}; the weights belong beside {card}") from error
     except safetensors.SafetensorError as error:
-        raise UserError(f"{path}: is no safetensors file ({error}); it is damaged, {remedy}") from error
+        raise UserError(f"{path}: is not a safetensors file ({error}); it is damaged, {remedy}") from error
     own = module.state_dict()
     wrong = sorted(own.keys() ^ weights.keys()) + [n for n in own if n in weights and own[n].shape != weights[n].shape]
     if wrong:

@@ -17,7 +17,7 @@ from ssl_skel.plain_yaml import read_yaml
 README = "README.md"
 """A model card as the Hub names it."""
 MODEL_CARD = "MODEL_CARD.md"
-"""The one that a run has beside its encoder; it is written once, and never read."""
+"""The one that a run has next to its encoder; it is written once, and never read."""
 _TAGS = ["skeleton", "action-recognition", "human-motion", "self-supervised", "feature-extraction"]
 _FENCE = "---\n"
 
@@ -33,10 +33,9 @@ vectors = ssl_skel.Embedder({run!r}).encode("recordings")
 """
 _LIMITS = """## Before you use it
 
-- It was trained on the data named above and on nothing else. Measure it on yours (`ssl-skel finetune`), beside raw
-  coordinates and fresh weights.
-- Recordings are normalised as its own were, by every command. Units and the upward axis have to be right.
-- Whether its weights may be shared depends on the licences of its data.
+- It was trained on the data named above and on nothing else. Evaluate it on yours (`ssl-skel finetune`), against raw
+coordinates and fresh weights. - Every command normalises recordings as its training clips were. Units and the upward
+axis have to be right. - Whether its weights may be shared depends on the licences of its data.
 """
 
 
@@ -47,7 +46,7 @@ def write_model_card(run: Path, folder: Path, card: EncoderCard, encoder: Skelet
         run: run directory; its name is the title.
         folder: of the encoder.
         card: of the encoder.
-        encoder: tells its size.
+        encoder: for its size.
 
     Raises:
         UserError: the system refuses to write.
@@ -68,7 +67,7 @@ def model_card(
 
     Args:
         card: of the encoder.
-        encoder: tells its size.
+        encoder: for its size.
         licence: identifier as the Hub knows them, such as ``cc-by-4.0``; "": none is stated.
         name: title of the page.
         use: lines of Python that open it.
@@ -79,13 +78,13 @@ def model_card(
     parameters = sum(weight.numel() for weight in encoder.parameters())
     facts = {
         "Network": f"{card.backbone['name']}, {parameters / 1e6:.2f} M parameters, vectors of {encoder.dim} numbers",
-        "Joints": f"layout {card.layout['name']}, {card.channels} coordinates a joint",
+        "Joints": f"layout {card.layout['name']}, {card.channels} coordinates per joint",
         "Input": f"stream {card.stream}, extent {card.extent}, {card.num_frames} frames; {card.normalization}",
         "Pretext": card.pretext["name"] if card.pretext else "none",
         "Data": f"{card.data.clips} clips, split {card.data.split} of {Path(card.data.store).name}"
         if card.data
         else "none",
-        "Began with": _origin(card.init) if card.init else "fresh weights",
+        "Started from": _origin(card.init) if card.init else "fresh weights",
         "Training": f"seed {card.seed}, {card.seconds / 60:.0f} min",
     }
     lines = "".join(f"| {key} | {value} |\n" for key, value in facts.items())

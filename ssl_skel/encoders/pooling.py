@@ -10,11 +10,11 @@ from ssl_skel.layouts import SkeletonLayout
 
 
 class Pooling(nn.Module):
-    """Means over stretches of time and groups of joints, side by side. Nothing of it is trained or saved.
+    """Means over time bins and groups of joints, concatenated. It has no weights and saves nothing.
 
     Args:
         config: which means.
-        layout: tells which joints form a group.
+        layout: defines the groups of joints.
         dim: D, features of a cell of the grid.
 
     Attributes:
@@ -23,7 +23,7 @@ class Pooling(nn.Module):
     """
 
     weights: Tensor | None
-    """(P, V): what each joint counts in the mean of each group; None for one mean over all joints."""
+    """(P, V): weight of each joint in the mean of each group; None for one mean over all joints."""
 
     def __init__(self, config: PoolingConfig, layout: SkeletonLayout, dim: int) -> None:
         super().__init__()
@@ -38,7 +38,7 @@ class Pooling(nn.Module):
     def forward(self, grid: Tensor) -> Tensor:
         """(B, D, Tp, Vp) -> (B, dim), ordered by feature, then time bin, then group.
 
-        Where Tp is no multiple of the time bins, neighbours share a step.
+        Where Tp is not a multiple of the time bins, neighbours share a step.
         """
         steps, bins = grid.shape[2], self.config.time_bins
         stretches = [slice(k * steps // bins, -(-(k + 1) * steps // bins)) for k in range(bins)]

@@ -30,12 +30,12 @@ class PoolingConfig(Section):
 
     over: Over = "mean"
     """``mean``: one mean over all joints, as most papers do. ``body``, ``part`` or ``joint``: a mean over the joints of
-    each group of that level of the layout, side by side; MAMP's fine-tuning head (Mao et al., ICCV 2023) pools joints
+    each group of that level of the layout, concatenated; MAMP's fine-tuning head (Mao et al., ICCV 2023) pools joints
     that way."""
 
     time_bins: int = Field(1, ge=1)
-    """Stretches of time, equally long, that are pooled apart and put side by side, so that the order of what happens
-    counts; 1: one mean over time. Ours."""
+    """Time bins of equal length that are pooled separately and concatenated, so that the order of events counts; 1: one
+    mean over time. Ours."""
 
     @classmethod
     def of(cls, given: PoolingConfig | str, source: str = "pooling") -> PoolingConfig:
@@ -55,7 +55,7 @@ class PoolingConfig(Section):
 
     @classmethod
     def default(cls, keeps_joints: bool) -> PoolingConfig:
-        """What an encoder pools by unless told otherwise: ``part`` where its network keeps joints, else ``mean``."""
+        """An encoder's default: ``part`` if its network keeps joints, else ``mean``."""
         return cls(over="part" if keeps_joints else "mean")
 
     @model_serializer
@@ -71,7 +71,7 @@ class PoolingConfig(Section):
         if over not in get_args(Over):
             raise ValueError(f"unknown {given!r}; known: {', '.join(get_args(Over))}, with time bins as in part:4")
         if colon and not (bins.isdecimal() and int(bins) > 0):
-            raise ValueError(f"{given!r} counts no time bins; write them as in part:4")
+            raise ValueError(f"{given!r} has no valid time bins; write them as in part:4")
         return {"over": over, "time_bins": int(bins or 1)}
 
     @classmethod

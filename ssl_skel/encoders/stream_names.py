@@ -1,4 +1,4 @@
-"""Names of the input streams and extents; what each computes stands in ``streams`` and ``extents``."""
+"""Names of the input streams and extents; ``streams`` and ``extents`` define what each computes."""
 
 from __future__ import annotations
 

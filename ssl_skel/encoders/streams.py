@@ -31,7 +31,7 @@ def motion(x: Tensor, stride: int = 1) -> Tensor:
 def pose(x: Tensor, layout: SkeletonLayout) -> Tensor:
     """Joints relative to the centre joint of their frame; the centre joint keeps its path. (N, C, T, V, M), metres.
 
-    The same numbers as the joints, told apart: how the body is held, and where it goes. A person who walks
+    The same information as the joints, separated into how the body is held and where it goes. A person who walks
     moves one joint instead of all.
     """
     centre: list[int | None] = [layout.centre] * layout.num_joints
@@ -60,7 +60,7 @@ def pair_distances(x: Tensor, present: Tensor) -> Tensor:
         present: (N, M) bool.
     """
     other = (torch.arange(x.shape[4], device=x.device) == 0).long()
-    # Behind the last person stands nobody, so that whoever is alone has an other to index.
+    # An empty person follows the last one, so that a person who is alone has an other to index.
     places = torch.cat([x, torch.zeros_like(x[..., :1])], 4)[..., other]
     both = present & torch.cat([present, torch.zeros_like(present[:, :1])], 1)[:, other]
     offsets = x[:, :, None] - places.movedim(3, 2).unsqueeze(4)  # (N, C, the other's V, T, V, M)
@@ -116,7 +116,7 @@ def to_stream(x: Tensor, present: Tensor, stream: str, layout: SkeletonLayout) -
 
 
 def stream_channels(stream: str, layout: SkeletonLayout, channels: int) -> int:
-    """Channels of a stream of joints that have so many, a score among them where the layout has one."""
+    """Channels of a stream of joints with this many channels, including the score if the layout has one."""
     nobody = torch.zeros(1, channels, 1, layout.num_joints, 1)
     return to_stream(nobody, torch.zeros(1, 1, dtype=torch.bool), stream, layout).shape[1]
 
@@ -126,7 +126,7 @@ def on_coordinates(x: Tensor, layout: SkeletonLayout, change: Callable[[Tensor],
 
     Args:
         x: channels are axis 1.
-        layout: tells whether the last of them is a score.
+        layout: says whether the last of them is a score.
         change: of the coordinates alone; keeps all axes but theirs.
     """
     if not layout.score:

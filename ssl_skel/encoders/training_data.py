@@ -20,11 +20,11 @@ class TrainingData(Section):
     store: str
     """Path of the store, as it was named."""
     sha256: str
-    """Of the store's coordinates."""
+    """sha256 of the store's coordinates."""
     split: str
-    """Its training clips were trained on."""
+    """Split whose training clips were used."""
     clips: int
-    """How many they were."""
+    """Number of these clips."""
     names: str = ""
     """sha256 of their names."""
     content: str = ""
@@ -34,7 +34,7 @@ class TrainingData(Section):
 
     @classmethod
     def of(cls, store: Store, split: Split, labels: str = "") -> TrainingData:
-        """What is recorded of a training on a split's training clips."""
+        """The record of a training on a split's training clips."""
         names, content = store.name[split.train], np.sort(store.content[split.train])
         return cls(
             store=str(store.path),

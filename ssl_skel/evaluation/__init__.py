@@ -1,1 +1,1 @@
-"""Frozen features and what they are worth: kNN, linear probe, metrics, reports."""
+"""How good frozen features are: kNN, linear probe, metrics, reports."""

@@ -1,4 +1,4 @@
-"""Names of the baselines that pass no network; what each computes stands in ``baselines``."""
+"""Names of the baselines without a network; ``baselines`` defines what each computes."""
 
 from __future__ import annotations
 

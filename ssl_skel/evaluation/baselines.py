@@ -22,8 +22,8 @@ class Baseline(NamedTuple):
 
     Attributes:
         frames: T that clips are resampled to.
-        form: (N, M, T, V, C) float32 joints, absent persons zero, and (N, M) bool, who is present, to N of anything.
-            The joints are its own to change. A score beside coordinates stays as it is, or is left out.
+        form: (N, M, T, V, C) float32 joints, absent persons zero, and (N, M) bool, who is present, to N of anything. It
+            may change the joints. A score beside coordinates stays as it is, or is left out.
         persons: how many people it needs in a store.
     """
 
@@ -35,11 +35,11 @@ class Baseline(NamedTuple):
 def raw_features(store: Store, rows: np.ndarray | None = None, name: RawBaseline = "raw") -> np.ndarray:
     """Resampled coordinates of each clip as one long vector.
 
-    Each clip is resampled linearly to a fixed number of frames over its whole length. Persons are concatenated; who
-    is absent is zero.
+    Each clip is resampled linearly to a fixed number of frames over its whole length. Persons are concatenated; absent
+    ones are zero.
 
     Args:
-        store: where the clips lie; it must have as many persons as the baseline needs.
+        store: holds the clips; it must have as many persons as the baseline needs.
         rows: rows of the store; default all.
         name: entry of ``BASELINES``.
 
@@ -67,10 +67,10 @@ def raw_features(store: Store, rows: np.ndarray | None = None, name: RawBaseline
 def raw_draws(loader: ClipLoader, epoch: int = 0, name: RawBaseline = "raw") -> np.ndarray:
     """Coordinates as a loader crops, resamples and augments them, in the form that ``raw_features`` gives them.
 
-    The loader's frames lie half a frame inside a clip's ends, those of ``raw_features`` on them.
+    The loader's frames are half a frame inside a clip's ends, those of ``raw_features`` on them.
 
     Args:
-        loader: of one draw a clip, neither shuffled nor dropping its last clips.
+        loader: of one draw per clip, neither shuffled nor dropping its last clips.
         epoch: of the loader; each has other draws.
         name: entry of ``BASELINES``.
 

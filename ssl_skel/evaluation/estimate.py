@@ -8,20 +8,19 @@ from ssl_skel.config import Section
 
 
 class Estimate(Section):
-    """Measured by cross-validation: in each fold a classifier is trained as the final one is, and predicts the rest.
-
-    The final classifier is trained on all of these clips; the figures are those of its like, trained on fewer.
+    """Measured by cross-validation: in each fold a classifier is trained like the final one, and predicts the rest. The
+    final classifier is trained on all of these clips; the figures are those of such classifiers trained on fewer.
     """
 
     clips: int
     """With labels; all were held out once."""
     held_out: Literal["people", "recordings"]
     """What stays together in a fold. ``recordings`` where people are unknown, or there is only one: then the figures
-    say nothing of new people."""
+    say nothing about new people."""
     groups: int
     """How many people, or recordings."""
     folds: int
-    """How often a classifier was trained; a group a fold where the two numbers agree."""
+    """How often a classifier was trained; one group per fold if the two numbers agree."""
     accuracy: float
     """Share of held-out clips whose class was right."""
     lowest: float

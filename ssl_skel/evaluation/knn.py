@@ -15,7 +15,7 @@ import numpy as np
 
 Metric = Literal["cosine", "euclidean"]
 KS = (1, 5, 10, 20)
-_FEW = 4  # queries that faiss answers sooner than a matrix product
+_FEW = 4  # queries that faiss answers faster than a matrix product
 
 
 def knn_predict(
@@ -36,7 +36,7 @@ def knn_predict(
             squared distance).
 
     Returns:
-        (Q,) int64 for each k asked for.
+        (Q,) int64 for each requested k.
 
     Raises:
         ValueError: no training vector, an unlabelled one, or shapes that do not fit.
@@ -75,7 +75,7 @@ def search_exactly(
 
     Candidates are found in float32. They are compared again in float64, and where the last
     candidate is too close to the k-th to be sure, more are fetched, so that neither rounding nor the
-    library's inner order ever decides.
+    library's internal order ever decides.
 
     Args:
         vectors: (N, D) float32; of length 1 or 0 for cosine, as ``unit`` makes them.
@@ -148,7 +148,7 @@ def _largest_square(*arrays: np.ndarray) -> float:
 
 
 def _similarity(a: np.ndarray, b: np.ndarray, metric: Metric) -> np.ndarray:
-    """Float64; equal vectors give equal numbers wherever they stand, which a BLAS does not promise."""
+    """Float64; equal vectors give equal numbers wherever they are, which a BLAS does not promise."""
     wide = a.astype(np.float64)
     return (wide * b).sum(-1) if metric == "cosine" else -((wide - b) ** 2).sum(-1)
 

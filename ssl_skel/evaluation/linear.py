@@ -59,7 +59,7 @@ def linear_probe(
 
     Augmented views are fitted and standardised along with their clips. A clip and its views together weigh as much
     as a clip alone, so that ``c`` keeps its meaning. In cross-validation they are fitted with their clip, and left
-    out where it is held out: held-out clips are judged as test clips are, without augmentation.
+    out where it is held out: held-out clips are evaluated like test clips, without augmentation.
 
     Args:
         train_x: (N, D).
@@ -89,7 +89,7 @@ def linear_probe(
         c = max(held_out, key=lambda value: (held_out[value], -value))
         notes.append(f"C = {c:g} by {by}")
         if len(held_out) > 1 and c in (min(held_out), max(held_out)):
-            notes.append("C lies at the end of its grid")
+            notes.append("C is at the end of its grid")
     model, converged = _fit(train, np.tile(train_y, shape[0]), c / shape[0], 1e-4)
     if not converged:
         notes.append(f"the solver stopped at {model.max_iter} iterations before it converged")

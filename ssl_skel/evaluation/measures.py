@@ -1,4 +1,4 @@
-"""What reports call a way of measuring, in the words of any release."""
+"""Names of measures in reports, of any release."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _FORMER = (
     (r"\b(\d+) a class\b", r"\1-shot"),
     (r"^retrieval, copies among", "retrieval, duplicates among"),
 )
-"""Pattern of release 0.1's names of measures -> what took its place."""
+"""Pattern in release 0.1's names of measures -> its replacement."""
 
 
 def present_measure(name: Any) -> Any:
-    """The present name of a measure, which a report of release 0.1 may call otherwise.
+    """The present name of a measure, which a report of release 0.1 may call something else.
 
     >>> present_measure("linear, closed, 2 copies")
     'linear, cached, 2 augmented views'
@@ -31,4 +31,4 @@ def present_measure(name: Any) -> Any:
 
 
 MeasureName = Annotated[str, BeforeValidator(present_measure)]
-"""What a report calls a way of measuring, such as ``kNN, k = 1``."""
+"""Name of a measure in a report, such as ``kNN, k = 1``."""

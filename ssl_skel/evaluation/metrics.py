@@ -41,7 +41,7 @@ def calibration_error(truth: np.ndarray, scores: np.ndarray, bins: int = 15) -> 
 
     Args:
         truth: (Q,) int64, at least one.
-        scores: (Q, num_classes) logits or log-probabilities; softmax makes confidences of them.
+        scores: (Q, num_classes) logits or log-probabilities; softmax turns them into confidences.
         bins: a confidence on an edge belongs to the bin below.
     """
     probability = softmax(scores, axis=1)
@@ -55,7 +55,7 @@ def bootstrap_interval(accuracy: float, clips: int, level: float = 0.95) -> tupl
     """Percentile bootstrap interval of an accuracy over test clips.
 
     Resampled with replacement, the number of right clips follows a binomial distribution; its quantiles are what
-    endless resampling would give, so nothing is drawn.
+    infinitely many resamples would give, so nothing is drawn.
     """
     from scipy.stats import binom  # slow to import
 

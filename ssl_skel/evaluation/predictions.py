@@ -1,4 +1,4 @@
-"""What a classifier says of clips."""
+"""A classifier's predictions for clips."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ssl_skel.escaping import inert
 from ssl_skel.evaluation.estimate import Estimate
 
 NONE = "none of these"
-"""The answer where confidence is below the threshold."""
+"""The answer if the confidence is below the threshold."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +26,7 @@ class Predictions:
         trainings: names of the trainings whose classifiers were used.
         estimate: what to expect of the classifier, where its card says.
         threshold: confidence below which the answer is ``NONE``.
-        own_confidence: (N,) where the classifier tells more than probabilities; see ``Estimate.threshold``.
+        own_confidence: (N,) if the classifier gives more than probabilities; see ``Estimate.threshold``.
     """
 
     clips: tuple[str, ...]
@@ -56,7 +56,7 @@ class Predictions:
         return [(self.class_names[at], float(self.probability[clip, at])) for at in order]
 
     def as_csv(self) -> str:
-        """A row a clip: its name, the answer, the confidence, then the probability of each class."""
+        """One row per clip: its name, the answer, the confidence, then the probability of each class."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(map(inert, ("clip", "answer", "confidence", *self.class_names)))

@@ -2,11 +2,11 @@
 
 Zhou et al., "Learning with Local and Global Consistency", NIPS 2003, on the graph of Iscen et al., "Label Propagation
 for Deep Semi-supervised Learning", CVPR 2019. Departs from print: scores are normalised by class, as in Zhu et al.,
-ICML 2003, section 4, and a query is no vertex: it is classified by the scores of its nearest training vectors, so that
-what is known of one query never serves another.
+ICML 2003, section 4, and a query is not a vertex: it is classified by the scores of its nearest training vectors, so
+that what is known about one query never serves another.
 
-scikit-learn's ``LabelSpreading`` has the same iteration, but builds its graph anew for each set of labels, from
-Euclidean distances, with each vertex its own neighbour, and does not normalise by class.
+scikit-learn's ``LabelSpreading`` has the same iteration, but rebuilds its graph for each set of labels, from
+Euclidean distances, with each vertex as its own neighbour, and does not normalise by class.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from scipy import sparse
 from ssl_skel.evaluation.knn import knn_predict, nearest
 
 SHARPNESS = 3
-"""Power of the cosine that an edge weighs (gamma of Iscen et al.)."""
+"""Power of the cosine that weights an edge (gamma of Iscen et al.)."""
 _REST = 1e-8  # share of the sum over all path lengths that may be left out
 
 
@@ -53,8 +53,8 @@ def spread(graph: sparse.csr_array, label: np.ndarray, num_classes: int, alpha: 
     """How much each vertex belongs to each class.
 
     F = sum over t of alpha^t S^t Y, that is (I - alpha S)^-1 Y, the limit of Zhou et al.'s algorithm; summed until the
-    rest cannot count. Each class is then scaled so that its sum over all vertices is its share of the labels, and
-    each vertex so that its classes sum to 1.
+    rest is negligible. Each class is then scaled so that its sum over all vertices is its share of the labels, and each
+    vertex so that its classes sum to 1.
 
     Args:
         graph: of ``neighbour_graph``.
@@ -92,8 +92,8 @@ def propagate(
         train_x: (N, D).
         label: (N,) int64, -1 where there is none; at least one has one.
         test_x: (Q, D); they do not enter the graph.
-        neighbours: training vectors that are asked, by cosine; where no label has reached any of them, the nearest
-            labelled one decides.
+        neighbours: training vectors that vote, by cosine; if no label has reached any of them, the nearest labelled one
+            decides.
         alpha: as for ``spread``.
 
     Returns:

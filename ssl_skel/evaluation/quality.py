@@ -2,7 +2,7 @@
 
 Collapse has two forms. Complete: all clips have the same feature; dimensional: features fill only a few of
 their directions. None of these numbers says that features are good, only that they can be: noise is
-isotropic too, and a constant is perfectly aligned. Watch them together, and beside a probe.
+isotropic too, and a constant is perfectly aligned. Watch them together, and next to a probe.
 
 ===================  ===================  =====================  ======================
 measure              range                complete collapse      isotropic features
@@ -14,7 +14,7 @@ measure              range                complete collapse      isotropic featu
 ===================  ===================  =====================  ======================
 
 ``feature_std``, ``uniformity`` and ``alignment`` put features on the unit sphere first, where a zero vector
-stays zero; so they heed directions only. All computing is in float64.
+stays zero; so only directions count. All computation is in float64.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def uniformity(features: np.ndarray) -> float:
 
     Returns:
         0 where all features are one (a collapsed encoder), down to -4 + O(1 / D) for features spread evenly over
-        the sphere, whatever their number; two opposite points alone reach -8. Not a number for fewer than two rows.
+        the sphere, whatever their number; only two opposite points reach -8. Not a number for fewer than two rows.
     """
     unit = _unit(features[evenly_spaced(len(features))])
     count = len(unit)
@@ -110,11 +110,11 @@ def alignment(first: np.ndarray, second: np.ndarray) -> float:
     Wang & Isola (ICML 2020), Eq. for L_align with alpha = 2. It equals 2 - 2 cos of the angle, averaged.
 
     Args:
-        first, second: (N, D) each, a row a clip, at least one.
+        first, second: (N, D) each, one row per clip, at least one.
 
     Returns:
-        From 0, the views are told apart by nothing, to 4, opposite; 2 for views that have nothing in common.
-        A collapsed encoder has 0 as well: read it beside ``uniformity``.
+        From 0, identical views, to 4, opposite; 2 for views that have nothing in common. A collapsed encoder has 0 as
+        well: read it together with ``uniformity``.
 
     Raises:
         ValueError: shapes that differ.

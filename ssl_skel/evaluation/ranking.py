@@ -1,8 +1,8 @@
-"""How good ranked lists are: each query asks for the other clips of its class.
+"""How good ranked lists are: the relevant clips of a query are the others of its class.
 
 The rules, since papers leave them out: a gallery clip of the query's own source (itself, another window of the same
-recording, an exact copy) is taken out of its list. A query without any relevant clip left in the gallery has nothing
-to find; it is left out and counted. Clips of equal similarity come in row order.
+recording, an exact copy) is removed from its list. A query without any relevant clip left in the gallery is left out
+and counted. Clips of equal similarity come in row order.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ class RankingScores(Section):
     """Figures of a set of ranked lists, means over queries, between 0 and 1."""
 
     figures: dict[str, float]
-    """Of ``MEASURES``; mAP only where the lists were complete."""
+    """By ``MEASURES``; mAP only if the lists were complete."""
 
     per_class: tuple[dict[str, float] | None, ...]
     """The same for the queries of each class; None for a class without any."""
 
     queries: int
-    """How many had something to find."""
+    """Queries with a relevant clip."""
 
     without: int = 0
-    """How many had not."""
+    """Queries without one."""
 
     excluded: int = 0
-    """Gallery clips that were taken out of lists, being of the query's own source; over all lists."""
+    """Gallery clips that were removed from lists because they were of the query's own source; over all lists."""
 
 
 def full_rankings(gallery: np.ndarray, queries: np.ndarray) -> Iterator[np.ndarray]:
@@ -47,7 +47,7 @@ def full_rankings(gallery: np.ndarray, queries: np.ndarray) -> Iterator[np.ndarr
         queries: (Q, D).
 
     Yields:
-        (G,) int64 rows of the gallery, once a query.
+        (G,) int64 rows of the gallery, once per query.
     """
     gallery, queries = unit(gallery), unit(queries)
     step = max(1, _NUMBERS // max(1, gallery.size))
@@ -88,15 +88,15 @@ def ranking_scores(
     """Measure ranked lists.
 
     Args:
-        rankings: rows of the gallery, nearest first, once a query: all of them, or only the first of them (at least
-            10 beside those of the query's own source). -1 is none.
+        rankings: rows of the gallery, nearest first, once per query: all of them, or only the first of them (at least
+            10 besides those of the query's own source). -1 is none.
         gallery_label: (G,) int64.
         query_label: (Q,) int64, 0 and up.
         num_classes: of the store.
         gallery_source, query_source: (G,) and (Q,) numbers of the recordings; equal ones never meet. None: all do.
 
     Returns:
-        The figures, and (Q,) the class of each query's first clip, -1 where it has nothing to find.
+        The figures, and (Q,) the class of each query's first clip, -1 where it has no relevant clip.
     """
     graded: list[dict[str, float]] = []
     of: list[int] = []

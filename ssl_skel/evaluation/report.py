@@ -134,7 +134,7 @@ class SplitFacts(Section):
     """Test clips."""
 
     encoders: tuple[str, ...] = ()
-    """Where the pretrained encoders came from, one a seed."""
+    """Where the pretrained encoders came from, one per seed."""
 
     pretrained_on: str = ""
     """What they were pretrained on."""
@@ -147,7 +147,7 @@ class Report(Section):
     """A whole evaluation."""
 
     name: str
-    """Of the config."""
+    """Name of the evaluation."""
 
     store: str
     """Folder of the store."""
@@ -156,7 +156,7 @@ class Report(Section):
     """Of the store's joints."""
 
     class_names: tuple[str, ...]
-    """One a label."""
+    """One per label."""
 
     splits: tuple[SplitFacts, ...]
     """In the order of the config."""
@@ -212,7 +212,7 @@ class Report(Section):
         """Read ``report.json`` back.
 
         Raises:
-            UserError: there is none, or it is damaged.
+            UserError: it is missing or damaged.
         """
         path = folder / "report.json"
         try:
@@ -223,7 +223,7 @@ class Report(Section):
             raise UserError(f"{path}: is damaged or of another version; make it again") from error
 
     def table(self, name: str = "accuracy") -> list[list[str]]:
-        """Header and rows of one figure: measure, features, and a column a split; no rows where nothing has it.
+        """Header and rows of one figure: measure, features, and one column per split; no rows if nothing has it.
 
         Accuracies of a measure are followed by the gain over its strongest baseline.
         """
@@ -274,7 +274,7 @@ class Report(Section):
         return [["train / test clips", "", *(size.get(column, "") for column in header[2:])]]
 
     def _classes(self) -> str:
-        """Accuracy a class, of the best-informed row: pretrained where there is one, by the first measure."""
+        """Accuracy of each class, of the best-informed row: pretrained where there is one, by the first measure."""
         kinds = {kind_of(row.features) for row in self.measurements}
         leading = next((kind for kind in ("pretrained", "scratch") if kind in kinds), "")
         chosen = {
@@ -296,7 +296,7 @@ class Report(Section):
 
     def _provenance(self) -> str:
         lines = [
-            f"- Reported: {self.selection}. ± is the sample standard deviation over seeds, or over folds where said.",
+            f"- Reported: {self.selection}. ± is the sample standard deviation over seeds, or over folds where noted.",
             f"- Store: `{self.store}`, sha256 {self.sha256[:16]}",
         ]
         for facts in self.splits:
@@ -315,13 +315,13 @@ class Report(Section):
 
 
 def is_deduplicated(split: str) -> bool:
-    """Whether the split of a figure, or the mean of folds, is a deduplicated one; reports of 0.1 call it clean."""
+    """Whether the split of a figure, or the mean of folds, is deduplicated; reports of 0.1 call it clean."""
     return split.endswith(("dedup", "clean"))
 
 
 def fold_means(measurements: Sequence[Measurement]) -> list[Measurement]:
     """Means over splits that are folds (``fold1``, ``fold2``, …; ``leave_one_subject_out_fold1``, …), and over their
-    deduplicated variants apart.
+    deduplicated variants separately.
 
     Nothing for fewer than two of them.
     """
@@ -377,7 +377,7 @@ def _confused(names: Sequence[str], label: int, rows: Sequence[Measurement]) -> 
 
 
 def _markdown(header: Sequence[str], body: Sequence[Sequence[str]], left: Sequence[int] = (0, 1)) -> str:
-    """A table that reads well as text too; rows of pretrained features are bold."""
+    """A table that is readable as text too; rows of pretrained features are bold."""
     rows = [list(header)]
     for row in _once(body):
         bold = len(row) > 1 and kind_of(row[1]) == "pretrained"

@@ -11,7 +11,7 @@ class Scores(Section):
     """Figures of one set of predictions; shares are between 0 and 1."""
 
     accuracy: float
-    """Share of clips classified rightly (top-1)."""
+    """Share of clips classified correctly (top-1)."""
 
     macro_f1: float
     """Mean F1 over the classes that have test clips."""
@@ -23,7 +23,7 @@ class Scores(Section):
     """Expected calibration error: how far confidence and accuracy are apart; None without scores."""
 
     interval: tuple[float, float] | None = None
-    """95 % bootstrap interval of the accuracy over test clips; None in reports of old."""
+    """95 % bootstrap interval of the accuracy over test clips; None in old reports."""
 
     per_class: tuple[float | None, ...]
     """Accuracy of each class; None where the class has no test clip."""

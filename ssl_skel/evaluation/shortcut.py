@@ -1,6 +1,6 @@
 """How well two draws of a clip can be matched without seeing any motion, by the proportions of the body alone.
 
-Where they can, a contrast of two draws has a shortcut: it learns who moves, and not what is done. Rotation, scaling and
+If they can, a contrast of two draws has a shortcut: it learns who moves, not what is done. Rotation, scaling and
 noise of single frames do not close it; the augmentations ``bones`` and ``offset`` do. It is a property of clips and
 augmentations, whatever the network.
 """
@@ -21,12 +21,12 @@ SHORTEST = 1e-6
 
 
 def log_proportions(loader: ClipLoader, epoch: int = 0) -> np.ndarray:
-    """What a loader's draws tell of bodies: the logarithm of each bone's mean length over time, less their mean.
+    """What a loader's draws show about bodies: the logarithm of each bone's mean length over time, less their mean.
 
-    Size drops out. Persons stand side by side; one who is absent is zero.
+    Size cancels out. Persons are concatenated; an absent one is zero.
 
     Args:
-        loader: of one draw a clip, neither shuffled nor dropping its last clips.
+        loader: of one draw per clip, neither shuffled nor dropping its last clips.
         epoch: of the loader; each has other draws.
 
     Returns:
@@ -38,11 +38,11 @@ def log_proportions(loader: ClipLoader, epoch: int = 0) -> np.ndarray:
 def match_rate(first: np.ndarray, second: np.ndarray) -> float:
     """Share of clips whose second draw is nearest to their own first draw, among ``GROUP`` clips' first draws.
 
-    More clips are dealt into groups as far apart as they stand, and those left over are left out; fewer are one smaller
-    group, where chance is higher.
+    More clips are divided into groups of clips far apart in the order, and the remainder is left out; fewer form one
+    smaller group, where chance is higher.
 
     Args:
-        first, second: (N, D) each, a row a clip, at least one.
+        first, second: (N, D) each, one row per clip, at least one.
 
     Returns:
         From 0 to 1; by chance 1 / min(N, GROUP).

@@ -32,7 +32,7 @@ class Anchor(Section):
     source: str
     """Where it was published."""
     remark: str = ""
-    """What is different from the usual protocol."""
+    """What differs from the usual protocol."""
 
     def __str__(self) -> str:
         """Such as ``SOfA 92.9``."""
@@ -61,7 +61,7 @@ class _Anchors(Section):
 
 @cache
 def load_anchors() -> tuple[Anchor, ...]:
-    """All that ship."""
+    """All published figures that come with the package."""
     path = Path(__file__).with_name("anchors.yaml")
     rows = parse_config(_Anchors, {"rows": read_yaml(path.read_text("utf-8"), path.name)}, path.name).rows
     return tuple(
@@ -84,7 +84,7 @@ def anchors_for(dataset: str, row: Measurement) -> tuple[Anchor, ...]:
 
 
 def dataset_of(report: Report) -> str:
-    """Format that the report's store was converted from; "" where the store is gone or has changed since.
+    """Format that the report's store was converted from; "" if the store is gone or has changed since.
 
     NTU RGB+D comes in several formats, and is recognised by its number of classes: ``ntu60``, ``ntu120``.
     """

@@ -1,7 +1,7 @@
 """One table over many evaluations: encoder x protocol x split, with baselines and published figures next to it.
 
 Evaluations of the same recipe with other seeds are pooled. Nothing else is: another store, another split or other
-numbers of clips, another config of pretraining or evaluation, a seed that was there before make rows of their own.
+numbers of clips, another config of pretraining or evaluation, or a seed that occurs already makes a row of its own.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ class Row:
     """One line of the table.
 
     Attributes:
-        pretext: of the encoders, ``scratch``, or the name of a baseline that stands for itself.
+        pretext: of the encoders, ``scratch``, or the name of a baseline on its own.
         encoder: backbone and stream; "" where no card or config records them.
         store, sha256, split, train, test: which clips; no numbers for a mean of folds.
         measurement: figures, over all seeds that were pooled.
         baselines: accuracies on the same clips by the same measure.
-        published: of others.
+        published: figures of others.
         warnings: reasons to doubt the figures.
-        runs, commands: evaluations that the row is from, and what makes each again.
+        runs, commands: evaluations that the row is from, and the command that repeats each.
         seeds: of the pooled figures, where configs record them.
     """
 
@@ -135,7 +135,7 @@ class _Origin:
 
     Attributes:
         pretext, encoder, seeds: as in ``Row``.
-        recipe: equal for encoders that differ in nothing but seeds and names; "" where it is unknown.
+        recipe: equal for encoders that differ only in seeds and names; "" if it is unknown.
     """
 
     pretext: str
@@ -148,7 +148,7 @@ def _origin(
     row: Measurement, encoders: tuple[str, ...], config: dict[str, Any], config_of: Callable[[Path], dict[str, Any]]
 ) -> _Origin:
     """Of a measurement on these encoders, by an evaluation of this config."""
-    if standing(row) == 2:  # a baseline that stands for itself, as nothing else was measured
+    if standing(row) == 2:  # a baseline on its own, as nothing else was measured
         return _Origin(row.features)
     if scratch := config.get("scratch"):
         network = _network(scratch["backbone"], scratch["stream"])
@@ -198,7 +198,7 @@ def _model(verb: str) -> type[BaseModel]:
 
 
 def _recipe(config: dict[str, Any]) -> str:
-    """What two runs share that differ in nothing but seeds and names."""
+    """What two runs have in common if they differ only in seeds and names."""
     return recipe(config, _NOT_RECIPE)
 
 

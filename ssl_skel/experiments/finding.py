@@ -1,7 +1,7 @@
-"""All runs of a folder. What was read of them is kept beside them, so that a list reads only what has changed since.
+"""All runs of a folder. What was read is kept beside them, so that a list reads only what has changed since.
 
-The kept file, ``.runs.json``, heals itself: what it says of a run counts only while each file that it was read from has
-its former time and size, and a file that is damaged or of another release counts for nothing.
+The kept file, ``.runs.json``, repairs itself: an entry of a run is valid only while each file that it was read from
+keeps its time and size, and a file that is damaged or of another release is ignored.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ _FORM = TypeAdapter(tuple[str, _Entries])  # with the release
 
 
 def find_runs(folder: Path) -> tuple[list[RunRecord], list[str]]:
-    """All runs directly below a folder, by name, and a line for each folder that is none or is damaged; of a run's own
-    folder that run.
+    """All runs directly below a folder, by name, and a line for each folder that is not a run or is damaged; for a
+    run's own folder, that run.
 
     Raises:
         UserError: no such folder.
     """
     if not folder.is_dir():
-        raise UserError(f"{folder}: is no folder; give the one that run directories are made in")
+        raise UserError(f"{folder}: is not a folder; give the one that run directories are made in")
     if (folder / "config.yaml").exists():
         return _read([folder], {})[:2]
     kept = _kept(folder / KEPT)

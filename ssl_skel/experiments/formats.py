@@ -22,7 +22,7 @@ _TEXT = {
 
 @dataclass(frozen=True)
 class _Marks:
-    """The short marks by which cells refer to what is written below the table.
+    """Short marks by which cells refer to the notes below the table.
 
     Attributes:
         numbers: of the evaluations that a row is from, (runs, commands) -> 1, 2, ...
@@ -75,10 +75,10 @@ class Page:
     """The table as text.
 
     Attributes:
-        cells: one list a row, as ``_COLUMNS`` names them.
+        cells: one list per row, in the order of ``_COLUMNS``.
         warnings: footnotes ``[a]``, ``[b]``, ..., which cells refer to.
         sources: of published figures.
-        origins: of each row, the run it is from and the command that makes it again.
+        origins: of each row, the run it is from and the command that repeats it.
     """
 
     cells: list[list[str]]
@@ -109,7 +109,7 @@ def to_markdown(rows: Sequence[Row]) -> str:
     width = [max(len(row[at]) for row in table) for at in range(len(_COLUMNS))]
     lines = ["| " + " | ".join(cell.ljust(w) for cell, w in zip(row, width, strict=True)) + " |" for row in table]
     lines.insert(1, "|" + "|".join("-" * (w + 2) for w in width) + "|")
-    parts = ["\n".join(lines), "± is the sample standard deviation over n values: seeds, draws, or folds where said."]
+    parts = ["\n".join(lines), "± is the sample standard deviation over n values: seeds, draws, or folds where noted."]
     parts += ["\n".join(f"- [{letter}] **Warning**: {text}" for letter, text in found.warnings.items())]
     parts += ["\n".join(["Published:", "", *(f"- {line}" for line in found.sources)])] if found.sources else []
     parts += ["\n".join(["Made by:", "", *(f"- {run}: `{command}`" for run, command in found.origins)])]
@@ -129,7 +129,7 @@ def to_latex(rows: Sequence[Row]) -> str:
 
 
 def to_csv(rows: Sequence[Row]) -> str:
-    """One line a row; figures are shares between 0 and 1. Text that a spreadsheet would compute begins with ``'``."""
+    """One line per row; figures are shares between 0 and 1. Text that a spreadsheet would compute begins with ``'``."""
     text = io.StringIO()
     records = [_record(row) for row in rows]
     fields = list(dict.fromkeys(name for record in records for name in record))

@@ -31,7 +31,7 @@ def select(runs: Sequence[RunRecord], where: Sequence[str] = (), pretext: str = 
     for word in where:
         key, equals, text = word.partition("=")
         if not equals or not key:
-            raise UserError(f"--where {word!r}: is written key=value")
+            raise UserError(f"--where {word!r}: must be written key=value")
         _check_key(key, runs)
         value = read_yaml(text, f"--where {key}")
         chosen = [run for run in chosen if run.get(key) in (value, text)]
@@ -41,7 +41,7 @@ def select(runs: Sequence[RunRecord], where: Sequence[str] = (), pretext: str = 
 
 
 def sort(runs: Sequence[RunRecord], key: str, reverse: bool = False) -> list[RunRecord]:
-    """Runs by a fact, a figure or a config's value; those without it last, whichever the direction.
+    """Runs by a fact, a figure or a config's value; those without it last, in either direction.
 
     Raises:
         UserError: no run has the key.
@@ -86,7 +86,7 @@ def show(runs: Sequence[RunRecord]) -> None:
 
 
 def show_differences(runs: Sequence[RunRecord]) -> None:
-    """Print the keys in which runs differ, one row a key and one column a run."""
+    """Print the keys in which runs differ, one row per key and one column per run."""
     found = differences(runs)
     if not found:
         say("the configs do not differ")

@@ -1,4 +1,4 @@
-"""A run directory summed up without its weights: which run it is, its progress, its figures."""
+"""A run directory summarised without its weights: which run it is, its progress, its figures."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ ONLINE = ("knn_1", "knn_1_raw", "linear", "rankme", "uniformity", "alignment", "
 """Figures that a pretraining run logs on its way. Accuracies are of test clips: for monitoring, not for choosing."""
 
 CARDS = (CARD, f"encoder/{CARD}")
-"""Where the card of an encoder may lie, given the encoder's folder or its run's."""
+"""Where the card of an encoder may be, given the encoder's folder or its run's."""
 
 
 @dataclass(frozen=True)
 class RunRecord:
-    """One run, summed up.
+    """One run, summarised.
 
     Attributes:
         path: its folder.
         kind: ``pretrain`` or ``finetune``.
-        state: ``finished``; ``stopped``, or still running, which looks the same; or ``never`` where there is
-            neither a checkpoint nor a report.
+        state: ``finished``; ``stopped``, or still running, which looks the same; or ``never`` if there is neither a
+            checkpoint nor a report.
         config: as resolved.
         pretext: name of the pretext, with + between the parts of a combination; of an evaluation: of its encoders.
         splits: pretrained on, or evaluated on.
@@ -57,7 +57,7 @@ class RunRecord:
 
     @property
     def name(self) -> str:
-        """Of the folder; a run may have been moved since its config was named."""
+        """Name of the folder; a run may have been moved since its config was named."""
         return self.path.name
 
     def facts(self) -> dict[str, Any]:
@@ -66,15 +66,15 @@ class RunRecord:
         return {"path": str(self.path), "splits": list(self.splits)} | {name: getattr(self, name) for name in names}
 
     def get(self, key: str) -> Any:
-        """A fact, a figure, or a value of the config by its dotted key; None where there is none."""
+        """A fact, a figure, or a value of the config by its dotted key; None if it is missing."""
         return ({**flat(self.config), **self.figures} | self.facts()).get(key)
 
 
 def read_run(path: Path) -> RunRecord:
-    """Sum up a run. Reads text only; nothing is unpickled, no weights are touched.
+    """Summarise a run. Reads text only; nothing is unpickled, no weights are touched.
 
     Raises:
-        UserError: it is no run, or is damaged.
+        UserError: it is not a run, or is damaged.
     """
     try:
         run = RunDir.open(path)
@@ -88,7 +88,7 @@ def read_run(path: Path) -> RunRecord:
 
 
 def headline(report: Report) -> list[Measurement]:
-    """What an evaluation is about: of each split and measure the rows that no other row is to be compared with."""
+    """What an evaluation is about: of each split and measure the rows that are not baselines of another row."""
     first: dict[tuple[str, str], int] = {}
     for row in report.measurements:
         at = row.split, row.measure
@@ -97,7 +97,7 @@ def headline(report: Report) -> list[Measurement]:
 
 
 def standing(row: Measurement) -> int:
-    """0: a pretrained encoder. 1: the same recipe from fresh weights. 2: raw coordinates, or weights nobody trained.
+    """0: a pretrained encoder. 1: the same recipe from fresh weights. 2: raw coordinates, or untrained weights.
     A row with a higher number serves as comparison for those with a lower one.
     """
     return {"scratch": 1, "raw": 2, "untrained": 2}.get(kind_of(row.features), 0)

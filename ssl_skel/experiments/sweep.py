@@ -27,7 +27,7 @@ from ssl_skel.plain_yaml import read_yaml
 from ssl_skel.same_run import completed, difference, fingerprint
 
 RESUME = {"pretrain": ("resume=auto",)}
-"""Words by which a verb continues a run; an evaluation continues by itself."""
+"""Words by which a verb continues a run; an evaluation continues automatically."""
 _LONGEST = 120
 
 
@@ -75,9 +75,9 @@ class Outcome:
 def plan(model: type[BaseModel], path: Path, words: Sequence[str]) -> list[Job]:
     """All runs of a grid, the last key changing fastest. Every config is checked before any run begins.
 
-    Values are those of a YAML list, so commas part them and brackets, braces and quotes hold together what
-    belongs together: ``data.crop=[0.5,1.0],[1.0,1.0]`` are two values, ``data.crop=[0.5,1.0]`` is one. A key with one
-    value holds for all runs; keys with several make the names, as in ``tiny-optim.lr_0.001-seed_1``.
+    Values are those of a YAML list, so commas separate them, and brackets, braces and quotes group them:
+    ``data.crop=[0.5,1.0],[1.0,1.0]`` are two values, ``data.crop=[0.5,1.0]`` is one. A key with one value holds for all
+    runs; keys with several make the names, as in ``tiny-optim.lr_0.001-seed_1``.
 
     Args:
         model: of the verb's configs, with ``name`` and ``runs``.
@@ -108,7 +108,8 @@ def plan(model: type[BaseModel], path: Path, words: Sequence[str]) -> list[Job]:
 
 
 def verb_for(path: Path, models: Mapping[str, type[BaseModel]]) -> str:
-    """The verb that a YAML file is written for: whose configs know most of the file's keys, the first among equals.
+    """The verb that a YAML file is written for: the one whose configs have most of the file's keys, the first among
+    equals.
 
     Args:
         path: YAML file.
@@ -122,20 +123,19 @@ def verb_for(path: Path, models: Mapping[str, type[BaseModel]]) -> str:
 
 
 def program(verb: str, path: Path) -> list[str]:
-    """How a run is called in a process of its own; its words follow."""
+    """The command that starts a run in a process of its own; its words follow."""
     return [sys.executable, "-m", "ssl_skel.cli.app", verb, str(path)]
 
 
 def run_all(jobs: Sequence[Job], call: Sequence[str], extra: Sequence[str] = ()) -> Outcome:
     """Run a grid, one run after another; finished ones are skipped, a failing one does not end the others.
 
-    SIGINT, SIGTERM and SIGHUP are passed to the run that is going on, which writes a checkpoint, and nothing more is
-    begun; so does a second Ctrl-C, by which the run stops at once.
+    SIGINT, SIGTERM and SIGHUP are passed to the current run, which writes a checkpoint, and no other run is started; a
+    second Ctrl-C is passed on too, and the run stops at once.
 
     Args:
         jobs: of the grid.
-        call: program that is given the words of a run.
-        extra: words behind them.
+        call: program that gets the words of a run. extra: words after them.
     """
     failed = []
     with _Signals() as signals:
@@ -195,9 +195,9 @@ def _grid(words: Sequence[str]) -> dict[str, list[Any]]:
     for word in words:
         key, equals, text = word.partition("=")
         if not equals or not key:
-            raise UserError(f"{word!r}: values are written key.path=value,value,...")
+            raise UserError(f"{word!r}: values must be written key.path=value,value,...")
         if key in grid:
-            raise UserError(f"{key}: is given twice; put all its values into one word, with commas between")
+            raise UserError(f"{key}: is given twice; put all its values into one word, separated by commas")
         values = read_yaml(f"[{text}]", key)
         if not values:
             raise UserError(f"{key}: has no value; write null for none, '' for empty text")

@@ -19,10 +19,10 @@ from ssl_skel.files.temporary import LOCKS, REMEDY, cannot_write, claim, left_be
 
 @contextmanager
 def replacing(path: Path, *, remedy: str = REMEDY, make_folder: bool = True) -> Iterator[BinaryIO]:
-    """Open a file that takes the place of ``path`` when the block ends, unless by an error or Ctrl-C.
+    """Open a file that replaces ``path`` when the block ends, unless it ends with an error or Ctrl-C.
 
     Args:
-        path: what to write. A link goes on pointing where it does; devices and pipes are written as they are.
+        path: what to write. A link keeps its target; devices and pipes are written as they are.
         remedy: end of the message where the system refuses.
         make_folder: make the folder where it is missing.
 

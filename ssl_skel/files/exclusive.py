@@ -1,6 +1,6 @@
-"""One process at a time works in a folder; a second one is told so at once.
+"""One process at a time works in a folder; a second one is refused at once.
 
-What killed ones left in it under temporary names goes, before the work begins.
+Temporary files of killed processes are removed before the work begins.
 """
 
 from __future__ import annotations

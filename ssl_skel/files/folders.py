@@ -1,4 +1,4 @@
-"""Whole folders change their names in one step, so that none is ever half there under its proper name."""
+"""Whole folders are renamed in one step, so that none is ever incomplete under its proper name."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def move(source: Path, path: Path) -> None:
 def restore(path: Path) -> None:
     """Bring back a folder whose replacement was killed between the two renames of ``move``.
 
-    Whoever is about to read or to replace the folder calls this. While the writer lives, nothing is done.
+    Call it before reading or replacing the folder. While the writer lives, nothing is done.
 
     Raises:
         UserError: the system refuses; says where the folder is.

@@ -1,7 +1,7 @@
 """A folder appears only when it is whole: it is filled under a hidden name beside its target, then renamed.
 
 The next process with the same work for the same path continues what a killed one left behind; a process with other
-work removes it. The folder's ``journal.jsonl`` says how far the work had come.
+work removes it. The folder's ``journal.jsonl`` records the progress of the work.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class PartialFolder:
 
     Args:
         path: the folder to make, absolute.
-        overwrite: replace what is there, at the end.
+        overwrite: replace what exists, at the end.
         kind, inputs: what may be replaced, see ``refuse_taken_folder``.
         key: identifies the work: leftovers of the same key are continued. Empty: never continue.
 
@@ -38,7 +38,7 @@ class PartialFolder:
         entries: of the journal that was found, oldest first; empty for a fresh start.
 
     Raises:
-        UserError: the path is taken, is no place for a store, or another process is writing it.
+        UserError: the path is taken, is not a place for a store, or another process is writing it.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class PartialFolder:
         """Force everything in the folder onto the disk and give the folder its name.
 
         Raises:
-            UserError: another was faster.
+            UserError: another process was faster.
         """
         self._refuse_taken()
         (self.folder / _JOURNAL).unlink(missing_ok=True)
@@ -133,11 +133,11 @@ def whole_folder(
     inputs: Sequence[Path] = (),
     remedy: str = REMEDY,
 ) -> Iterator[Path]:
-    """A folder that gets its name when the block ends, and vanishes by an error or Ctrl-C.
+    """A folder that gets its name when the block ends, and vanishes on an error or Ctrl-C.
 
     Args:
         path: the folder to make.
-        overwrite: replace what is there, at the end.
+        overwrite: replace what exists, at the end.
         kind, inputs: what may be replaced, see ``refuse_taken_folder``.
         remedy: end of the message where the system refuses.
 

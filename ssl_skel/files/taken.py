@@ -1,4 +1,4 @@
-"""Whether an output path is free, asked before the work that would fill it.
+"""Whether an output path is free, checked before the work that would fill it.
 
 ``--overwrite`` replaces a thing by another of its own kind, and never what the work reads.
 """
@@ -19,14 +19,14 @@ _MARKS: dict[str, set[str]] = {
     "audit": set(),
     "classifier": set(),
 }
-"""Files that only one kind has, one of which must be there."""
+"""Files that only one kind has; one of them must exist."""
 _HOLDS: dict[str, set[str]] = {
     "store": {"meta.json", "joints.npy", "clips.npz", "repairs.json", "same_recording.json", "subsets", "audit"},
     "index": {"meta.json", "vectors.npy", "rows.npy", "codes.safetensors", "faiss.index", "encoder"},
     "audit": {"audit.json", "audit.md", "audit.html", "exclude.txt"},
     "classifier": {"card.json", "encoder.safetensors", "head.json", "head.safetensors", "typical.safetensors"},
 }
-"""All that a folder of each kind holds; with anything else in it, it is somebody's own."""
+"""Everything that a folder of each kind may hold; with anything else in it, it is not replaced."""
 _PARTS = {mark for marks in _MARKS.values() for mark in marks} | {
     *("meta.json", "codes.safetensors", "faiss.index"),
     *("card.json", "encoder.safetensors", "head.json"),
@@ -60,12 +60,12 @@ def refuse_taken_folder(path: Path, overwrite: bool, kind: FolderKind | None, in
 
     Args:
         path: what is to be written.
-        overwrite: replace what is there.
+        overwrite: replace what exists.
         kind: what it will be, and the only kind that it replaces; None replaces nothing.
         inputs: files and folders that the work reads.
 
     Raises:
-        UserError: the path exists and ``overwrite`` is not set, it is of another kind, it holds files that are no part
+        UserError: the path exists and ``overwrite`` is not set, it is of another kind, it holds files that are not part
             of its kind, or it is or holds an input.
     """
     _refuse_existing(path, overwrite)

@@ -1,7 +1,7 @@
-"""Temporary names beside a target, locks that tell a living writer from a dead one, and syncing.
+"""Temporary names beside a target, locks that distinguish a living writer from a dead one, and syncing.
 
-Work on ``name`` goes on in ``.name.1a2b3c4d.partial`` beside it, which stays locked for as long as its writer lives.
-Whatever has such a name and no lock was left behind by a process that was killed.
+Work on ``name`` is done in ``.name.1a2b3c4d.partial`` beside it, which stays locked for as long as its writer lives.
+A file with such a name and no lock was left behind by a process that was killed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ except ImportError:  # Windows, which neither renames nor removes what is open
     fcntl = None  # type: ignore[assignment]
 
 LOCKS = fcntl is not None
-"""Whether this system can tell a living writer from a dead one."""
+"""Whether this system can distinguish a living writer from a dead one."""
 TEMPORARY = re.compile(r"\.(?P<name>.+)\.(?P<end>[0-9a-f]{8}\.partial|removed|old)")
 """Names of what is being written, removed or replaced."""
 REMEDY = "make room or choose another path"

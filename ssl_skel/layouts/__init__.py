@@ -1,4 +1,4 @@
-"""Joint layouts: built-in ones and one's own, and maps between them."""
+"""Joint layouts: built-in ones and your own, and maps between them."""
 
 from ssl_skel.layouts.layout import LAYOUTS, LayoutLike, SkeletonLayout, load_layout, parse_layout
 

@@ -1,13 +1,13 @@
 """Joint layouts: which joints a skeleton has, how they hang together, and how they group.
 
-A layout is a small YAML file. The ones that ship lie in ``ssl_skel/layouts``; a user's own is the
-same file under any name, and works wherever a built-in name does::
+A layout is a small YAML file. The built-in ones are in ``ssl_skel/layouts``; a user's own is the same file under any
+name, and works wherever a built-in name does::
 
     name: hand3
     joints: [wrist, left_tip, right_tip]
     bones: {left_tip: wrist, right_tip: wrist}     # child: parent; the root joint has none
     centre: wrist                                  # the joint that clips are centred on
-    across: [left_tip, right_tip]                  # left and right joint that tell where a body faces
+    across: [left_tip, right_tip]                  # left and right joint that show where a body faces
     body: {palm: [wrist], fingers: [left_tip, right_tip]}              # coarse groups of joints
     part: {palm: [wrist], left: [left_tip], right: [right_tip]}        # finer groups
 
@@ -44,11 +44,11 @@ class SkeletonLayout:
         parents: (V,) parent of each joint; the root is its own parent, so its bone is zero.
         mirror: (V,) the joint on the other side, or the joint itself.
         centre: joint that clips are centred on.
-        across: left and right joint of the line across the body (shoulders); tells where it faces.
+        across: left and right joint of the line across the body (shoulders); shows where it faces.
         body: coarse partition of the joints (5 groups in the built-in layouts).
-        part: finer partition (10 groups in the built-in layouts); each lies inside one body group.
+        part: finer partition (10 groups in the built-in layouts); each is inside one body group.
         body_names, part_names: names of the groups.
-        score: each joint's last channel is its estimator's score, 0 where it was not found, and no coordinate.
+        score: each joint's last channel is its estimator's score, 0 where it was not found; it is not a coordinate.
     """
 
     name: str
@@ -245,7 +245,7 @@ def parse_layout(data: Any, source: str) -> SkeletonLayout:
     body, part = (_level(data[key], key, joints, find, source) for key in ("body", "part"))
     for name, group in zip(data["part"], part, strict=True):
         if not any(set(group) <= set(coarse) for coarse in body):
-            raise UserError(f"{source}: part.{name}: its joints lie in several body groups; split it")
+            raise UserError(f"{source}: part.{name}: its joints are in several body groups; split it")
     across = [find(joint, "across") for joint in data["across"]]
     if len(set(across)) != 2:
         raise UserError(f"{source}: across: give two joints, left then right")
@@ -289,7 +289,7 @@ def _level(groups: Mapping[str, Sequence[str]], key: str, joints: Sequence[str],
     for joint, name in enumerate(joints):
         if flat.count(joint) != 1:
             where = "no group" if joint not in flat else "several groups"
-            raise UserError(f"{source}: {key}: joint {name!r} stands in {where}; it needs exactly one")
+            raise UserError(f"{source}: {key}: joint {name!r} is in {where}; it needs exactly one")
     if any(not group for group in level):
         raise UserError(f"{source}: {key}: a group is empty; remove it")
     return level
@@ -308,7 +308,7 @@ def _mirror(pairs: Sequence[Sequence[str]], joints: Sequence[str], find: Any, so
         mirror[left], mirror[right] = right, left
     for joint, name in enumerate(joints):
         if mirror[mirror[joint]] != joint:
-            raise UserError(f"{source}: mirror: joint {name!r} stands in two pairs; keep one")
+            raise UserError(f"{source}: mirror: joint {name!r} is in two pairs; keep one")
         if mirror[joint] == joint and {"left", "right"} & set(_words(name)):
             raise UserError(f"{source}: mirror: {name!r} has no counterpart; name it, or list its pair")
     return tuple(mirror)

@@ -1,8 +1,7 @@
 """From one joint layout to another: by joint name and synonym, and averages where a joint has no counterpart.
 
-All that is known about what stands for what is in two tables, ``SYNONYMS`` and ``STAND_INS``. A side is no part of
-their words: ``left_hand`` is the word ``hand`` on the side ``left``, and stands in for joints of that side only, so
-every map is symmetric.
+All correspondences are in two tables, ``SYNONYMS`` and ``STAND_INS``. A side is not part of their words: ``left_hand``
+is the word ``hand`` on the side ``left``, and stands in for joints of that side only, so every map is symmetric.
 """
 
 from __future__ import annotations
@@ -26,8 +25,8 @@ SYNONYMS: tuple[tuple[str, ...], ...] = (
     ("foot", "toe_base"),
     ("big_toe", "foot_index", "toes"),
 )
-"""Words for the same place, give or take some centimetres; the first of a row is what ``STAND_INS`` calls it. A joint
-of the very name asked for goes before its synonyms, and these go in the order of the row."""
+"""Words for the same place, give or take some centimetres; the first of a row is its name in ``STAND_INS``. A joint of
+exactly the requested name takes precedence over its synonyms, which follow in the order of the row."""
 
 STAND_INS: dict[str, tuple[tuple[str, ...], ...]] = {
     "hip_centre": (("left_hip", "right_hip"),),

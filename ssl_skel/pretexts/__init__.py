@@ -1,4 +1,4 @@
-"""Self-supervised tasks behind one contract. ``table.py`` lists those that stand alone."""
+"""Self-supervised tasks behind one contract. ``table.py`` lists the single ones."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ class View:
         x: a stream of packed persons, (B, C, T, V).
         mask: (B, T / u, V) bool, True = HIDDEN; or None.
         source: draw of the clip and name of the stream. Views of one source and batch differ by their mask
-            at most, so one may stand in for the other; None: not to be shared.
+            at most, so one may replace the other; None: not to be shared.
     """
 
     x: Tensor
@@ -63,7 +63,7 @@ class Pretext(Task, Generic[ConfigT]):
 
     @property
     def matches(self) -> Tensor | None:
-        """(R, 2) int64 rows of the store: clips, and another that stood as positive for each; None: none does."""
+        """(R, 2) int64 rows of the store: clips, and another that served as positive for each; None: none does."""
         return None
 
     def check_frames(self, batch: Batch) -> None:
@@ -91,10 +91,10 @@ class Pretext(Task, Generic[ConfigT]):
 
 
 def encode_views(backbone: Backbone, views: Sequence[View]) -> dict[View, Tensor]:
-    """Features of each view, once where it stands twice. Whole views of equal frames go through together.
+    """Features of each view, computed once if it occurs twice. Whole views of equal frames go through together.
 
-    BatchNorm then has one mean over all of them in training as it has afterwards, as in PSP's released code; in passes
-    of their own a joint and a motion view would each be normed by itself, and later by a mixture that neither was
+    BatchNorm then has one mean over all of them in training as it has afterwards, as in PSP's released code; in
+    separate passes a joint and a motion view would each be normed on their own, and later by a mixture that neither was
     trained with.
     """
     distinct = dict.fromkeys(views)

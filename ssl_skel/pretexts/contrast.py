@@ -10,12 +10,12 @@ from torch.nn import functional
 def info_nce(
     anchor: Tensor, own: Tensor, other: Tensor, *, temperature: float, start: int = 0, queue: Tensor | None = None
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """InfoNCE of one view against another: pick out one's own clip among all others of both views.
+    """InfoNCE of one view against another: identify a clip among all others of both views.
 
     With ``own`` and ``other`` from the same network this is NT-Xent (SimCLR, Chen et al., ICML 2020), the
     loss of PSP Learning (Xu & Shu, arXiv 2302.02327; loss_choose.py) at one of its levels and in one
-    direction; with keys of a momentum network and a queue, that of MoCo (He et al., CVPR 2020), which has
-    the other clips of the batch as negatives beside the queue.
+    direction; with keys of a momentum network and a queue, that of MoCo (He et al., CVPR 2020), which here has the
+    other clips of the batch as negatives besides the queue.
 
     Args:
         anchor: (n, P) queries of this rank's clips, unit length; they are rows start ... start + n of the batch.

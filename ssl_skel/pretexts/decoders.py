@@ -1,6 +1,6 @@
 """Decoders of a masked autoencoder: from grid features to the values of every cell, or of those that will be used.
 
-Alike in all: an entry from D to the decoder's width, learned positions in time and of joints, blocks, LayerNorm
+Common to all: an entry from D to the decoder's width, learned positions in time and of joints, blocks, LayerNorm
 and a linear exit, as in MAMP (Mao et al., ICCV 2023). A new one is a class here and an entry in ``DECODERS``.
 """
 
@@ -139,7 +139,7 @@ class JointDecoder(SelfAttending):
 
 
 class CrossBlock(nn.Module):
-    """Queries attend to the context, each for itself; then an MLP. Pre-norm, with residuals.
+    """Queries attend to the context, each on its own; then an MLP. Pre-norm, with residuals.
 
     Args:
         width: channels, in and out.
@@ -169,11 +169,11 @@ class CrossBlock(nn.Module):
 class CrossDecoder(Decoder):
     """Mask tokens of the cells that will be used attend to the visible cells, not to each other.
 
-    CrossMAE (Fu et al., TMLR 2025), Sec. 3: what is predicted of one cell does not hang on which others are, so
-    a sample of them will do, and the cost grows with that sample times the visible cells. With a ``span``, one token
-    predicts several cells, as in AMR (Sun et al., CVPR 2026); it stands at the mean of their positions.
-    Departs from print: positions are added to the visible cells too, for a convolution's features need not say
-    where they stand, those of time alone where joints are merged; and all blocks read the last layer of the encoder.
+    CrossMAE (Fu et al., TMLR 2025), Sec. 3: the prediction of one cell does not depend on which others are predicted,
+    so a sample of them is enough, and the cost grows with that sample times the visible cells. With a ``span``, one
+    token predicts several cells, as in AMR (Sun et al., CVPR 2026); it stands at the mean of their positions.
+    Departs from print: positions are added to the visible cells too, since a convolution's features need not say where
+    they are (only those of time if joints are merged); and all blocks read the last layer of the encoder.
     """
 
     xavier_init = True

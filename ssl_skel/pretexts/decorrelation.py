@@ -1,4 +1,4 @@
-"""What keeps features from saying one thing, without negatives: each dimension varies, and no two vary together."""
+"""What keeps features from collapsing, without negatives: each dimension varies, and no two vary together."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def variance(points: Tensor) -> Tensor:
 
 
 def covariance(points: Tensor) -> Tensor:
-    """Squared covariances of different dimensions over the clips, their sum a dimension: (..., N, P) -> (...).
+    """Squared covariances of different dimensions over the clips, their sum per dimension: (..., N, P) -> (...).
 
     VICReg, equations 3 and 4.
     """

@@ -1,4 +1,4 @@
-"""Weights of errors by motion energy: what moves counts more."""
+"""Weights of errors by motion energy: moving joints count more."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def focus_weights(x: Tensor, config: FocusConfig) -> Tensor:
     """Weight of each joint in each frame, between 0 and 1: (B, C, T, V) -> (B, T, V).
 
     AMR (Sun et al., CVPR 2026, arXiv 2606.11450): at each scale 1 / (1 + k * threshold / energy), the threshold being
-    the person's mean energy over windows and joints. From a published summary, the paper was not at hand; how
-    scales are joined is not known to us: their mean.
+    the person's mean energy over windows and joints. From a published summary, the paper was not at hand; how scales
+    are combined is not known to us; here by their mean.
 
     Args:
         x: coordinates of persons.

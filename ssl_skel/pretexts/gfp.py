@@ -80,7 +80,8 @@ class Pyramid(nn.Module):
 
 
 class GFP(Pretext[GFPConfig]):
-    """General feature prediction: targets at several spans of time, made by a small network that learns along.
+    """General feature prediction: targets at several spans of time, computed by a small network trained with the
+    encoder.
 
     GFP (Sun et al., ICCV 2025, arXiv 2509.03609). Most units of the view are hidden; a pyramid of decoders predicts
     features of the motion of each stretch and joint, and of the clip. The targets come from MLPs on frame differences
@@ -88,11 +89,11 @@ class GFP(Pretext[GFPConfig]):
     targets keep them from collapsing. Loss: ``prediction`` * error + sum over levels (``covariance`` * covariance +
     ``variance`` * variance).
 
-    The equations are those of a published summary; the paper was not at hand and no code is public. So
-    not known to us, and chosen here: BatchNorm in the MLPs as in VICReg, what a stretch's MLP reads (all differences
-    within it, frame by frame), the error (mean over the targets and their features), the rows of variance and
-    covariance (each clip at each stretch and joint). Departs from print: the encoder gets the grid and a mask, see
-    ``SkeletonMAE``; each clip counts once, with the mean target of the persons present.
+    The equations are those of a published summary; the paper was not at hand and no code is public. Unknown to us, and
+    chosen here: BatchNorm in the MLPs as in VICReg, what a stretch's MLP reads (all differences within it, frame by
+    frame), the error (mean over the targets and their features), the rows of variance and covariance (each clip at each
+    stretch and joint). Departs from print: the encoder gets the grid and a mask, see ``SkeletonMAE``; each clip counts
+    once, with the mean target of the persons present.
 
     Raises:
         UserError: frames that unit or stretches do not divide; as it trains, a single clip, whose variance is unknown.
@@ -106,7 +107,7 @@ class GFP(Pretext[GFPConfig]):
         net = encoder.backbone
         steps = net.num_frames // net.t_stride
         if net.num_frames % config.unit:
-            raise UserError(f"pretext.unit: {net.num_frames} frames are no multiple of {config.unit}; change one")
+            raise UserError(f"pretext.unit: {net.num_frames} frames are not a multiple of {config.unit}; change one")
         if steps % config.stretches[0]:
             raise UserError(
                 f"pretext.stretches: {config.stretches[0]} does not divide the features' {steps} frames; change it"

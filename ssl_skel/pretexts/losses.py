@@ -48,7 +48,8 @@ def masked_mse(
 
 
 def masked_cosine(prediction: Tensor, target: Tensor, mask: Tensor, present: Tensor, power: float) -> Tensor:
-    """(1 - cosine) ** power of hidden units, averaged as ``masked_mse`` is: sizes do not count, easy units count less.
+    """(1 - cosine) ** power of hidden units, averaged as ``masked_mse`` is: lengths do not count, easy units count
+    less.
 
     SkeletonMAE of Yan et al. (ICCV 2023), after GraphMAE (Hou et al., KDD 2022, Eq. 2). A unit of zeros has cosine 0.
 

@@ -1,4 +1,4 @@
-"""Positives from neighbours: clips seen earlier that are like a clip stand in for its other view."""
+"""Positives from neighbours: similar clips seen earlier replace a clip's other view."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ TIMES = 16
 class Neighbours(nn.Module):
     """The support set of NNCLR (Dwibedi et al., ICCV 2021): keys of the newest clips, searched for the nearest.
 
-    STARS (2024) tunes skeleton encoders so. A clip with several points, as one a stretch of time, has one neighbour,
-    whose points take their places in order. A clip is not its own neighbour.
+    STARS (2024) tunes skeleton encoders this way. A clip with several points, such as one per stretch of time, has one
+    neighbour, whose points take their places in order. A clip is not its own neighbour.
 
     Departs from print: no positive comes from a set that is not full yet; NNCLR's begins as noise.
 
     Args:
-        config: how many are kept, and what is near.
+        config: how many are kept, and what distance is measured on.
         shape: points of a clip, and their dimensions P.
-        described: A, numbers of ``describe``; not used where points are near.
+        described: A, numbers of ``describe``; not used if distance is measured on points.
 
     Attributes:
-        matches: (R, 2) rows of the store: clips in the set, and the nearest that each had as it came.
+        matches: (R, 2) rows of the store: clips in the set, and the nearest that each had when it was added.
     """
 
     def __init__(self, config: NeighboursConfig, shape: tuple[int, int], described: int) -> None:
@@ -59,7 +59,7 @@ class Neighbours(nn.Module):
 
         Args:
             keys: (points, N, P), unit length.
-            poses: (N, A), see ``describe``; None where points are near.
+            poses: (N, A), see ``describe``; None if distance is measured on points.
             rows: (N,) of the store.
         """
         if bool((self.rows < 0).any()):
@@ -86,7 +86,8 @@ class Neighbours(nn.Module):
 
 
 def describe(x: Tensor, present: Tensor, layout: SkeletonLayout) -> Tensor:
-    """What moves in a clip, without any network: the stream ``pose_deviation`` at a few times, the mean of its persons.
+    """A description of what moves in a clip, without any network: the stream ``pose_deviation`` at a few times, the
+    mean of its persons.
 
     Args:
         x: joints (N, C, T, V, M).

@@ -37,14 +37,14 @@ class PPA(nn.Module):
     are added, weighted by ``pyramid_weights``; an entry counts for all pairs of its groups' members.
 
     Departs from print: a level that is left out adds nothing to finer maps; queries, keys and values have no bias, and
-    nor has the layer behind, whose norm would take it off (released code, model/dstanet.py: both have).
+    neither has the layer after them, whose norm would subtract it (released code, model/dstanet.py: both have).
 
     Args:
         dim: D of the features.
         config: levels (``clip`` and ``time`` have no attention), heads, weights, norm.
         layout: groups and how they nest.
     Shape:
-        (B, D, T, V) -> one (B, D) a level but ``time``: its mean over frames and groups
+        (B, D, T, V) -> one (B, D) per level except ``time``: its mean over frames and groups
     """
 
     def __init__(self, dim: int, config: PSPConfig, layout: SkeletonLayout) -> None:
@@ -86,7 +86,7 @@ class PPA(nn.Module):
 
 
 class Contrast(nn.Module):
-    """PPA and the shared MLP: features to one point a level on the unit sphere, one a stretch for ``time``.
+    """PPA and the shared MLP: features to one point per level on the unit sphere, one per stretch for ``time``.
 
     Paper silent: slope of LeakyReLU: 0.1, as elsewhere in its code.
 
@@ -123,10 +123,10 @@ class PSP(Pretext[PSPConfig]):
     summed over levels; the level ``time`` is the mean of its stretches. With more than two views: the mean over their
     pairs. Options add MoCo's momentum network and queue (He et al., CVPR 2020), and NNCLR's positives from neighbours.
 
-    Departs from print: only persons who are present count, and each clip counts once; the paper averages absent ones
-    in. A view is a random crop of a clip, resampled (paper: 50 sorted frames at random, as ``data.sampling: sorted``
-    draws them). Motion is the view's change from frame to frame, so its size depends on the length of the crop; the
-    paper takes it of the recorded frames.
+    Departs from print: only persons who are present count, and each clip counts once; the paper includes absent ones in
+    its averages. A view is a random crop of a clip, resampled (paper: 50 sorted frames at random, as with
+    ``data.sampling: sorted``). Motion is the view's change from frame to frame, so its size depends on the length of
+    the crop; the paper computes it on the recorded frames.
 
     Attributes:
         keys: the momentum network (backbone, PPA and MLP), if any; not trained by gradients.
@@ -232,7 +232,7 @@ class PSP(Pretext[PSPConfig]):
         return own + list(torch.stack(near).to(keys.dtype).unbind(2))
 
     def _poses(self, batch: Batch, draw: int) -> Tensor | None:
-        """All ranks' clips (N, A) as ``describe`` tells of them, where neighbours are found so."""
+        """All ranks' clips (N, A) as ``describe`` gives them, if neighbours are found that way."""
         if self.config.neighbours is None or self.config.neighbours.near != "poses":
             return None
         placed = self.encoder.place(batch.x[:, draw], batch.present)

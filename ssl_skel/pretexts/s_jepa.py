@@ -1,4 +1,4 @@
-"""S-JEPA: predict what a teacher makes of the hidden joints, instead of where they are."""
+"""S-JEPA: predict a teacher's features of the hidden joints, instead of their coordinates."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from ssl_skel.pretexts.teacher import Centre, average_of, cross_entropy, follow,
 
 
 class SJEPA(Pretext[SJEPAConfig]):
-    """Joint embedding prediction: features of what is hidden, as an average of the encoder computes them.
+    """Joint embedding prediction: features of hidden cells, computed by a running average of the encoder.
 
     S-JEPA (Abdelfattah & Alahi, ECCV 2024). The encoder sees a view with most units hidden, a predictor gives features
-    for the cells that have some; the targets are those of the teacher, which sees the view whole. Both become
+    for the cells with hidden units; the targets are those of the teacher, which sees the view whole. Both become
     distributions over the features, the teacher's centred and sharpened, and the loss is their cross-entropy.
 
     The paper was not at hand and no code is public; temperatures, momentum and predictor are DINO's and ours.
     Departs from print: the teacher sees the same view, not one without its augmentation; the encoder gets the grid and
-    a mask, see ``SkeletonMAE``; features pass a LayerNorm without weights first, for networks here need not end in one.
-    Where the network merges joints, a time is predicted if any joint of it is hidden.
+    a mask, see ``SkeletonMAE``; features first pass a LayerNorm without weights, since networks here need not end in
+    one. Where the network merges joints, a time is predicted if any joint of it is hidden.
 
     Attributes:
         teacher: the average of the backbone; not trained by gradients.
@@ -47,7 +47,7 @@ class SJEPA(Pretext[SJEPAConfig]):
         super().__init__(config, encoder, layout)
         net = encoder.backbone
         if net.num_frames % config.unit:
-            raise UserError(f"pretext.unit: {net.num_frames} frames are no multiple of {config.unit}; change one")
+            raise UserError(f"pretext.unit: {net.num_frames} frames are not a multiple of {config.unit}; change one")
         self.mask = MASKS[config.mask.name](config.mask, layout)
         self.mask.check(net.num_frames // config.unit)
         self.predictor = DECODERS[config.predictor](

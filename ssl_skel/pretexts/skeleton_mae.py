@@ -25,10 +25,10 @@ from ssl_skel.pretexts.masking.draw import cells_with_hidden, hide_highest, whol
 
 
 def face_camera(x: Tensor, layout: SkeletonLayout) -> Tensor:
-    """Turn each clip about the upright axis so that its first person's ``across`` line lies along x.
+    """Turn each clip about the upright axis so that its first person's ``across`` line is along x.
 
-    The line is the sum of its directions in the first eighth of the frames, at least one; left comes to
-    lie at smaller x, as in someone who faces a Kinect. A body without such a line stays as it is.
+    The line is the sum of its directions in the first eighth of the frames, at least one; left comes to be at smaller
+    x, as in someone who faces a Kinect. A body without such a line stays as it is.
 
     Args:
         x: joints (N, 3, T, V, M), y up.
@@ -57,7 +57,7 @@ class SkeletonMAE(Pretext[SkeletonMAEConfig]):
     stands at its visible child, and with a motion stream the last visible frame holds the step into
     the first hidden one; long tubes and blocks make both matter little.
 
-    Absent persons take no part, and each clip counts once however many persons it holds.
+    Absent persons are ignored, and each clip counts once, however many persons it holds.
 
     Raises:
         UserError: frames that the unit does not divide, a mask that hides nothing or everything, or a
@@ -70,7 +70,7 @@ class SkeletonMAE(Pretext[SkeletonMAEConfig]):
         super().__init__(config, encoder, layout)
         net = encoder.backbone
         if net.num_frames % config.unit:
-            raise UserError(f"pretext.unit: {net.num_frames} frames are no multiple of {config.unit}; change one")
+            raise UserError(f"pretext.unit: {net.num_frames} frames are not a multiple of {config.unit}; change one")
         if config.decoder_dim % config.decoder_heads:
             raise UserError(f"pretext.decoder_dim: must be a multiple of decoder_heads = {config.decoder_heads}")
         if config.target_frame == "body" and (encoder.channels != 3 or layout.score):
@@ -162,14 +162,14 @@ class SkeletonMAE(Pretext[SkeletonMAEConfig]):
         return on_coordinates(cells, self.layout, scale).movedim(1, 4).flatten(3)
 
     def _focus(self, packed: Tensor) -> Tensor | None:
-        """Weights of the errors of a stream (B, C, T, V), (B, U, V, u * C); None: all alike."""
+        """Weights of the errors of a stream (B, C, T, V), (B, U, V, u * C); None: all equal."""
         if self.config.focus is None:
             return None
         weights = focus_weights(packed[:, : self.layout.coordinates(packed.shape[1])], self.config.focus)
         return to_patches(weights[:, None].expand_as(packed), self.config.unit)
 
     def _sample(self, batch: Batch, counts: Tensor) -> Tensor:
-        """As many for each person of the units that count, drawn at random: (B, U, V) bool -> the same."""
+        """A random sample of the units that count, as many for each person: (B, U, V) bool -> the same."""
         units, joints = counts.shape[1:]
         total = units * joints if self.config.loss_on == "all" else self.mask.hidden(units)
         scores = batch.rng.uniform(batch.x.shape[5], units, joints)[batch.present]

@@ -1,4 +1,4 @@
-"""SLiM: masked modelling without a decoder, beside agreement of short and long views, through prototypes."""
+"""SLiM: masked modelling without a decoder, together with agreement of short and long views, through prototypes."""
 
 from __future__ import annotations
 
@@ -91,11 +91,11 @@ class SLiM(Pretext[SLiMConfig]):
         net, step = encoder.backbone, math.lcm(config.unit, encoder.backbone.t_stride)
         if net.drops_hidden:
             raise UserError(
-                f"pretext: slim predicts by the features of what is hidden, and {net.config.name} computes none; take "
+                f"pretext: slim predicts by the features of what is hidden, and {net.config.name} computes none; use "
                 "another network, or skeleton_mae"
             )
         if net.num_frames % step:
-            raise UserError(f"pretext.unit: {net.num_frames} frames are no multiple of {step}; change one")
+            raise UserError(f"pretext.unit: {net.num_frames} frames are not a multiple of {step}; change one")
         self.mask = MASKS[config.mask.name](config.mask, layout)
         self.lengths = Counter(max(1, round(share * net.num_frames / step)) * step for share in config.local_shares)
         for length in (net.num_frames, *self.lengths):
@@ -138,14 +138,14 @@ class SLiM(Pretext[SLiMConfig]):
         with torch.no_grad():
             seen = self.teacher["backbone"](views[0].x)
             clips = torch.stack([pool_persons(part.mean((2, 3)), present) for part in seen.split(persons)])
-            told, targets = self.teacher["clip_head"](clips), self.teacher["cell_head"](_cells(seen))
-        wanted = self.clip_centre.sharpened(told, self.config.teacher_temperature)
+            outputs, targets = self.teacher["clip_head"](clips), self.teacher["cell_head"](_cells(seen))
+        wanted = self.clip_centre.sharpened(outputs, self.config.teacher_temperature)
         parts = {
             "clips": self._agreement(students, wanted),
             "cells": self._hidden(views[0], cells, targets, present),
             "spread": torch.stack([koleo(gather(clip)[0]) for clip in students[0]]).sum(),
         }
-        self.clip_centre.update(told.transpose(0, 1), torch.ones_like(present[:, :1]))
+        self.clip_centre.update(outputs.transpose(0, 1), torch.ones_like(present[:, :1]))
         self.cell_centre.update(targets, torch.cat([present, present]))
         total = sum(getattr(self.config, name) * value for name, value in parts.items())
         assert isinstance(total, Tensor)

@@ -45,7 +45,7 @@ def _view(encoder: SkeletonEncoder, batch: Batch, draw: int, source: Source) -> 
 
 
 def cut(x: Tensor, starts: Tensor, frames: int) -> Tensor:
-    """Windows of so many frames: (N, C, T, V, M), first frames (N, n) -> (N * n, C, frames, V, M)."""
+    """Windows of this many frames: (N, C, T, V, M), first frames (N, n) -> (N * n, C, frames, V, M)."""
     at = starts[..., None] + torch.arange(frames, device=x.device)  # (N, n, frames)
     clip = torch.arange(len(x), device=x.device)[:, None, None]
     return x.movedim(2, 1)[clip, at].flatten(0, 1).movedim(1, 2)

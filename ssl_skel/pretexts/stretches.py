@@ -12,7 +12,7 @@ from ssl_skel.layouts import SkeletonLayout
 
 
 class Stretches(nn.Module):
-    """The mean of each stretch of a clip, as pooling ``mean:4`` takes it. Nothing of it is trained or saved.
+    """The mean of each stretch of a clip, as pooling ``mean:4`` takes it. It has no weights and saves nothing.
 
     Args:
         dim: D of the features.

@@ -1,4 +1,4 @@
-"""The pretexts that stand alone; a new one is a file here, its options in ``configs`` and one entry below."""
+"""The single pretexts; a new one is a file here, its options in ``configs`` and one entry below."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """A network that is a running average of another: a momentum encoder, or a teacher; and how a student learns from it.
 
 DINO (Caron et al., ICCV 2021): the teacher's outputs minus their running mean, divided by a low temperature, are a
-distribution that the student's are to match. The mean keeps one output from winning always, the temperature keeps all
-from being alike.
+distribution that the student's should match. Subtracting the mean keeps one output from always winning, the low
+temperature keeps them from being equal.
 """
 
 from __future__ import annotations

@@ -76,15 +76,15 @@ class TemporalOrder(Pretext[TemporalOrderConfig]):
     """Order prediction: segments of a clip are shuffled, and their order in time is predicted.
 
     Wang, Yang, Rong, Feng & Tian (WACV 2021), on point clouds; segments and the pairwise head of VCOP (Xu
-    et al., CVPR 2019), on video. Each segment goes through the encoder by itself; its feature is the mean
+    et al., CVPR 2019), on video. Each segment goes through the encoder on its own; its feature is the mean
     over frames and joints, then over the persons present. Cross-entropy over the n! orders.
 
-    Paper silent: number, length and place of the segments. They have one length, lie anywhere in the clip's
-    T frames with at least ``gap`` frames between two, and their positions and order are those of the clip: the
-    same for all its persons.
+    Paper silent: number, length and place of the segments. They have one length, are anywhere in the clip's T frames
+    with at least ``gap`` frames between two, and their positions and order are those of the clip: the same for all its
+    persons.
 
-    Label k stands for the k-th permutation in lexicographic order: its i-th number says which segment in time
-    stands at position i.
+    Label k stands for the k-th permutation in lexicographic order: its i-th number says which segment in time is at
+    position i.
 
     Raises:
         UserError: segments that the backbone's stride does not divide, or for which a clip is too short.
@@ -99,7 +99,7 @@ class TemporalOrder(Pretext[TemporalOrderConfig]):
         longest = free // (config.clips * net.t_stride) * net.t_stride
         self.frames = longest if config.frames is None else config.frames
         if self.frames % net.t_stride:
-            raise UserError(f"pretext.frames: {self.frames} is no multiple of {net.t_stride}, the backbone's stride")
+            raise UserError(f"pretext.frames: {self.frames} is not a multiple of {net.t_stride}, the backbone's stride")
         if longest <= 0 or self.frames > longest:
             shortest = config.clips * max(self.frames, net.t_stride) + (config.clips - 1) * config.gap
             raise UserError(

@@ -1,4 +1,4 @@
-"""VICReg: views of a motion agree, and no two dimensions of a feature say the same; there are no negatives."""
+"""VICReg: views of a motion agree, and the dimensions of a feature are decorrelated; there are no negatives."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class VICReg(Pretext[VICRegConfig]):
     VICReg (Bardes, Ponce & LeCun, ICLR 2022), Sec. 4: equations 1 to 6. Multi-grained feature decorrelation on
     skeletons is USDRL's (Wang et al., AAAI 2025), which applies such a loss to clips, frames and joints, with an
     encoder of two branches of its own (DSTE); here it is applied to stretches. UmURL (Sun et al., ACM MM 2023) aligns
-    streams with such a loss, each by itself with all of them together, through one network that can take all at once;
+    streams with such a loss, each on its own with all of them together, through one network that can take all at once;
     here streams are views, each pair is aligned, and no view holds all. The loss is the mean over stretches, and over
     pairs where there are more than two views.
 

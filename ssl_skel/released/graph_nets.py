@@ -17,7 +17,7 @@ from ssl_skel.released.release import Release, Rule, Rules, Shape, Tensors, conv
 
 
 class GraphRelease(Release):
-    """What the three share: a norm ahead of all, then layers.
+    """What the three share: a norm first, then layers.
 
     Attributes:
         layer_name: beginning of a layer's names, with a place for its number.
@@ -43,7 +43,7 @@ class GraphRelease(Release):
 
     @abstractmethod
     def layer(self, theirs: str, ours: str, space: nn.Module) -> Rules:
-        """Of one layer, its residual aside."""
+        """Of one layer, without its residual."""
 
     def around(self, theirs: str, ours: str) -> Rules:
         """Of the convolution and norm around a layer."""
@@ -177,7 +177,7 @@ class InfoGCNRelease(GraphRelease):
         rules[f"{mine}.project.weight"] = Rule(
             tuple(f"{part}.weight" for part in parts), lambda *tensors: _joined(*tensors).flatten(1)
         )
-        biases = tuple(f"{part}.bias" for part in parts)  # the norm behind takes them off
+        biases = tuple(f"{part}.bias" for part in parts)  # the following norm subtracts them
         rules[f"{ours}.space.norm.running_mean"] = Rule((f"{gcn}.bn.running_mean", *biases), _less)
         if isinstance(space.get_submodule("around"), nn.Sequential):
             rules |= conv_norm(f"{gcn}.down", f"{ours}.space.around")

@@ -48,15 +48,15 @@ def import_weights(
 ) -> dict[str, Any]:
     """Write a release's weights as an encoder of this package.
 
-    Every tensor of the network is made of the release's, each of which is used once; beside them only heads and
-    decoders may be left. Stand-ins for hidden joints, which no release has, are zero.
+    Every tensor of the network is made from the release's, each of which is used once; besides them only heads and
+    decoders may remain. Stand-ins for hidden joints, which no release has, are zero.
 
     Args:
         format_: an entry of ``RELEASES``.
         path: the file.
         output: folder to write.
         layout: joints of the clips that it was trained on.
-        stream: what was made of them.
+        stream: the network's input made from them.
         frames: T; default: as the release has it.
 
     Returns:
@@ -75,7 +75,7 @@ def import_weights(
     shape = _shape(release, tensors, joints, path)
     length = frames or shape.frames or release.frames
     encoder = _fill(release, tensors, shape, joints, length, stream, path)
-    remark = f"its first norm tells {shape.persons} persons apart, the first one's part is kept" * (shape.persons > 1)
+    remark = f"its first norm distinguishes {shape.persons} persons, the first one's part is kept" * (shape.persons > 1)
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     origin = ReleasedWeights(

@@ -58,7 +58,7 @@ def _load(path: Path) -> Any:
         raise UserError(f"{path}: cannot be read: {error.strerror or error}") from error
     except Exception as error:  # a damaged pickle ends in errors of any kind
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(f"{path}: is no file of weights, or one that runs code, which is refused ({reason})") from error
+        raise UserError(f"{path}: is not a file of weights, or runs code, which is refused ({reason})") from error
 
 
 def _state(loaded: Any) -> dict[str, Tensor]:

@@ -1,4 +1,4 @@
-"""What is known of a release: the network that its weights are of, and which tensor goes where."""
+"""What is known about a release: the network of its weights, and which tensor goes where."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Tensors = Mapping[str, Tensor]
 
 
 class Rule(NamedTuple):
-    """How one of our tensors is made: of which of theirs, and by what."""
+    """How one of our tensors is made: from which of theirs, and by which function."""
 
     names: tuple[str, ...]
     make: Callable[..., Tensor]
@@ -27,14 +27,14 @@ Rules = dict[str, Rule]
 
 
 class Shape(NamedTuple):
-    """What a release's tensors say of its network.
+    """What a release's tensors say about its network.
 
     Attributes:
         config: options of the network.
         channels: C.
         joints: V; None: the tensors do not say.
         frames: T that it was trained with; None: they do not say.
-        persons: how many persons its first norm tells apart; the first one's part is taken.
+        persons: how many persons its first norm distinguishes; the first one's part is taken.
     """
 
     config: BackboneConfig
@@ -54,7 +54,7 @@ class Release(ABC):
         prefixes: stream -> what its tensors' names may begin with.
         frames: of a clip, where the tensors do not say.
         left_out: pattern of the names that an encoder has no use for, such as heads.
-        normalization: how its clips were normalised, if they were as this package can; of the layout ``ntu25``.
+        normalization: how its clips were normalised, if this package can do the same; of the layout ``ntu25``.
     """
 
     name: ClassVar[str]
@@ -109,7 +109,7 @@ def conv_norm(theirs: str, ours: str) -> Rules:
 
 
 def absorbed(conv: str, norm: str, ours_conv: str, ours_norm: str) -> Rules:
-    """A convolution with a bias that ours has not: the mean of the norm behind takes it."""
+    """A convolution with a bias that ours lacks: it goes into the mean of the following norm."""
     rules = renamed(norm, ours_norm, norm=True) | {f"{ours_conv}.weight": same(f"{conv}.weight")}
     rules[f"{ours_norm}.running_mean"] = Rule((f"{norm}.running_mean", f"{conv}.bias"), torch.sub)
     return rules

@@ -1,1 +1,1 @@
-"""Search motions like documents: an index of clips or windows on disk, and questions put to it."""
+"""Search motions like documents: an index of clips or windows on disk, and queries to it."""

@@ -24,23 +24,23 @@ from ssl_skel.retrieval.kinds import KINDS, check_kind
 swig: Any = faiss  # its type hints do not know all of it
 
 TARGET = 0.97
-"""Recall@10 that a search is tuned to on vectors of the index, so that the 0.95 of new queries has room."""
+"""Recall@10 that a search is tuned to on vectors of the index, so that new queries reach 0.95 with a margin."""
 
 DEPTH = 10
 QUERIES = 256
-_PER_LIST = 64  # training vectors for each list; faiss asks for 39 to 256
+_PER_LIST = 64  # training vectors for each list; faiss recommends 39 to 256
 _STEP = 1 << 16  # vectors added at once
 
 
 @dataclass(frozen=True)
 class Tuned:
-    """What a search was set to, and what that gave.
+    """Settings of a search, and the recall they give.
 
     Attributes:
         effort: lists probed, or candidates that the graph holds.
-        fetch: candidates for each neighbour that is wanted.
+        fetch: candidates for each wanted neighbour.
         recall: share of the true ``DEPTH`` nearest that it finds.
-        queries: vectors of the index that it was measured with, each without itself.
+        queries: vectors of the index that it was measured with, each excluding itself.
     """
 
     effort: int
@@ -98,7 +98,7 @@ class Approximate:
             raise _damaged(path) from error
 
     def write(self, path: Path) -> None:
-        """Write faiss's part; kind, effort and fetch belong into the index's ``meta.json``.
+        """Write faiss's part; kind, effort and fetch belong in the index's ``meta.json``.
 
         Raises:
             UserError: the disk is full, or the like.
@@ -145,7 +145,7 @@ class Approximate:
     def tune(self, vectors: np.ndarray, target: float = TARGET) -> Tuned:
         """Find the least effort that reaches a recall on vectors of the index, and take it.
 
-        Where none does, as with vectors closer to each other than their smaller form can resolve, more candidates are
+        If none does, as with vectors closer to each other than their smaller form can resolve, more candidates are
         fetched. If even that fails, the largest effort is taken, and its recall is reported all the same.
         """
         rows = np.sort(np.random.default_rng(1).choice(len(vectors), min(QUERIES, len(vectors)), replace=False))

@@ -46,9 +46,9 @@ def build_index(
         windows, stride: as for ``spans``; as text also in seconds, ``"2s"``. A window is normalised as if it had been
             recorded alone.
         shard: (i, n): only the i-th of n parts, from 1 on; ``merge_indexes`` joins them.
-        batch_size: clips a step.
+        batch_size: clips per step.
         device: where the encoder runs; see ``find_device``.
-        overwrite: replace what is there, after success.
+        overwrite: replace an existing index, after success.
         progress: show a bar.
 
     Raises:
@@ -89,7 +89,7 @@ def _check(windows: Sequence[int], stride: int | None, shard: tuple[int, int]) -
     if any(window < 1 for window in windows):
         raise UserError("--window: counts frames from 1")
     if stride is not None and not windows:
-        raise UserError("--stride: says how windows follow each other; give --window too")
+        raise UserError("--stride: sets the distance between windows; give --window too")
     if stride is not None and stride < 1:
         raise UserError("--stride: counts frames from 1")
     if not 1 <= shard[0] <= shard[1]:

@@ -1,4 +1,4 @@
-"""Exact search in a fraction of the time: 8-bit codes of the vectors, and a bound on what the codes leave out.
+"""Exact search in a fraction of the time: 8-bit codes of the vectors, and a bound on their error.
 
 A vector approximation file (Weber, Schek & Blott, VLDB 1998, Sec. 4): the codes rule nearly all rows out, and only the
 rest are read. With a centre m, r = x - m and p = q - m,
@@ -31,7 +31,7 @@ from ssl_skel.errors import UserError
 _TOP = 79
 """Largest code. Processors without VNNI add two products of one code and another + 128 in 16 bits; these fit."""
 
-_GROUP = 32  # rows of which only the best is compared at first
+_GROUP = 32  # rows of a group; only the best is compared at first
 _BLOCK = 1 << 20  # products at once, which should stay in the processor's cache
 _HITS = 1 << 23  # rows proposed at once, for all queries together
 _SLACK = 2e-6  # more than float32 rounds off a bound
@@ -126,7 +126,7 @@ class Codes:
     ) -> list[tuple[np.ndarray, np.ndarray]] | None:
         """For each query, rows that hold its k nearest, and an upper bound of each one's similarity.
 
-        None where they are too many to hold, and queries can be parted.
+        None if they are too many to hold, and queries can be split.
         """
         rounded = _Rounded.of(torch.from_numpy(queries) - self.centre)
         among = None if rows is None else torch.from_numpy(rows)
@@ -212,7 +212,7 @@ class _Candidates:
         """Lower bounds of the most promising groups may be greater than those seen so far."""
         first = best.topk(min(self.k, best.shape[1]), sorted=False).indices  # (Q, k)
         each = torch.arange(len(grouped))[:, None]
-        lower = (grouped[each, :, first] - 2 * doubt.T[first]).amax(2)  # one a group
+        lower = (grouped[each, :, first] - 2 * doubt.T[first]).amax(2)  # one per group
         self._lower = torch.cat([self._lower, lower], 1).topk(self.k, sorted=False).values
 
     def by_query(self, among: Tensor | None) -> list[tuple[np.ndarray, np.ndarray]]:

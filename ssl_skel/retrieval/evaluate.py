@@ -39,8 +39,8 @@ def evaluate_index(
         split: of that store.
         kinds: faster searches to compare with the exact one, each trained on the gallery.
         leave_one_out: the gallery is the test clips too.
-        keep_duplicates: count exact copies under other names as hits; only the query's own clip is none.
-        stores: where the store may lie now.
+        keep_duplicates: count exact copies under other names as hits; only the query's own clip is not.
+        stores: where the store may be now.
 
     Returns:
         index, split, queries, gallery, without, excluded, and under ``searches`` for each search: figures,
@@ -50,7 +50,7 @@ def evaluate_index(
         UserError: several stores, an unknown split, or clips without labels.
     """
     sides = _sides(index, split, leave_one_out, keep_duplicates, stores)
-    # Deep enough that ten are left where a query's own recording is taken out.
+    # Deep enough that ten are left when a query's own recording is removed.
     _, copies = np.unique(sides.gallery_source, return_counts=True)
     depth = min(len(sides.gallery), _DEPTH + int(copies.max()))
     codes = Codes.of(sides.gallery)

@@ -19,8 +19,8 @@ class Filter:
 
     Attributes:
         labels: class names.
-        subjects, cameras: numbers, or names where the recordings had names; a name goes before a number.
-        within: first frame and end, or None for the end of the recording; a clip or window must lie between them.
+        subjects, cameras: numbers, or names where the recordings had names; a name takes precedence over a number.
+        within: first frame and end, or None for the end of the recording; a clip or window must be between them.
     """
 
     labels: Sequence[str] = ()

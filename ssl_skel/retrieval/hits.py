@@ -31,8 +31,8 @@ class Hit:
         rank: from 1.
         row: of the index.
         similarity: cosine, by which hits are ordered.
-        centred: cosine of the vectors minus the index's mean vector, -1 to 1; 0 for two clips that have no more in
-            common than any two. Of a place that ``localise`` found: its similarity, which is centred already.
+        centred: cosine of the vectors minus the index's mean vector, -1 to 1; 0 for two clips with no more in common
+            than any two. For a place that ``localise`` found: its similarity, which is centred already.
         percentile: per cent of the pairs of clips of the index that are less similar than this; None for places.
         name: of the clip.
         start, length: frames of it.
@@ -40,7 +40,7 @@ class Hit:
         subject, camera: -1 where unknown.
         fps: frames a second of the clip; 0 where unknown.
         copy: another clip of the index whose recording equals the query's, coordinate for coordinate.
-        mirrored: it is the query's mirror image that it resembles.
+        mirrored: it resembles the query's mirror image.
     """
 
     rank: int
@@ -60,7 +60,7 @@ class Hit:
 
     @classmethod
     def of(cls, index: MotionIndex, query: Query, rank: int, row: int, similarity: float) -> Hit:
-        """The hit that a row of the index is for a query."""
+        """A row of the index as a hit for a query."""
         record = index.rows[row]
         label = int(record["label"])
         centred = float(index.spread.centred(query.vector, np.asarray(index.vectors[row])[None])[0])
@@ -83,7 +83,7 @@ class Hit:
         )
 
     def facts(self, windows: bool) -> dict[str, str]:
-        """In words, by name, empty where unknown; with its frames, and seconds, where the index is one of windows."""
+        """Facts as text, by name, empty where unknown; with frames, and seconds, in an index of windows."""
         first, end = self.start, self.start + self.length
         frames = {"frames": f"{first}-{end}"} if windows else {}
         if windows and self.fps:
@@ -103,7 +103,7 @@ class Hit:
 
 
 def _floor(percent: float) -> float:
-    """To one digit, so that nothing but all is 100."""
+    """To one digit, so that only all is 100."""
     return math.floor(10 * percent) / 10
 
 
@@ -146,7 +146,7 @@ def nearest_hits(
 
 
 def best_of(index: MotionIndex, hits: Sequence[Hit], k: int, overlap: float) -> list[Hit]:
-    """The best of hits for a query and its mirror image, ranked anew; of one place found twice the better.
+    """The best of hits for a query and its mirror image, ranked again; of one place found twice, the better.
 
     Args:
         index: that they are of.
@@ -195,7 +195,7 @@ def suppress_places(places: Iterable[Sequence[int]], k: int, overlap: float, tak
 
 
 def check_overlap(overlap: float) -> None:
-    """Refuse an overlap that is no share.
+    """Refuse an overlap that is not a share.
 
     Raises:
         UserError: it is outside [0, 1].

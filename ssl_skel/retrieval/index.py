@@ -1,13 +1,13 @@
-"""The index on disk: vectors of clips, or of windows inside them, beside what they are vectors of.
+"""The index on disk: vectors of clips, or of windows inside them, and where these are.
 
-One folder that can be carried away whole::
+One folder that can be moved anywhere::
 
     vectors.npy   (N, D) float32 of length 1, memory-mapped: the truth
-    rows.npy      (N,) records, memory-mapped: where each vector's frames lie, see ``row_type``
+    rows.npy      (N,) records, memory-mapped: where each vector's frames are, see ``row_type``
     codes.safetensors  8 bits a number, by which exact search rules most vectors out, see ``Codes``
     meta.json     layout, class names, normalisation, pooling, stores, kind of search and its measured recall,
                   sha256 of the encoder's files, sizes of all others, format version
-    encoder/      a copy of the encoder; queries pass through it, and no other
+    encoder/      a copy of the encoder; queries pass through this one only
     faiss.index   only where the search is approximate; made from the vectors
 
 Opening reads ``meta.json`` and two headers, and needs neither torch nor faiss.
@@ -65,13 +65,13 @@ def row_type(name_bytes: int) -> np.dtype:
 
 @dataclass(frozen=True, eq=False)
 class MotionIndex:
-    """An index, open for questions.
+    """An open index.
 
     Attributes:
         path: its folder.
         layout: joints that queries must have.
-        class_names: one a label.
-        meta: what ``meta.json`` holds.
+        class_names: one per label.
+        meta: contents of ``meta.json``.
         vectors: (N, D) float32 of length 1 (or 0), memory-mapped.
         rows: (N,) records of ``row_type``, memory-mapped; ascending by store, clip, start, length.
         device: where the encoder runs; see ``find_device``.
@@ -125,16 +125,16 @@ class MotionIndex:
 
     @property
     def normalization(self) -> NormalizeConfig:
-        """What each clip and each window underwent."""
+        """What was done to each clip and each window."""
         return _normalization(self.meta, self.path)
 
     @property
     def conversions(self) -> tuple[Conversion, ...]:
-        """How recordings became its clips, as far as it is recorded; raw queries are converted alike."""
+        """How recordings became its clips, as far as it is recorded; raw queries are converted the same way."""
         return _conversions(self.meta, self.path)
 
     def fps(self, row: int) -> float:
-        """Frames a second of a row's clip; 0 where its store has several rates, or does not say."""
+        """Frames a second of a row's clip; 0 if its store has several rates, or does not say."""
         return self._rates[int(self.rows["store"][row])]
 
     @property
@@ -149,11 +149,11 @@ class MotionIndex:
 
     @property
     def windows(self) -> bool:
-        """Whether long clips were cut."""
+        """Whether long clips were cut into windows."""
         return bool(self.meta["windows"])
 
     def name(self, row: int) -> str:
-        """Name of the clip that a row lies in."""
+        """Name of the clip of a row."""
         return bytes(self.rows["name"][row]).decode(errors="replace")
 
     @cached_property
@@ -163,7 +163,7 @@ class MotionIndex:
         Raises:
             UserError: the folder's encoder is another one, or damaged, or there is no such device.
         """
-        from ssl_skel.embedding.embedder import Embedder  # needs torch, which opening does without
+        from ssl_skel.embedding.embedder import Embedder  # needs torch, which opening does not
 
         self.check_encoder()
         return Embedder(self.path / ENCODER, pooling=self.meta["pooling"], device=self.device)
@@ -184,15 +184,15 @@ class MotionIndex:
 
     @cached_property
     def codes(self) -> Codes:
-        """What exact search looks at first."""
+        """What exact search compares first."""
         from ssl_skel.retrieval.codes import Codes
 
         return Codes.read(self.path / CODES, *self.vectors.shape)
 
     @cached_property
     def spread(self) -> Spread:
-        """How its vectors lie; tells what a similarity means."""
-        from ssl_skel.retrieval.spread import Spread  # opening does without what it imports
+        """How its vectors are distributed, which gives a similarity its meaning."""
+        from ssl_skel.retrieval.spread import Spread  # opening does not need what it imports
 
         return Spread.of(self.vectors, self.rows[["store", "clip"]])
 
@@ -216,8 +216,7 @@ class MotionIndex:
         Args:
             joints: (T, V, C), or (M, T, V, C) for several persons; metres, y up, NaN where not tracked.
             k: how many.
-            rows: look only among these, such as ``ssl_skel.retrieval.search.select`` gives.
-            exact: leave the faster search aside.
+            rows: search only among these, such as the result of ``Filter.rows``. exact: do not use the faster search.
 
         Returns:
             (k,) rows of the index and their cosines, nearest first.
@@ -233,14 +232,13 @@ class MotionIndex:
     ) -> tuple[np.ndarray, np.ndarray]:
         """The rows nearest to vectors of this encoder.
 
-        Exact unless the index was built for a faster search; then a list may miss some, and end in -1. What ``rows``
-        leave over is always searched exactly. Rows of equal similarity come in order.
+        Exact unless the index was built for a faster search; then a list may miss some, and end in -1. With ``rows``,
+        search is always exact. Rows of equal similarity come in order.
 
         Args:
             vectors: (Q, D), of any length.
             k: how many, of more than there are: all.
-            rows: ascending; look only among these.
-            exact: leave the faster search aside.
+            rows: ascending; search only among these. exact: do not use the faster search.
 
         Returns:
             (Q, k) rows int64 and cosines float64, nearest first.
@@ -252,7 +250,7 @@ class MotionIndex:
         if vectors.ndim != 2 or vectors.shape[1] != self.vectors.shape[1]:
             raise UserError(f"{self.path}: takes query vectors (Q, {self.vectors.shape[1]}), got {vectors.shape}")
         if not np.isfinite(vectors).all():
-            raise UserError(f"{self.path}: query vectors hold NaN or infinity; look at the recording they come from")
+            raise UserError(f"{self.path}: query vectors hold NaN or infinity; check the recording they come from")
         if k < 1:
             raise UserError(f"k: counts neighbours from 1, got {k}")
         k = min(k, len(self) if rows is None else len(rows))
@@ -280,12 +278,12 @@ class MotionIndex:
         )
 
     def joints(self, row: int, store: Store, length: int | None = None) -> np.ndarray:
-        """What a vector was made of, (M, T, V, C): a whole clip as stored, or a window normalised by itself.
+        """What a vector was made of, (M, T, V, C): a whole clip as stored, or a window normalised on its own.
 
         Args:
             row: of the index.
             store: that it was made from.
-            length: frames, where a place begins with the window and goes on.
+            length: frames, if a place begins with the window and is longer.
 
         Raises:
             UserError: the store has no such clip, or no such frames in it.
@@ -325,12 +323,12 @@ def _read_meta(file: Path) -> dict[str, Any]:
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{file}: is damaged; {_AGAIN}") from error
     if found != "motion index" or not isinstance(meta, Mapping):
-        raise UserError(f"{file.parent}: is no index; make one with ssl-skel index")
+        raise UserError(f"{file.parent}: is not an index; make one with ssl-skel index")
     if version != FORMAT_VERSION:
         raise UserError(
             f"{file}: format_version: the index has {version}, this release reads {FORMAT_VERSION}; build it again"
         )
-    readout = str(meta.get("readout"))  # what 0.1 called it
+    readout = str(meta.get("readout"))  # the name in 0.1
     return {"pooling": FORMER_TEXTS.get(readout, readout), **meta}
 
 
@@ -352,7 +350,7 @@ def _check_size(file: Path, size: int) -> None:
 
 
 def _check_rows(file: Path, rows: np.ndarray, stores: int, classes: int) -> None:
-    """Refuse numbers of stores, classes and frames that there cannot be."""
+    """Refuse impossible numbers of stores, classes and frames."""
     limits = {"store": (0, stores - 1), "clip": (0, None), "start": (0, None), "length": (1, None)}
     limits["label"] = (-1, classes - 1)
     for field, (least, most) in limits.items():

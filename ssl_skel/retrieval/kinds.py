@@ -19,10 +19,10 @@ class Kind:
 
     Attributes:
         factory: (vectors, dimensions) -> faiss's description.
-        effort: the search parameter of faiss by which accuracy is paid for: lists probed, or candidates that the
+        effort: the search parameter of faiss that trades time for accuracy: lists probed, or candidates that the
             graph holds.
         efforts: its values to choose from, least first.
-        fetch: candidates for each neighbour that is wanted; the coarser the vectors, the more.
+        fetch: candidates for each wanted neighbour; the coarser the vectors, the more.
         fewest: vectors below which it makes no sense, or faiss cannot train it.
     """
 

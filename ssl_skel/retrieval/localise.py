@@ -1,10 +1,10 @@
 """Where in long recordings something like a clip occurs: sequences of windows against the clip's own.
 
 One vector of a long window says what happens, but hardly in what order. So the query is cut into windows too, as the
-index was, and a place is as similar as the windows are that would meet there, on average. Windows that follow each
-other have nearly all in common; whitening by the index's own windows (PCA) leaves what distinguishes them.
+index was, and the similarity of a place is the mean similarity of the windows that meet there. Successive windows have
+nearly everything in common; whitening by the index's own windows (PCA) leaves what distinguishes them.
 
-No paper; found on generated recordings, where it doubles what the nearest single windows find.
+No paper; chosen on generated recordings, where it finds twice as many places as the nearest single windows.
 """
 
 from __future__ import annotations
@@ -38,19 +38,19 @@ def localise(
 
     Args:
         index: of windows.
-        query: a clip; a window of the index, for it has no shorter ones, is compared as it is.
+        query: a clip; a window of the index, which has no shorter ones, is compared as it is.
         k: how many at most.
         rows: ascending; places consist of these windows only.
-        overlap: share of the shorter of two places that both may hold.
+        overlap: share of the shorter of two places that both may cover.
 
     Returns:
         Places, best first: their first window's row, mean similarity of whitened windows, first frame and length.
 
     Raises:
-        UserError: an index of whole clips, k below 1, an overlap that is no share, or another encoder.
+        UserError: an index of whole clips, k below 1, an overlap that is not a share, or another encoder.
     """
     if not index.windows:
-        raise UserError(f"{index.path}: holds whole clips, and no places in them; build it with --window")
+        raise UserError(f"{index.path}: holds whole clips, not places in them; build it with --window")
     if k < 1:
         raise UserError(f"k: counts places from 1, got {k}")
     check_overlap(overlap)
@@ -108,7 +108,7 @@ def _grid(index: MotionIndex, window: int) -> np.ndarray:
 def _whiten(vectors: np.ndarray, *others: np.ndarray) -> list[np.ndarray]:
     """(N, D) and others on the principal axes of the first, each axis of variance 1, then of unit length.
 
-    Fewer than 20 vectors, or such as are all alike, have no axes; all are then left as they are.
+    Fewer than 20 vectors, or vectors that are all alike, have no axes; all are then left as they are.
     """
     sample = vectors[:: max(1, len(vectors) // _SAMPLE)].astype(np.float64)
     mean = sample.mean(0)
@@ -125,7 +125,7 @@ def _diagonals(near: np.ndarray, clips: np.ndarray) -> tuple[np.ndarray, np.ndar
 
     Args:
         near: (G, P) similarities of windows, in the order of clips and time, to the query's.
-        clips: (G, 2) store and clip that each lies in.
+        clips: (G, 2) store and clip of each.
 
     Returns:
         (G,) means, minus infinity where a clip ends before the query and a longer diagonal fits into it; and

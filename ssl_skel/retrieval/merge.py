@@ -55,13 +55,13 @@ def merge_indexes(
 
 
 def _refuse_unlike(opened: Sequence[MotionIndex]) -> None:
-    """Refuse indexes that were not built alike."""
+    """Refuse indexes that were not built the same way."""
     first, *others = opened
     first.check_encoder()
     for other in others:
         field = next((field for field in _IDENTITY if other.meta[field] != first.meta[field]), None)
         if field:
-            raise UserError(f"{other.path}: {field}: differs from that of {first.path}; build both alike")
+            raise UserError(f"{other.path}: {field}: differs from that of {first.path}; build both the same way")
 
 
 def _joined_facts(opened: Sequence[MotionIndex]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What an index is searched for: one of its own clips or windows, or clips from elsewhere."""
+"""Queries to an index: one of its own clips or windows, or clips from elsewhere."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Query:
         home: (store number, clip, start, length) in the index's stores; None: from elsewhere.
         content: hash of its recording; 0: unknown.
         fps: frames a second of a clip from elsewhere; 0: unknown.
-        mirrored: it is the mirror image of what was named.
+        mirrored: it is the mirror image of the named clip.
     """
 
     name: str
@@ -104,7 +104,7 @@ def mirror_image(index: MotionIndex, query: Query, stores: tuple[Path, ...] = ()
     Args:
         index: to be searched.
         query: clip or window.
-        stores: where the index's stores may lie now; a clip of the index is read from its own.
+        stores: where the index's stores may be now; a clip of the index is read from its own.
 
     Raises:
         UserError: the store of a clip of the index no longer exists, or has changed.
@@ -118,7 +118,7 @@ def mirror_image(index: MotionIndex, query: Query, stores: tuple[Path, ...] = ()
 
 
 def _conversions(index: MotionIndex) -> list[Conversion]:
-    """How raw queries are converted: as the index's clips were; what those do not tell, as the encoder's were."""
+    """How raw queries are converted: like the index's clips, or where that is unknown, like the encoder's."""
     own = index.conversions
     known = {one.format for one in own}
     return [*own, *(one for one in index.embedder.card.conversions if one.format not in known)]

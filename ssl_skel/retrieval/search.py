@@ -1,4 +1,4 @@
-"""Search an index, from a name or a path to hits: the whole of ``ssl-skel search`` but its printing."""
+"""Search an index, from a name or a path to hits: all of ``ssl-skel search`` except its printing."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Answer:
     Attributes:
         query: what was searched for.
         hits: best first.
-        nearest: the best hit, also where it is below ``at_least`` and not among the hits; None: there is none.
+        nearest: the best hit, even if it is below ``at_least`` and not among the hits; None: there is none.
     """
 
     query: Query
@@ -59,9 +59,9 @@ def search(
     at_least: float | None = None,
     stores: Sequence[Path] = (),
 ) -> list[Answer]:
-    """Find the clips most like each clip of a query, or the places in long recordings.
+    """Find the clips most similar to each clip of a query, or similar places in long recordings.
 
-    The query itself is never found; exact copies of it under other names are, and are marked.
+    The query itself is never a hit; exact copies of it under other names are, and are marked.
 
     Args:
         index: an index, or its folder.
@@ -69,13 +69,13 @@ def search(
         k: how many hits at most for each query.
         clip, at, format, options: which clip or window of ``query``; see ``load_queries``.
         filter: search only among the rows that meet it.
-        localise: of an index of windows: compare sequences of windows, which finds places best.
+        localise: for an index of windows: compare sequences of windows, which finds places best.
         exact: do not use the index's faster search.
         overlap: share of the shorter of two windows of one clip that both may cover and still both be returned.
         mirror: also find what resembles the query with left and right exchanged; such hits are marked.
-        at_least: leave out hits whose ``centred`` is smaller, so that "nothing like it" is an answer. A value to begin
-            with is ``index.spread.usual``: 95 % of the index's own clips have another at least as similar.
-        stores: where the index's stores may lie now; ``mirror`` reads a clip of the index from its store.
+        at_least: leave out hits whose ``centred`` is smaller, so that "nothing like it" is an answer. A good first
+            value is ``index.spread.usual``: 95 % of the index's own clips have another at least as similar.
+        stores: where the index's stores may be now; ``mirror`` reads a clip of the index from its store.
 
     Returns:
         One answer for each clip of the query, in its order.

@@ -1,4 +1,4 @@
-"""How the vectors of an index lie, and what a similarity means in it.
+"""How the vectors of an index are distributed, and what a similarity means in it.
 
 All vectors of an encoder point about the same way: on NW-UCLA, 90 % of the pairs of clips have cosines between 0.992
 and 0.997. Cosines of what is left when the index's mean vector is subtracted use the whole range. ``docs/decisions``
@@ -14,9 +14,9 @@ import numpy as np
 from ssl_skel.evaluation.quality import evenly_spaced, rankme
 
 SAMPLE = 1000
-"""Rows that are looked at, evenly through the index."""
+"""Rows in the sample, evenly through the index."""
 
-_FEWEST = 20  # rows below which nothing is said about all being alike
+_FEWEST = 20  # with fewer rows there is no warning that all are alike
 _LEAST_RANK, _LEAST_SPREAD = 2.0, 1e-5
 
 
@@ -30,7 +30,7 @@ class Spread:
         pairs: (P,) centred cosines of pairs of rows of different clips, ascending.
         usual: centred cosine that 95 % of the sample's rows reach with a row of another clip; a guide for ``--min``.
         rank: effective rank of the vectors' covariance (``rankme`` of it): along how many axes they vary, each counted
-            by its share of the variance; 1 where all lie on one line.
+            by its share of the variance; 1 if all are on one line.
         cosine: median cosine of the pairs, not centred.
     """
 
@@ -43,7 +43,7 @@ class Spread:
 
     @classmethod
     def of(cls, vectors: np.ndarray, clips: np.ndarray) -> Spread:
-        """Of vectors (N, D), N at least 1, and the clips that they lie in, (N,) numbers or records."""
+        """From vectors (N, D), N at least 1, and the clips that they belong to, (N,) numbers or records."""
         chosen = evenly_spaced(len(vectors), SAMPLE)
         sample, clip = _unit(vectors[chosen]), clips[chosen]
         mean = sample.mean(0)
@@ -63,7 +63,7 @@ class Spread:
         )
 
     def centred(self, query: np.ndarray, vectors: np.ndarray) -> np.ndarray:
-        """Cosines after the mean was subtracted: 0 for two clips that have no more in common than any two.
+        """Cosines after the mean was subtracted: 0 for two clips with no more in common than any two.
 
         Args:
             query: (D,), of any length.
@@ -83,12 +83,12 @@ class Spread:
 
     @property
     def warning(self) -> str:
-        """Why the index can hardly distinguish anything; empty where it can, or where too few rows would show it."""
+        """Why the index can hardly distinguish anything; empty if it can, or if it has too few rows to say."""
         if self.rows < _FEWEST or (self.rank >= _LEAST_RANK and 1 - self.cosine >= _LEAST_SPREAD):
             return ""
         return (
             f"the clips of this index are nearly all alike to its encoder (effective rank {self.rank:.1f}, median "
-            f"cosine {self.cosine:.6f}); hits mean little: train the encoder longer, or take another"
+            f"cosine {self.cosine:.6f}); hits mean little: train the encoder longer, or use another"
         )
 
     @property
@@ -98,6 +98,6 @@ class Spread:
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:
-    """Rows of length 1, or 0, in float64: what is left without the mean is small."""
+    """Rows of length 1, or 0, in float64, since differences from the mean are small."""
     vectors = vectors.astype(np.float64)
     return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), np.finfo(np.float64).tiny)

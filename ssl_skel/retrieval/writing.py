@@ -1,4 +1,4 @@
-"""An index as it is written: vectors and rows block by block, then everything that is made of them."""
+"""Writing an index: vectors and rows block by block, then everything that is made from them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from ssl_skel.retrieval.index import (
 )
 
 Write = Callable[[np.ndarray, np.ndarray], None]
-"""Takes a block of vectors (S, D), of any length, and their records (S,)."""
+"""Writes a block of vectors (S, D), of any length, and their records (S,)."""
 
 
 @contextmanager
@@ -49,10 +49,10 @@ def writing_index(
     Args:
         path: folder to make.
         encoder: folder of the encoder, which is copied.
-        facts: what ``meta.json`` holds of encoder and clips.
+        facts: what ``meta.json`` says about encoder and clips.
         kind: ``flat`` (exact) or an entry of ``KINDS``.
         overwrite: replace an index that is there, after success.
-        inputs: what the vectors are made of, which is never replaced.
+        inputs: what the vectors are made from, which is never replaced.
         progress: show bars.
 
     Raises:
@@ -109,5 +109,5 @@ def _finish(folder: Path, encoder: Path, facts: dict[str, Any], kind: str, progr
 
 
 def progress_bar(blocks: list[np.ndarray], title: str, progress: bool) -> Iterable[np.ndarray]:
-    """Blocks to go through, with a bar where it is asked for and takes longer than a second."""
+    """Blocks to go through, with a bar if requested and if it takes longer than a second."""
     return show_progress(blocks, title, unit="batch", hidden=not progress, delay=1.0)

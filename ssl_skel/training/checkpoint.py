@@ -1,6 +1,6 @@
 """The tensors of checkpoints, written and read; see ``checkpoint_folder`` for what needs none of them.
 
-Nothing is unpickled but tensors.
+Only tensors are unpickled.
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ def save_checkpoint(
             packed = io.BytesIO()  # on a full disk torch may end the whole process
             torch.save({"optimizer": optimizer.state_dict(), "scaler": scaler.state_dict() if scaler else None}, packed)
             (part / "optimizer.pt").write_bytes(packed.getbuffer())
-            told = {"format_version": FORMAT_VERSION, **state, "sha256": _hashes(part)}
-            (part / STATE).write_text(json.dumps(told), "utf-8")
+            facts = {"format_version": FORMAT_VERSION, **state, "sha256": _hashes(part)}
+            (part / STATE).write_text(json.dumps(facts), "utf-8")
     except (SafetensorError, RuntimeError) as error:
         raise cannot_write(final, error, _REMEDY) from error
     for old in checkpoints(folder)[:-keep]:
@@ -111,7 +111,7 @@ def _hashes(folder: Path) -> dict[str, str]:
 
 
 def _check_hashes(checkpoint: Path, written: Any) -> None:
-    """Refuse tensors that are not what was written; a flipped bit would train on unnoticed.
+    """Refuse tensors that are not what was written; a flipped bit would go unnoticed.
 
     Args:
         checkpoint: its folder.
@@ -126,4 +126,4 @@ def _check_hashes(checkpoint: Path, written: Any) -> None:
     except (OSError, AttributeError) as error:
         raise damaged(checkpoint, STATE, error) from error
     if wrong:
-        raise damaged(checkpoint, wrong[0], ValueError("its sha256 is another than state.json's"))
+        raise damaged(checkpoint, wrong[0], ValueError("its sha256 differs from state.json's"))

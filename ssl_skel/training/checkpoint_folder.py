@@ -1,4 +1,4 @@
-"""Which checkpoints a run has, and how far each had come: paths and JSON, without torch.
+"""Which checkpoints a run has, and the progress of each: paths and JSON, without torch.
 
 ``step_000000123/`` holds ``model.safetensors``, ``optimizer.pt``, ``state.json`` and, where weights are
 averaged, ``ema.safetensors``. It appears when it is whole, so the newest folder of that form is always the place to
@@ -19,7 +19,7 @@ STATE = "state.json"
 
 
 def path_of(folder: Path, step: int) -> Path:
-    """Where the checkpoint of a step lies in a run's ``checkpoints``."""
+    """Path of the checkpoint of a step in a run's ``checkpoints``."""
     return folder / f"step_{step:09d}"
 
 

@@ -18,14 +18,14 @@ class OptimConfig(Section):
     name: Literal["adamw", "sgd"] = "adamw"
     """adamw (Loshchilov & Hutter, ICLR 2019), or sgd with Nesterov momentum (ST-GCN and CTR-GCN train with it)."""
     lr: float = Field(1e-3, gt=0)
-    """Peak learning rate. 1e-3 is the default of torch's AdamW; sgd wants about 0.1."""
+    """Peak learning rate. 1e-3 is the default of torch's AdamW; sgd needs about 0.1."""
     weight_decay: float = Field(0.05, ge=0)
-    """For matrices and kernels; biases and other 1-D parameters have none. 0.05: MAE (He et al., CVPR 2022,
+    """Weight decay of matrices and kernels; biases and other 1-D parameters have none. 0.05: MAE (He et al., CVPR 2022,
     Table 8)."""
     betas: tuple[Share, Share] = (0.9, 0.999)
-    """Of adamw; torch's default. MAE pretraining uses (0.9, 0.95) (He et al., Table 8)."""
+    """Betas of adamw; torch's default. MAE pretraining uses (0.9, 0.95) (He et al., Table 8)."""
     momentum: float = Field(0.9, gt=0, lt=1)
-    """Of sgd; ST-GCN and CTR-GCN use 0.9."""
+    """Momentum of sgd; ST-GCN and CTR-GCN use 0.9."""
     schedule: Literal["cosine", "step", "constant"] = "cosine"
     """What follows the warm-up: half a cosine down to ``min_lr`` (Loshchilov & Hutter, ICLR 2017), steps, or the
     peak rate to the end."""
@@ -53,14 +53,14 @@ class TrainConfig(Section):
     epochs: int = Field(100, ge=1)
     """Passes over the data."""
     batch_size: int = Field(128, ge=1)
-    """Clips an optimiser step, over all ranks and micro-batches."""
+    """Clips per optimiser step, over all ranks and micro-batches."""
     accumulate: int = Field(1, ge=1)
-    """Micro-batches an optimiser step; more of them need less memory. BatchNorm's statistics and the random draws are
+    """Micro-batches per optimiser step; more of them need less memory. BatchNorm's statistics and the random draws are
     those of a micro-batch then, and a pretext that compares clips, such as psp, compares those of one."""
     precision: Literal["no", "bf16", "fp16"] = "no"
     """Mixed precision: no is float32; fp16 scales the loss and needs a GPU."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    """auto takes an accelerator where there is one."""
+    """auto uses an accelerator if there is one."""
     compile: bool = False
     """Compile the task with torch.compile: a slow first step, faster ones after it."""
     ema: float = Field(0.0, ge=0, lt=1)
@@ -71,11 +71,11 @@ class TrainConfig(Section):
     checkpoint_every: int = Field(10, ge=0)
     """Epochs between checkpoints; 0: by the clock only. The last epoch always has one."""
     checkpoint_minutes: float = Field(10.0, ge=0)
-    """At most this long without a checkpoint, also within an epoch."""
+    """Longest time without a checkpoint in minutes, also within an epoch."""
     keep: int = Field(2, ge=1)
-    """Checkpoints that stay."""
+    """Number of checkpoints to keep."""
     log_every: int = Field(10, ge=1)
-    """Steps between looks at a GPU's numbers and at other ranks. One process on a CPU looks after every step."""
+    """Steps between checks of a GPU's numbers and of other ranks. One process on a CPU checks after every step."""
     progress: bool = True
     """Show a progress bar."""
 

@@ -1,4 +1,4 @@
-"""What is trained: a task with its optimiser and, where asked for, the average of its weights."""
+"""What is trained: a task with its optimiser and, if requested, the average of its weights."""
 
 from __future__ import annotations
 
@@ -54,12 +54,12 @@ class Learner:
         self.model = task if accelerator.num_processes == 1 else _parallel(task, accelerator)
 
     def start(self, meter: Meter) -> None:
-        """Turn to training, after an evaluation or a checkpoint."""
+        """Switch to training mode, after an evaluation or a checkpoint."""
         self.task.train()
         meter.start()
 
     def update(self, group: list[Batch], rate: float, step: int, meter: Meter) -> None:
-        """One optimiser step on the micro-batches of a group; every clip of it, on any rank, weighs the same.
+        """One optimiser step on the micro-batches of a group; every clip in it, on any rank, has the same weight.
 
         Raises:
             UserError: too few clips for all ranks.
@@ -91,7 +91,7 @@ class Learner:
         self.optimizer.zero_grad()
 
     def after_step(self, step: int, total: int) -> None:
-        """Tell the average and the task that ``step`` of ``total`` steps are done."""
+        """Update the average and the task after ``step`` of ``total`` steps."""
         if self.ema is not None:
             self.ema.update(self.task, step)
         self.task.after_step(step / total)
@@ -136,7 +136,7 @@ class Learner:
 
 
 def _parallel(task: Task, accelerator: Accelerator) -> nn.Module:
-    """The task on all ranks. A mask token may have no gradient in a step, so unused parameters are looked for."""
+    """The task on all ranks. A mask token may have no gradient in a step, so DDP searches for unused parameters."""
     devices = None if accelerator.device.type == "cpu" else [accelerator.device]
     return nn.parallel.DistributedDataParallel(task, device_ids=devices, find_unused_parameters=True)
 

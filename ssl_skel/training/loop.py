@@ -1,13 +1,13 @@
 """``fit``: the only training loop.
 
-One flat loop for a CPU, a GPU, or ``torchrun`` on many machines. All that a step does follows from its
-number: the clips and the draws on them come from the loader, the learning rate from ``learning_rate``,
-dropout from a seed of its own. So a checkpoint holds weights, optimiser state and a number, and a run
-that was killed at any instant continues to the same weights, on a CPU bit for bit.
+One flat loop for a CPU, a GPU, or ``torchrun`` on many machines. Everything that a step does follows from its number:
+the clips and the draws on them come from the loader, the learning rate from ``learning_rate``, dropout from a seed of
+its own. So a checkpoint holds weights, optimiser state and a number, and a run that was killed at any instant continues
+to the same weights, on a CPU bit for bit.
 
 A step is one optimiser step: ``train.accumulate`` micro-batches of the loader, on every rank. What is left
 of an epoch after whole steps makes a smaller step, or is left out where ``loader.drop_last``: just as with
-one large batch. Each clip of a step weighs the same, however the batch was cut.
+one large batch. Each clip of a step has the same weight, however the batch was cut.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ __all__ = ["Interrupted", "Loader", "TrainConfig", "fit", "make_accelerator"]
 
 
 class Loader(Protocol):
-    """What ``fit`` needs of a loader: micro-batches that are a function of (epoch, number)."""
+    """What ``fit`` needs from a loader: micro-batches that are a function of (epoch, number)."""
 
     drop_last: bool
 
     def __len__(self) -> int:
-        """Micro-batches an epoch."""
+        """Micro-batches per epoch."""
 
     def epoch(self, epoch: int = 0, start: int = 0) -> Iterator[Batch]:
         """Micro-batches of one epoch from number ``start`` on."""
@@ -123,7 +123,7 @@ def fit(
         loader: built for this rank, with ``batch_size = train.loader_batch(world_size)``.
         seed: of dropout and the like; data draws have the loader's.
         resume: continue from the run's newest checkpoint, if there is one.
-        on_epoch: evaluates after so many epochs, on rank 0, with the averaged weights; its numbers are logged.
+        on_epoch: evaluates after a number of epochs, on rank 0, with the averaged weights; its numbers are logged.
 
     Raises:
         UserError: nothing to train, no steps, a loss that is not finite, a checkpoint that does not fit.
@@ -181,7 +181,7 @@ def _due(done: int, every: int, epochs: int) -> bool:
 
 
 def _seed(seed: int, step: int, accelerator: Accelerator) -> None:
-    """Give dropout and the like numbers of their own at each step and rank, whatever ran before."""
+    """Seed dropout and the like for each step and rank, independently of what ran before."""
     key = np.random.SeedSequence((seed, step, accelerator.process_index)).generate_state(1, np.uint64)[0]
     number = int(key >> np.uint64(1))
     # Not torch.manual_seed: where no GPU is used it keeps a stack trace of every call.
@@ -203,7 +203,7 @@ def _log_epoch(
     record: dict[str, Any],
     evaluate: Callable[[int], dict[str, float]] | None,
 ) -> None:
-    """Write the epoch's means, and what an evaluation found. Every rank must call it."""
+    """Write the epoch's means, and the figures of an evaluation. Every rank must call it."""
     record |= meter.means(learner.accelerator)
     if evaluate and learner.accelerator.is_main_process:
         with learner.averaged():
@@ -244,8 +244,8 @@ def _restore(learner: Learner, meter: Meter, run: RunDir, steps: int, total: int
         raise damaged(checkpoint, STATE, error) from error
     if began != steps:
         raise UserError(
-            f"{run.path}: began with {began} steps an epoch, the data now gives {steps}; "
-            "bring the old data back, or give this run another name"
+            f"{run.path}: began with {began} steps per epoch, the data now gives {steps}; "
+            "restore the old data, or give this run another name"
         )
     if type(step) is not int or not 0 <= step <= total:
         raise damaged(checkpoint, STATE, ValueError(f"step: {step!r}"))

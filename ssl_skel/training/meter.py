@@ -1,4 +1,4 @@
-"""Means of what a task reports, without waiting for the device at every step."""
+"""Means of a task's scalars, without waiting for the device at every step."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class Meter:
         return {**means, "clips_per_second": round(speed, 2), "seconds": round(self.seconds, 3)}
 
     def restore(self, totals: dict[str, list[float]], seconds: float, ranks: int) -> None:
-        """Go on with the totals of a checkpoint, an equal part on each rank."""
+        """Continue with the totals of a checkpoint, an equal part on each rank."""
         self.totals = {name: [value / ranks, clips / ranks] for name, (value, clips) in totals.items()}
         self.seconds = seconds
 

@@ -3,7 +3,7 @@
 ::
 
     runs/<name>/config.yaml   as resolved; never changed afterwards
-                log.jsonl     one JSON object a line, one line an epoch
+                log.jsonl     one JSON object per line, one line per epoch
                 tensorboard/  the same numbers
                 checkpoints/  step_000000123/...
                 encoder/      written when training is done
@@ -44,7 +44,7 @@ class RunDir:
         path: the folder.
         config: the run's config as plain data.
         rank: of this process among all.
-        again: what a user who stops it is told to do.
+        again: what a message to a user who stops it says.
         inputs: what it is computed from: key of the config -> sha256; kept with every checkpoint.
     """
 
@@ -74,14 +74,14 @@ class RunDir:
         model: type[BaseModel] | None = None,
         **options: Any,
     ) -> RunDir:
-        """Start a run, or step into the one that is there.
+        """Start a run, or open the existing one.
 
         Args:
             path: ``runs/<name>``.
             config_yaml: the resolved config.
-            resume: "" refuses a folder that holds anything; ``auto`` continues it, or starts it where there
-                is none. Continuing wants the config it began with; only the keys in ``same_run.FREE`` may differ.
-            rank: only rank 0 looks and writes, so ranks do not take each other's folder for an older run.
+            resume: "" refuses a folder that holds anything; ``auto`` continues it, or starts it if there is none.
+                Continuing requires the config it began with; only the keys in ``same_run.FREE`` may differ.
+            rank: only rank 0 checks and writes, so ranks do not take each other's folder for an older run.
             model: of the config; a run of an earlier release is compared by it, see ``completed``.
             options: further ones of ``RunDir``.
 
@@ -121,7 +121,7 @@ class RunDir:
             if now != before:
                 raise UserError(
                     f"{self.path}: {key}: has changed since the run began (sha256 {before[:12]}, now {now[:12]}); "
-                    "bring the former one back, or give this run another name"
+                    "restore the former one, or give this run another name"
                 )
 
     @staticmethod
@@ -141,7 +141,7 @@ class RunDir:
         """An existing run, for reading.
 
         Raises:
-            UserError: no run is there.
+            UserError: there is no run.
         """
         path = Path(path)
         try:

@@ -1,4 +1,4 @@
-"""What may interrupt the steps: bad numbers, the wish to stop, the clock; agreed upon by all ranks."""
+"""What may interrupt the steps: bad numbers, a request to stop, the clock; the same on all ranks."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from ssl_skel.training.config import TrainConfig
 
 
 class Interrupted(SystemExit):
-    """Training was told to stop and did, after a checkpoint. Ends the process with 128 + signal.
+    """Training was stopped, after a checkpoint. Ends the process with 128 + signal.
 
-    That is 143 for SIGTERM and 130 for Ctrl-C, the convention of shells: not 0, so that a script does not
-    take half a training for a whole one, and a queue can tell what to start again.
+    That is 143 for SIGTERM and 130 for Ctrl-C, the convention of shells: not 0, so that a script does not take half a
+    training for a whole one, and a queue knows what to start again.
     """
 
 
@@ -30,8 +30,8 @@ class Watch:
     Signals reach only the main thread of a process; in other threads nothing is changed.
 
     Attributes:
-        every: steps between looks. A look waits for a GPU and for other ranks; one process on a CPU does it
-            after each step for nothing.
+        every: steps between checks. A check waits for a GPU and for other ranks; for one process on a CPU, one after
+            each step is free.
         bad: the first step with a number that is not finite, or infinity.
         stop: the signal that came, or 0.
         overdue: no checkpoint for ``train.checkpoint_minutes``.

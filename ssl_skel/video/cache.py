@@ -3,7 +3,7 @@
 ::
 
     <folder>/<digest>.npy        (clips, T, side, side, 3) uint8, memory-mapped; appears when whole
-    <folder>/.<digest>.part      being written: a clip after the other, so that what was interrupted goes on
+    <folder>/.<digest>.part      being written: one clip after the other, so that interrupted work continues
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from ssl_skel.video.frames import Crop, check_videos, read_frames
 
 GIGABYTE = 10**9
 READING = 2
-"""Goes up when ``read_frames`` gives other frames of the same file, so that kept ones are not taken for them."""
+"""Raise it when ``read_frames`` returns other frames of the same file, so that the cache is not reused."""
 
 
 class FrameCache:
@@ -34,7 +34,7 @@ class FrameCache:
     Args:
         folder: where the frames are kept.
         rows: numbers of the clips, each once: rows of a store.
-        videos: one file a clip.
+        videos: one file per clip.
         count: T, frames of a clip.
         side: pixels of a side.
         crop: see ``read_frames``.
@@ -44,7 +44,7 @@ class FrameCache:
         digest: sha256 over what decides the frames: names and sizes of the files, the options, and ``READING``.
 
     Raises:
-        UserError: the frames would take more than ``limit``, or a file cannot be looked at.
+        UserError: the frames would take more than ``limit``, or a file cannot be accessed.
     """
 
     def __init__(
@@ -80,10 +80,10 @@ class FrameCache:
         return self.folder / f"{self.digest[:16]}.npy"
 
     def fill(self) -> None:
-        """Decode what is not yet there, with a progress bar; what an interrupted process decoded is taken over.
+        """Decode what is not yet there, with a progress bar; frames that an interrupted process decoded are reused.
 
-        One process at a time may do so. The beginnings of all videos are looked at first, and what was begun in the
-        folder for other videos or options goes.
+        One process at a time may do so. The beginnings of all videos are checked first, and unfinished work for other
+        videos or options is removed.
 
         Raises:
             UserError: videos cannot be decoded, or the disk is full.

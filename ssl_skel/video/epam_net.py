@@ -1,4 +1,4 @@
-"""EPAM-Net: what the joints do tells when to look in the frames and, where both show the same box, at which places.
+"""EPAM-Net: the joints' features say when to look at the frames and, if both show the same box, at which places.
 
 Abdelkawy, Ali & Farag, Neurocomputing 2025 (arXiv 2408.05421); released code:
 actionModels/{rgb_pose_action_recognition_model,attention_module}.py, mmaction/models/backbones/x3dTemporalshift.py.
@@ -27,13 +27,13 @@ RGB_PLANS: dict[str, ArchSpec] = {
 
 
 class PoseAttention(nn.Module):
-    """Weigh the places of each frame, and the frames, by the features of the joints: A = A_S * A_T.
+    """Weight the places of each frame, and the frames, by the features of the joints: A = A_S * A_T.
 
     EPAM-Net, released code: A_S = sigmoid(BN(conv 7x7([max, mean of channels]))) after CBAM (Woo et al., ECCV 2018),
     then A_T = sigmoid(conv of 7 frames(mean of A_S over places)), from A_S and no other features. The joints' features
     are those of T frames spread evenly: at 0, 3, ..., 45 of 48 for 16.
 
-    Departs from print: A_S lies in the box of a person, and is laid over the frames as they were cropped. In the paper
+    Departs from print: A_S is in the box of a person, and is laid over the frames as they were cropped. In the paper
     both are one box of all persons. Here that of the frames is the same for all clips, all of the picture unless
     ``crop_frames`` says otherwise, so that a place in the one is not that place in the other.
 
@@ -59,15 +59,15 @@ class PoseAttention(nn.Module):
 
 
 class EPAMNet(nn.Module):
-    """All of EPAM-Net but its pose stream: the stream of frames, the attention, and both heads.
+    """EPAM-Net without its pose stream: the stream of frames, the attention, and both heads.
 
     Frames' features f become f + f * A; a head is a mean over frames and places, dropout and a linear layer. The two
-    heads' logits are trained apart and summed at test.
+    heads are trained separately, and their logits are summed at test.
 
     Ours: where the grids of the two streams differ in size, A is resized to that of the frames, bilinearly.
 
     Args:
-        pose_dim: D of the pose stream's features; 0: there is none, frames alone are looked at.
+        pose_dim: D of the pose stream's features; 0: there is none, only frames are used.
         num_classes: of the heads.
         size: entry of ``RGB_PLANS``.
         dropout: before each linear layer (paper: 0.5).
@@ -85,7 +85,7 @@ class EPAMNet(nn.Module):
             self.pose_head = _head(pose_dim, num_classes, dropout)
 
     def forward(self, frames: Tensor, pose: Tensor | None) -> list[Tensor]:
-        """Logits of frames, then of joints where there are any.
+        """Logits of frames, then of joints if there are any.
 
         Args:
             frames: (N, 3, T, H, W) uint8.

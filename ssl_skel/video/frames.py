@@ -12,7 +12,7 @@ from ssl_skel.errors import UserError
 from ssl_skel.progress import progress
 
 FORMATS = {".mp4": "mp4", ".mov": "mov", ".avi": "avi", ".mkv": "matroska", ".webm": "matroska"}
-"""What each ending is read as. A file is never taken for what it looks like: a playlist would lead elsewhere."""
+"""Format of each ending. A file's format is never guessed: a playlist would lead elsewhere."""
 
 Crop = tuple[float, float, float, float]
 WHOLE: Crop = (0.0, 0.0, 1.0, 1.0)
@@ -21,7 +21,7 @@ WHOLE: Crop = (0.0, 0.0, 1.0, 1.0)
 def find_videos(folder: Path, names: Iterable[str], suffix: str = "") -> list[Path]:
     """Each clip's video, by name.
 
-    The folder's own files are looked through, so a clip's name cannot lead out of it.
+    Only the folder's own files are searched, so a clip's name cannot lead out of it.
 
     Args:
         folder: files ``<clip name><suffix>.<ending>``, the ending one of ``FORMATS``.
@@ -53,7 +53,7 @@ def find_videos(folder: Path, names: Iterable[str], suffix: str = "") -> list[Pa
 
 
 def check_videos(videos: Sequence[Path]) -> None:
-    """Look at the first frame of each video, which is soon done, ahead of decoding them all.
+    """Decode the first frame of each video, which is quick, before decoding them all.
 
     Raises:
         UserError: PyAV is missing, or naming all videos whose first frame cannot be decoded.
@@ -67,14 +67,14 @@ def check_videos(videos: Sequence[Path]) -> None:
             bad.append((path, str(error)))
     if bad:
         names = ", ".join(str(path) for path, _ in bad)
-        raise UserError(f"{names}: cannot be decoded ({bad[0][1]}); convert what is named or leave its clips out")
+        raise UserError(f"{names}: cannot be decoded ({bad[0][1]}); convert these videos or leave their clips out")
 
 
 def read_frames(path: Path, count: int, side: int, crop: Crop = WHOLE) -> np.ndarray:
     """Frames spread evenly over a video: the middle ones of ``count`` stretches of equal length.
 
     EPAM-Net (Abdelkawy, Ali & Farag, Neurocomputing 2025): 16 frames, sampled evenly, cropped, resized to 224 x 224.
-    A video that says how to turn or mirror it, as a phone's do, is taken as it is to be shown.
+    A video that says how to turn or mirror it, like a phone's, is used as it should be shown.
 
     Args:
         path: a file with one of the endings of ``FORMATS``.
@@ -96,7 +96,7 @@ def read_frames(path: Path, count: int, side: int, crop: Crop = WHOLE) -> np.nda
             pictures, seen = _pictures(av, path, wanted, side, crop)
             if pictures.keys() >= set(wanted.tolist()):
                 return np.stack([pictures[at] for at in wanted.tolist()])
-            total = seen  # the container promised frames that its stream does not have
+            total = seen  # the container claims frames that its stream does not have
     except (av.error.FFmpegError, IndexError, OSError) as error:
         raise UserError(f"{path}: cannot be decoded ({error}); convert the video or leave the clip out") from error
     raise UserError(f"{path}: holds no picture; convert the video or leave the clip out")
@@ -112,7 +112,7 @@ def every_frame(path: Path) -> Iterator[tuple[float, np.ndarray]]:
     try:
         with _open(av, path) as container:
             stream = container.streams.video[0]
-            steady = 1 / float(stream.average_rate or 30)  # of frames that say no time
+            steady = 1 / float(stream.average_rate or 30)  # of frames without a time
             first: float | None = None
             for number, frame in enumerate(container.decode(stream)):
                 seconds = number * steady if frame.time is None else float(frame.time)
@@ -123,7 +123,7 @@ def every_frame(path: Path) -> Iterator[tuple[float, np.ndarray]]:
 
 
 def count_frames(path: Path) -> int:
-    """How many frames a file promises."""
+    """How many frames a file claims to have."""
     return _count(_pyav(), path)
 
 

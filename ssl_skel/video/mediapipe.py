@@ -1,6 +1,6 @@
 """MediaPipe's pose landmarker (Bazarevsky et al., "BlazePose", CVPR Workshops 2020; GHUM for world landmarks).
 
-The package has no model in it. A model is a ``.task`` file, which the user gets from MediaPipe's page.
+The package does not include a model. A model is a ``.task`` file, which the user gets from MediaPipe's page.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ssl_skel.errors import UserError
 MODELS = tuple(f"pose_landmarker_{size}.task" for size in ("heavy", "full", "lite"))
 """Names of MediaPipe's models, the most accurate first."""
 PLACE = Path("~/.cache/ssl-skel")
-"""Where a model is looked for, after the current folder."""
+"""Where a model is searched for, after the current folder."""
 
 
 def find_model(given: Path | None) -> Path:
@@ -57,7 +57,7 @@ class MediaPipeLandmarker:
         """See ``Landmarker``."""
         import mediapipe
 
-        self._last = max(self._last + 1, round(1000 * seconds))  # MediaPipe wants whole milliseconds that grow
+        self._last = max(self._last + 1, round(1000 * seconds))  # MediaPipe needs increasing whole milliseconds
         image = mediapipe.Image(mediapipe.ImageFormat.SRGB, np.ascontiguousarray(picture))
         people = self._landmarker.detect_for_video(image, self._last).pose_world_landmarks
         return [np.array([[one.x, one.y, one.z, one.visibility or 0.0] for one in person]) for person in people]

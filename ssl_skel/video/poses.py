@@ -1,4 +1,4 @@
-"""From videos to landmarks: a file of JSON lines a video, as ``ssl-skel convert mediapipe`` reads them."""
+"""From videos to landmarks: one file of JSON lines per video, as ``ssl-skel convert mediapipe`` reads them."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ class Landmarker(Protocol):
 
 
 OpenLandmarker = Callable[[], AbstractContextManager[Landmarker]]
-"""Makes a landmarker for one video; what it knows of earlier frames ends with that."""
+"""Makes a landmarker for one video; what it knows about earlier frames ends with the video."""
 
 
 class Extracted(NamedTuple):
-    """What was found in one video.
+    """The result for one video.
 
     Attributes:
         file: that was written.
@@ -61,12 +61,12 @@ def extract(
 
     Args:
         videos: files, or folders that hold them at any depth.
-        output: folder, made where it is missing. Files that are there already are kept: whoever was stopped goes on.
+        output: folder, made where it is missing. Existing files are kept, so that the same call continues after a stop.
         open_landmarker: for each video.
-        overwrite: extract again what is there.
+        overwrite: extract existing ones again.
 
     Returns:
-        What was found, and the files that were there already.
+        The results, and the files that existed already.
 
     Raises:
         UserError: no video there, two that would become one file, or one that cannot be decoded.
@@ -86,7 +86,7 @@ def _targets(videos: Sequence[Path], output: Path) -> dict[Path, Path]:
         files = [path for path in inside if path.suffix.lower() in FORMATS]
         if not files or not given.exists():
             endings = ", ".join(FORMATS)
-            raise UserError(f"{given}: is no video, and no folder with one; endings are {endings}")
+            raise UserError(f"{given}: is not a video, and no folder with one; endings are {endings}")
         for path in files:
             below = path.relative_to(given) if given.is_dir() else Path(path.name)
             target = output / below.with_name(f"{below.stem}.jsonl")

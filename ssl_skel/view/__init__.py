@@ -1,1 +1,1 @@
-"""``ssl-skel view``: gathers what a run, an evaluation or a store has to show, and makes its page or picture."""
+"""``ssl-skel view``: gathers the contents of a run, an evaluation or a store, and makes its page or picture."""

@@ -27,7 +27,7 @@ def page_of_attention(path: Path, name: str, store: Path | None = None, fps: flo
     Args:
         path: run directory.
         name: of the clip.
-        store: where it lies now; default: where the encoder's card says.
+        store: its present path; default: the one in the encoder's card.
         fps: frames a second of the recordings; default: see ``shown``.
 
     Raises:
@@ -51,7 +51,7 @@ def attention_of(encoder: SkeletonEncoder, batch: Batch) -> list[AttentionMaps]:
     """What each layer of an ``MPAENet`` attends to in the first draw of one clip.
 
     Args:
-        encoder: with an ``MPAENet``; it is left in the mode it was found in.
+        encoder: with an ``MPAENet``; its mode is restored.
         batch: of one clip, M persons of it present.
     """
     net, training = encoder.backbone, encoder.training

@@ -26,7 +26,7 @@ def page_of_audit(store: Store, found: Audit) -> str:
 
     Args:
         store: that was audited.
-        found: what came out.
+        found: the result.
     """
     rows = {str(name): row for row, name in enumerate(store.name)}
     damage = [
@@ -65,8 +65,8 @@ def _finding(store: Store, rows: Mapping[str, int], item: Mapping[str, Any]) -> 
         return clip
     reach = round(_AROUND * clip.fps)
     first, last = max(0, int(frame[1]) - reach), min(clip.joints.shape[1], int(frame[1]) + reach + 1)
-    told = {**clip.facts, "frames shown": f"{first} to {last - 1} of {clip.joints.shape[1]}"}
-    return replace(clip, joints=clip.joints[:, first:last], facts=told)
+    facts = {**clip.facts, "frames shown": f"{first} to {last - 1} of {clip.joints.shape[1]}"}
+    return replace(clip, joints=clip.joints[:, first:last], facts=facts)
 
 
 def _sentence(text: str) -> str:

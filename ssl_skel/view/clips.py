@@ -19,10 +19,10 @@ def shown(store: Store, row: int, facts: Mapping[str, str] | None = None, fps: f
     """A clip of a store.
 
     Args:
-        store: where it lies.
+        store: holds it.
         row: its number.
-        facts: put before those that the store knows.
-        fps: frames a second; default: what the store says of the clip, or ``FPS``.
+        facts: put before those of the store.
+        fps: frames a second; default: the clip's rate in the store, or ``FPS``.
     """
     known = dict(facts or {})
     if store.label[row] >= 0 and store.class_names:

@@ -1,4 +1,4 @@
-"""What lies in a search index."""
+"""The contents of a search index."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def page_of_index(path: Path, store: Path | None = None, fps: float | None = Non
 
     Args:
         path: the index.
-        store: where its clips lie now; default: where they lay when it was built.
+        store: present path of its clips; default: the path when it was built.
         fps: frames a second of the recordings; default: see ``shown``.
 
     Raises:

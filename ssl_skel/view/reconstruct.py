@@ -39,13 +39,13 @@ def page_of_reconstructions(
 
     Args:
         path: run directory.
-        store: where its recordings lie now; default: where its encoder's card says.
+        store: present path of its recordings; default: the one in its encoder's card.
         names: only these clips; default: some that it was not trained on, where there are any.
         count: how many are chosen.
         fps: frames a second of the recordings; default: see ``shown``.
 
     Raises:
-        UserError: no such run or clip, or a pretext that predicts nothing one could draw.
+        UserError: no such run or clip, or a pretext whose predictions cannot be drawn.
     """
     mae = load_autoencoder(path)
     card = load_card(path)
@@ -98,7 +98,7 @@ def load_autoencoder(path: Path) -> SkeletonMAE:
 def reconstruct(
     mae: SkeletonMAE, store: Store, rows: np.ndarray, unit: str = "cm", fps: float | None = None
 ) -> list[Reconstruction]:
-    """Hide some of whole clips, as training does, and predict it.
+    """Hide parts of whole clips, as training does, and predict them.
 
     Where the loss looked at hidden units only, what was seen is shown as it was; in the pose stream it moves with
     the body's centre where that is predicted. A prediction of normalised units is given the mean and the deviation
@@ -106,7 +106,7 @@ def reconstruct(
 
     Args:
         mae: in eval mode.
-        store: where the clips lie.
+        store: holds the clips.
         rows: of the store.
         unit: name of a hundredth of what the encoder sees as 1.
         fps: frames a second of the recordings; default: see ``shown``.
@@ -171,7 +171,7 @@ def _streams(mae: SkeletonMAE, units: Tensor, truth: Tensor) -> Tensor:
 
 
 def _to_joints(x: Tensor, stream: str, layout: SkeletonLayout, root: Tensor | None) -> Tensor:
-    """Stream (B, C, T, V) -> joints, the same shape; bones know no place and are given their root's, (B, C, T)."""
+    """Stream (B, C, T, V) -> joints, the same shape; bones have no place and get their root's, (B, C, T)."""
     if stream == "joint":
         return x
     if stream == "pose":
@@ -190,7 +190,7 @@ def _to_joints(x: Tensor, stream: str, layout: SkeletonLayout, root: Tensor | No
 
 
 def _told(mae: SkeletonMAE) -> str:
-    """What one sees, in words."""
+    """What the page shows, in words."""
     notes = []
     if mae.config.target_frame == "body":
         notes.append("All three are turned so that the first person faces you as the clip begins.")

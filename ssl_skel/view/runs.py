@@ -1,4 +1,4 @@
-"""What a pretraining run has to show: its log, and the classes that its encoder separates."""
+"""The contents of a pretraining run: its log, and the classes that its encoder separates."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ def page_of_run(
     pooling: str | None = None,
     options: Sequence[str] = (),
 ) -> str:
-    """Page of a pretraining run; what cannot be had is left out and said.
+    """Page of a pretraining run; missing parts are left out and named.
 
     Args:
         path: run directory.
-        store: where its recordings lie now; default: where its encoder's card says.
+        store: present path of its recordings; default: the one in its encoder's card.
         fps: frames a second of the recordings; default: see ``shown``.
         pooling: how clips become vectors; default: as the encoder's card says.
         options: for the reader, where the store is raw recordings; see ``Embedder.clips``.
@@ -55,21 +55,21 @@ def page_of_run(
     if (run.encoder / CARD).is_file():
         embedder = Embedder(path, pooling=pooling, device="cpu")
         card = embedder.card
-        if store is None and not (_told_store(card) / "meta.json").is_file():
+        if store is None and not (_recorded_store(card) / "meta.json").is_file():
             notes.append(
-                f"the confusion matrix and the map, for no store is at {_told_store(card)} any more. "
-                "Name its place now with --store."
+                f"the confusion matrix and the map: there is no longer a store at {_recorded_store(card)}. "
+                "Give its present path with --store."
             )
         else:
             opened = store_of_run(path, embedder, store, options)
             if card.data is None or opened.sha256 != card.data.sha256:
-                notes.append("certainty that these recordings are those of the training: their hash is another.")
+                notes.append("certainty that these recordings are those of the training: their hash differs.")
             compared = compare(embedder, opened, split_of(card), fps)
     else:
-        notes.append("the confusion matrix and the map, for the run has no encoder yet. It is written at its end.")
+        notes.append("the confusion matrix and the map: the run has no encoder yet. It is written at its end.")
     records = run.records()
     if not records:
-        notes.append("curves, for the run has logged nothing yet.")
+        notes.append("curves: the run has logged nothing yet.")
     facts, recipe = _facts(run.config, card, records), _recipe(path, run.config, card)
     return run_page(path.resolve().name, facts, charts(records), notes, compared, recipe)
 
@@ -91,11 +91,11 @@ def open_run(path: Path) -> RunDir:
     """A run of ``ssl-skel pretrain``.
 
     Raises:
-        UserError: none is there.
+        UserError: there is none.
     """
     run = RunDir.open(path)
     if not isinstance(run.config, dict) or not isinstance(run.config.get("pretext"), dict):
-        raise UserError(f"{path}: is no pretraining run, and holds no report.json; an evaluation that ended has one")
+        raise UserError(f"{path}: is not a pretraining run, and holds no report.json; an evaluation that ended has one")
     return run
 
 
@@ -120,9 +120,9 @@ def store_of_run(path: Path, embedder: Embedder, store: Path | None = None, opti
     Raises:
         UserError: it is not where the card says, or does not fit.
     """
-    own = _told_store(embedder.card)
+    own = _recorded_store(embedder.card)
     if store is None and not (own / "meta.json").is_file():
-        raise UserError(f"{path}: no store lies at {own} any more; name its place now with --store")
+        raise UserError(f"{path}: there is no longer a store at {own}; give its present path with --store")
     return embedder.clips(store or own, options=options)
 
 
@@ -145,12 +145,12 @@ def charts(records: Sequence[Mapping[str, Any]]) -> Curves:
 
 
 def _words(key: str) -> str:
-    """A logged key as people read it."""
+    """A logged key in words."""
     return re.sub(r"^knn (\d+)", r"kNN, k = \1", key.replace("_", " ")).replace(" raw", " on raw coordinates")
 
 
 def compare(embedder: Embedder, store: Store, split: str, fps: float | None = None) -> Compared:
-    """Name each test clip as its nearest training clip is named, by cosine of the features.
+    """Give each test clip the class of its nearest training clip, by cosine of the features.
 
     A run on all clips has no test clips; each is then compared with all others.
 
@@ -245,7 +245,7 @@ def split_of(card: EncoderCard) -> str:
     return card.data.split if card.data else "all"
 
 
-def _told_store(card: EncoderCard) -> Path:
+def _recorded_store(card: EncoderCard) -> Path:
     return Path(card.data.store if card.data else "")
 
 

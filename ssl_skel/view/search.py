@@ -18,12 +18,12 @@ _WORDS = {"label": "class"}  # as pages call it
 
 
 def page_of_answers(index: MotionIndex, answers: Sequence[Answer], stores: tuple[Path, ...] = ()) -> str:
-    """Page of a query's clip beside the clips that were found.
+    """Page of a query's clip next to the clips that were found.
 
     Args:
         index: that was searched.
         answers: one; a page shows no more.
-        stores: where the index's stores may lie now.
+        stores: where the index's stores may be now.
 
     Raises:
         UserError: several answers, or a store of the index no longer exists.
@@ -58,7 +58,7 @@ def page_of_answers(index: MotionIndex, answers: Sequence[Answer], stores: tuple
 def _meaning(index: MotionIndex) -> str:
     """What the numbers under a hit mean."""
     return (
-        "Similarity is the cosine of two vectors. Centred, it is 0 for two clips that have no more in common than any "
+        "Similarity is the cosine of two vectors. Centred, it is 0 for two clips with no more in common than any "
         f"two, and 1 for the same; 95 % of the clips of this index have another at {index.spread.usual:.2f} or above. "
         "The percentile is the share of pairs of clips that are less similar."
     )

@@ -140,7 +140,7 @@ def test_the_network_traces_for_export(row: str) -> None:
 @pytest.mark.parametrize(
     ("row", "options", "message"),
     [
-        ("st_gcn", {"channels": [8]}, "channels names 1 layers and strides 10; give one number a layer"),
+        ("st_gcn", {"channels": [8]}, "channels names 1 layers and strides 10; give one number per layer"),
         ("st_gcn", {"channels": [], "strides": []}, "channels names 0 layers"),
         ("st_gcn", {"size": "tiny", "channels": [0, 8]}, "each must be a multiple of 1, at least 1"),
         ("st_gcn", {"size": "tiny", "strides": [0, 1]}, "each must be 1 or more"),

@@ -145,7 +145,7 @@ def test_the_table_says_what_is_not_known(monkeypatch: pytest.MonkeyPatch) -> No
     assert header.split()[0] == "network"
     assert man.split() == ["man", "0.85", "0.90", "*", "0.26", "?", "64", "4", "merged"]
     assert csta.split() == ["csta_cnn", "0.53", "?", "0.19", "?", "64", "16", "merged"]
-    assert note == "man: printed, a [paper]; 32 frames, one person, ntu25 (* ours there: 0.85 M); so it says"
+    assert note == "man: printed, a [paper]; 32 frames, one person, ntu25 (* ours for it: 0.85 M); so it says"
     assert legend.startswith("?: not found")
 
 

@@ -79,12 +79,12 @@ def test_the_skeleton_is_found_by_name(tmp_path: Path) -> None:
     skeleton.with_name("02.asf").write_text("junk")
     assert len(read("amc", tmp_path)) == 1
     skeleton.rename(skeleton.with_name("03.asf"))
-    with pytest.raises(UserError, match=r"there is 2 \.asf files, none of its name beside it; put its skeleton there"):
+    with pytest.raises(UserError, match=r"found 2 \.asf files, none of its name beside it; put its skeleton there"):
         read("amc", tmp_path)
     skeleton.with_name("02.asf").unlink()
     assert len(read("amc", tmp_path)) == 1
     skeleton.with_name("03.asf").unlink()
-    with pytest.raises(UserError, match=r"there is no \.asf file beside it"):
+    with pytest.raises(UserError, match=r"found no \.asf file beside it"):
         read("amc", tmp_path)
 
 

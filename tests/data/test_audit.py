@@ -202,7 +202,7 @@ def test_units_that_are_not_metres(clips: list[RawClip], tmp_path: Path) -> None
     assert 0.15 < found.store["metres_in_a_unit"] < 0.25
     found = run(write(tmp_path / "wrong", scaled))
     assert len(found.findings["size"]) == 20
-    assert "no human size in 20 of 20 clips" in markdown(found)
+    assert "not of human size in 20 of 20 clips" in markdown(found)
 
 
 @settings(max_examples=25, deadline=None)

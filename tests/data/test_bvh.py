@@ -242,12 +242,12 @@ def test_to_a_layout_by_name(tmp_path: Path) -> None:
 def test_names_in_the_description(tmp_path: Path) -> None:
     bones = [tuple("Xx" if part == "LeftArm" else part for part in bone) for bone in ARMS]
     file = raw_files.bvh(tmp_path, bones=bones)  # type: ignore[arg-type]
-    with pytest.raises(UserError, match="has no joint that could be left_shoulder; tell by joints"):
+    with pytest.raises(UserError, match="has no joint that could be left_shoulder; name it under joints"):
         read("bvh", tmp_path, layout="common15")
     raw_files.describe(tmp_path, {"layout": "common15", "joints": {"Xx": "left_shoulder"}})
     assert np.isfinite(read("bvh", file)[0].joints[0, :, LAYOUTS["common15"].joints.index("left_shoulder")]).all()
     raw_files.describe(tmp_path, {"joints": {"Yy": "left_shoulder"}})
-    with pytest.raises(UserError, match="joints: 'Yy' is none of its joints; they are "):
+    with pytest.raises(UserError, match="joints: 'Yy' is not one of its joints; they are "):
         read("bvh", tmp_path)
 
 
@@ -274,12 +274,12 @@ def edited(folder: Path, old: str, new: str) -> Path:
 ZEROS = " ".join(["0.000000"] * 24)
 DAMAGE: dict[str, tuple[Callable[[Path], Path], str]] = {
     "empty": (lambda f: edited(f, raw_files.bvh_text(ARMS, np.zeros((2, 24))), ""), "the file ends too early"),
-    "no BVH": (lambda f: edited(f, "HIERARCHY", "HIER"), "line 1: expected HIERARCHY; this is no BVH file"),
-    "words": (lambda f: edited(f, "JOINT Head", "JIONT Head"), "line 10: 'JIONT Head' has no place here"),
-    "brace": (lambda f: edited(f, "{\nOFFSET 0 30", "OFFSET 0 30"), "line 11: 'OFFSET 0 30 0' has no place here"),
-    "braces": (lambda f: edited(f, "}\nMOTION", "MOTION"), "'MOTION' has no place here"),
-    "two roots": (lambda f: edited(f, "JOINT Head", "ROOT Head"), "line 10: 'ROOT Head' has no place here"),
-    "no offset": (lambda f: edited(f, "OFFSET 0 20 0\n", ""), "'}' has no place here"),
+    "no BVH": (lambda f: edited(f, "HIERARCHY", "HIER"), "line 1: expected HIERARCHY; this is not a BVH file"),
+    "words": (lambda f: edited(f, "JOINT Head", "JIONT Head"), "line 10: 'JIONT Head' is unexpected"),
+    "brace": (lambda f: edited(f, "{\nOFFSET 0 30", "OFFSET 0 30"), "line 11: 'OFFSET 0 30 0' is unexpected"),
+    "braces": (lambda f: edited(f, "}\nMOTION", "MOTION"), "'MOTION' is unexpected"),
+    "two roots": (lambda f: edited(f, "JOINT Head", "ROOT Head"), "line 10: 'ROOT Head' is unexpected"),
+    "no offset": (lambda f: edited(f, "OFFSET 0 20 0\n", ""), "'}' is unexpected"),
     "offset": (lambda f: edited(f, "OFFSET 0 20 0", "OFFSET 0 20"), "line 16: OFFSET: expected three numbers"),
     "channels": (lambda f: edited(f, "CHANNELS 2", "CHANNELS 3"), "CHANNELS: expected their number and as many"),
     "channel": (
@@ -298,7 +298,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], Path], str]] = {
         lambda f: edited(f, f"{ZEROS}\n{ZEROS}", f"{ZEROS}\n{ZEROS[:-10]}"),
         "has 23 numbers for 24 channels",
     ),
-    "number": (lambda f: edited(f, f"{ZEROS}\n" * 2, f"{ZEROS}\n{ZEROS[:-8]}x"), "line 53, column 24: is no number"),
+    "number": (lambda f: edited(f, f"{ZEROS}\n" * 2, f"{ZEROS}\n{ZEROS[:-8]}x"), "line 53, column 24: is not a number"),
     "no frames": (lambda f: raw_files.bvh(f, motion=np.zeros((0, 24))), "has no frames"),
     "only NaN": (lambda f: raw_files.bvh(f, motion=np.full((2, 24), np.nan)), "has no tracked joint"),
 }

@@ -152,7 +152,7 @@ def test_mixed_coordinates_and_names_twice_are_errors(tmp_path: Path) -> None:
     options: dict[str, Any] = {"normalize": PLAIN, "layout": "sbu15", "progress": False}
     np.savez(tmp_path / "a.npz", joints=np.ones((1, 3, 15, 3)), name=np.array(["same"]))
     np.savez(tmp_path / "b.npz", joints=np.ones((1, 3, 15, 3)), name=np.array(["same"]))
-    with pytest.raises(UserError, match=r"b\.npz: clip 'same': the name was there before"):
+    with pytest.raises(UserError, match=r"b\.npz: clip 'same': the name is taken"):
         convert("npz", tmp_path, tmp_path / "store", **options)
     np.savez(tmp_path / "b.npz", joints=np.ones((1, 3, 15, 2)), name=np.array(["other"]))
     with pytest.raises(UserError, match=r"b\.npz: clip 'other': joints have shape"):
@@ -161,7 +161,7 @@ def test_mixed_coordinates_and_names_twice_are_errors(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "channels", "why"), [("same", 3, "the name was there before"), ("other", 2, "joints have shape")]
+    ("name", "channels", "why"), [("same", 3, "the name is taken"), ("other", 2, "joints have shape")]
 )
 def test_a_clip_that_no_store_can_take_is_skipped_by_name(name: str, channels: int, why: str, tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", joints=np.ones((1, 3, 15, 3)), name=np.array(["same"]))

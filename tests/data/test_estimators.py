@@ -121,11 +121,11 @@ POINT = {"x": 0.1, "y": 0.2, "z": 0.3}
 MEDIAPIPE_DAMAGE: dict[str, tuple[Any, str]] = {
     "no frames": ({"frames": []}, "frames: missing or empty"),
     "a number": (7, "frames: missing or empty"),
-    "frame": ([3], "frame 0: is no mapping"),
+    "frame": ([3], "frame 0: is not a mapping"),
     "other landmarks": ([{"face_landmarks": []}], "frame 0: has none of pose_world_landmarks"),
-    "joints": (one_frame([POINT] * 32), "frame 0: pose_world_landmarks: is no list of 33"),
-    "persons": (one_frame([[POINT] * 33, [POINT]]), "is no list of 33 landmarks"),
-    "text": (one_frame("abc"), "is no list of 33 landmarks"),
+    "joints": (one_frame([POINT] * 32), "frame 0: pose_world_landmarks: is not a list of 33"),
+    "persons": (one_frame([[POINT] * 33, [POINT]]), "is not a list of 33 landmarks"),
+    "text": (one_frame("abc"), "is not a list of 33 landmarks"),
     "no z": (one_frame([{"x": 1, "y": 2}] * 33), "holds a landmark without numbers x, y and z"),
     "words": (one_frame([POINT | {"x": "a"}] * 33), "holds a landmark without numbers"),
     "nothing": (one_frame([POINT | {"x": None}] * 33), "holds a landmark without numbers"),
@@ -147,7 +147,7 @@ def test_mediapipe_damage_is_named(damage: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ("names='s('", "names: is no regular expression"),
+        ("names='s('", "names: is not a regular expression"),
         ("names='(?P<person>.)'", "names: has groups other than label, subject"),
         ("persons=0", "persons: input should be greater than or equal to 1"),
         ("score=keep", "score: unknown key; did you mean 'min_score'"),
@@ -204,16 +204,16 @@ def test_openpose_of_other_joints(tmp_path: Path) -> None:
     assert read("openpose", tmp_path, layout="coco17")[0].joints.shape == (1, 3, 17, 2)
     with pytest.raises(UserError) as told:
         read("openpose", tmp_path, layout="halpe26")
-    assert str(told.value).startswith(f"{file}: pose_keypoints_2d: is no list of 78 numbers")
+    assert str(told.value).startswith(f"{file}: pose_keypoints_2d: is not a list of 78 numbers")
 
 
 OPENPOSE_DAMAGE: dict[str, tuple[str, str]] = {
-    "no JSON": ("{", "is damaged: no JSON"),
+    "no JSON": ("{", "is damaged, not JSON"),
     "no people": ("{}", "people: missing"),
     "a list": ("[]", "people: missing"),
     "no keypoints": ('{"people": [{}]}', "one has no list pose_keypoints_2d"),
-    "words": ('{"people": [{"pose_keypoints_2d": ["a", "b", "c"]}]}', "is no list of 75 numbers"),
-    "fewer": ('{"people": [{"pose_keypoints_2d": [1, 2, 3]}]}', "is no list of 75 numbers"),
+    "words": ('{"people": [{"pose_keypoints_2d": ["a", "b", "c"]}]}', "is not a list of 75 numbers"),
+    "fewer": ('{"people": [{"pose_keypoints_2d": [1, 2, 3]}]}', "is not a list of 75 numbers"),
 }
 
 
@@ -290,7 +290,7 @@ def test_openpose_shares_of_the_image_need_its_aspect(tmp_path: Path) -> None:
     pixels = 1000 + 100 * walk(0, 3, 25)[..., :2]
     raw_files.openpose(tmp_path, "wave/pixels", pixels)
     raw_files.openpose(tmp_path, "wave/shares", pixels / np.float32([1920, 1080]))
-    with pytest.raises(UserError, match="x and y are no pixels but shares; give aspect"):
+    with pytest.raises(UserError, match="x and y are not pixels but shares; give aspect"):
         read("openpose", tmp_path)
     one, other = read("openpose", tmp_path, f"aspect={1920 / 1080}")
     np.testing.assert_allclose(one.joints, other.joints, rtol=1e-5)

@@ -28,7 +28,7 @@ def test_a_list_is_read_whatever_wrote_it(tmp_path: Path) -> None:
     file.write_bytes("\ufeff# copies: 2\r\n a01 \r\n\r\n  # more\r\nb é#1".encode())
     assert read_exclusions(file) == {"a01", "b é#1"}
     for bad in (tmp_path / "none.txt", tmp_path):
-        with pytest.raises(UserError, match=r"cannot be read: .*one a line"):
+        with pytest.raises(UserError, match=r"cannot be read: .*one per line"):
             read_exclusions(bad)
     file.write_bytes(b"\xff\xfe")
     with pytest.raises(UserError, match="not UTF-8"):
@@ -64,7 +64,7 @@ def test_reasons_stand_above_their_names() -> None:
 
 def test_names_that_are_not_there_are_told() -> None:
     check_exclusions(["a"], ["a", "b"], "list.txt")
-    with pytest.raises(UserError, match=r"^list\.txt: 2 of 3 names are no clips here, such as 'x'"):
+    with pytest.raises(UserError, match=r"^list\.txt: 2 of 3 names are not clips here, such as 'x'"):
         check_exclusions(["y", "a", "x"], ["a", "b"], "list.txt")
 
 
@@ -84,7 +84,7 @@ def test_a_split_leaves_clips_out(tmp_path: Path) -> None:
     assert (whole.train.tolist(), whole.test.tolist()) == ([0, 2], [1, 3])
     assert (mine.train.tolist(), mine.test.tolist()) == ([2], [1])
     assert load_split(store, "xview_dedup").test.tolist() == [1]
-    with pytest.raises(UserError, match=r"split 'wrong': exclude: 1 of 2 names are no clips here, such as 'c9'"):
+    with pytest.raises(UserError, match=r"split 'wrong': exclude: 1 of 2 names are not clips here, such as 'c9'"):
         load_split(store, "wrong")
     with pytest.raises(UserError, match="test has no clips"):
         load_split(store, "empty")

@@ -113,7 +113,7 @@ def test_npz_says_the_rate_of_all_or_of_each_clip_and_an_option_wins(tmp_path: P
     source.with_suffix(".yaml").write_text("{layout: ntu25, fps: 48}")
     assert converted(source).fps.tolist() == [48, 48]
     assert converted(source, options=["fps=12.5"]).fps.tolist() == [12.5, 12.5]
-    with pytest.raises(UserError, match=r"fps: has shape \(3,\) of int64; expected one number, or one a clip"):
+    with pytest.raises(UserError, match=r"fps: has shape \(3,\) of int64; expected one number, or one per clip"):
         converted(npz(tmp_path, fps=[1, 2, 3]))
 
 

@@ -96,5 +96,5 @@ def test_landmarks_that_are_missing_are_not_tracked(tmp_path: Path) -> None:
 
 def test_a_bad_line_is_named(tmp_path: Path) -> None:
     (tmp_path / "clip.jsonl").write_text(json.dumps(WORLD[0].tolist()) + '\n[{"x": 1\n')
-    with pytest.raises(UserError, match=r"clip\.jsonl: line 2: is damaged: no JSON"):
+    with pytest.raises(UserError, match=r"clip\.jsonl: line 2: is damaged, not JSON"):
         read("mediapipe", tmp_path)

@@ -141,7 +141,7 @@ def test_what_does_not_go_together_is_refused(make: Make, tmp_path: Path) -> Non
     one, hand = make("one", "sbu15"), make("hand", "hand21")
     flat = make("flat", "coco17", channels=2)
     (tmp_path / "below").mkdir()
-    with pytest.raises(UserError, match=r"one 3, flat 2\); merge 2D and 3D apart"):
+    with pytest.raises(UserError, match=r"one 3, flat 2\); merge 2D and 3D separately"):
         merge([one, flat], tmp_path / "both", "common15")
     with pytest.raises(UserError, match="hand21 has no joint of common15"):
         merge([one, hand], tmp_path / "both", "common15")

@@ -80,7 +80,7 @@ def test_layouts(tmp_path: Path) -> None:
     assert open_reader("npy", tmp_path).layout.name == "mine"
     for outside in ("../mine.yaml", "/etc/mine.yaml"):
         raw_files.npy(tmp_path, layout=outside)
-        with pytest.raises(UserError, match="lies outside of its folder; put it beside"):
+        with pytest.raises(UserError, match="is outside its folder; put it beside"):
             read("npy", tmp_path)
 
 
@@ -145,9 +145,9 @@ LABELS_DAMAGE: dict[str, tuple[str, str]] = {
     "empty": ("", "labels.csv: line 1: has the columns ; expected"),
     "no file": ("name,label\na,b\n", "labels.csv: line 1: has the columns name, label; expected some of"),
     "unknown": ("file,lable\na,b\n", "labels.csv: line 1: has the columns file, lable; expected some of"),
-    "short": ("file,label,subject\nc,wave\n", "labels.csv: line 2: has not 3 columns"),
-    "long": ("file,label\nc,wave,3\n", "labels.csv: line 2: has not 2 columns"),
-    "twice": ("file,label\nc,wave\nc,bow\n", "labels.csv: line 3: file: 'c' stood above"),
+    "short": ("file,label,subject\nc,wave\n", "labels.csv: line 2: does not have 3 columns"),
+    "long": ("file,label\nc,wave,3\n", "labels.csv: line 2: does not have 2 columns"),
+    "twice": ("file,label\nc,wave\nc,bow\n", "labels.csv: line 3: file: 'c' is also above"),
     "split": ("file,split\nc,val\n", "labels.csv: line 2: split: is 'val'; write train, test or nothing"),
     "number": ("file,subject\nc,-3\n", "c.npy: subject: is '-3'; expected a whole number from 0 on, or a name"),
     "no row": ("file,label\nd,wave\n", "c.npy: labels.csv has no row for 'c'; add one"),
@@ -169,7 +169,7 @@ def test_damaged_tables_are_named(damage: str, tmp_path: Path) -> None:
 
 def test_tables_lie_in_the_folder(tmp_path: Path) -> None:
     raw_files.npy(tmp_path, "c", labels="../labels.csv")
-    with pytest.raises(UserError, match=r"labels: \.\./labels\.csv lies outside of its folder"):
+    with pytest.raises(UserError, match=r"labels: \.\./labels\.csv is outside its folder"):
         read("npy", tmp_path)
     raw_files.npy(tmp_path, "c", labels="labels.csv")
     with pytest.raises(UserError, match=r"labels\.csv: cannot be read: No such file"):
@@ -189,7 +189,7 @@ def test_classes() -> None:
 
 def test_labels_that_are_no_class(tmp_path: Path) -> None:
     raw_files.npy(tmp_path, "wave/a", class_names=["nod"])
-    with pytest.raises(UserError, match=r"a\.npy: label 'wave' is no class; name it in class_names"):
+    with pytest.raises(UserError, match=r"a\.npy: label 'wave' is not a class; name it in class_names"):
         read("npy", tmp_path)
     raw_files.npy(tmp_path, "0/a", class_names=["nod", "wave"])
     assert read("npy", tmp_path / "0" / "a.npy", layout="sbu15")[0].label == -1
@@ -199,7 +199,7 @@ DESCRIPTIONS: dict[str, tuple[dict[str, Any], str]] = {
     "key": ({"lables": "x.csv"}, "lables: unknown key; did you mean 'labels'"),
     "up": ({"up": "x"}, "up: unknown 'x'"),
     "scale": ({"scale": 0}, "scale: input should be greater than 0"),
-    "names": ({"names": "s("}, "names: is no regular expression"),
+    "names": ({"names": "s("}, "names: is not a regular expression"),
     "groups": ({"names": "(?P<person>.)"}, "names: has groups other than label, subject"),
 }
 
@@ -227,9 +227,9 @@ def padded(folder: Path) -> Path:
 
 DAMAGE: dict[str, tuple[Callable[[Path], Path], str]] = {
     "objects": (lambda f: save(f, np.array([{}]), allow_pickle=True), "is damaged or truncated, or no .npy of plain"),
-    "text": (lambda f: save(f, np.array(["a"])), "holds other things than one array of numbers"),
-    "complex": (lambda f: save(f, points(6, 15, 3) + 1j), "holds other things"),
-    "more": (padded, "holds other things than one array"),
+    "text": (lambda f: save(f, np.array(["a"])), "holds something other than one array of numbers"),
+    "complex": (lambda f: save(f, points(6, 15, 3) + 1j), "holds something other"),
+    "more": (padded, "holds something other than one array"),
     "axes": (lambda f: save(f, points(15, 3)), "has shape (15, 3); expected (frames, 15 joints of sbu15, 2 or 3"),
     "joints": (lambda f: save(f, points(6, 25, 3)), "has shape (1, 6, 25, 3); expected"),
     "coordinates": (lambda f: save(f, points(6, 15, 4)), "has shape (1, 6, 15, 4); expected"),

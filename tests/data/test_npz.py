@@ -58,9 +58,9 @@ NPZ_DAMAGE: dict[str, tuple[Callable[[Path], Path], str]] = {
     ),
     "layout outside": (
         lambda f: npz(f, sidecar={"layout": "../secret.yaml"}),
-        "lies outside of its folder",
+        "is outside its folder",
     ),
-    "layout absolute": (lambda f: npz(f, sidecar={"layout": "/etc/secret.yaml"}), "lies outside of its folder"),
+    "layout absolute": (lambda f: npz(f, sidecar={"layout": "/etc/secret.yaml"}), "is outside its folder"),
     "only NaN": (lambda f: npz(f, joints=np.full((3, 6, 15, 3), np.nan)), "'mine_000000' has no tracked joint"),
 }
 

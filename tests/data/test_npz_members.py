@@ -150,5 +150,5 @@ def test_text_that_unicode_does_not_know_is_damage(tmp_path: Path, order: str) -
         if kept:
             assert read_columns(tmp_path / "x.npz", ["name"])["name"].tolist() == kept
         else:
-            with pytest.raises(ValueError, match="name: is no Unicode text"):
+            with pytest.raises(ValueError, match="name: is not Unicode text"):
                 read_columns(tmp_path / "x.npz", ["name"])

@@ -327,7 +327,7 @@ RAW_DAMAGE: dict[str, tuple[Callable[[Path], Path], str]] = {
     "no frames": (lambda f: filled(f, b"0\n"), "shows nobody in any frame"),
     "no bodies": (lambda f: filled(f, b"2\n0\n0\n"), "shows nobody in any frame"),
     "fewer frames": (lambda f: filled(f, b"3\n0\n0\n"), "the file ends too early, after line 3"),
-    "more frames": (lambda f: edited(f, (1, "1")), "line 30: more follows than the 1 frames that line 1 tells of"),
+    "more frames": (lambda f: edited(f, (1, "1")), "line 30: more follows than the 1 frames that line 1 states"),
     "frames": (lambda f: edited(f, (1, "two")), "line 1: the number of frames is 'two'"),
     "negative": (lambda f: edited(f, (1, "-1")), "line 1: the number of frames is '-1'"),
     "bodies": (lambda f: edited(f, (2, "7")), "line 2: the number of bodies is '7'"),

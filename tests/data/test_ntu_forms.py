@@ -141,14 +141,14 @@ def test_pickle_of_another_layout(tmp_path: Path) -> None:
 GOOD = {"frame_dir": "a", "label": 0, "keypoint": walk(0, 3)}
 PICKLE_DAMAGE: dict[str, tuple[Callable[[Path], Path], str]] = {
     "no clips": (lambda f: filled_pickle(f, {"annotations": []}), "annotations: missing or empty"),
-    "a list": (lambda f: filled_pickle(f, [1]), "annotations[0].keypoint: is no array"),
-    "no dict": (lambda f: filled_pickle(f, {"annotations": [GOOD, 3]}), "annotations[1].keypoint: is no array"),
+    "a list": (lambda f: filled_pickle(f, [1]), "annotations[0].keypoint: is not an array"),
+    "no dict": (lambda f: filled_pickle(f, {"annotations": [GOOD, 3]}), "annotations[1].keypoint: is not an array"),
     "axes": (lambda f: raw_files.pyskl(f, [GOOD | {"keypoint": np.ones((3, 25, 3))}]), "annotations[0].keypoint"),
     "whole": (lambda f: raw_files.pyskl(f, [GOOD | {"keypoint": np.ones((1, 3, 25, 3), int)}]), "of floats"),
     "name": (lambda f: raw_files.pyskl(f, [GOOD | {"frame_dir": 3}]), "annotations[0].frame_dir: is '3'"),
     "label": (lambda f: raw_files.pyskl(f, [GOOD, GOOD | {"label": -2}]), "annotations[1].label: is '-2'"),
     "other joints": (lambda f: raw_files.pyskl(f, [GOOD, GOOD | {"keypoint": np.ones((1, 3, 17, 3))}]), "has shape"),
-    "split": (lambda f: raw_files.pyskl(f, split={"xsub_train": "abc"}), "split: is no dict of lists of names"),
+    "split": (lambda f: raw_files.pyskl(f, split={"xsub_train": "abc"}), "split: is not a dict of lists of names"),
     "score": (lambda f: raw_files.pyskl(f, [flat(keypoint_score=np.ones((1, 9, 17)))]), "keypoint_score: does not fit"),
     "image": (lambda f: raw_files.pyskl(f, [flat(img_shape=(0, 3))]), "img_shape: is (0, 3); expected (height, width)"),
     "code": (lambda f: filled_pickle(f, print), "builtins.print, which could run code"),

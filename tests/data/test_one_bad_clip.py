@@ -181,13 +181,15 @@ CASES = {
         "pyskl", lambda f, bad: pyskl(f, bad, label="wave"), "clip2", "annotations[2].label: is 'wave'"
     ),
     "pyskl name": Case("pyskl", lambda f, bad: pyskl(f, bad, frame_dir=3), "annotations[2]", "[2].frame_dir: is '3'"),
-    "pyskl first": Case("pyskl", first_of_pyskl, "clip0", "annotations[0].keypoint: is no array"),
+    "pyskl first": Case("pyskl", first_of_pyskl, "clip0", "annotations[0].keypoint: is not an array"),
     "ctrgcn class": Case("ctrgcn", ctrgcn, "train_000002", "y_train: row 2 names no class"),
-    "stgcn label": Case("stgcn", stgcn, "clip2", "label of 'clip2' is 'None', no class number"),
+    "stgcn label": Case("stgcn", stgcn, "clip2", "label of 'clip2' is 'None', not a class number"),
     "pku class": Case(
         "pku-mmd", lambda f, bad: pku_mmd(f, bad, at(2, "77,8,12,1")), "0002-L_00008", "class 77, frames 8"
     ),
-    "pku word": Case("pku-mmd", lambda f, bad: pku_mmd(f, bad, at(2, "3,8,,1,a")), "0002-L_00008", "'a' is no number"),
+    "pku word": Case(
+        "pku-mmd", lambda f, bad: pku_mmd(f, bad, at(2, "3,8,,1,a")), "0002-L_00008", "'a' is not a number"
+    ),
     "pku row": Case("pku-mmd", lambda f, bad: pku_mmd(f, bad, short(9), False), "0002-L_00008", "line 10: has 149"),
     "utkinect line": Case(
         *("utkinect", lambda f, bad: utkinect(f, bad, at(3, "standUp: 258"))),
@@ -201,7 +203,7 @@ CASES = {
             "utkinect",
             lambda f, bad: utkinect(f, bad, word(9, 5), False),
             "s01_e02_standUp",
-            "line 10: '#' is no number",
+            "line 10: '#' is not a number",
         ),
     ),
     "utkinect number": Case(
@@ -209,23 +211,29 @@ CASES = {
             "utkinect",
             lambda f, bad: utkinect(f, bad, word(9, 0), False),
             "s01_e02_standUp",
-            "line 10: '#' is no number",
+            "line 10: '#' is not a number",
         ),
     ),
     "florence row": Case("florence3d", lambda f, bad: florence3d(f, bad, short(9)), "video003", "line 10: has 47"),
-    "florence word": Case("florence3d", lambda f, bad: florence3d(f, bad, word(9, 7)), "video003", "'#' is no number"),
-    "florence actor": Case("florence3d", lambda f, bad: florence3d(f, bad, word(9, 1)), "video003", "'#' is no number"),
+    "florence word": Case(
+        "florence3d", lambda f, bad: florence3d(f, bad, word(9, 7)), "video003", "'#' is not a number"
+    ),
+    "florence actor": Case(
+        "florence3d", lambda f, bad: florence3d(f, bad, word(9, 1)), "video003", "'#' is not a number"
+    ),
     "table doubled": Case("table", lambda f, bad: table(f, bad, doubled), "clip2", "has this frame and joint twice"),
-    "table joint": Case("table", lambda f, bad: table(f, bad, cell(joint="tail")), "clip2", "'tail' is no joint"),
+    "table joint": Case("table", lambda f, bad: table(f, bad, cell(joint="tail")), "clip2", "'tail' is not a joint"),
     "table number": Case(
-        "table", lambda f, bad: table(f, bad, cell(x="far")), "clip2", "column 'x': 'far' is no number"
+        "table", lambda f, bad: table(f, bad, cell(x="far")), "clip2", "column 'x': 'far' is not a number"
     ),
     "table frame": Case("table", lambda f, bad: table(f, bad, cell(frame="")), "clip2", "column 'frame': is empty"),
     "table label": Case(
         "table", lambda f, bad: table(f, bad, cell(label="wave")), "clip2", "changes within clip 'clip2'"
     ),
-    "table length": Case("table", lambda f, bad: table(f, bad, cell(y="1,2")), "clip2", "is no row like the header"),
-    "table scattered": Case("table", lambda f, bad: table(f, bad, scattered), "clip2", "clip 'clip2' stood above"),
+    "table length": Case("table", lambda f, bad: table(f, bad, cell(y="1,2")), "clip2", "is not like the header"),
+    "table scattered": Case(
+        "table", lambda f, bad: table(f, bad, scattered), "clip2", "clip 'clip2' has rows further up"
+    ),
     "npz label": Case("npz", lambda f, bad: npz(f, bad, label=7), "mine_000002", "label: is 7; must lie between"),
     "npz frames": Case("npz", lambda f, bad: npz(f, bad, frames=10), "mine_000002", "frames: is 10; must lie between"),
     "npz joints": Case("npz", lambda f, bad: npz(f, bad, joints=np.nan), "mine_000002", "has no tracked joint"),

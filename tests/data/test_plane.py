@@ -10,7 +10,7 @@ import pytest
 import raw_files
 from raw_clips import read
 
-from ssl_skel.data.dropped import tell
+from ssl_skel.data.dropped import report
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import LAYOUTS
 
@@ -43,7 +43,7 @@ def test_shares_of_an_image_are_noticed(format: str, tmp_path: Path) -> None:
     (clip,) = read(format, tmp_path)
     assert clip.dropped == {"shares": 1}
     np.testing.assert_allclose(clip.joints[0], -SHARES, rtol=1e-5)
-    (line,) = tell(clip.dropped, {"aspect": 0.0})
+    (line,) = report(clip.dropped, {"aspect": 0.0})
     assert line.startswith("1 clips have all x and y between 0 and 1")
     assert "aspect=1.778" in line
 

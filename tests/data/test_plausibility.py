@@ -1,4 +1,4 @@
-"""Stores whose people lie down or are no human size are noticed, with the option that mends it; others are not."""
+"""Stores whose people lie down or are not human size are noticed, with the option that mends it; others are not."""
 
 from __future__ import annotations
 

@@ -135,7 +135,7 @@ DAMAGE: dict[str, tuple[str, Callable[[Path], Path], str]] = {
     "msr columns": ("msr-action3d", lambda f: filled(raw_files.msr_action3d(f), b"1 2 3\n" * 20), "expected 4, x y z"),
     "msr ragged": ("msr-action3d", lambda f: filled(raw_files.msr_action3d(f), b"1 2 3 4\n1 2\n"), "is damaged"),
     "msr text": ("msr-action3d", lambda f: filled(raw_files.msr_action3d(f), "wälk".encode()), "is damaged"),
-    "ut session": ("utkinect", lambda f: raw_files.utkinect(f, labels="s01_e01\n"), "tells nothing of s01_e02"),
+    "ut session": ("utkinect", lambda f: raw_files.utkinect(f, labels="s01_e01\n"), "has no lines for s01_e02"),
     "ut nothing": ("utkinect", lambda f: raw_files.utkinect(f, labels="s01_e02\nwalk: 900 950\n"), "has no frames"),
     "ut joints": ("utkinect", lambda f: raw_files.utkinect(f, walk(0, 3, 25)[0]), "rows have 76 numbers; expected 61"),
     "florence category": ("florence3d", lambda f: raw_files.florence3d(f, [(1, 1, 10, FLAT)]), "one category from 1"),
@@ -147,19 +147,23 @@ DAMAGE: dict[str, tuple[str, Callable[[Path], Path], str]] = {
     "florence numbers": (
         "florence3d",
         lambda f: text(f / "a_WorldCoordinates.txt", [[0.5, 1, 1, *FLAT[0].ravel()]]),
-        "no whole numbers",
+        "not whole numbers",
     ),
     "florence NaN": (
         "florence3d",
         lambda f: text(f / "a_WorldCoordinates.txt", [[np.nan, 1, 1, *FLAT[0].ravel()]]),
-        "no whole numbers",
+        "not whole numbers",
     ),
     "pku name": ("pku-mmd", lambda f: raw_files.pku_mmd(f, "video7"), "expected one like skeleton/0002-L.txt"),
     "pku class": ("pku-mmd", lambda f: raw_files.pku_mmd(f, labels=[(52, 1, 3, 1)]), "class 52, frames 1 to 3"),
     "pku frames": ("pku-mmd", lambda f: raw_files.pku_mmd(f, labels=[(1, 9, 12, 1)]), "does not fit 9 frames"),
     "pku backwards": ("pku-mmd", lambda f: raw_files.pku_mmd(f, labels=[(1, 5, 5, 1)]), "does not fit 9 frames"),
     "kinetics data": ("kinetics", lambda f: raw_files.kinetics(f, data=3), "data: missing"),
-    "kinetics frame": ("kinetics", lambda f: raw_files.kinetics(f, data=[3]), "frame 0: is no mapping with skeleton"),
+    "kinetics frame": (
+        "kinetics",
+        lambda f: raw_files.kinetics(f, data=[3]),
+        "frame 0: is not a mapping with skeleton",
+    ),
     "kinetics label": ("kinetics", lambda f: raw_files.kinetics(f, label_index=400), "label_index: is '400'"),
     "kinetics nobody": ("kinetics", lambda f: raw_files.kinetics(f, data=[{"skeleton": []}]), "no tracked joint"),
     "kinetics no frames": ("kinetics", lambda f: raw_files.kinetics(f, data=[]), "data: missing or empty"),
@@ -205,6 +209,6 @@ def test_florence_in_millimetres_has_y_up(tmp_path: Path) -> None:
 def test_msr_screen_coordinates_are_refused(tmp_path: Path) -> None:
     screen = walk(0, 3, 20)[0] * np.float32([40, -80, 400]) + np.float32([160, 120, 800])
     file = raw_files.msr_action3d(tmp_path, "a01_s01_e01_skeleton", screen)
-    with pytest.raises(UserError, match=r"holds screen coordinates \(pixels\), no metres") as told:
+    with pytest.raises(UserError, match=r"holds screen coordinates \(pixels\), not metres") as told:
         read("msr-action3d", tmp_path)
     assert str(told.value).startswith(f"{file}: ")

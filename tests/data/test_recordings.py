@@ -78,7 +78,7 @@ def test_clips_of_several_lengths_and_persons_lie_where_the_columns_say() -> Non
         ({"normalization": None}, "nothing is recorded"),
         ({"layout": LAYOUTS["sbu15"]}, "layout: has kinect20, the encoder takes sbu15"),
         ({"source": "note.txt"}, "no format reads it"),
-        ({"source": "note.txt", "format": "nw-ucla"}, "note.txt: the name tells no action"),
+        ({"source": "note.txt", "format": "nw-ucla"}, "note.txt: the name has no action"),
         ({"source": "store", "layout": LAYOUTS["sbu15"]}, "has kinect20, the encoder takes sbu15"),
         ({"source": "store", "normalization": NormalizeConfig(scale=True)}, "convert with the same options"),
     ],

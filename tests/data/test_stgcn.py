@@ -99,10 +99,10 @@ DAMAGE: dict[str, tuple[Callable[[Path], Path], str]] = {
     "joints": (lambda f: array(f, np.ones((1, 3, 9, 20, 2))).parent, "different numbers of joints"),
     "no labels": (without_labels, "train_label.pkl is missing"),
     "twice": (twice, "needs one train_data.npy"),
-    "no pair": (lambda f: labelled(f, [1]), "is no pair of lists"),
+    "no pair": (lambda f: labelled(f, [1]), "is not a pair of lists"),
     "fewer": (lambda f: labelled(f, ([], [])), "has 0 names and 0 labels for 1 clips"),
     "names": (lambda f: labelled(f, ([3], [0])), "has 1 names and 1 labels"),
-    "labels": (lambda f: labelled(f, (["a"], ["b"])), "label of 'a' is 'b', no class number"),
+    "labels": (lambda f: labelled(f, (["a"], ["b"])), "label of 'a' is 'b', not a class number"),
     "code": (lambda f: labelled(f, print), "builtins.print, which could run code"),
     "nobody": (lambda f: array(f, np.zeros((1, 3, 9, 25, 2))), "has no frames"),
 }

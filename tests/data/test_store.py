@@ -194,7 +194,7 @@ def test_leftovers_go_but_a_living_writer_is_not_disturbed(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("bad", "message"),
     [
-        (clip(0), "clip 'clip0': the name was there before"),
+        (clip(0), "clip 'clip0': the name is taken"),
         (RawClip("x", clip(1).joints, 2), "clip 'x': label 2 has no class"),
         (RawClip("x", clip(1).joints, -2), "clip 'x': label -2 has no class"),
         (RawClip("x", clip(1).joints[:, :, :14]), "expected (persons, frames, 15, 3)"),
@@ -308,7 +308,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "columns uneven": (lambda p: edit_columns(p, label=[0]), r"clips\.npz: its columns differ in length"),
     "lengths uneven": (lambda p: edit_columns(p, frames=[4, 3]), r"clips\.npz: its columns differ in length"),
     "columns packed": (lambda p: pack_columns(p, 10**7), r"clips\.npz: is damaged"),
-    "a column that is no array": (lambda p: rename_column(p, "label.npy", "label"), r"clips\.npz: is damaged"),
+    "a column that is not an array": (lambda p: rename_column(p, "label.npy", "label"), r"clips\.npz: is damaged"),
     "half a surrogate": (lambda p: edit_columns(p, name=["a", "b", "\ud800"]), r"clips\.npz: is damaged"),
     "joints are an archive": (
         lambda p: (p / "joints.npy").write_bytes(b"PK\x03\x04" + bytes(60)),

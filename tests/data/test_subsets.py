@@ -184,7 +184,7 @@ def test_a_store_that_cannot_be_written_to_still_gives_subsets(
     drawn = label_subset(Store.open(tmp_path / "other"), split, Budget(fraction=0.5), 0)
     assert drawn.rows.tolist() == written.rows.tolist()
     assert drawn.sha256 == written.sha256
-    assert "cannot be written: Read-only file system; the label subset is drawn anew each time" in drawn.notes[-1]
+    assert "cannot be written: Read-only file system; the label subset is drawn again each time" in drawn.notes[-1]
 
 
 @pytest.mark.parametrize(

@@ -201,21 +201,21 @@ DAMAGE: dict[str, tuple[Callable[[Path], Path], str]] = {
     "no frame": (lambda f: long(f, without("frame")), "there is no column 'frame'"),
     "no joint": (lambda f: long(f, without("joint")), "there is no column 'joint'"),
     "named": (lambda f: long(f, list, columns={"clip": "clib"}), "there is no column 'clib'; did you mean 'clip'"),
-    "word": (lambda f: long(f, at(7, x="abc")), "line 9, column 'x': 'abc' is no number"),
+    "word": (lambda f: long(f, at(7, x="abc")), "line 9, column 'x': 'abc' is not a number"),
     "columns": (
         lambda f: raw_files.table(f, text="clip,frame,joint,x,y\na,0,head,1\n"),
-        "line 2: is no row like the header",
+        "line 2: is not like the header",
     ),
     "frame": (lambda f: long(f, at(7, frame="")), "line 9, column 'frame': is empty; number the frames"),
     "clip": (lambda f: long(f, at(7, clip="")), "line 9, column 'clip': is empty; name the clip"),
     "joint": (
         lambda f: long(f, at(7, joint="left_hnd")),
-        "line 9, column 'joint': 'left_hnd' is no joint",
+        "line 9, column 'joint': 'left_hnd' is not a joint",
     ),
-    "zero byte": (lambda f: long(f, at(7, joint="head\0")), "line 9, column 'joint': 'head\\x00' is no joint"),
-    "number": (lambda f: long(f, at(7, joint=15)), "'15' is no joint of the layout"),
+    "zero byte": (lambda f: long(f, at(7, joint="head\0")), "line 9, column 'joint': 'head\\x00' is not a joint"),
+    "number": (lambda f: long(f, at(7, joint=15)), "'15' is not a joint of the layout"),
     "twice": (lambda f: long(f, at(7, joint=JOINTS[3])), "line 9: clip 'one' has this frame and joint twice"),
-    "apart": (lambda f: long(f, at(7, clip="two")), "line 10: clip 'one' stood above; sort the rows by clip"),
+    "apart": (lambda f: long(f, at(7, clip="two")), "line 10: clip 'one' has rows further up; sort the rows by clip"),
     "label": (lambda f: long(f, at(7, label="b")), "line 9, column 'label': changes within clip 'one'"),
     "crowd": (lambda f: crowd(f), "clip 'a' has 101 persons; expected a few, by number"),
     "only NaN": (lambda f: nothing(f), "clip 'a' has no tracked joint"),
@@ -255,12 +255,12 @@ def test_damage_of_parquet_is_named_by_row(tmp_path: Path, monkeypatch: pytest.M
     file = write_parquet(tmp_path, at(7, joint="nose")(rows))
     with pytest.raises(UserError) as told:
         read("table", tmp_path)
-    assert str(told.value).startswith(f"{file}: row 8, column 'joint': 'nose' is no joint of the layout")
+    assert str(told.value).startswith(f"{file}: row 8, column 'joint': 'nose' is not a joint of the layout")
     monkeypatch.setattr(columns, "_ROWS", 4)  # rows count on through the pieces
     with pytest.raises(UserError, match=r"row 8, column 'joint'"):
         read("table", tmp_path)
     write_parquet(tmp_path, at(22, clip="two")(rows))
-    with pytest.raises(UserError, match=r"row 24: clip 'one' stood above"):
+    with pytest.raises(UserError, match=r"row 24: clip 'one' has rows further up"):
         read("table", tmp_path)
     write_parquet(tmp_path, [row | {"x": "far"} for row in rows])
     with pytest.raises(UserError, match=r"recordings\.parquet: is damaged: .*far"):
@@ -302,7 +302,7 @@ def test_descriptions_are_checked(tmp_path: Path) -> None:
 
 def test_other_files_and_a_missing_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a.json").write_text("{}")
-    with pytest.raises(UserError, match=r"a\.json: is no table; expected a file that ends in one of"):
+    with pytest.raises(UserError, match=r"a\.json: is not a table; expected a file that ends in one of"):
         read("table", tmp_path / "a.json", layout="sbu15")
     raw_files.table(tmp_path)
     load = builtins.__import__
@@ -356,7 +356,7 @@ def test_tables_become_a_store(clips: dict[str, np.ndarray], tmp_path: Path) -> 
 
 @pytest.mark.parametrize("first", [0, 1])
 def test_joints_in_columns_by_number(first: int, tmp_path: Path) -> None:
-    """The pattern as it stands on the command line, where it is no YAML."""
+    """The pattern as it stands on the command line, where it is not YAML."""
     joints = {"a": walk(0, 2, 15)}
     text = csv_text(wide_rows(joints))
     for number, name in reversed(list(enumerate(JOINTS, first))):

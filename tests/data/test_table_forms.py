@@ -53,7 +53,7 @@ def test_damage_in_a_zipped_file_is_named(tmp_path: Path) -> None:
     file = zipped(write(tmp_path, LONG), LONG)
     data = file.read_bytes()
     file.write_bytes(gzip.compress(LONG.replace(str(float(CLIP[0, 1, 0, 0])), "abc", 1).encode()))
-    with pytest.raises(UserError, match=r"anna\.csv\.gz: line 17, column 'x': 'abc' is no number"):
+    with pytest.raises(UserError, match=r"anna\.csv\.gz: line 17, column 'x': 'abc' is not a number"):
         read("table", tmp_path)
     file.write_bytes(data[:-20])
     with pytest.raises(UserError, match=r"anna\.csv\.gz: is damaged"):
@@ -62,7 +62,7 @@ def test_damage_in_a_zipped_file_is_named(tmp_path: Path) -> None:
 
 def test_a_table_without_names_needs_them(tmp_path: Path) -> None:
     write(tmp_path, WIDE)
-    with pytest.raises(UserError, match=r"anna\.csv: line 1: holds numbers, no names of columns; give header="):
+    with pytest.raises(UserError, match=r"anna\.csv: line 1: holds numbers, not names of columns; give header="):
         read("table", tmp_path)
 
 
@@ -87,7 +87,9 @@ def test_names_of_all_joints_are_told_at_once(tmp_path: Path) -> None:
 
 def test_columns_that_do_not_fit_are_told(tmp_path: Path) -> None:
     write(tmp_path, WIDE)
-    with pytest.raises(UserError, match="header: line 1 has 46 columns; beside 0 others there must be 2 or 3 for each"):
+    with pytest.raises(
+        UserError, match="header: line 1 has 46 columns; besides 0 others there must be 2 or 3 for each"
+    ):
         read("table", tmp_path, 'header=["{joint}_{axis}"]')
 
 
@@ -95,7 +97,7 @@ def test_lines_count_from_the_first_without_names(tmp_path: Path) -> None:
     lines = WIDE.splitlines()
     lines[2] = lines[2].replace(str(CLIP[0, 2, 0, 0]), "abc", 1)
     write(tmp_path, "\n".join(lines) + "\n")
-    with pytest.raises(UserError, match=r"anna\.csv: line 3, column 'head_x': 'abc' is no number"):
+    with pytest.raises(UserError, match=r"anna\.csv: line 3, column 'head_x': 'abc' is not a number"):
         read("table", tmp_path, ALL)
 
 

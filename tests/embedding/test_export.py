@@ -122,7 +122,7 @@ def test_a_file_that_answers_otherwise_is_not_written(
         return lambda x, present: encoder(x, present).detach() * 1.01
 
     monkeypatch.setattr(export, "_write_torch", answers_otherwise)
-    with pytest.raises(UserError, match="answers differ by"):
+    with pytest.raises(UserError, match="outputs differ by"):
         export_encoder(tmp_path / "run", "torch-export", tmp_path / "e.pt2")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run"]
 

@@ -161,7 +161,7 @@ def test_checks_of_scikit_learn_that_need_no_table(check: str, run: Path) -> Non
         (lambda clip: clip[:, :0], "clip 1: has no frames"),
         (lambda clip: clip[:0], "clip 1: has no frames"),
         (lambda clip: clip * np.nan, "clip 1: has no tracked joint"),
-        (lambda clip: "walk", "clip 1: is no array of numbers"),
+        (lambda clip: "walk", "clip 1: is not an array of numbers"),
     ],
 )
 def test_a_bad_clip_is_named(run: Path, recordings: list[RawClip], change: Any, words: str) -> None:

@@ -116,7 +116,7 @@ def edit(change: Callable[[dict[str, Any]], object]) -> Callable[[Path], None]:
         (edit(lambda card: card.update(stream="bones")), r"stream: unknown 'bones'"),
         (edit(lambda card: card.update(extent="boxes")), r"extent: unknown 'boxes'; did you mean 'box'"),
         (edit(lambda card: card.update(colour="red")), r"colour: unknown key"),
-        (edit(lambda card: card.update(num_frames=1)), r"num_frames: 1 is no multiple of the network's \d"),
+        (edit(lambda card: card.update(num_frames=1)), r"num_frames: 1 is not a multiple of \d"),
         (edit(lambda card: card["layout"].pop("bones")), r"layout: bones: missing"),
         (edit(lambda card: card["backbone"].update(name="mpae")), r"backbone\.name: unknown backbone 'mpae'"),
         (edit(lambda card: card["backbone"].update(name=["a"])), r"backbone\.name: unknown"),
@@ -124,8 +124,8 @@ def edit(change: Callable[[dict[str, Any]], object]) -> Callable[[Path], None]:
         (edit(lambda card: card["backbone"].update(heads=1)), r"tensors do not fit card\.json"),
         (edit(lambda card: card["backbone"].update(channels=[8], strides=[1])), r"tensors do not fit card\.json"),
         (lambda folder: (folder / "encoder.safetensors").unlink(), r"encoder\.safetensors: .*belong beside"),
-        (lambda folder: (folder / "encoder.safetensors").write_bytes(b"PK\x03\x04 pickle"), r"no safetensors file"),
-        (lambda folder: os.truncate(folder / "encoder.safetensors", 5000), r"no safetensors file"),
+        (lambda folder: (folder / "encoder.safetensors").write_bytes(b"PK\x03\x04 pickle"), r"not a safetensors file"),
+        (lambda folder: os.truncate(folder / "encoder.safetensors", 5000), r"not a safetensors file"),
     ],
 )
 def test_what_cannot_be_loaded_is_said_in_one_line(saved: Path, damage: Callable[[Path], None], message: str) -> None:

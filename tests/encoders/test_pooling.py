@@ -85,9 +85,9 @@ def test_a_config_holds_it_as_a_text_or_a_mapping(text: str, tmp_path) -> None:
     ("given", "words"),
     [
         ("hand", "pooling: unknown 'hand'; known: mean, body, part, joint, with time bins as in part:4"),
-        ("part:0", "pooling: 'part:0' counts no time bins; write them as in part:4"),
-        ("part:", "pooling: 'part:' counts no time bins"),
-        ("part:two", "pooling: 'part:two' counts no time bins"),
+        ("part:0", "pooling: 'part:0' has no valid time bins; write them as in part:4"),
+        ("part:", "pooling: 'part:' has no valid time bins"),
+        ("part:two", "pooling: 'part:two' has no valid time bins"),
         ({"over": "hand"}, "pooling.over: unknown 'hand'; known: mean, body"),
         ({"over": "part", "bins": 4}, "pooling.bins: unknown key"),
         ({"time_bins": 0}, "pooling.time_bins: input should be greater than or equal to 1"),

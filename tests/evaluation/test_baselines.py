@@ -94,7 +94,7 @@ def test_absent_persons_are_zero_and_rows_are_chosen(odd_store: Store) -> None:
 
 
 def test_the_published_anchor_on_nw_ucla(nw_ucla: Store) -> None:
-    """Euclidean 1-NN on raw coordinates: 63.4 % on the 464 test clips, 53.9 % on the 369 that are no copies."""
+    """Euclidean 1-NN on raw coordinates: 63.4 % on the 464 test clips, 53.9 % on the 369 that are not copies."""
     x, y = raw_features(nw_ucla), nw_ucla.label
     for name, clips, anchor in (("xview", 464, 63.4), ("xview_dedup", 369, 53.9)):
         split = load_split(nw_ucla, name)

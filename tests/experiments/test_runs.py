@@ -224,7 +224,7 @@ def test_a_log_cut_short_tells_what_came_before(folder: Path) -> None:
 
 
 def test_no_folder_and_no_runs(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="none: is no folder"):
+    with pytest.raises(UserError, match="none: is not a folder"):
         call(tmp_path / "none")
     assert "no runs" in call(tmp_path).stderr
 

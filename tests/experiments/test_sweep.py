@@ -131,7 +131,7 @@ def test_names_that_would_fall_together_or_grow_too_long(config: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["seed"], "'seed': values are written"),
+        (["seed"], "'seed': values must be written"),
         (["seed="], "seed: has no value"),
         (["seed=1,,2"], "seed: is not YAML"),
         (["seed=0,1", "seed=2,3"], "seed: is given twice"),

@@ -113,7 +113,7 @@ def test_a_clip_without_a_label_shifts_no_other_label(make_config: MakeConfig, m
     without = rewrite(lambda clip, row: [] if row == split.train[0] else [clip])
     gone = run(make_config(name="gone", protocols=rows, baselines=["raw"], data={"store": str(without)}))
     assert [m.runs for m in left_out.measurements] == [m.runs for m in gone.measurements]
-    told = f"1 of {len(split.train)} train clips have no label and are left out of what needs one"
+    told = f"1 of {len(split.train)} train clips have no label and are left out where one is needed"
     assert left_out.splits[0].warnings == (told,)
     assert left_out.splits[0].train == len(split.train) - 1
 
@@ -170,7 +170,7 @@ def test_a_run_without_an_encoder_is_told(make_config: MakeConfig, tmp_path: Pat
 
 def test_encoders_of_other_lengths_share_no_split(make_config: MakeConfig, motions: Path, save_run, run_dir, tmp_path):
     long = save_run(tmp_path / "long", Store.open(motions), num_frames=8)
-    with pytest.raises(UserError, match=r"long: is built otherwise than .*tiny; seeds of one split must share"):
+    with pytest.raises(UserError, match=r"long: is built differently from .*tiny; seeds of one split must share"):
         run(make_config(encoders={"unseen": [str(run_dir), str(long)]}))
     report = run(make_config(encoders={"unseen": str(run_dir), "xview": str(long)}, baselines=[]))
     assert {m.split for m in report.measurements} == {"unseen", "xview"}

@@ -237,7 +237,7 @@ def test_what_does_not_fit_is_refused_in_one_line(
     refuse(make_config(data={"store": str(single)}), f"all train clips are of class {store.class_names[2]}; choose")
 
     wide = save_run(tmp_path / "wide", store, channels=16)
-    refuse(make_config(encoders={"unseen": [str(run_dir), str(wide)]}), "wide: is built otherwise than .*tiny")
+    refuse(make_config(encoders={"unseen": [str(run_dir), str(wide)]}), "wide: is built differently from .*tiny")
 
     rows = [{"name": "linear", "c": 0.1}, {"name": "linear", "c": 1.0}]
     refuse(make_config(protocols=rows), "protocols: 'linear, cached' is measured twice")

@@ -305,9 +305,9 @@ def test_several_kinds_of_trainings_must_be_chosen_among(make_config: MakeConfig
         (lambda f: edit(f, protocol={"name": "fulll"}), "protocol.name: unknown protocol 'fulll'; did you mean 'full'"),
         (lambda f: edit(f, protocol={"name": "full", "epoch": 1}), "epoch: unknown key; did you mean 'epochs'"),
         (lambda f: edit(f, class_names=["a", "b"]), "head.safetensors: 2 tensors do not fit head.json"),
-        (lambda f: (f / "head.safetensors").write_bytes(b"x"), "head.safetensors: is no safetensors file"),
+        (lambda f: (f / "head.safetensors").write_bytes(b"x"), "head.safetensors: is not a safetensors file"),
         (lambda f: (f / "head.safetensors").unlink(), "head.safetensors: .*belong beside head.json"),
-        (lambda f: (f / "encoder.safetensors").write_bytes(b"x"), "encoder.safetensors: is no safetensors file"),
+        (lambda f: (f / "encoder.safetensors").write_bytes(b"x"), "encoder.safetensors: is not a safetensors file"),
     ],
 )
 def test_damage_is_told_in_one_line(

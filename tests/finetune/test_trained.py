@@ -314,7 +314,7 @@ def test_mistakes_in_configs_are_named(make_config: MakeConfig, changes: dict[st
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"scratch": SCRATCH | {"num_frames": 10}}, "scratch.num_frames: 10 is no multiple of 4"),
+        ({"scratch": SCRATCH | {"num_frames": 10}}, "scratch.num_frames: 10 is not a multiple of 4"),
         (
             {"protocols": [SEMI | {"select": "validation"}]},
             "semi: select: validation: without .*, class .* has no clip left among 13; lower validation_share",

@@ -300,7 +300,7 @@ def test_the_first_stage_is_what_the_second_begins_with(
     with pytest.raises(UserError, match=r"rgb: .*No such file or directory; give a training of two_stream"):
         run(make(row | {"rgb": str(motions)}, name="none"))
     (training / CLASSIFIER / "head.safetensors").write_bytes(b"x")
-    with pytest.raises(UserError, match=r"rgb: .*is no safetensors file"):
+    with pytest.raises(UserError, match=r"rgb: .*is not a safetensors file"):
         run(make(row | {"rgb": str(training)}, name="damaged"))
 
 

@@ -36,7 +36,7 @@ LONGEST = 550
 """Characters of a line for a user's mistake."""
 _BAR = re.compile(r"\d%\|| \[\d\d:\d\d")
 SOUND = ("read", "refused")
-"""Outcomes that are no faults."""
+"""Outcomes that are not faults."""
 
 
 @dataclass(frozen=True)

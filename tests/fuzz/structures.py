@@ -24,7 +24,7 @@ RAW = "\x00raw "
 
 
 def _values(rng: random.Random) -> Any:
-    """Values that no one expects: of other types, too large, too deep, or text that is no number."""
+    """Values that no one expects: of other types, too large, too deep, or text that is not a number."""
     numbers = [-1, 0, 1, 2**31, 2**63, 2**64, -(2**63), 1e37, 1e308, -0.0, 0.5, 10**7, 10**9]
     raw = [*(number.decode() for number in NUMBERS), "NaN", "Infinity", '"\\ud800"', "[" * DEEP + "]" * DEEP]
     plain = [None, True, False, [], {}, [[]], {"a": 1}, [0] * 1000, [None], "1", *TEXTS, *numbers]

@@ -232,20 +232,20 @@ MISTAKES: dict[str, tuple[Any, str]] = {
     "across of no joint": (changed(across=["left_tip", "tip"]), "across: unknown joint 'tip'"),
     "across of one joint": (changed(across=["left_tip", "left_tip"]), "across: give two joints"),
     "across of three joints": (changed(across=["left_tip", "right_tip", "wrist"]), "across: give two joints"),
-    "joint in no group": (changed(body={"palm": ["wrist", "left_tip"]}), "body: joint 'right_tip' stands in no group"),
+    "joint in no group": (changed(body={"palm": ["wrist", "left_tip"]}), "body: joint 'right_tip' is in no group"),
     "joint in two groups": (
         changed(part=HAND["part"] | {"more": ["wrist"]}),
-        "part: joint 'wrist' stands in several groups",
+        "part: joint 'wrist' is in several groups",
     ),
     "joint twice in a group": (
         changed(part=HAND["part"] | {"palm": ["wrist", "wrist"]}),
-        "part: joint 'wrist' stands in several groups",
+        "part: joint 'wrist' is in several groups",
     ),
     "empty group": (changed(part=HAND["part"] | {"none": []}), "part: a group is empty"),
     "group of no joint": (changed(part=HAND["part"] | {"more": ["thumb"]}), "part.more: unknown joint 'thumb'"),
     "part across bodies": (
         changed(part={"left": ["wrist", "left_tip"], "right": ["right_tip"]}),
-        "part.left: its joints lie in several body groups",
+        "part.left: its joints are in several body groups",
     ),
     "unpaired side": (
         changed(
@@ -259,7 +259,7 @@ MISTAKES: dict[str, tuple[Any, str]] = {
     ),
     "pair of three": (changed(mirror=[["wrist", "left_tip", "right_tip"]]), "is not a pair"),
     "pair of no joint": (changed(mirror=[["wrist", "thumb"]]), "mirror: unknown joint 'thumb'"),
-    "joint in two pairs": (changed(mirror=[["wrist", "left_tip"]]), "stands in two pairs"),
+    "joint in two pairs": (changed(mirror=[["wrist", "left_tip"]]), "is in two pairs"),
 }
 
 

@@ -81,7 +81,7 @@ def test_errors_are_weighted_value_by_value() -> None:
 
 def test_what_does_not_go_together_is_refused() -> None:
     for options, message in (
-        ({"focus": {}, "error": "cosine"}, "focus: weighs squared errors"),
+        ({"focus": {}, "error": "cosine"}, "focus: weights squared errors"),
         ({"decoder_span": 2}, "decoder_span: axial predicts cell by cell"),
     ):
         with pytest.raises(UserError, match=message):

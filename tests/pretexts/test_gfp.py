@@ -98,7 +98,7 @@ def test_what_does_not_fit_is_refused() -> None:
         gfp(stretches=[8, 4])
     with pytest.raises(UserError, match=r"stretches \[4, 3\]: each must divide the one before it"):
         gfp(stretches=[4, 3])
-    with pytest.raises(UserError, match=r"pretext.unit: 16 frames are no multiple of 3"):
+    with pytest.raises(UserError, match=r"pretext.unit: 16 frames are not a multiple of 3"):
         gfp(unit=3)
     task = gfp()
     with pytest.raises(UserError, match=r"train.batch_size: gfp compares clips"):

@@ -175,7 +175,7 @@ def test_pooled_input_is_the_mean_of_the_features():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"unit": 3}, "pretext.unit: 16 frames are no multiple of 3"),
+        ({"unit": 3}, "pretext.unit: 16 frames are not a multiple of 3"),
         ({"decoder_dim": 18}, "pretext.decoder_dim: must be a multiple of decoder_heads = 4"),
         ({"target": "motion", "motion_stride": 16}, "pretext.motion_stride: must be below the 16 frames"),
         ({"mask": {"name": "nested", "joint_ratio": 0.0}}, "pretext.mask: nested with frame_ratio 0.4 and joint"),

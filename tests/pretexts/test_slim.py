@@ -148,7 +148,7 @@ def test_what_cannot_be_done_is_refused() -> None:
         UserError, match=r"slim predicts by the features of what is hidden, and st_transformer computes"
     ):
         slim("st_transformer")
-    with pytest.raises(UserError, match=r"pretext.unit: 16 frames are no multiple of 12"):
+    with pytest.raises(UserError, match=r"pretext.unit: 16 frames are not a multiple of 12"):
         slim(unit=3)
     task = slim("tcn")
     with pytest.raises(UserError, match=r"train.batch_size: slim compares clips"):

@@ -107,5 +107,5 @@ def test_the_teacher_of_s_jepa_moves_after_each_step() -> None:
 def test_frames_that_the_unit_does_not_divide_are_refused() -> None:
     task = s_jepa("tcn")
     config = task.config.model_copy(update={"unit": 3})
-    with pytest.raises(UserError, match=r"pretext.unit: 16 frames are no multiple of 3"):
+    with pytest.raises(UserError, match=r"pretext.unit: 16 frames are not a multiple of 3"):
         SJEPA(config, task.encoder, LAYOUT)

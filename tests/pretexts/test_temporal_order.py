@@ -216,7 +216,7 @@ def test_two_ranks_draw_what_one_draws():
     [
         ({"clips": 1}, "clips: input should be greater than or equal to 2"),
         ({"clips": 6}, "clips: input should be less than or equal to 5"),
-        ({"frames": 6}, "pretext.frames: 6 is no multiple of 4, the backbone's stride"),
+        ({"frames": 6}, "pretext.frames: 6 is not a multiple of 4, the backbone's stride"),
         ({"frames": 12}, "data.num_frames: 32 frames are too short for 3 segments of 12 with gaps of 2; take 40 or"),
         ({"gap": 11}, "32 frames are too short for 3 segments of 4 with gaps of 11; take 34 or more"),
         ({"gap": 30}, "32 frames are too short for 3 segments of 4 with gaps of 30; take 72 or more"),

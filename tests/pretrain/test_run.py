@@ -152,8 +152,8 @@ def test_a_batch_larger_than_the_data_is_one_step_and_said(motions, tmp_path, ca
     [
         ({"data__store": "nowhere"}, "nowhere: no store there; make it with ssl-skel convert"),
         ({"data__split": "xviw"}, "unknown split 'xviw'; did you mean 'xview'"),
-        ({"data__num_frames": 18}, "data.num_frames: 18 is no multiple of 4, the stride of mpae_net"),
-        ({"pretext__unit": 5}, "pretext.unit: 16 frames are no multiple of 5"),
+        ({"data__num_frames": 18}, "data.num_frames: 18 is not a multiple of 4, mpae_net's stride"),
+        ({"pretext__unit": 5}, "pretext.unit: 16 frames are not a multiple of 5"),
         ({"data__crop": [0.9, 0.5]}, "crop: needs 0 < low <= high <= 1"),
         ({"train__accumulate": 5}, "train.batch_size: 12 clips cannot be cut into 5 micro-batches"),
     ],

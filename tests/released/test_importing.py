@@ -205,7 +205,7 @@ def test_files_that_are_none_are_refused(tmp_path: Path, monkeypatch: pytest.Mon
         import_weights("mamp", tmp_path / "none.pt", tmp_path / "encoder")
     for content in (b"", b"PK\x03\x04", b"\x80\x02rubbish", b"text"):
         (tmp_path / "weights.pt").write_bytes(content)
-        with pytest.raises(UserError, match=r"weights\.pt: (is no file of weights|cannot be read)"):
+        with pytest.raises(UserError, match=r"weights\.pt: (is not a file of weights|cannot be read)"):
             import_weights("mamp", tmp_path / "weights.pt", tmp_path / "encoder")
     torch.save({"a": torch.zeros(1).expand(10_000)}, tmp_path / "weights.pt")  # small on disk, large when used
     monkeypatch.setattr(reading, "LARGEST", 20_000)

@@ -60,7 +60,7 @@ def test_damage_is_told_in_one_line(damaged: Damage, change: Any, told: str) -> 
     ("meta", "told"),
     [
         ({"format_version": 1}, "format_version: the index has 1, this release reads 2"),
-        ({"format": "store"}, "is no index"),
+        ({"format": "store"}, "is not an index"),
         ({"kind": "tree"}, "is damaged"),
         ({"kind": "ivf"}, "is damaged"),
         ({"kind": "ivf", "search": {"effort": 3, "fetch": 4}}, "faiss.index: is missing"),

@@ -238,7 +238,7 @@ def test_index_search_and_merge_from_the_command_line(call: Call, run_dir: Path,
         call("index", run_dir, store.path, "-o", tmp_path / "1")
     with pytest.raises(UserError, match="--shard 2"):
         call("index", run_dir, store.path, "-o", tmp_path / "x", "--shard", "2")
-    with pytest.raises(UserError, match="--within 5: is written START:STOP"):
+    with pytest.raises(UserError, match="--within 5: must be written START:STOP"):
         call("search", tmp_path / "all", name, "--within", "5")
 
 
@@ -256,7 +256,7 @@ def test_windows_and_places_in_seconds(call: Call, run_dir: Path, store: Store, 
     index.meta["stores"][0].pop("fps")  # of an earlier release
     unknown = MotionIndex(**{field: getattr(index, field) for field in index.__dataclass_fields__})
     assert "seconds" not in load_and_search(unknown, name)
-    for word, message in (("0.5s", "seconds need one known frame rate"), ("fast", "is written in frames or")):
+    for word, message in (("0.5s", "seconds need one known frame rate"), ("fast", "must be in frames or")):
         with pytest.raises(UserError, match=message):
             to_frames(word, unknown.common_fps, "--window")
 

@@ -110,7 +110,7 @@ def test_a_flipped_bit_is_noticed(tmp_path: Path, file: str) -> None:
     at = content.rindex(next(iter(net.parameters())).detach().numpy().tobytes()[:4]) if file[0] == "m" else 200
     content[at] ^= 1
     (path / file).write_bytes(content)
-    with pytest.raises(UserError, match=rf"{file}: damaged .*sha256 is another than state.json's"):
+    with pytest.raises(UserError, match=rf"{file}: damaged .*sha256 differs from state.json's"):
         load_checkpoint(path, model=net, optimizer=optimizer)
 
 

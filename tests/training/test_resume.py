@@ -135,7 +135,7 @@ def test_another_config_is_refused(tmp_path: Path) -> None:
 def test_other_data_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Interrupted):
         toy_fit(tmp_path / "run", stop_at=0.5)
-    with pytest.raises(UserError, match=r"began with 3 steps an epoch, the data now gives 4; bring the old data back"):
+    with pytest.raises(UserError, match=r"began with 3 steps per epoch, the data now gives 4; restore the old data"):
         toy_fit(tmp_path / "run", resume="auto", clips=32)
 
 

@@ -162,7 +162,7 @@ def test_all_that_cannot_be_decoded_are_named_at_once(tmp_path: Path) -> None:
     half.write_bytes(good.read_bytes()[:200])
     empty.touch()
     check_videos([good])
-    with pytest.raises(UserError, match=r"empty.mp4, .*half.mp4: cannot be decoded \(.*\); convert what is") as told:
+    with pytest.raises(UserError, match=r"empty.mp4, .*half.mp4: cannot be decoded \(.*\); convert these") as told:
         check_videos([empty, good, half, tmp_path / "good.mp4"])
     assert "\n" not in str(told.value)
     assert "good" not in str(told.value)

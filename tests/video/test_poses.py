@@ -104,7 +104,7 @@ def test_what_is_there_is_kept_and_what_is_damaged_stops_before_any_work(tmp_pat
         extract([first, tmp_path / "c.mp4"], tmp_path / "new", stand_in)
     with pytest.raises(UserError, match=r"would be written to .*a\.jsonl, as"):
         extract([first, film(tmp_path / "other/a.mp4", [1])], tmp_path / "new", stand_in)
-    with pytest.raises(UserError, match="is no video, and no folder with one"):
+    with pytest.raises(UserError, match="is not a video, and no folder with one"):
         extract([tmp_path / "out"], tmp_path / "new", stand_in)
     assert not opened
     assert not (tmp_path / "new").exists()

@@ -108,12 +108,12 @@ def test_the_page_of_a_run(done: Path, motions: Path, tmp_path: Path) -> None:
     card["data"]["store"] = "nowhere/store"
     (moved / "encoder" / "card.json").write_text(json.dumps(card))
     page = page_of_run(moved)
-    assert "for no store is at nowhere/store any more. Name its place now with --store." in page
+    assert "there is no longer a store at nowhere/store. Give its present path with --store." in page
     assert "Map of the movements" not in page
     assert "Map of the movements" in page_of_run(moved, motions)
     card["data"]["sha256"] = "another"
     (moved / "encoder" / "card.json").write_text(json.dumps(card))
-    assert "their hash is another" in page_of_run(moved, motions)
+    assert "their hash differs" in page_of_run(moved, motions)
     shutil.rmtree(moved / "encoder")
     (moved / "log.jsonl").unlink()
     page = page_of_run(moved)

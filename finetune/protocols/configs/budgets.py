@@ -14,9 +14,9 @@ class BudgetsConfig(ProtocolConfig):
     """Shares of the labels, or numbers of them."""
 
     fractions: tuple[Annotated[float, Field(gt=0, le=1)], ...] = (0.01, 0.05, 0.1)
-    """Shares of each class's labels; at least one clip a class is kept. MAMP: 1 and 10 %; CMD: 1, 5, 10, 20 %."""
+    """Shares of each class's labels; at least one clip per class is kept. MAMP: 1 and 10 %; CMD: 1, 5, 10, 20 %."""
     per_class: tuple[Annotated[int, Field(ge=1)], ...] = ()
-    """Numbers of labels a class, beside the fractions."""
+    """Numbers of labels per class, besides the fractions."""
 
     @model_validator(mode="after")
     def _some_labels(self) -> BudgetsConfig:
@@ -26,6 +26,6 @@ class BudgetsConfig(ProtocolConfig):
 
     @property
     def budgets(self) -> tuple[Budget, ...]:
-        """All that are asked for, shares first."""
+        """All that are requested, shares first."""
         shares = (Budget(fraction=share) for share in self.fractions)
         return (*shares, *(Budget(per_class=number) for number in self.per_class))

@@ -16,12 +16,13 @@ class DrawnConfig(ProtocolConfig):
     """Options of ``Drawn``."""
 
     draws: int = Field(10, ge=1)
-    """How often labelled clips are drawn, with seeds from 0 on, the same for all; figures are means over them."""
+    """How often labelled clips are drawn, with seeds from 0 on, the same for all encoders; figures are means over
+    them."""
 
     @property
     @abstractmethod
     def budgets(self) -> tuple[Budget, ...]:
-        """How many labels, once a figure."""
+        """Label budgets, one per figure."""
 
 
 class FewShotConfig(DrawnConfig):
@@ -29,11 +30,11 @@ class FewShotConfig(DrawnConfig):
 
     name: Literal["fewshot"] = "fewshot"
     shots: tuple[Annotated[int, Field(ge=1)], ...] = Field((1,), min_length=1)
-    """Exemplars a class. NTU 120's one-shot protocol has 1; STARS reports 1, 2 and 5."""
+    """Exemplars per class. NTU 120's one-shot protocol has 1; STARS reports 1, 2 and 5."""
 
     @property
     def budgets(self) -> tuple[Budget, ...]:
-        """One a number of shots."""
+        """One per number of shots."""
         return tuple(Budget(per_class=number) for number in self.shots)
 
 

@@ -22,17 +22,17 @@ class LinearConfig(ProtocolConfig):
 
     name: Literal["linear"] = "linear"
     mode: Literal["cached", "trained", "both"] = "cached"
-    """cached: logistic regression on cached features, seconds. trained: BatchNorm + linear layer trained with
-    augmentation through the frozen encoder, as papers do; as long as training an encoder forwards."""
+    """cached: logistic regression on cached features; takes seconds. trained: BatchNorm + linear layer trained with
+    augmentation through the frozen encoder, as papers do; takes as long as the forward passes of a training."""
     c: float | None = Field(None, gt=0)
     """Cached: inverse L2 strength; null chooses it on held-out training subjects."""
     augmented_views: int = Field(0, ge=0)
-    """Cached: augmented views of each training clip that are embedded and fitted beside it, the counterpart of the
+    """Cached: augmented views of each training clip that are embedded and fitted with it, the counterpart of the
     trained probe's augmentation; raw coordinates get theirs too."""
     epochs: int = Field(100, ge=1)
     """Trained: the last one is reported."""
     batch_size: int = Field(128, ge=2)
-    """Trained: clips a step. MAMP: 128 on each of 2 GPUs. Augmented views are drawn in such batches too."""
+    """Trained: clips per step. MAMP: 128 on each of 2 GPUs. Augmented views are drawn in such batches too."""
     lr: float = Field(0.1, gt=0)
     """Trained: SGD, cosine to 0, no warm-up."""
     momentum: float = Field(0.9, ge=0, lt=1)

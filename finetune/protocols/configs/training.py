@@ -26,17 +26,17 @@ class TrainingConfig(ProtocolConfig):
     former_values: ClassVar[Mapping[str, Mapping[str, str]]] = {"select": {"heldout": "validation"}}
 
     optim: OptimConfig = OptimConfig(lr=3e-4, min_lr=1e-5, weight_decay=0.05, warmup_epochs=5)
-    """MAMP: AdamW, 3e-4 to 1e-5, five epochs of warm-up. Given otherwise, it is given whole."""
+    """MAMP: AdamW, 3e-4 to 1e-5, five epochs of warm-up. A config that sets it sets all of it."""
     epochs: int = Field(100, ge=1)
     """MAMP: 100."""
     batch_size: int = Field(48, ge=2)
-    """Clips a step over all ranks. MAMP: 24 on each of 2 GPUs."""
+    """Clips per step over all ranks. MAMP: 24 on each of 2 GPUs."""
     min_clips: int = Field(0, ge=0)
-    """Labelled clips are gone through again within an epoch until so many were seen, so that few labels get steps
-    enough; 0: once. (PYSKL's RepeatDataset, ten times or five, for all.)"""
+    """Labelled clips are repeated within an epoch until this many were seen, so that few labels get enough steps; 0:
+    once. (PYSKL's RepeatDataset, ten times or five, for all.)"""
     sampling: Sampling = "crop"
-    """Which frames of a training clip are taken: a crop, resampled; or sorted, as many of the whole clip at random, in
-    order (CTR-GCN on NW-UCLA), without heed of ``crop``. Test clips are always whole."""
+    """Which frames of a training clip are taken: a crop, resampled; or sorted, as many frames drawn at random from the
+    whole clip, in order (CTR-GCN on NW-UCLA), ignoring ``crop``. Test clips are always whole."""
     crop: Crop = (0.5, 1.0)
     """Smallest and largest share of a training clip that is cropped."""
     augment: tuple[Annotated[EntryConfig, EntryOf(AUGMENTATIONS)], ...] = (RotateConfig(),)
@@ -46,16 +46,16 @@ class TrainingConfig(ProtocolConfig):
     layer_decay: float = Field(0.8, gt=0, le=1)
     """Learning rate of a stage relative to the next one; of pretrained encoders only, fresh weights have 1 (MAMP)."""
     drop_path: float | None = Field(None, ge=0, lt=1)
-    """Chance that a training step leaves a deep block out, of networks that have it (MAMP: 0.3 on a transformer that
-    was pretrained without); None: as the network says."""
+    """Chance that a training step skips a deep block, in networks that support it (MAMP: 0.3 on a transformer that was
+    pretrained without); None: the network's own default."""
     eval_every: int = Field(5, ge=0)
     """Epochs between evaluations on the test clips, which ``best_on_test`` is the best of; 0: the last epoch only."""
     select: Literal["last", "validation"] = "last"
-    """Which epoch is reported: the last, or of those evaluated the first of the best on validation subjects."""
+    """Which epoch is reported: the last, or, of those evaluated, the first that is best on validation subjects."""
     validation_share: float = Field(0.2, gt=0, lt=1)
-    """Share of the training subjects kept aside for ``select: validation``; they are not trained on."""
+    """Share of the training subjects held out for ``select: validation``; they are not trained on."""
     save: bool = False
-    """Keep each trained classifier, for ``ssl-skel predict`` or as an encoder to go on from."""
+    """Keep each trained classifier, for ``ssl-skel predict`` or as an encoder to continue from."""
 
     @model_validator(mode="after")
     def _something_to_choose_from(self) -> TrainingConfig:

@@ -22,7 +22,7 @@ class TwoStreamConfig(TrainingConfig):
 
     The first stage trains each stream alone: joints by ``full`` with ``save: true``, whose classifiers are then the
     ``encoders``; frames by this row with ``streams: rgb`` and ``save: true``, one of which is then ``rgb``.
-    Departs from print: heads of the first stage are left behind.
+    Departs from print: heads of the first stage are dropped.
     """
 
     name: Literal["two_stream"] = "two_stream"
@@ -33,10 +33,10 @@ class TwoStreamConfig(TrainingConfig):
     streams: Literal["both", "rgb"] = "both"
     """``both``, or frames alone, for the first stage and as a baseline; joints are then not used."""
     rgb: Path | None = None
-    """Folder of a training of this protocol with ``save: true``, whose stream of frames to begin with; None: fresh
+    """Folder of a training of this protocol with ``save: true``, whose stream of frames to start from; None: fresh
     weights."""
     rgb_size: RGBSize = "base"
-    """Of the stream of frames; ``base`` is the paper's."""
+    """Size of the stream of frames; ``base`` is the paper's."""
     frames: int = Field(16, ge=1)
     """Frames of a video, spread evenly (paper: 16)."""
     side: int = Field(224, ge=8)
@@ -46,22 +46,22 @@ class TwoStreamConfig(TrainingConfig):
     print: the paper crops frames and heat-maps to one box around the persons; where in a picture they stand is not
     known from normalised joints. The nearer this is to their box, the better the attention's places fit."""
     attention: Literal["both", "times"] = "both"
-    """What joints weigh in the frames: places and times, as in the paper, or times alone, where persons stand anywhere
-    in what is kept of a frame; see ``PoseAttention``."""
+    """What the joints weight in the frames: places and times, as in the paper, or times alone, where persons stand
+    anywhere in what is kept of a frame; see ``PoseAttention``."""
     cache_gb: float = Field(50.0, gt=0)
     """Most gigabytes of decoded frames to keep in the evaluation's folder; 16 of 224 x 224 take 2.4 MB a clip."""
     flip: Share = 0.5
     """Chance of a training clip being mirrored, frames and joints together (paper: 0.5)."""
     dropout: float = Field(0.5, ge=0, lt=1)
-    """Before each head (paper: 0.5)."""
+    """Dropout before each head (paper: 0.5)."""
     optim: OptimConfig = OptimConfig(name="sgd", lr=0.0015, weight_decay=3e-4, clip_grad=40.0)
-    """Paper: SGD with momentum 0.9, cosine without warm-up. Given otherwise, it is given whole."""
+    """Paper: SGD with momentum 0.9, cosine without warm-up. A config that sets it sets all of it."""
     epochs: int = Field(10, ge=1)
     """Paper: 10, on streams that were trained alone before; far too few for fresh weights."""
     batch_size: int = Field(24, ge=2)
-    """Clips a step over all ranks. Paper: 12 on each of 2 GPUs."""
+    """Clips per step over all ranks. Paper: 12 on each of 2 GPUs."""
     crop: Crop = (1.0, 1.0)
-    """Whole clips, as frames and joints must tell of the same time."""
+    """Whole clips, since frames and joints must cover the same time."""
     augment: tuple[Annotated[EntryConfig, EntryOf(AUGMENTATIONS)], ...] = ()
     """Entries of ``AUGMENTATIONS``, of joints alone (paper: none but ``flip``)."""
     label_smoothing: float = Field(0.0, ge=0, lt=1)
@@ -71,8 +71,8 @@ class TwoStreamConfig(TrainingConfig):
     eval_every: int = Field(5, ge=0)
     """Epochs between evaluations on the test clips, which ``best_on_test`` is the best of; 0: the last epoch only."""
     inputs: str = ""
-    """Hash of the videos and of the weights of ``rgb``, filled in as the evaluation begins, so that with others a
-    training is made anew; leave it out."""
+    """Hash of the videos and of the weights of ``rgb``, filled in as the evaluation begins, so that a change of either
+    starts a new training; leave it out."""
 
     @model_validator(mode="after")
     def _streams_stay_together(self) -> TwoStreamConfig:

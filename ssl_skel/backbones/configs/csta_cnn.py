@@ -10,7 +10,9 @@ from ssl_skel.backbones.configs.base import BackboneConfig
 
 
 class ArchSpec(NamedTuple):
-    """A size: channels of a joint's features, how many of them go on, of the four convolutions, and the pools."""
+    """A size: channels of a joint's features, how many of them are passed on, those of the four convolutions, and the
+    pools.
+    """
 
     lift: int
     points: int
@@ -31,8 +33,8 @@ class CSTACNNConfig(BackboneConfig):
 
     name: Literal["csta_cnn"] = "csta_cnn"
     size: Literal["tiny", "small", "base"] = "base"
-    """``base``: HCN's widths, 16 frames in per frame out. ``small``: the same with 4, which a pretext that asks for
-    single frames needs. ``tiny``: for tests and demos."""
+    """``base``: HCN's widths, 16 frames in per frame out. ``small``: the same with 4, for pretexts that need single
+    frames. ``tiny``: for tests and demos."""
     dropout: float = Field(0.0, ge=0.0, lt=1.0)
-    """Share of channels dropped behind the last three convolutions (HCN-pytorch: 0.5). 0, so that a pretext meets
-    no noise but its own; give it where the network is trained with labels."""
+    """Share of channels dropped after the last three convolutions (HCN-pytorch: 0.5). The default 0 gives a pretext no
+    noise but its own; set it when the network is trained with labels."""

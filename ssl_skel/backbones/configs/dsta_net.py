@@ -34,10 +34,10 @@ class DSTANetConfig(BackboneConfig):
     """``base``: the published eight blocks. ``small``: four, for training on a laptop's CPU. ``tiny``: two, for
     tests."""
     time: Literal["attention", "convolution"] = "convolution"
-    """What joins frames: attention, as in the paper and the released configs for hands (SHREC, DHG); or a convolution
-    over 7 frames, as in the released config for NTU 60, which is cheaper."""
+    """What connects frames: attention, as in the paper and the released configs for hands (SHREC, DHG); or a
+    convolution over 7 frames, as in the released config for NTU 60, which is cheaper."""
     patch: int | None = Field(None, ge=1)
-    """Frames a token. 1 is the paper; more make the network cheaper by about that factor; None: of the size."""
+    """Frames per token. 1 is the paper; more make the network cheaper by about that factor; None: of the size."""
 
     @property
     def arch(self) -> ArchSpec:

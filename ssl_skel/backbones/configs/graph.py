@@ -42,7 +42,7 @@ class GraphNetConfig(BackboneConfig):
         channels, strides = self.arch
         if not channels or len(channels) != len(strides):
             raise ValueError(
-                f"channels names {len(channels)} layers and strides {len(strides)}; give one number a layer"
+                f"channels names {len(channels)} layers and strides {len(strides)}; give one number per layer"
             )
         if any(width < 1 or width % self.multiple for width in channels):
             raise ValueError(f"channels {list(channels)}: each must be a multiple of {self.multiple}, at least 1")
@@ -102,4 +102,4 @@ class InfoGCNConfig(GraphNetConfig):
 
     name: Literal["infogcn"] = "infogcn"
     heads: int = Field(3, ge=1)
-    """Graphs a layer (released code: 3)."""
+    """Graphs per layer (released code: 3)."""

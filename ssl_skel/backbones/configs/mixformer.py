@@ -31,7 +31,7 @@ class MixFormerConfig(BackboneConfig):
     size: Literal["tiny", "small", "base"] = "base"
     """``base``: the published ten blocks. ``small``: four, for training on a laptop's CPU. ``tiny``: two, for tests."""
     patch: int | None = Field(None, ge=1)
-    """Frames a token. 1 is the paper; more make the network cheaper by about that factor; None: of the size."""
+    """Frames per token. 1 is the paper; more make the network cheaper by about that factor; None: of the size."""
     dct_axis: Literal["time", "joint"] = "time"
     """Axis of the cosine transform. ``time``: each joint's path, as the paper says. ``joint``: across the joints of a
     frame, in the order of the layout, as FreqMixFormer's released code does."""

@@ -41,30 +41,31 @@ class MPAENetConfig(BackboneConfig):
     heads: int | None = Field(None, ge=1)
     """Attention heads (paper: 8); each width must be a multiple of it; None: of the size."""
     patch: int | None = Field(None, ge=1)
-    """Frames a token. 1 is the paper; more make the network cheaper by about that factor; None: of the size."""
+    """Frames per token. 1 is the paper; more make the network cheaper by about that factor; None: of the size."""
     reduction: int = Field(8, ge=1)
     """Squeeze ratio alpha of MTE (paper, Table 1: 8)."""
     norm: Literal["batch", "layer"] = "batch"
     """``batch``: BatchNorm, as the paper names it. ``layer``: LayerNorm over channels; no sample sees another,
-    and mask tokens do not colour the statistics that unmasked clips are later met with."""
+    and mask tokens do not affect the statistics used later for unmasked clips."""
 
     parts: bool = True
-    """Body parts beside the joints, and MPA's attention between them. false: without PPE (paper, Table 2)."""
+    """Body parts in addition to the joints, and MPA's attention between them. false: without PPE (paper, Table 2)."""
     positions: Literal["pairs", "distances", "none"] = "pairs"
-    """Position vectors of MPA. ``pairs``: one a pair of joints, from one to the other. ``distances``: one a difference
-    of their numbers, shared by all pairs of that difference. ``none``: no vectors, gate or graph, so that attention is
+    """Position vectors of MPA. ``pairs``: one per pair of joints, from one to the other. ``distances``: one per
+    difference of their numbers, shared by all pairs of that difference. ``none``: no vectors, gate or graph, so that
+    attention is
     plain: without MPA (paper, Table 2)."""
     excitation: bool = True
     """MTE in each layer. false: a convolution over 9 frames in its place: without MTE (paper, Table 2)."""
     part_mean: Literal["joints", "padded"] = "joints"
-    """What a part is. ``joints``: the mean of its joints that are seen. ``padded``: their sum over the number of joints
-    of the largest part, as zeros that pad a part would have it."""
+    """How a part's feature is computed. ``joints``: the mean of its joints that are seen. ``padded``: their sum over
+    the number of joints of the largest part, as if zeros padded each part."""
     scaled: bool = True
     """Whether scores of attention are divided by sqrt(d); the paper prints no such factor."""
 
     @property
     def complete(self) -> bool:
-        """Whether nothing of the paper's Table 2 is left out."""
+        """Whether no part of the paper's Table 2 is left out."""
         return self.parts and self.excitation and self.positions != "none"
 
     @property
@@ -78,7 +79,7 @@ class MPAENetConfig(BackboneConfig):
         channels, strides, heads, _ = self.arch
         if not channels or len(channels) != len(strides):
             raise ValueError(
-                f"channels names {len(channels)} layers and strides {len(strides)}; give one number a layer"
+                f"channels names {len(channels)} layers and strides {len(strides)}; give one number per layer"
             )
         if min(channels) < 4 or any(width % heads for width in channels):
             raise ValueError(f"channels {list(channels)}: each must be at least 4 and a multiple of heads = {heads}")

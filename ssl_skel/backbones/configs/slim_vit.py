@@ -31,9 +31,9 @@ class SLiMViTConfig(BackboneConfig):
     heads: int | None = Field(None, ge=1)
     """Attention heads (SLiM: 8); each has an even share of the width; None: of the size."""
     patch: int | None = Field(None, ge=1)
-    """Frames a token (SLiM: 8); None: of the size."""
+    """Frames per token (SLiM: 8); None: of the size."""
     registers: int = Field(4, ge=0)
-    """Tokens that stand for nothing, beside the class token (SLiM: 4)."""
+    """Register tokens, besides the class token (SLiM: 4)."""
 
     @property
     def arch(self) -> ArchSpec:

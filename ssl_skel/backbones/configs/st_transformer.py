@@ -40,7 +40,7 @@ class STTransformerConfig(BackboneConfig):
     heads: int | None = Field(None, ge=1)
     """Attention heads (MAMP: 8); must divide the width; None: of the size."""
     patch: int | None = Field(None, ge=1)
-    """Frames a token (MAMP: 4); None: of the size."""
+    """Frames per token (MAMP: 4); None: of the size."""
     drop_path: float = Field(0.0, ge=0, lt=1)
     """Chance that a person skips a branch of the last block in training, rising evenly from 0 at the first (stochastic
     depth, Huang et al., ECCV 2016). MAMP: 0 in pretraining, 0.3 in fine-tuning."""

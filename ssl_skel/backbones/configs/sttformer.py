@@ -36,7 +36,7 @@ class STTFormerConfig(BackboneConfig):
     tuple_frames: int | None = Field(None, ge=1)
     """Frames of a tuple (paper: 6, of 120); None: of the size. A clip must hold a whole number of tuples."""
     patch: int | None = Field(None, ge=1)
-    """Frames a token; divides ``tuple_frames``. 1 is the paper; more make the network cheaper by about that
+    """Frames per token; divides ``tuple_frames``. 1 is the paper; more make the network cheaper by about that
     factor; None: of the size."""
 
     @property

@@ -16,7 +16,7 @@ class ArchSpec(NamedTuple):
     Attributes:
         stem_stride: spatial stride of the stem.
         widths, depths: channels and blocks of each stage; each halves height and width.
-        share: one in so many channels is shifted back in time, and as many forward.
+        share: one in this many channels is shifted back in time, and as many forward.
         dim: channels out.
     """
 
@@ -27,7 +27,7 @@ class ArchSpec(NamedTuple):
     dim: int
 
     def sides(self, side: int) -> list[int]:
-        """Sides h = w of what enters each stage and of what leaves the last, of square pictures.
+        """Sides h = w of the input of each stage and of the output of the last, for square pictures.
 
         Each stride rounds up.
         """
@@ -63,15 +63,15 @@ class XShiftConfig(BackboneConfig):
     side: int | None = Field(None, ge=4)
     """Pixels of a heat-map's side (paper: 56); None: of the size."""
     stride: int | None = Field(None, ge=1)
-    """Every so many frames one is drawn (paper: all of 48 that are drawn evenly from a clip); None: of the size."""
+    """One in this many frames is drawn (paper: all of 48 taken evenly from a clip); None: of the size."""
     sigma: float = Field(0.6, gt=0)
-    """Of the Gaussian, pixels (paper: 0.6)."""
+    """Sigma of the Gaussian, pixels (paper: 0.6)."""
     padding: float = Field(0.25, ge=0)
     """Share of its size by which a person's box is widened (paper: 0.25)."""
     mirrored: bool | None = None
     """Whether joints are drawn as a mirror shows them, as a Kinect's pictures do; null: three coordinates are, two are
-    not. Say false of joints in space that were found in ordinary videos, such as MediaPipe's, which a store turns by
-    half a turn. It matters beside videos, and to joints of both kinds."""
+    not. Set false for joints in space that were found in ordinary videos, such as MediaPipe's, which a store turns by
+    half a turn. It matters together with videos, and when joints of both kinds are mixed."""
 
     @property
     def resolved(self) -> Size:

@@ -1,7 +1,7 @@
-"""Modules that weigh frames, joints or channels of a grid, and leave its shape alone.
+"""Modules that weight frames, joints or channels of a grid, and keep its shape.
 
-Any network takes one in front (``backbone.recalibrate``); see ``Backbone``. Three published networks are built of them:
-TARM stands in MAN, CSTA in CSTA-CNN, MTE in MPAE-Net.
+Any network takes one in front (``backbone.recalibrate``); see ``Backbone``. Three published networks contain them: MAN
+has TARM, CSTA-CNN has CSTA, MPAE-Net has MTE.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ class RecalibrationConfig(EntryConfig):
     @model_validator(mode="before")
     @classmethod
     def _in_front(cls, data: Any) -> Any:
-        """Accept ``at: [0]``, which files of 0.1 hold: in front is the only place that is left."""
+        """Accept ``at: [0]``, which files of 0.1 hold: in front is the only place left."""
         if not isinstance(data, dict) or "at" not in data:
             return data
         if data["at"] not in ([0], (0,)):
@@ -55,5 +55,5 @@ class MTEConfig(RecalibrationConfig):
     reduction: int = Field(8, ge=1)
     """Squeeze ratio alpha (MPAE-Net, Table 1: 8)."""
     norm: Literal["batch", "layer"] = "layer"
-    """``batch``: BatchNorm, as the paper names it. ``layer``: no clip sees another, and the zeros that stand
-    for hidden joints in front of a network colour no statistics."""
+    """``batch``: BatchNorm, as the paper names it. ``layer``: no clip sees another, and the zeros of hidden joints in
+    front of a network do not affect statistics."""

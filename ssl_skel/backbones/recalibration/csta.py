@@ -11,11 +11,11 @@ from ssl_skel.backbones.recalibration.excitation import Excitation, Grid
 
 
 class CSTA(nn.Module):
-    """Coupled Spatial-Temporal Attention: a weight a joint, a weight a frame, and each pair's product.
+    """Coupled Spatial-Temporal Attention: one weight per joint, one per frame, and each pair's product.
 
     Wang, arXiv 1909.10214 (2019): two sub-networks, coupled by their outer product.
-    Paper silent: the sub-networks. Each lifts the values by a 1x1 convolution and ReLU, so that the mean tells
-    more than where the body stands, averages over channels and the other axis, and excites with a sigmoid.
+    Paper silent: the sub-networks. Each lifts the values by a 1x1 convolution and ReLU, so that the mean says more than
+    where the body stands, averages over channels and the other axis, and excites with a sigmoid.
     Paper silent: how the map is applied. To 1 + map, so that nothing is lost and modules may be stacked.
 
     Shape:

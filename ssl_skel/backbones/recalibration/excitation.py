@@ -22,11 +22,11 @@ class Excitation(nn.Module):
     Both layers are as long as the vector was at construction; another length is interpolated to it and
     the weights back, linearly, so that a clip of more frames keeps its course.
 
-    The first layer's bias starts at 1: of so few units behind a ReLU, none may be asleep from the start.
+    The first layer's bias starts at 1: with so few units before a ReLU, none may be dead from the start.
 
     Args:
         length: L.
-        reduction: the layer between has ``length // reduction`` units, at least 1.
+        reduction: the hidden layer has ``length // reduction`` units, at least 1.
     Shape:
         (B, L') -> (B, L'), mostly L' = L
     """

@@ -1,4 +1,4 @@
-"""MTE: weigh channels at each frame, then look at several time scales."""
+"""MTE: weight channels at each frame, then convolve at several time scales."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from ssl_skel.backbones.recalibration.excitation import Grid
 
 
 class MTE(nn.Module):
-    """Multi-scale Temporal Excitation: weigh channels at each frame, then look at several time scales.
+    """Multi-scale Temporal Excitation: weight channels at each frame, then convolve at several time scales.
 
     MPAE-Net (Zhang, Zhan & Wang, ACML 2024), Sec. 3.3, Eqs. 8-11. Branches: 5x1 convolution, the same with
     dilation 2, 3x1 max-pool.
     Departs from print: sigmoid gate, as the text and Fig. 3 say; Eq. 10 shows softmax.
     Paper silent: kernels of F1 and F2: 1x1. Widths of the branches: a quarter, a quarter and half of
-    the channels (the pooled one behind a 1x1 convolution), which meets the printed size; a norm after all.
+    the channels (the pooled one after a 1x1 convolution), which meets the printed size; a norm after all.
 
     Args:
         dim: channels, in and out.

@@ -1,4 +1,4 @@
-"""TARM: each coordinate's frames as a memory of all frames weighs them."""
+"""TARM: each coordinate's frames, weighted by a memory of all frames."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ssl_skel.backbones.recalibration.excitation import Excitation, Grid
 
 
 class Memory(nn.Module):
-    """One matrix of TARM: a GRU's memory of the frames, weighed frame by frame, added to what came in.
+    """One matrix of TARM: a GRU's memory of the frames, weighted frame by frame, added to the input.
 
     MAN, Sec. 3.2, as in MANs_9.py. Departs from code: torch's GRU, with a sigmoid and the reset gate after the
     recurrent product; Keras 2.0.8's has a hard sigmoid and the gate before it. The layers that weigh are trained; there
@@ -20,7 +20,7 @@ class Memory(nn.Module):
     none in its DenseNet variant): the recipe's weight decay remains.
 
     Args:
-        values: D, numbers a frame.
+        values: D, numbers per frame.
         frames: T.
         hidden, reduction: see ``TARMConfig``.
     Shape:
@@ -47,11 +47,11 @@ class Memory(nn.Module):
 
 
 class TARM(nn.Module):
-    """Temporal Attention Recalibration Module: each coordinate's frames as a memory of all frames weighs them.
+    """Temporal Attention Recalibration Module: each coordinate's frames, weighted by a memory of all frames.
 
-    Memory Attention Networks (Xie et al., IJCAI 2018), Sec. 3.2; MANs_9.py. Coordinates are recalibrated apart, by
-    weights of their own.
-    Departs from print: one person a matrix, not two side by side; no layer may mix persons.
+    Memory Attention Networks (Xie et al., IJCAI 2018), Sec. 3.2; MANs_9.py. Coordinates are recalibrated separately,
+    each with its own weights.
+    Departs from print: one person per matrix, not two side by side; no layer may mix persons.
 
     Shape:
         (B, C, T, V) -> the same

@@ -22,7 +22,7 @@ class Finding:
 
     Attributes:
         kind: an entry of ``KINDS``.
-        value: how bad, in the unit its kind tells.
+        value: how bad, in the unit of its kind.
         where: person, joint and frame of the worst place, in words.
     """
 
@@ -34,22 +34,22 @@ class Finding:
 KINDS: dict[str, str] = {
     "one_frame": "a single frame; nothing moves in it",
     "still": "nothing moves at all (frames)",
-    "frozen": "a joint keeps its very place while others move (frames)",
-    "filled": "a joint goes straight at even speed, as filled gaps do (frames)",
-    "missing": "a joint lies on its parent all through, as joints do that were never tracked (joints)",
+    "frozen": "a joint stays in exactly one place while others move (frames)",
+    "filled": "a joint moves straight at even speed, as in filled gaps (frames)",
+    "missing": "a joint is at its parent's place throughout, as if never tracked (joints)",
     "jump": "the whole body jumps between two frames (metres)",
     "spike": "a joint leaps away and back (metres)",
     "bone_length_variance": "a bone changes its length (share of the frames)",
     "swap": "left and right limbs change places between two frames (metres)",
-    "mirrored": "left and right are exchanged all through (cosine of feet and heading)",
+    "mirrored": "left and right are exchanged throughout (cosine of feet and heading)",
     "persons_swap": "two persons change places between two frames (metres)",
     "duplicate_person": "two persons are one body (metres between them)",
-    "size": "no human size (metres along the bones from head to foot)",
+    "size": "not of human size (metres along the bones from head to foot)",
 }
 
 
 class Anatomy:
-    """What a layout tells about bodies, and how long a unit is.
+    """What a layout says about bodies, and how long a unit is.
 
     Args:
         layout: joints of the clips.
@@ -100,12 +100,12 @@ def mean_bone(joints: np.ndarray, layout: SkeletonLayout) -> float:
 
 
 def inspect_clip(joints: np.ndarray, anatomy: Anatomy, limits: Limits) -> list[Finding]:
-    """All findings about one clip, at most one of a kind: its worst.
+    """All findings about one clip, at most one per kind: the worst.
 
     Args:
         joints: (M, T, V, C) as stored, nothing missing.
         anatomy: of the store.
-        limits: when to speak up.
+        limits: thresholds.
     """
     joints = np.asarray(joints, np.float32) * np.float32(anatomy.metres)
     digit = 4 * float(np.spacing(np.abs(joints).max()))  # what rounding to float32 does to a difference
@@ -134,7 +134,7 @@ def spikes(joints: np.ndarray, limit: float, longest: int) -> np.ndarray:
     before and just after, and these lie nearer together than that.
 
     Args:
-        joints: (M, T, V, C); NaN where not tracked is no spike.
+        joints: (M, T, V, C); NaN where not tracked is not a spike.
         limit: in the unit of the joints.
         longest: frames.
     """

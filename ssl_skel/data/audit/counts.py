@@ -72,7 +72,7 @@ PUBLISHED: dict[str, Published] = {
 
 
 def find_published(store: Store) -> str | None:
-    """The data set that a store was made from, by format, classes and joints; None where it is no known one."""
+    """The data set that a store was made from, by format, classes and joints; None where it is not a known one."""
     form = store.provenance.format
     for name, known in PUBLISHED.items():
         if (

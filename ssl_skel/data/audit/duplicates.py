@@ -1,9 +1,9 @@
-"""Clips that are there twice: to the digit, or nearly so.
+"""Clips that occur twice: exactly, or nearly so.
 
 Copies have equal recordings (the store keeps a hash of each), or equal stored joints to a tenth of a millimetre.
 Near duplicates are sought with faiss among signatures: a clip resampled to 16 frames, centred on its mean, and turned
 about the vertical so that the shoulders lie along x. A copy that was moved, turned, resampled, rounded or slightly
-smoothed has nearly the same one. Not found: a copy that was mirrored, or whose persons stand in another order. Copies
+smoothed has nearly the same one. Not found: a copy that was mirrored, or whose persons are in another order. Copies
 cut at other frames are for ``overlaps``.
 """
 
@@ -62,8 +62,8 @@ def signature(joints: np.ndarray, layout: SkeletonLayout, turn: bool) -> np.ndar
 
 
 class Signatures:
-    """Signatures of clips with the same number of persons. They lie in a nameless file, so that memory stays the same
-    for any number; rows are read like those of an array, by an array of numbers.
+    """Signatures of clips with the same number of persons. They are kept in an unnamed file, so that memory does not
+    grow with their number; rows are read like those of an array, by an array of numbers.
     """
 
     def __init__(self) -> None:
@@ -101,7 +101,7 @@ def near_pairs(
     """Pairs of signatures whose root mean square distance between joints is at most ``limit``.
 
     They are searched in a projection, where nothing is further apart than in truth, and then compared in full. Where
-    a clip has very many near ones, 128 are compared; whoever belongs together is still found through others.
+    a clip has very many near ones, 128 are compared; clips that belong together are still found through others.
 
     Args:
         signatures: (N, D) float32.

@@ -13,7 +13,7 @@ def check_folder(folder: Path, *, overwrite: bool) -> None:
     """Refuse a folder that an audit cannot be written to, before the work is done.
 
     Raises:
-        UserError: something is there already, and is no audit to be replaced; or the folder cannot be made.
+        UserError: something is there already, and is not an audit to be replaced; or the folder cannot be made.
     """
     refuse_taken_folder(folder, overwrite, "audit")
     above = next(parent for parent in folder.resolve().parents if parent.exists())

@@ -8,7 +8,9 @@ import numpy as np
 
 
 def equal_groups(*keys: np.ndarray) -> np.ndarray:
-    """Clips that agree in one of the keys, and whoever agrees with these: (N,) number of each clip's group."""
+    """Clips that agree in one of the keys, and those that agree with these in turn: (N,) number of each clip's
+    group.
+    """
     rows = [np.arange(len(keys[0]))]
     columns = [rows[0]]
     for key in keys:

@@ -18,7 +18,7 @@ from ssl_skel.data.audit.leakage import leakage
 from ssl_skel.data.audit.limits import Limits
 from ssl_skel.data.audit.traces import Traces
 from ssl_skel.data.derived_splits import offered
-from ssl_skel.data.dropped import tell
+from ssl_skel.data.dropped import report
 from ssl_skel.data.normalize import NormalizeConfig, record
 from ssl_skel.data.plausibility import implausible
 from ssl_skel.data.splits import load_split
@@ -35,12 +35,12 @@ EXCLUDED = {
     "one_frame": KINDS["one_frame"],
     "still": KINDS["still"],
 }
-"""Why a clip is proposed for exclusion. Other findings are for eyes: papers' figures include such clips."""
+"""Why a clip is proposed for exclusion. Other findings are for people to judge: papers' figures include such clips."""
 
 
 @dataclass(frozen=True)
 class Audit:
-    """What came out; plain data, ready for JSON.
+    """The result of an audit; plain data, ready for JSON.
 
     Attributes:
         store: path, format, layout, sha256, normalisation, how many joint positions conversion filled, and what it
@@ -80,8 +80,8 @@ class Audit:
 def audit(path: Path | str, protocol: str = "", limits: Limits | None = None, *, progress: bool = True) -> Audit:
     """Audit a store; nothing in it is changed.
 
-    Memory hardly grows with the number of clips: what they are compared by lies in temporary files, 0.2 kB a joint of
-    each person in a clip and 16 bytes a pose.
+    Memory hardly grows with the number of clips: what they are compared by is kept in temporary files, 0.2 kB per joint
+    of each person in a clip and 16 bytes per pose.
 
     Args:
         path: folder of the store.
@@ -234,7 +234,7 @@ def _near_groups(store: Store, alike: _Alike) -> list[dict[str, Any]]:
 def _split(store: Store, name: str, alike: _Alike, *, strict: bool) -> dict[str, Any]:
     try:
         return leakage(store, load_split(store, name), alike.copies, alike.near, alike.shared)
-    except UserError as error:  # a split that does not fit the clips is a finding, unless it was asked for
+    except UserError as error:  # a split that does not fit the clips is a finding, unless it was requested
         if strict:
             raise
         return {"error": str(error).removeprefix(f"{store.path}: ")}
@@ -251,5 +251,5 @@ def _facts(store: Store, anatomy: Anatomy) -> dict[str, Any]:
         "filled": store.filled,
         "joint_positions": int((store.persons * store.frames).sum()) * store.layout.num_joints,
         "left_out": {"damaged": len(store.provenance.skipped), "on request": len(store.provenance.excluded)},
-        "dropped": tell(store.provenance.dropped, store.provenance.options),
+        "dropped": report(store.provenance.dropped, store.provenance.options),
     }

@@ -22,11 +22,11 @@ def leakage(store: Store, split: Split, copies: np.ndarray, near: np.ndarray, sh
         shared: (n, 2) rows of clips that share frames.
 
     Returns:
-        train, test: clips on each side; copies, near, overlaps: names of test clips that are there in training too, to
-        the digit, nearly, or with some of their frames, each clip named once; subjects, performances: how many are on
+        train, test: clips on each side; copies, near, overlaps: names of test clips that are also in training, exactly,
+            nearly, or with some of their frames, each clip named once; subjects, performances: how many are on
         both sides (a performance is one subject's repetition of an action in a setup, whatever the camera);
-        unseen_classes: names of classes that occur in the test only; notes: which of it makes the split's figures
-        wrong, in words.
+        unseen_classes: names of classes that occur in the test only; notes: which of these make the split's figures
+            wrong, in words.
     """
     copied = np.isin(copies[split.test], copies[split.train])
     nearly = np.isin(near[split.test], near[split.train]) & ~copied
@@ -64,7 +64,7 @@ def leakage(store: Store, split: Split, copies: np.ndarray, near: np.ndarray, sh
 
 
 def _partners(pairs: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Rows that stand in a pair with one of the given rows."""
+    """Rows that are in a pair with one of the given rows."""
     return np.concatenate([pairs[np.isin(pairs[:, a], rows), b] for a, b in ((0, 1), (1, 0))])
 
 

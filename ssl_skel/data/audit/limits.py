@@ -11,7 +11,9 @@ from ssl_skel.config import Section
 
 
 class Limits(Section):
-    """When the audit speaks up. The figures in brackets are clips of NW-UCLA (1,484), UTD-MHAD (861) and SBU (282)."""
+    """When the audit reports a finding. The figures in brackets are clips of NW-UCLA (1,484), UTD-MHAD (861) and SBU
+    (282).
+    """
 
     former: ClassVar[Mapping[str, str]] = {
         "drift": "bone_length",
@@ -22,7 +24,7 @@ class Limits(Section):
 
     jump: float = Field(0.5, gt=0)
     """Metres from one frame to the next, averaged over the joints of a person. 15 m/s at 30 frames a second, faster
-    than anyone runs: the tracker took up another body. [57, 0, 0]"""
+    than anyone runs: the tracker switched to another body. [57, 0, 0]"""
 
     spike: float = Field(0.5, gt=0)
     """Metres that a joint is away from the line between its places before and after, which lie closer together than
@@ -45,11 +47,11 @@ class Limits(Section):
     swap: float = Field(0.2, gt=0)
     """Metres that a left and a right limb (two persons) together must seem to move between two frames when they
     exchange places, averaged over joints, while they would move less than half as far with names exchanged. Limbs
-    nearer together than that cannot be told apart. [11, 0, 0 limbs; no persons]"""
+    nearer together than that cannot be distinguished. [11, 0, 0 limbs; no persons]"""
 
     mirrored: float = Field(0.5, gt=0, le=1)
     """Cosine between where the feet point and where the left and right side of the body say that it faces, clip's
-    median; beyond minus this, left and right are mixed up all through. Sound clips: 0.8-0.98. [3, 0, no feet]"""
+    median; beyond minus this, left and right are mixed up throughout. Sound clips: 0.8-0.98. [3, 0, no feet]"""
 
     still_frames: int = Field(5, ge=2)
     """Frames in which a joint keeps its place to the last digit while others move. A sensor's noise never does that
@@ -71,12 +73,12 @@ class Limits(Section):
 
     near: float = Field(0.01, ge=0)
     """Root mean square metres between the joints of two clips, up to where they count as near duplicates. The nearest
-    two recordings that are no copies lie 0.017 apart (UTD-MHAD, one person waving twice), 0.059 in NW-UCLA and 0.10 in
+    two recordings that are not copies lie 0.017 apart (UTD-MHAD, one person waving twice), 0.059 in NW-UCLA and 0.10 in
     SBU; rounding to millimetres, half precision or mild smoothing move a copy by less than 0.005."""
 
     near_view: bool = True
     """Turn clips about the vertical, shoulders along x, before they are compared, so that turned copies are found.
-    Nearest recordings that are no copies: 0.018, 0.059, 0.10."""
+    Nearest recordings that are not copies: 0.018, 0.059, 0.10."""
 
     overlap: float = Field(0.1, gt=0, le=1)
     """Share of the poses of the shorter clip that two clips have in common, and five poses at least: two cuts of one

@@ -2,7 +2,7 @@
 
 Each pose is hashed by distances between its joints, to a ten-thousandth of their mean, which is less than a tenth of a
 millimetre; a sensor never gives the same pose twice. Distances are the same wherever a cut begins, and however it was
-moved, turned or scaled by itself, as normalisation may do. Not found: cuts that were smoothed, resampled or rounded.
+moved, turned or scaled on its own, as normalisation may do. Not found: cuts that were smoothed, resampled or rounded.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Self
 import numpy as np
 
 _STEPS = 1e4  # of a distance, in a mean distance
-_SEEN = 8  # clips after a pose's first that are compared; a pose in more clips than that is no recording
+_SEEN = 8  # clips after a pose's first that are compared; a pose in more clips than that is not a recording
 _FRAMES = 5  # fewer than that may be poses filled in the same way
 _AT_ONCE = 1 << 18  # poses in memory
 
@@ -24,7 +24,7 @@ def pose_hashes(joints: np.ndarray) -> np.ndarray:
     distances.
 
     Each joint is measured to one that stands a third of the layout further on, so that it counts in two distances:
-    more of them would be more chances for float32 to round one otherwise.
+    more of them would be more chances for float32 to round one differently.
     """
     poses = joints.reshape(-1, *joints.shape[2:]).astype(np.float64)
     distances = np.linalg.norm(poses - np.roll(poses, 1 + poses.shape[1] // 3, 1), axis=-1)
@@ -36,7 +36,7 @@ def pose_hashes(joints: np.ndarray) -> np.ndarray:
 
 
 class Poses:
-    """The different poses of all clips. They lie in a nameless file, so that memory stays the same for any number."""
+    """The different poses of all clips, kept in an unnamed file, so that memory does not grow with their number."""
 
     def __init__(self) -> None:
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 - __exit__ closes it

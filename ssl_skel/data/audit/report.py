@@ -1,4 +1,4 @@
-"""Tells what an audit found: JSON, markdown, a list of clips to exclude, a table on the terminal."""
+"""Writes what an audit found: JSON, markdown, a list of clips to exclude, a table on the terminal."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def write_audit(audit: Audit, folder: Path, page: str, *, overwrite: bool = Fals
     """Write a folder of ``audit.json``, ``audit.md``, ``audit.html`` and ``exclude.txt``; it appears when whole.
 
     Args:
-        audit: what came out.
+        audit: the result.
         folder: to make.
         page: text of ``audit.html``.
         overwrite: replace an audit that is there.
@@ -51,9 +51,9 @@ def markdown(audit: Audit) -> str:
     lines = [f"# Audit of {audit.store['name']}", ""]
     lines += _table(("what", "value"), overview(audit))
     lines += ["", "## Splits", ""]
-    lines += _table(SPLIT_COLUMNS, split_rows(audit)) if audit.splits else ["The store tells no splits."]
-    told = [f"- {note}" for note in notes(audit)]
-    lines += ["", "## Worth knowing", "", *(told or ["Nothing."])]
+    lines += _table(SPLIT_COLUMNS, split_rows(audit)) if audit.splits else ["The store has no splits of its own."]
+    listed = [f"- {note}" for note in notes(audit)]
+    lines += ["", "## Worth knowing", "", *(listed or ["Nothing."])]
     lines += ["", "## Findings, clip by clip", ""]
     if not audit.findings:
         lines += ["None."]
@@ -63,7 +63,7 @@ def markdown(audit: Audit) -> str:
         lines += [*_table(("clip", "value", "where"), rows), ""]
         if len(items) > _SHOWN:
             lines += [f"{len(items) - _SHOWN:,} more are in `audit.json`.", ""]
-    lines += ["", "## Clips that are there twice", ""]
+    lines += ["", "## Clips that occur twice", ""]
     for title, _, groups in groups_of_clips(audit):
         lines += [f"### {title}: {len(groups):,}", ""]
         alike = [(", ".join(names), how) for names, how in groups[:_SHOWN]]
@@ -99,7 +99,7 @@ SPLIT_COLUMNS = (
 def overview(audit: Audit) -> list[tuple[str, str]]:
     """What the store holds and how much was found, as rows of a table."""
     known = audit.counts["dataset"]
-    rows = [("data set", known or "not one whose counts are known")]
+    rows = [("data set", known or "none whose counts are known")]
     for key, value in audit.counts["counts"].items():
         published = audit.counts["published"].get(key)
         beside = "" if published is None else f" (published: {published:,})"
@@ -145,7 +145,7 @@ def notes(audit: Audit) -> Iterator[str]:
     yield from audit.store["dropped"]
     if not audit.splits:
         made = [name for name, reason in audit.derived_splits.items() if not reason]
-        yield f"the store tells no splits; by themselves there are: {', '.join(made) or 'none'}"
+        yield f"the store has no splits of its own; derived from its clips: {', '.join(made) or 'none'}"
         yield from (f"no split {name}: {reason}" for name, reason in audit.derived_splits.items() if reason)
     for name, facts in audit.splits.items():
         yield from (f"{name}: {note}" for note in facts.get("notes", ()))
@@ -160,7 +160,7 @@ def notes(audit: Audit) -> Iterator[str]:
             "so that the median clip is of human size"
         )
     if not audit.notices and len(audit.findings.get("size", ())) > audit.counts["counts"]["clips"] / 2:
-        yield "most clips are not of human size: look at the unit of the recordings"
+        yield "most clips are not of human size: check the unit of the recordings"
 
 
 def _table(columns: tuple[str, ...], rows: list[Any]) -> list[str]:

@@ -20,7 +20,7 @@ _FAR = 1e6  # coordinates beyond are cut to it, so that squares stay finite
 
 
 class Traces:
-    """What a pass leaves; signatures and poses lie in files that vanish at the end of the ``with`` block.
+    """What a pass leaves; signatures and poses are kept in files that vanish at the end of the ``with`` block.
 
     Attributes:
         findings: kind -> clips with value and place, worst first.

@@ -1,9 +1,9 @@
 """The contract of an augmentation.
 
 An augmentation works on ``(N, C, T, V, M)`` and changes all persons and frames of a clip alike, unless it says
-otherwise. It never writes into its input, and what one clip becomes does not depend on the others.
-Bodies are turned, scaled and mirrored about the origin, where normalisation puts the centre of a clip.
-A score, where the layout has one, follows its joint and frame and is otherwise left alone.
+otherwise. It never writes into its input, and the result for one clip does not depend on the others. Bodies are turned,
+scaled and mirrored about the origin, where normalisation puts the centre of a clip. A score, where the layout has one,
+follows its joint and frame and is otherwise left alone.
 
 The streams (bone, motion) are computed later, from the augmented joints.
 """

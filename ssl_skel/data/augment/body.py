@@ -37,7 +37,7 @@ class Bones(Augmentation[BonesConfig]):
     def __call__(self, x: Tensor, rng: Rng) -> Tensor:
         axes, amount = self.layout.coordinates(x.shape[1]), self.config.amount
         growth = rng.uniform(x.shape[4], x.shape[3], 1, low=-amount, high=amount) * self.moves.to(x.device)
-        places = x[:, :axes].movedim(4, 1)  # (N, M, C, T, V), as the loader's clips lie in memory
+        places = x[:, :axes].movedim(4, 1)  # (N, M, C, T, V), as the loader's clips are laid out in memory
         bones = places - places[..., self.parents]
         moves = (bones.flatten(2, 3) @ growth).view(bones.shape)
         moved = (places + moves).movedim(1, 4)
@@ -47,7 +47,7 @@ class Bones(Augmentation[BonesConfig]):
 class Offset(Augmentation[OffsetConfig]):
     """Move each joint by a Gaussian vector of its own, the same in all frames of a clip.
 
-    Where exactly in the body a joint lies differs among sensors, estimators and people. Persons have vectors of their
+    Where exactly in the body a joint is differs among sensors, estimators and people. Persons have vectors of their
     own. A motion stream does not see it. Ours.
     """
 

@@ -22,7 +22,7 @@ class RotateConfig(EntryConfig):
 
     name: Literal["rotate"] = "rotate"
     max_degrees: Degrees | tuple[Degrees, Degrees, Degrees] = 17.2
-    """Largest angle, for all axes or one each for x, y, z; [0, 180, 0] turns about the upright axis only.
+    """Largest angle in degrees, for all axes or one each for x, y, z; [0, 180, 0] turns about the upright axis only.
     Default 0.3 rad (CTR-GCN, feeders/tools.py)."""
 
 
@@ -57,7 +57,7 @@ class FlipConfig(EntryConfig):
 
     name: Literal["flip"] = "flip"
     probability: Share = 0.5
-    """Of a clip being mirrored (AimCLR: 0.5)."""
+    """Probability that a clip is mirrored (AimCLR: 0.5)."""
 
 
 class BonesConfig(EntryConfig):
@@ -91,7 +91,7 @@ class JointDropoutConfig(EntryConfig):
 
     name: Literal["joint_dropout"] = "joint_dropout"
     probability: Share = 0.1
-    """Of each joint being dropped; chosen here, the papers drop up to 0.6."""
+    """Probability that a joint is dropped; chosen here, the papers drop up to 0.6."""
 
 
 class FrameDropoutConfig(EntryConfig):
@@ -99,7 +99,7 @@ class FrameDropoutConfig(EntryConfig):
 
     name: Literal["frame_dropout"] = "frame_dropout"
     probability: Share = 0.1
-    """Of each frame being dropped; chosen here."""
+    """Probability that a frame is dropped; chosen here."""
 
 
 class TimeWarpConfig(EntryConfig):
@@ -118,4 +118,4 @@ class ReverseConfig(EntryConfig):
 
     name: Literal["reverse"] = "reverse"
     probability: Share = 0.5
-    """Of a clip running backwards (AimCLR: 0.5)."""
+    """Probability that a clip runs backwards (AimCLR: 0.5)."""

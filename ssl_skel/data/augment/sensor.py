@@ -32,7 +32,7 @@ class JointDropout(Augmentation[JointDropoutConfig]):
     """Lay some joints at the origin, the clip's centre, for the whole clip: joints that a camera never saw.
 
     ISC (Thoker et al., ACM MM 2021), feeder/augmentations.py.
-    Departs from print: each joint by itself with a probability, where ISC drops 15 of 25.
+    Departs from print: each joint independently with a probability, where ISC drops 15 of 25.
     """
 
     Config: ClassVar = JointDropoutConfig

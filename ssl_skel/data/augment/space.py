@@ -93,7 +93,7 @@ class Flip(Augmentation[FlipConfig]):
 def _linear(x: Tensor, matrix: Tensor) -> Tensor:
     """Multiply every point of clips (N, C, T, V, M) by the clip's matrix, (N, C, C), or smaller for the first channels.
 
-    Works person by person, (N, M, C, T * V), which is how the loader's clips lie in memory.
+    Works person by person, (N, M, C, T * V), which is how the loader's clips are laid out in memory.
     """
     if matrix.shape[1] < x.shape[1]:
         return torch.cat([_linear(x[:, : matrix.shape[1]], matrix), x[:, matrix.shape[1] :]], 1)

@@ -1,4 +1,4 @@
-"""The first ``recordings.yaml``: what is seen is written down, what is guessed says so, the rest is offered."""
+"""The first ``recordings.yaml``: what is seen is written down, guesses are marked, the rest is offered as a comment."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Draft:
         format: entry of ``READERS``.
         settings: key -> value.
         remarks: key -> what it rests on, for the end of its line.
-        offers: keys that nobody can guess -> an example, and when it is needed.
+        offers: keys that cannot be guessed -> an example, and when it is needed.
     """
 
     format: str
@@ -127,7 +127,7 @@ def _describe_files(made: Draft, source: Path, files: Sequence[Path]) -> None:
         else:
             made.offers["layout"] = ("mine.yaml", f"no built-in layout has {count} joints like these; write your own")
     if made.format != "table" and source.is_dir() and (lists := label_lists(source)):
-        made.put("labels", lists[0], "a row a recording")
+        made.put("labels", lists[0], "one row per recording")
 
 
 def _describe_names(made: Draft, source: Path, files: Sequence[Path]) -> None:
@@ -140,11 +140,11 @@ def _describe_names(made: Draft, source: Path, files: Sequence[Path]) -> None:
     if pattern:
         made.put("names", pattern, f"as in {keys[0]}")
     elif "labels" not in made.settings:
-        made.offers["names"] = ("(?P<subject>[a-z]+)_(?P<label>[a-z]+)", "if names tell subjects, classes, takes")
+        made.offers["names"] = ("(?P<subject>[a-z]+)_(?P<label>[a-z]+)", "if names contain subjects, classes, takes")
 
 
 def _sample(made: Draft, source: Path, files: Sequence[Path]) -> tuple[Reader | None, list[RawClip], str]:
-    """The reader by what is known so far, with coordinates left as they are; some clips; and why there are none."""
+    """The reader as far as it is known, with coordinates left as they are; some clips; and why there are none."""
     kind = READERS[made.format]
     as_they_are = {} if made.format in _ESTIMATED else {"up": "y", "units": "m"}
     clips: list[RawClip] = []
@@ -177,7 +177,7 @@ def _describe_people(made: Draft, clips: Sequence[RawClip], reader: Reader) -> N
     if name in ("y", "z", "-y"):
         made.put("up", name, "guessed: heads are above feet along it")
     else:
-        made.offers["up"] = ("z", f"heads lie along {name} in most recordings")
+        made.offers["up"] = ("z", f"heads are along {name} in most recordings")
     if len(upward) == 3:
         _describe_units(made, float(np.median([length for _, length in stances])))
 
@@ -204,7 +204,7 @@ def _describe_classes(made: Draft, reader: Reader, clips: Sequence[RawClip]) -> 
     subjects: list[str] | list[int] = named or sorted({clip.subject for clip in clips} - {-1})
     if len(subjects) > 1:
         sides = {"train": {"subject": subjects[:1]}, "test": {"subject": subjects[1:2]}}
-        made.offers["splits"] = ({"mine": sides}, "by_subject and others are there by themselves")
+        made.offers["splits"] = ({"mine": sides}, "by_subject and others exist without this")
 
 
 def _yaml(value: Any) -> str:

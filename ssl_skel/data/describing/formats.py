@@ -26,7 +26,7 @@ _ENDINGS: dict[str, tuple[str, ...]] = {"openpose": ("_keypoints.json",), "npz":
     format: kind.suffixes for format, kind in READERS.items() if issubclass(kind, DescribedReader) and kind.suffixes
 }
 """Format -> endings of its files; the first that fits a file counts."""
-_BESIDE = ("table", "text")  # lists of labels and notes beside other recordings end so too
+_BESIDE = ("table", "text")  # lists of labels and notes next to other recordings have these endings too
 DESCRIBED = tuple(_ENDINGS)
 """Formats that a description goes with."""
 _SAME = {
@@ -60,7 +60,7 @@ def guess_format(source: Path) -> str:
 
 
 def files_of(source: Path, format: str) -> list[Path]:
-    """Recordings of a format in a folder, or the file itself; folders of them for OpenPose, one a recording."""
+    """Recordings of a format in a folder, or the file itself; folders of them for OpenPose, one per recording."""
     if source.is_file():
         return [source]
     there = (path for path in source.rglob("*") if _format_of(path.name) == format and path.is_file())
@@ -128,7 +128,7 @@ def table_settings(file: Path) -> tuple[dict[str, Any], list[str]]:
 
 
 def _column_words() -> list[str]:
-    """All that a table's columns may tell."""
+    """Everything that a table's columns may contain."""
     return [word for one in get_args(Name) for word in (get_args(one) or (one,))]
 
 
@@ -138,7 +138,7 @@ def _delimiter(file: Path) -> str:
     try:
         with open_text(file) as stream:
             head = stream.readline()
-    except (OSError, ValueError, EOFError):  # what is wrong with it is said by who reads its columns
+    except (OSError, ValueError, EOFError):  # the code that reads its columns reports what is wrong
         return ","
     return max(",;\t", key=head.count)
 

@@ -33,7 +33,7 @@ def guess_names(keys: Sequence[str]) -> str:
     ''
 
     Args:
-        keys: paths below the folder, without endings; those of one folder a class have several folders.
+        keys: paths below the folder, without endings; with one folder per class they have several folders.
     """
     in_classes = len({key.rpartition("/")[0] for key in keys}) > 1
     parts = [_RUNS.findall(key.rpartition("/")[2]) for key in keys]
@@ -49,12 +49,12 @@ def guess_names(keys: Sequence[str]) -> str:
 
 
 def _sort(run: str) -> str:
-    """letters, digits, or the run itself, which stands between them."""
+    """letters, digits, or the run itself, which separates them."""
     return "letters" if run.isalpha() else "digits" if run.isdigit() else run
 
 
 def _fields(form: Sequence[str], columns: Sequence[Sequence[str]], in_classes: bool) -> list[str]:
-    """What each run of a name tells; "" for nothing."""
+    """The column that each run of a name holds; "" for none."""
     prefixes = [""] * len(form)
     for at in range(1, len(form)):
         if form[at - 1 : at + 1] == ("letters", "digits") and len(set(columns[at - 1])) == 1:
@@ -74,7 +74,7 @@ def _fields(form: Sequence[str], columns: Sequence[Sequence[str]], in_classes: b
 
 
 def _expression(column: Sequence[str], field: str) -> str:
-    """What matches all runs of a column, as a group where it tells something."""
+    """What matches all runs at one place, as a group if they hold a column."""
     if not field and len(set(column)) == 1:
         return re.sub(r"([.^$*+?{}()|\[\]\\])", r"\\\1", column[0])
     expression = _SORTS[_sort(column[0])]

@@ -1,4 +1,4 @@
-"""Raw formats: one file each, one row in ``READERS`` each."""
+"""Raw formats: one file and one entry of ``READERS`` each."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ class Bone:
     """A bone, or the root, which has no length.
 
     Attributes:
-        name: as it stands.
+        name: as in the file.
         offset: (3,) from the parent's end to its own, in the skeleton's axes and the file's unit.
         axis: (3, 3) its own axes, in which its angles count.
         dofs: what its numbers mean, such as rx.
@@ -36,7 +36,7 @@ class Bone:
 
 @dataclass
 class Skeleton:
-    """What an ``.asf`` file says.
+    """The contents of an ``.asf`` file.
 
     Attributes:
         bones: the root first.
@@ -51,7 +51,7 @@ class Skeleton:
     degrees: bool = True
 
     def ordered(self) -> tuple[list[Bone], list[int]]:
-        """Bones as they stand, and numbers of their parents; the root's is its own."""
+        """Bones in the file's order, and numbers of their parents; the root's is its own."""
         numbers = {name: number for number, name in enumerate(self.bones)}
         return list(self.bones.values()), [numbers[self.parents.get(name, name)] for name in self.bones]
 
@@ -59,8 +59,8 @@ class Skeleton:
 class AmcReader(RigReader):
     """``.amc`` files, one person each, beside one ``.asf``; described by ``recordings.yaml`` (see ``RigReader``).
 
-    An ``.asf`` of the same name, or of what stands before the last ``_`` in it (``01.asf`` for ``01_02.amc``), goes
-    before the only one in the folder::
+    An ``.asf`` of the same name, or of the part before the last ``_`` (``01.asf`` for ``01_02.amc``), takes precedence
+    over the only one in the folder::
 
         01.asf      :units length 0.45 angle deg  :root order TX TY TZ RX RY RZ …  :bonedata begin name lfemur …
         01_02.amc   1 / root 9.37 17.87 -17.32 -2.02 -7.63 -2.28 / lfemur -3.91 0.42 -17.46 / …
@@ -85,14 +85,14 @@ def _skeleton_of(file: Path) -> Path:
     """The ``.asf`` that a recording belongs to.
 
     Raises:
-        UserError: there is none, or several of other names.
+        UserError: it is missing, or there are several of other names.
     """
     found = {path.stem: path for path in sorted(file.parent.iterdir()) if path.suffix.lower() == ".asf"}
     for name in (file.stem, file.stem.rpartition("_")[0], *([next(iter(found))] if len(found) == 1 else [])):
         if name in found:
             return found[name]
     what = f"{len(found)} .asf files, none of its name" if found else "no .asf file"
-    raise UserError(f"{file}: there is {what} beside it; put its skeleton there, as {file.stem}.asf")
+    raise UserError(f"{file}: found {what} beside it; put its skeleton there, as {file.stem}.asf")
 
 
 def read_skeleton(file: Path) -> Skeleton:
@@ -104,7 +104,7 @@ def read_skeleton(file: Path) -> Skeleton:
     skeleton = Skeleton({"root": Bone("root", np.zeros(3), np.eye(3))})
     section, words_of, number, begun = "", dict[str, list[str]](), 0, False
     try:
-        for number, words in _lines(file):  # noqa: B007 - told where it fails
+        for number, words in _lines(file):  # noqa: B007 - reported where it fails
             if words[0].startswith(":"):
                 section = words[0][1:].lower()
                 words = words[1:]
@@ -138,7 +138,7 @@ def _lines(file: Path) -> Iterator[tuple[int, list[str]]]:
     try:
         text = file.read_bytes().removeprefix(b"\xef\xbb\xbf").decode("utf-8", "backslashreplace")
     except OSError as error:
-        raise UserError(f"{file}: cannot be read: {error.strerror}; look at the file") from error
+        raise UserError(f"{file}: cannot be read: {error.strerror}; check the file") from error
     for number, line in enumerate(text.splitlines(), 1):
         words = line.partition("#")[0].split()
         if words:

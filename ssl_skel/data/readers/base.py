@@ -1,4 +1,4 @@
-"""What a reader is: one raw format in, clips in metres with y up out."""
+"""The contract of a reader: one raw format in, clips in metres with y up out."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from ssl_skel.layouts import LayoutLike, SkeletonLayout
 
 
 class ReaderOptions(Section):
-    """What can be chosen of every format."""
+    """Options of every format."""
 
     fps: float = Field(default=0.0, ge=0.0, le=100_000.0, allow_inf_nan=False)
-    """Frames a second of the recordings; 0: what the files say, or what the data set was recorded at."""
+    """Frames a second of the recordings; 0: as the files say, or the data set's published rate."""
 
     of_source: ClassVar[frozenset[str]] = frozenset()
-    """Options that tell of the clips of one source, and nothing of other recordings."""
+    """Options that describe the clips of one source, and do not hold for other recordings."""
 
     def lasting(self) -> dict[str, Any]:
-        """What was given and holds for other recordings of the format too, ready for JSON."""
+        """Given options that hold for other recordings of the format too, ready for JSON."""
         return self.model_dump(mode="json", include=self.model_fields_set - self.of_source)
 
 
@@ -36,22 +36,22 @@ class Reader(ABC):
 
     Attributes:
         layout: joints of all clips.
-        class_names: one a label.
+        class_names: one per label.
         value_names: column (subject, camera, …) -> name of a value -> its number, where values have names.
-        splits: ways to part the clips into train and test; the form is told in ``ssl_skel.data.splits``.
-        Options: what else can be chosen; the fields stand above the reader.
-        ordered: its clips have the person who moves most first, as ``NormalizeConfig.order_persons`` tells.
-        archive: one file holds a whole data set, so that files are no fair shares of the work.
-        fps: frames a second of all its recordings, as published; 0 where the files say it, or nobody does.
-        endings: of the names of its files, where no other data would have them.
+        splits: ways to divide the clips into train and test, in the form of ``ssl_skel.data.splits``.
+        Options: what else can be chosen; the fields are documented above the reader.
+        ordered: its clips have the person who moves most first, as in ``NormalizeConfig.order_persons``.
+        archive: one file holds a whole data set, so that files are not fair shares of the work.
+        fps: frames a second of all its recordings, as published; 0 where the files say it, or it is unknown.
+        endings: of the names of its files, if no other data would have them.
 
     Args:
-        source: where the recordings lie.
+        source: where the recordings are.
         layout: name or path of a layout, for formats that leave it open.
         options: of the type ``Options``; default: its defaults.
 
     Raises:
-        UserError: the format has a layout of its own and another is asked for.
+        UserError: the format has a layout of its own and another is requested.
     """
 
     layout: SkeletonLayout
@@ -74,12 +74,12 @@ class Reader(ABC):
         """Files to read, in natural order.
 
         Raises:
-            UserError: there are none; says what was looked for.
+            UserError: there are none; names what was looked for.
         """
 
     @abstractmethod
     def read(self, file: Path) -> Iterator[RawClip | BadClip]:
-        """Clips of one file; where it holds several, a damaged one is a ``BadClip``, and the next one follows.
+        """Clips of one file; if it holds several, a damaged one is a ``BadClip``, and the next one follows.
 
         Raises:
             UserError: the file is damaged, and nothing more can be read; names it and what is wrong.
@@ -87,11 +87,11 @@ class Reader(ABC):
 
     @classmethod
     def told(cls, source: Path, words: Any) -> list[Any]:
-        """What is said of a source by words of the type ``Options`` and by files beside it, one a description."""
+        """Options of a source, from words of the type ``Options`` and from files beside it, one per description."""
         return [words]
 
     def recorded_options(self) -> dict[str, Any]:
-        """Options as a store records them: ready for JSON, and no place on this machine."""
+        """Options as a store records them: ready for JSON, without paths of this machine."""
         return self.options.model_dump(mode="json")
 
     def _refuse_layout(self, layout: LayoutLike | None) -> None:
@@ -100,9 +100,9 @@ class Reader(ABC):
             raise UserError(f"layout {layout!r}: this format has its own ({self.layout.name}); leave the option out")
 
     def _find(self, pattern: str, example: str) -> list[Path]:
-        """Files below the source that match a glob pattern; hidden ones are no recordings."""
+        """Files below the source that match a glob pattern; hidden ones are not recordings."""
         if not self.source.is_dir():
-            raise UserError(f"{self.source}: is no folder; give the folder that holds the recordings ({example})")
+            raise UserError(f"{self.source}: is not a folder; give the folder that holds the recordings ({example})")
         found = sorted(self.source.glob(pattern), key=natural)
         files = [
             file
@@ -125,14 +125,14 @@ def natural(path: PurePath) -> tuple[list[int | str], str]:
 
 
 def match_name(name: str, pattern: re.Pattern[str], file: Path, example: str) -> list[int]:
-    """Numbers that stand in a file's name.
+    """Numbers in a file's name.
 
     Raises:
         UserError: the name does not match.
     """
     match = pattern.fullmatch(name)
     if not match:
-        raise UserError(f"{file}: the name tells no action and subject; expected one like {example}")
+        raise UserError(f"{file}: the name has no action and subject; expected one like {example}")
     return [int(number) for number in match.groups()]
 
 

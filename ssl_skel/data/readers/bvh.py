@@ -24,10 +24,10 @@ _CHANNEL = re.compile(r"([xyz])(position|rotation)", re.IGNORECASE)
 
 
 class BvhDescription(NamedJoints):
-    """``recordings.yaml`` in a folder of BVH files; ``joints`` is for names that are not understood by themselves."""
+    """``recordings.yaml`` in a folder of BVH files; ``joints`` is for names that are not recognised automatically."""
 
     units: Literal["m", "cm", "mm"] = "cm"
-    """Unit of offsets and positions. The files do not tell it; most are in centimetres. CMU's, as Hahne converted them
+    """Unit of offsets and positions. The files do not say it; most are in centimetres. CMU's, as Hahne converted them
     for MotionBuilder, are in units of 5.6444 cm: scale=5.6444."""
 
 
@@ -36,10 +36,10 @@ class Node:
     """A joint or an end site.
 
     Attributes:
-        name: as it stands, ``END`` for an end site.
+        name: as in the file, ``END`` for an end site.
         parent: its number, before this one's; its own at the root.
         offset: x, y, z from the parent.
-        channels: ("x", "rotation") and the like, in the order in which they stand.
+        channels: ("x", "rotation") and the like, in the file's order.
     """
 
     name: str
@@ -111,12 +111,12 @@ def parse_bvh(file: Path) -> tuple[list[Node], np.ndarray, float]:
     """Hierarchy (V nodes, parents first), motion (T, channels) and frames a second (0: unknown) of a file.
 
     Raises:
-        UserError: it cannot be read, or is none; names the line.
+        UserError: it cannot be read, or is not a BVH file; names the line.
     """
     try:
         data = file.read_bytes().removeprefix(b"\xef\xbb\xbf")
     except OSError as error:
-        raise UserError(f"{file}: cannot be read: {error.strerror}; look at the file") from error
+        raise UserError(f"{file}: cannot be read: {error.strerror}; check the file") from error
     lines = ((number, line) for number, line in enumerate(data.splitlines(), 1) if line.strip())
     try:
         nodes = _hierarchy(file, lines)
@@ -132,7 +132,7 @@ def _hierarchy(file: Path, lines: Lines) -> list[Node]:
     waits = False  # for the brace of the last node
     number, line = next(lines)
     if line.split() != [b"HIERARCHY"]:
-        raise UserError(f"{file}: line {number}: expected HIERARCHY; this is no BVH file")
+        raise UserError(f"{file}: line {number}: expected HIERARCHY; this is not a BVH file")
     while True:
         number, line = next(lines)
         words = line.decode("utf-8", "backslashreplace").split()
@@ -148,14 +148,14 @@ def _hierarchy(file: Path, lines: Lines) -> list[Node]:
         elif head == "MOTION" and nodes and not inside and not waits:
             return nodes
         elif not (head == "{" and waits):
-            raise UserError(f"{file}: line {number}: {' '.join(words)[:40]!r} has no place here; export it again")
+            raise UserError(f"{file}: line {number}: {' '.join(words)[:40]!r} is unexpected; export it again")
         if brace and waits:
             inside.append(len(nodes) - 1)
             waits = False
 
 
 def _property(file: Path, number: int, words: Sequence[str]) -> dict[str, Any]:
-    """What a line OFFSET or CHANNELS says of its node."""
+    """What a line OFFSET or CHANNELS says about its node."""
     where = f"{file}: line {number}: {words[0]}"
     if words[0].upper() == "OFFSET":
         try:
@@ -173,15 +173,15 @@ def _property(file: Path, number: int, words: Sequence[str]) -> dict[str, Any]:
 def _motion(file: Path, lines: Lines, channels: int) -> tuple[np.ndarray, float]:
     """(T, channels) numbers after the line MOTION, and frames a second."""
     number, line = next(lines)
-    told = re.fullmatch(rb"\s*Frames:\s*(\d{1,9})\s*", line, re.IGNORECASE)
-    if not told:
+    header = re.fullmatch(rb"\s*Frames:\s*(\d{1,9})\s*", line, re.IGNORECASE)
+    if not header:
         raise UserError(f"{file}: line {number}: expected 'Frames:' and their number; export it again")
     number, line = next(lines)
     interval = re.match(rb"\s*Frame\s+Time:\s*(\S*)", line, re.IGNORECASE)
     if not interval:
         raise UserError(f"{file}: line {number}: expected 'Frame Time:'; export it again")
     fps = rate_of_interval(interval[1].decode("ascii", "replace"))
-    frames, rows = int(told[1]), list(lines)
+    frames, rows = int(header[1]), list(lines)
     for number, line in rows:
         if len(line.split()) != channels:
             raise UserError(f"{file}: line {number}: has {len(line.split())} numbers for {channels} channels")
@@ -194,4 +194,4 @@ def _motion(file: Path, lines: Lines, channels: int) -> tuple[np.ndarray, float]
     except ValueError as error:
         found = re.search(r"row (\d+), column (\d+)", str(error))
         where = f"line {rows[int(found[1])][0]}, column {found[2]}" if found else "the motion"
-        raise UserError(f"{file}: {where}: is no number; export it again") from error
+        raise UserError(f"{file}: {where}: is not a number; export it again") from error

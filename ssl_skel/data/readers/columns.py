@@ -29,7 +29,7 @@ class TableForm:
 
     Attributes:
         delimiter: between columns.
-        header: names of the columns where the file has no line of them; else empty.
+        header: names of the columns if the file has no header line; else empty.
     """
 
     delimiter: str = ","
@@ -76,7 +76,7 @@ def column_names(file: Path, form: TableForm) -> list[str]:
         raise _damage(file, error) from error
     if all(isinstance(_cell(name), float) for name in names):
         raise UserError(
-            f"{file}: line 1: holds numbers, no names of columns; give header=[frame,joint,x,y,z] or the like, or "
+            f"{file}: line 1: holds numbers, not names of columns; give header=[frame,joint,x,y,z] or the like, or "
             'header=["{joint}_{axis}"] where a row holds all joints in the layout\'s order'
         )
     return names
@@ -88,9 +88,9 @@ def read_columns(
     """Some columns of a file, in pieces of equally long arrays: text as str objects ("" where empty), numbers as
     float64 (NaN where empty).
 
-    A CSV file goes on after a row that is damaged, more slowly: numbers of such pieces are objects, floats but for the
-    cells that are no numbers, which stay text. In a row that is longer or
-    shorter than the header all numbers are "", and text it lacks is that of the row above.
+    Reading a CSV file continues after a damaged row, more slowly: numbers of such pieces are objects, floats except for
+    the cells that are not numbers, which stay text. In a row that is longer or shorter than the header all numbers are
+    "", and text it lacks is that of the row above.
 
     Raises:
         UserError: the file is damaged.
@@ -189,8 +189,8 @@ def _open_csv(pyarrow: Any, file: Path, form: TableForm, types: dict[str, Any] |
 
 def _damage(file: Path, error: Exception) -> UserError:
     """What is wrong, in one line."""
-    told = " ".join(str(error).split())[:200]
-    return UserError(f"{file}: is damaged: {told}; write it again")
+    reason = " ".join(str(error).split())[:200]
+    return UserError(f"{file}: is damaged: {reason}; write it again")
 
 
 def _pyarrow(file: Path) -> Any:
@@ -201,5 +201,5 @@ def _pyarrow(file: Path) -> Any:
     except ImportError as error:
         raise UserError(f"{file}: tables need a further package; install: pip install 'ssl-skel[tables]'") from error
     if not file.name.lower().endswith(ENDINGS):
-        raise UserError(f"{file}: is no table; expected a file that ends in one of {', '.join(ENDINGS)}")
+        raise UserError(f"{file}: is not a table; expected a file that ends in one of {', '.join(ENDINGS)}")
     return pyarrow

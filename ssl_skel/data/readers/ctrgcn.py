@@ -28,8 +28,8 @@ class CtrGcnReader(Reader):
     """Members ``x_train``, ``x_test`` (N, T, 150), T frames of 2 persons x 25 joints x 3, and one-hot ``y_…`` (N, K).
 
     Clips are read one by one. Zeros are padding, or a person who is not there. Clips were centred, and persons put in
-    order, when the file was made, and it tells neither their names nor subjects: clips are named ``train_000000``. 60
-    or 120 classes are taken for NTU's.
+    order, when the file was made, and it has neither their names nor subjects: clips are named ``train_000000``. Files
+    of 60 or 120 classes get NTU's class names.
 
     Split: what the file's name says (``CS``, ``XSub``: xsub; ``CV``, ``XView``: xview; ``CSet``, ``XSet``: xset), else
     ``given``.

@@ -1,4 +1,4 @@
-"""Numbers in text, thousands at once: what makes a large text file readable in the time of its bytes.
+"""Numbers in text, thousands at once, so that a large text file is read at the speed of its bytes.
 
 ``float(word)`` for each word costs ten times as much. Here up to eight decimals of a number are read as one 64-bit
 integer, in which three multiplications bring the digits of pairs, fours and eights together (Lemire, Number Parsing at
@@ -50,7 +50,7 @@ def read_numbers(text: bytes, at: np.ndarray, count: int) -> tuple[np.ndarray, n
         (N, count) float64, and the (N,) places where the last ones end.
 
     Raises:
-        ValueError: a word is no number, or there is none.
+        ValueError: a word is not a number, or is missing.
     """
     characters = np.frombuffer(text, np.uint8)
     eights = np.ndarray(len(text) - 7, "<u8", text, strides=(1,))
@@ -60,7 +60,7 @@ def read_numbers(text: bytes, at: np.ndarray, count: int) -> tuple[np.ndarray, n
         first = at + negative
         whole = characters[first] - _ZERO
         word = eights[first + 2]
-        other = ((word + np.uint64(0x4646464646464646)) | (word - _ZEROS)) & _HIGH  # set above what is no digit
+        other = ((word + np.uint64(0x4646464646464646)) | (word - _ZEROS)) & _HIGH  # set above what is not a digit
         decimals = np.bitwise_count((other & np.negative(other)) - np.uint64(1)).astype(np.intp) >> 3  # before it
         end = first + 2 + decimals
         plain = (whole <= 9) & (characters[first + 1] == ord(".")) & (decimals > 0) & (characters[end] <= ord(" "))

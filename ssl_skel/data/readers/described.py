@@ -1,4 +1,4 @@
-"""What readers share that go by ``recordings.yaml``: a folder of files of any names, and what names and tables tell."""
+"""What readers with a ``recordings.yaml`` share: a folder of files of any names, and what names and tables say."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ class DescribedReader(Reader):
     """A folder of recordings, described by ``recordings.yaml`` in it (see ``Description``).
 
     One file alone is described by the YAML file of its own name beside it, or by ``recordings.yaml`` there. Words on
-    the command line (``up=z``) go before both, ``--layout`` before the layout.
+    the command line (``up=z``) take precedence over both, ``--layout`` over the layout.
 
-    The folder that a recording lies in is its class, as in ``wave/clip01.npy``, unless ``names`` or ``labels`` say the
-    classes; those straight in the source have none. Subjects, cameras and so on that are not all numbers are names,
+    A recording's folder is its class, as in ``wave/clip01.npy``, unless ``names`` or ``labels`` give the classes;
+    recordings directly in the source have none. Subjects, cameras and so on that are not all numbers are names,
     numbered from 1 in natural order.
 
     Splits: the description's, ``given`` from the table's column, ``xsub`` (odd subjects against even).
@@ -45,7 +45,7 @@ class DescribedReader(Reader):
     Attributes:
         pattern: of the files, below the folder.
         example: of one, for messages.
-        suffixes: of the files, which are no part of a recording's name; longer ones first.
+        suffixes: of the files, which are not part of a recording's name; longer ones first.
     """
 
     Options = Description
@@ -82,23 +82,25 @@ class DescribedReader(Reader):
         return find_layout(self.options, self._beside, files[0])
 
     def _keys(self, file: Path) -> Iterator[tuple[str, dict[str, str]]]:
-        """Clips of a file: the key that names and tables know each by, and what the file itself tells of it as text."""
+        """Clips of a file: the key by which names and tables know each, and what the file itself says about it, as
+        text.
+        """
         within = file.relative_to(self.source) if file != self.source else Path(file.name)
         yield without_suffix(within.as_posix(), self.suffixes), {}
 
-    def _told(self, file: Path, key: str, own: dict[str, str]) -> dict[str, str]:
-        """What is known of a clip, as text; see ``describe_clip``."""
+    def _texts(self, file: Path, key: str, own: dict[str, str]) -> dict[str, str]:
+        """What is known about a clip, as text; see ``describe_clip``."""
         return describe_clip(self.options, self._rows, key, file, own)
 
-    def _columns(self, file: Path, told: Mapping[str, str]) -> dict[str, Any]:
+    def _columns(self, file: Path, texts: Mapping[str, str]) -> dict[str, Any]:
         """The same as a clip's columns.
 
         Raises:
             UserError: a value is neither a whole number nor a name, or there is no such class.
         """
-        values = {column: check_value(told.get(column, ""), f"{file}: {column}") for column in VALUES}
+        values = {column: check_value(texts.get(column, ""), f"{file}: {column}") for column in VALUES}
         numbers = {column: self._values[column].get(value, -1) for column, value in values.items()}
-        return numbers | {"label": class_number(told.get("label", ""), self._numbers, str(file))}
+        return numbers | {"label": class_number(texts.get("label", ""), self._numbers, str(file))}
 
     def _survey(self, files: list[Path]) -> None:
         """Gather classes, names of subjects and the like, and splits."""
@@ -109,11 +111,11 @@ class DescribedReader(Reader):
             with contextlib.suppress(UserError):  # raised again when it is read
                 for key, own in self._keys(file):
                     with contextlib.suppress(UserError):  # of one clip of several
-                        told = self._told(file, key, own)
+                        texts = self._texts(file, key, own)
                         for column, found in values.items():
-                            found.add(check_value(told.get(column, ""), str(file)))
-                        labels.add(told.get("label", ""))
-                        sides.append((told.get("split", ""), name_of(key)))
+                            found.add(check_value(texts.get(column, ""), str(file)))
+                        labels.add(texts.get("label", ""))
+                        sides.append((texts.get("split", ""), name_of(key)))
         self.class_names = name_classes(labels, self.options.class_names)
         self._numbers = {name: number for number, name in enumerate(self.class_names)}
         self._values = {column: number_values(found) for column, found in values.items()}
@@ -140,5 +142,5 @@ def without_suffix(name: str, suffixes: Sequence[str]) -> str:
 
 
 def name_of(key: str) -> str:
-    """A clip's name: the folders and the file that its key tells of."""
+    """A clip's name: the folders and the file in its key."""
     return key.replace("/", "_")

@@ -1,4 +1,4 @@
-"""``recordings.yaml``: what a user's own recordings do not say themselves, whatever their format."""
+"""``recordings.yaml``: what a user's own recordings do not say themselves, in any format."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from ssl_skel.errors import UserError
 from ssl_skel.layouts import SkeletonLayout, load_layout
 
 _SECONDS = 1.0
-"""Of the search of a pattern in one name; an honest one takes microseconds, a hostile one would never end."""
+"""Seconds to search a pattern in one name; a normal one takes microseconds, a hostile one would never end."""
 METRES = {"m": 1.0, "cm": 0.01, "mm": 0.001}
 VALUES = ("subject", "camera", "setup", "replication", "recording")
-"""What may be known of a clip beside its label, each a whole number or a name."""
+"""What may be known about a clip besides its label, each a whole number or a name."""
 ALSO = {"session": "setup", "take": "replication"}
 """Other words for some of them."""
-_TOLD = ("label", *VALUES, *ALSO)
+_GROUPS = ("label", *VALUES, *ALSO)
 _MOST_CLASSES = 1_000_000
 _LONGEST_VALUE = 150
 
@@ -32,7 +32,7 @@ _LONGEST_VALUE = 150
 class Description(ReaderOptions):
     """``recordings.yaml`` in a folder of recordings, or a YAML file named like one recording beside it.
 
-    Words on the command line go before what it says.
+    Words on the command line take precedence.
     """
 
     of_source = frozenset({"layout", "class_names", "splits", "names", "labels"})
@@ -41,7 +41,7 @@ class Description(ReaderOptions):
     """A built-in layout, or a YAML file in the same folder."""
 
     class_names: tuple[str, ...] = ()
-    """One name a label; default: what the recordings say."""
+    """One name per label; default: what the recordings say."""
 
     up: Literal["y", "z", "-y"] = "y"
     """Which axis points up. z: depth is y, as in motion capture. -y: image coordinates, y grows downwards. Both are
@@ -61,11 +61,11 @@ class Description(ReaderOptions):
     """A regular expression that is searched in each recording's path below the folder, without the ending (of an .npz
     file, in each clip's name). Its groups named label, subject, camera, setup (or session), replication (or take) and
     recording give these, as in '(?P<subject>[a-z]+)_(?P<label>[a-z]+)'. All but labels may be numbers or names; clips
-    of one recording are never on both sides of a split that is made by itself."""
+    of one recording are never on both sides of a derived split."""
 
     labels: str = ""
     """A CSV file in the same folder, with a column ``file`` (that path, with or without the ending), any of the words
-    that names may have as groups, and split (train, test or nothing). It goes before what names give."""
+    that names may have as groups, and split (train, test or nothing). It takes precedence over names."""
 
     @field_validator("names")
     @classmethod
@@ -73,9 +73,9 @@ class Description(ReaderOptions):
         try:
             groups = set(regex.compile(names).groupindex)
         except regex.error as error:
-            raise ValueError(f"is no regular expression: {error}") from error
-        if groups - set(_TOLD):
-            raise ValueError(f"has groups other than {', '.join(_TOLD)}")
+            raise ValueError(f"is not a regular expression: {error}") from error
+        if groups - set(_GROUPS):
+            raise ValueError(f"has groups other than {', '.join(_GROUPS)}")
         return names
 
 
@@ -83,7 +83,7 @@ class NamedJoints(Description):
     """The same for files that name their joints."""
 
     joints: dict[str, str] = Field(default_factory=dict)
-    """Names of joints as they stand -> as the layout has them, where they differ."""
+    """Names of joints in the files -> names in the layout, where they differ."""
 
 
 DescriptionT = TypeVar("DescriptionT", bound=Description)
@@ -100,7 +100,7 @@ def find_layout(description: Description, beside: Path, file: Path) -> SkeletonL
         file: recordings, for the message.
 
     Raises:
-        UserError: it names none, one that is unknown, or one outside of its folder.
+        UserError: it names none, one that is unknown, or one outside its folder.
     """
     if not description.layout:
         raise UserError(f"{file}: its layout is unknown; write 'layout: ...' into {beside.name}, or give --layout")
@@ -116,10 +116,10 @@ def find_description(file: Path) -> Path:
 
 
 def read_description(kind: type[DescriptionT], beside: Path, words: Section | None) -> DescriptionT:
-    """A description: the file's, if there is one, with words of the command line before it.
+    """A description: the file's, if there is one, overridden by words of the command line.
 
     Raises:
-        UserError: the file is no such description.
+        UserError: the file is not such a description.
     """
     found = load_config(kind, beside) if beside.is_file() else kind()
     return found.model_copy(update=(words or kind()).model_dump(exclude_unset=True))
@@ -129,7 +129,7 @@ def to_metres(joints: np.ndarray, description: Description, where: Path | str) -
     """Joints (..., C) as described to metres with y up, float32; C is 2 or 3.
 
     Raises:
-        UserError: z is said to be up where there is none; begins with ``where``.
+        UserError: z is given as up, and there is no z; begins with ``where``.
     """
     if description.up == "z" and joints.shape[-1] == 2:
         raise UserError(f"{where}: up: z needs three coordinates; the joints have two")
@@ -150,7 +150,7 @@ def describe_clip(
 ) -> dict[str, str]:
     """What is known of a clip, as text: by its folder or its name, then its row of the table, then its own file.
 
-    The folder that a recording lies in is its class, unless names or a table say the classes.
+    A recording's folder is its class, unless names or a table give the classes.
 
     Args:
         description: of the recordings.
@@ -195,11 +195,11 @@ def read_labels(beside: Path, name: str) -> Labels:
     """What the CSV file of ``Description.labels`` says: path without the ending -> column -> text.
 
     Raises:
-        UserError: it cannot be read, lies outside of the folder, has other columns, or a path twice.
+        UserError: it cannot be read, is outside the folder, has other columns, or a path twice.
     """
     file = _inside(beside, "labels", name)
-    known = ("file", *_TOLD, "split")
-    told: dict[str, dict[str, str]] = {}
+    known = ("file", *_GROUPS, "split")
+    by_path: dict[str, dict[str, str]] = {}
     try:
         with file.open(encoding="utf-8-sig", newline="") as stream:
             rows = csv.DictReader(stream, strict=True)
@@ -209,21 +209,21 @@ def read_labels(beside: Path, name: str) -> Labels:
             for row in rows:
                 where = f"{file}: line {rows.line_num}"
                 if None in row or None in row.values():
-                    raise UserError(f"{where}: has not {len(columns)} columns, as line 1 has")
+                    raise UserError(f"{where}: does not have {len(columns)} columns like line 1")
                 path = row.pop("file")
                 if row.get("split", "") not in ("train", "test", ""):
                     raise UserError(f"{where}: split: is {row['split']!r}; write train, test or nothing")
-                if path in told:
-                    raise UserError(f"{where}: file: {path!r} stood above; keep one")
-                told[path] = row
+                if path in by_path:
+                    raise UserError(f"{where}: file: {path!r} is also above; keep one")
+                by_path[path] = row
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise UserError(f"{file}: cannot be read: {reason}; write it as UTF-8 text with commas between") from error
-    return told
+        raise UserError(f"{file}: cannot be read: {reason}; write it as UTF-8 text separated by commas") from error
+    return by_path
 
 
 def check_value(text: str, where: str) -> str:
-    """A subject, camera and so on as a name or a table tells it; "" where it is unknown.
+    """A subject, camera and so on as a name or a table gives it; "" where it is unknown.
 
     Raises:
         UserError: it is a number other than a whole one from 0 on, or far too long for a name.
@@ -292,7 +292,7 @@ def class_number(label: str, numbers: Mapping[str, int], where: str) -> int:
     Args:
         label: a name of a class, or its number from 0 on.
         numbers: of the classes, by name.
-        where: it stands, for the message.
+        where: it is given, for the message.
 
     Raises:
         UserError: there is no such class.
@@ -304,7 +304,7 @@ def class_number(label: str, numbers: Mapping[str, int], where: str) -> int:
         return numbers[plain]
     if _is_class_number(label) and int(label) < len(numbers):
         return int(label)
-    raise UserError(f"{where}: label {label[:40]!r} is no class; name it in class_names")
+    raise UserError(f"{where}: label {label[:40]!r} is not a class; name it in class_names")
 
 
 def _is_class_number(label: str) -> bool:
@@ -314,5 +314,5 @@ def _is_class_number(label: str) -> bool:
 def _inside(beside: Path, field: str, name: str) -> Path:
     path = Path(os.path.realpath(beside.parent / name))
     if not path.is_relative_to(beside.parent.resolve()):
-        raise UserError(f"{beside}: {field}: {name} lies outside of its folder; put it beside {beside.name}")
+        raise UserError(f"{beside}: {field}: {name} is outside its folder; put it beside {beside.name}")
     return path

@@ -15,15 +15,15 @@ from ssl_skel.errors import UserError
 
 
 class TrackedOptions(ReaderOptions):
-    """What can be chosen where a sensor or an estimator says who is who."""
+    """Options of formats whose sensor or estimator identifies persons."""
 
     min_seen: float = Field(default=0.1, ge=0.0, le=1.0)
-    """Whoever is seen in a smaller share of the frames than this, of those in which the person seen most was, is taken
-    for a false detection and left out; 0 keeps all."""
+    """A person seen in a smaller share than this of the frames of the person seen most counts as a false detection and
+    is left out; 0 keeps all."""
 
 
 class EstimatorOptions(TrackedOptions):
-    """What can be chosen of an estimator's output."""
+    """Options of an estimator's output."""
 
     min_score: float = Field(default=0.0, ge=0.0, le=1.0)
     """A joint whose score (visibility, confidence) is lower counts as not tracked."""
@@ -40,29 +40,29 @@ class PlaneOptions(EstimatorOptions):
 
 
 def read_json(file: Path) -> Any:
-    """What a JSON file holds.
+    """The contents of a JSON file.
 
     Raises:
-        UserError: it cannot be read, or is no JSON.
+        UserError: it cannot be read, or is not JSON.
     """
     try:
         return json.loads(file.read_bytes().removeprefix(b"\xef\xbb\xbf"))
     except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"{file}: is damaged: no JSON; write it again") from error
+        raise UserError(f"{file}: is damaged, not JSON; write it again") from error
 
 
 def follow(
     frames: Sequence[np.ndarray], most: int, coordinates: int | None = None, *, min_seen: float = 0.0
 ) -> tuple[np.ndarray, dict[str, int]]:
-    """Persons found frame by frame, told apart by place.
+    """Persons found frame by frame, identified by place.
 
-    In each frame the nearest pair of a known person (where last seen) and a found one is matched first; whoever is left
-    over is a new person. Paper silent: estimators that give no identities leave this to their users.
+    In each frame the nearest pair of a known person (where last seen) and a found one is matched first; a person left
+    over is new. Paper silent: estimators that give no identities leave this to their users.
 
     Args:
         frames: at least one; for each (P, V, C), P persons in no order, NaN where a joint was not found.
         most: how many persons to keep, those seen in most frames; among equals the earlier.
-        coordinates: channels that tell a place; default: all.
+        coordinates: channels that hold a place; default: all.
         min_seen: as in ``TrackedOptions``.
 
     Returns:

@@ -22,7 +22,7 @@ class Florence3DReader(Reader):
 
     A row is a frame: video, actor and category, then 15 joints x (x, y, z). The published file counts in millimetres
     with y up, as a Kinect does. Metres are read too; there **z is up** and y is depth, which becomes y up and z depth.
-    Which of both a file holds follows from its numbers.
+    Which of the two a file holds follows from its numbers.
 
     Paper: one actor is left out at a time. Split: ``xsub``, odd subjects against even.
     """
@@ -48,15 +48,15 @@ class Florence3DReader(Reader):
             yield attempt(name, partial(self._clip, file, name, rows, np.flatnonzero(same), in_mm=in_mm))
 
     def _clip(self, file: Path, name: str, rows: Rows, at: np.ndarray, *, in_mm: bool) -> RawClip:
-        """The clip of the rows that stand at some places."""
+        """The clip of the rows at some places."""
         rows.refuse_damage(at)
         clip = rows.numbers[at]
-        told = clip[:, :3]
-        if not ((told >= 0) & (told < 10**6) & (told == np.floor(told))).all():
-            raise UserError(f"{file}: video, actor and category: some are no whole numbers; download it again")
-        _, actor, category = told[0].astype(int).tolist()
-        if (told != told[0]).any() or not 1 <= category <= len(self.class_names):
-            raise UserError(f"{file}: video {int(told[0, 0])}: needs one actor and one category from 1 to 9")
+        heading = clip[:, :3]
+        if not ((heading >= 0) & (heading < 10**6) & (heading == np.floor(heading))).all():
+            raise UserError(f"{file}: video, actor and category: some are not whole numbers; download it again")
+        _, actor, category = heading[0].astype(int).tolist()
+        if (heading != heading[0]).any() or not 1 <= category <= len(self.class_names):
+            raise UserError(f"{file}: video {int(heading[0, 0])}: needs one actor and one category from 1 to 9")
         joints = clip[:, 3:].reshape(-1, 15, 3)
         joints = unseen(0.001 * joints if in_mm else joints[..., [0, 2, 1]])
         return RawClip(name, joints[None], category - 1, subject=actor)

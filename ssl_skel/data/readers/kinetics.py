@@ -24,11 +24,11 @@ class KineticsReader(Reader):
     """JSON files ``kinetics_train/*.json`` and ``kinetics_val/*.json``; 400 classes, OpenPose's 18 joints.
 
     ``data`` is a list of frames with ``skeleton``, persons of ``pose`` (x and y in 0..1) and ``score``. Zeros are
-    joints that were not found. Persons are told apart by place (``follow``); the published code takes the two of the
+    joints that were not found. Persons are identified by place (``follow``); the published code takes the two with the
     best scores in each frame, whoever they are.
 
-    Images are turned by half a turn (never mirrored), and their height becomes 1. Classes are numbers, or named where
-    ``kinetics_train_label.json`` is there. Frames without anybody stay. The column ``setup`` is 1 in train, 2 in val.
+    Images are turned by half a turn (never mirrored), and their height becomes 1. Classes are numbers, or names if
+    ``kinetics_train_label.json`` exists. Frames without anybody stay. The column ``setup`` is 1 in train, 2 in val.
 
     Split: ``given``.
     """
@@ -73,7 +73,7 @@ def _persons(file: Path, t: int, frame: Any, min_score: float) -> np.ndarray:
         scores = np.array([person["score"] for person in people], np.float64).reshape(len(people), _JOINTS)
     except (TypeError, ValueError, KeyError, OverflowError) as error:
         raise UserError(
-            f"{file}: frame {t}: is no mapping with skeleton, persons of 36 numbers pose and 18 score"
+            f"{file}: frame {t}: is not a mapping with skeleton, persons of 36 numbers pose and 18 score"
         ) from error
     joints = np.concatenate([places, scores[..., None]], -1)
     joints[(scores < min_score) | (places == 0).all(-1)] = np.nan
@@ -83,8 +83,8 @@ def _persons(file: Path, t: int, frame: Any, min_score: float) -> np.ndarray:
 def _class_names(file: Path) -> tuple[str, ...]:
     """Names of the classes, from the labels of the training clips."""
     names = [str(number) for number in range(_CLASSES)]
-    told = read_json(file) if file.is_file() else {}
-    for clip in told.values() if isinstance(told, dict) else ():
+    entries = read_json(file) if file.is_file() else {}
+    for clip in entries.values() if isinstance(entries, dict) else ():
         label = clip.get("label_index") if isinstance(clip, dict) else None
         if type(label) is int and 0 <= label < _CLASSES and isinstance(clip.get("label"), str):
             names[label] = clip["label"]

@@ -76,7 +76,7 @@ def _element(data: bytes, at: int, *, padded: bool = True) -> tuple[int, bytes, 
 def _parts(matrix: bytes) -> Iterator[tuple[int, bytes]]:
     """Types and bytes of the parts of a matrix, of which only the beginning need be there."""
     if len(matrix) < 8 or struct.unpack_from("<I", matrix)[0] != _MATRIX:
-        raise ValueError("a variable is no matrix")
+        raise ValueError("a variable is not a matrix")
     at = 8
     while True:
         kind, body, at = _element(matrix, at)

@@ -1,4 +1,4 @@
-"""MediaPipe Pose, saved as JSON: a file a recording."""
+"""MediaPipe Pose, saved as JSON: one file per recording."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class MediaPipeDescription(Description, EstimatorOptions):
 
     aspect: float = Field(default=0.0, ge=0.0)
     """Width of the images divided by their height, 1.778 for 1920 x 1080: for image landmarks, whose x and y both run
-    from 0 to 1. 0: unknown; taken for that, and ``convert`` says so."""
+    from 0 to 1. 0: unknown; 1.778 is assumed, and ``convert`` says so."""
 
 
 class MediaPipeReader(DescribedReader):
@@ -44,14 +44,14 @@ class MediaPipeReader(DescribedReader):
         {"NOSE": {"x": 0.01, "y": -0.6, "z": -0.2}, "LEFT_EYE": …}
 
     A frame holds, under any of the names MediaPipe's interfaces use (``pose_world_landmarks``, ``poseLandmarks``, …) or
-    by itself, 33 landmarks, a mapping of them by name or number, a list of persons with as many each, or nothing where
+    on its own, 33 landmarks, a mapping of them by name or number, a list of persons with as many each, or nothing where
     nobody was found; and perhaps ``time``, in seconds, which gives the frame rate. A landmark is a mapping with x, y, z
     and perhaps visibility, or a list of these numbers.
 
     World landmarks are metres about the middle of the hips, in each frame, so a path through the room is not in them; y
     grows downwards. They are turned by half a turn about z (never mirrored). Image landmarks run from 0 to 1; they are
-    read as 2D, in heights of the image (``aspect``). What a file does not name is taken for image landmarks where the
-    hips are not in the middle.
+    read as 2D, in heights of the image (``aspect``). Landmarks without a name are taken for image landmarks if the hips
+    are not in the middle.
     """
 
     layout = LAYOUTS["mediapipe33"]
@@ -80,12 +80,12 @@ class MediaPipeReader(DescribedReader):
         joints, dropped = follow(persons, self.options.persons, min_seen=self.options.min_seen)
         joints, dropped = to_metres(joints, self.options, file), dropped | assumed
         for key, own in self._keys(file):
-            columns = self._columns(file, self._told(file, key, own))
+            columns = self._columns(file, self._texts(file, key, own))
             yield RawClip(name_of(key), joints, **columns, dropped=dropped | assumed, fps=landmarks.fps)
 
     def _in_heights(self, landmarks: Landmarks) -> tuple[list[np.ndarray], dict[str, int]]:
         """Persons (P, 33, C) of each frame, NaN where doubtful: world landmarks with C = 3 as they are; image landmarks
-        with C = 2 in heights of the image. Where nobody says which, world landmarks count from the hips.
+        with C = 2 in heights of the image. If the file does not say which, world landmarks count from the hips.
         """
         places = [
             np.where(frame[..., 3:] < self.options.min_score, np.nan, frame[..., :3]) for frame in landmarks.persons

@@ -33,7 +33,7 @@ class Landmarks:
     """What a file holds.
 
     Attributes:
-        persons: for each frame (P, 33, 4): x, y, z and visibility, 1 where it is not told; NaN where a landmark is
+        persons: for each frame (P, 33, 4): x, y, z and visibility, 1 where it is unknown; NaN where a landmark is
             missing, and z where image landmarks have none.
         kind: what the file calls them; empty: it does not say.
         fps: frames a second, by their times; 0 where unknown.
@@ -48,7 +48,7 @@ def read_landmarks(file: Path) -> Landmarks:
     """All frames of a file.
 
     Raises:
-        UserError: it is no JSON, or holds something else; names the frame.
+        UserError: it is not JSON, or holds something else; names the frame.
     """
     frames = _frames(file)
     kind, key = _kind_and_key(frames)
@@ -97,13 +97,13 @@ def _json_or_lines(file: Path) -> Any:
                 values.append(json.loads(line))
             except (ValueError, RecursionError) as error:
                 if not values:  # no line of JSON at all
-                    raise UserError(f"{file}: is damaged: no JSON; write it again") from error
-                raise UserError(f"{file}: line {number}: is damaged: no JSON; write it again") from error
+                    raise UserError(f"{file}: is damaged, not JSON; write it again") from error
+                raise UserError(f"{file}: line {number}: is damaged, not JSON; write it again") from error
     return values
 
 
 def _key_of(frame: Any) -> tuple[Kind, str]:
-    """What a frame calls its landmarks, and under which key; world landmarks go first."""
+    """What a frame calls its landmarks, and under which key; world landmarks take precedence."""
     for kind, keys in _KEYS.items() if isinstance(frame, Mapping) else ():
         for key in keys:
             if key in frame:
@@ -122,10 +122,11 @@ def _persons(where: str, frame: Any, kind: Kind, key: str) -> np.ndarray:
     found = frame
     if isinstance(frame, Mapping) and frame and not _is_person(frame):
         if not _key_of(frame)[1]:
-            raise UserError(f"{where}: has none of {', '.join(_KEYS['world'])}, and is no mapping of landmarks by name")
+            keys = ", ".join(_KEYS["world"])
+            raise UserError(f"{where}: has none of {keys}, and is not a mapping of landmarks by name")
         found = frame.get(key)
     elif frame is not None and not isinstance(frame, list | Mapping):
-        raise UserError(f"{where}: is no mapping with {_KEYS['world'][0]}; write it as MediaPipe's results are")
+        raise UserError(f"{where}: is not a mapping with {_KEYS['world'][0]}; write it like MediaPipe's results")
     if isinstance(found, Mapping) and "landmark" in found:  # as protobuf's MessageToDict writes it
         found = found["landmark"]
     found = found or []
@@ -133,7 +134,7 @@ def _persons(where: str, frame: Any, kind: Kind, key: str) -> np.ndarray:
     people = [found] if one else [person["landmark"] if _is_message(person) else person for person in found]
     name = key or "landmarks"
     if not all(_is_person(person) or (isinstance(person, list) and len(person) == JOINTS) for person in people):
-        raise UserError(f"{where}: {name}: is no list of {JOINTS} landmarks, or of persons with as many each")
+        raise UserError(f"{where}: {name}: is not a list of {JOINTS} landmarks, or of persons with as many each")
     try:
         values = np.array([_numbers(person) for person in people], np.float64).reshape(len(people), JOINTS, 4)
     except (TypeError, ValueError, KeyError, OverflowError) as error:
@@ -179,7 +180,7 @@ def _numbers(person: Any) -> list[list[float]]:
 
 
 def _four(landmark: Any) -> list[float]:
-    """x, y, z and visibility, 1 if it is not told; z NaN where there is none."""
+    """x, y, z and visibility, 1 if it is unknown; z NaN where there is none."""
     if isinstance(landmark, Mapping):
         values = [landmark["x"], landmark["y"], landmark.get("z", math.nan), landmark.get("visibility", 1.0)]
     elif isinstance(landmark, list) and len(landmark) in (2, 3, 4):

@@ -30,7 +30,7 @@ _XSUB = odd_even(range(1, 11))
 class MsrAction3DReader(Reader):
     """Text files ``aAA_sSS_eEE_skeleton3D.txt`` (or ``…_skeleton.txt``): action, subject, try; 20 classes, 10 subjects.
 
-    A row is a joint, ``x y z confidence``, 20 rows a frame; metres, y up. Zeros are joints that were not tracked.
+    A row is a joint, ``x y z confidence``, 20 rows per frame; metres, y up. Zeros are joints that were not tracked.
     Files of the same recordings in screen coordinates are refused.
     Joints are put in the order of ``kinect20``, so that what was learnt on other Kinect v1 data fits.
 
@@ -62,9 +62,9 @@ class MsrAction3DReader(Reader):
             raise UserError(f"{file}: action {action} is unknown; there are 1 to {len(self.class_names)}")
         rows = read_table(file, 4, "x y z confidence")
         if len(rows) % 20:
-            raise UserError(f"{file}: has {len(rows)} rows, no multiple of 20 joints; download it again")
+            raise UserError(f"{file}: has {len(rows)} rows, not a multiple of 20 joints; download it again")
         if np.median(np.nan_to_num(np.abs(rows[:, :2]))) > _FAR:
-            raise UserError(f"{file}: holds screen coordinates (pixels), no metres; take those of world coordinates")
+            raise UserError(f"{file}: holds screen coordinates (pixels), not metres; use those of world coordinates")
         joints = unseen(rows.reshape(-1, 20, 4)[:, _ORDER, :3])
         name = file.stem.partition("_skeleton")[0]
         yield RawClip(name, joints[None], action - 1, subject=subject, replication=number)

@@ -1,4 +1,4 @@
-"""A user's own arrays: a folder of ``.npy`` files, a clip each."""
+"""A user's own arrays: a folder of ``.npy`` files, one clip each."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class NpyDescription(ArrayDescription):
 class NpyReader(DescribedReader):
     """Arrays (T, V, C) or (M, T, V, C) of numbers; C is 2 or 3; NaN where a joint was not tracked.
 
-    What an array cannot tell stands in ``recordings.yaml`` (see ``DescribedReader``); nothing in a file is run.
+    What an array cannot say is in ``recordings.yaml`` (see ``DescribedReader``); nothing in a file is run.
     """
 
     Options = NpyDescription
@@ -45,17 +45,17 @@ class NpyReader(DescribedReader):
             raise UserError(f"{file}: has shape {joints.shape}; expected (frames, {wanted}), or persons before")
         joints, noticed = in_heights(joints, self.options, file)
         for key, own in self._keys(file):
-            columns = self._columns(file, self._told(file, key, own))
+            columns = self._columns(file, self._texts(file, key, own))
             yield RawClip(name_of(key), to_metres(joints, self.options, file), **columns, dropped=noticed)
 
 
 def _load(file: Path) -> np.ndarray:
     try:
-        mapped = np.lib.format.open_memmap(file, mode="r")  # makes no room for what is not there
+        mapped = np.lib.format.open_memmap(file, mode="r")  # allocates nothing for what is not there
         size = mapped.offset + mapped.nbytes
         joints = np.array(mapped)
-    except Exception as error:  # NumPy parses a damaged header as Python, and raises whatever that leads to
+    except Exception as error:  # NumPy parses a damaged header as Python, and may raise anything
         raise UserError(f"{file}: is damaged or truncated, or no .npy of plain numbers; write it again") from error
     if joints.dtype.kind not in "fiu" or file.stat().st_size != size:
-        raise UserError(f"{file}: holds other things than one array of numbers; write it again")
+        raise UserError(f"{file}: holds something other than one array of numbers; write it again")
     return joints

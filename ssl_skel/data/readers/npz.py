@@ -13,7 +13,7 @@ Members of a file, N clips::
     fps          frames a second, one number or (N,)
     name         (N,) unique names; default: the file's name and a number
     split        (N,) "train", "test" or "", which gives the split named ``given``; (N, K) gives ``given1`` and so on
-    class_names  one name a label
+    class_names one name per label
 
 or, as motion capture is often kept::
 
@@ -21,13 +21,13 @@ or, as motion capture is often kept::
     root         (F, C) what ``pos`` counts from, if it does
     joints       (V,) names of the joints
     parents      (V,) number of each joint's parent, -1 at the root
-    action       (N,) names of classes; goes before ``label``
+    action (N,) names of classes; takes precedence over ``label``
     up, units    as in ``Description``; default there
 
-Joints with names and parents make a layout (see ``rig``), or are brought to the one asked for by name. Other members
+Joints with names and parents make a layout (see ``rig``), or are mapped by name to the one requested. Other members
 are left alone, unless ``columns`` names them; one that looks like a misspelling is refused.
 
-What arrays do not say stands in a YAML file of the same name beside them (``mine.yaml`` beside ``mine.npz``), or in
+What arrays do not say is in a YAML file of the same name beside them (``mine.yaml`` beside ``mine.npz``), or in
 ``recordings.yaml`` there, or on the command line; see ``NpzDescription``. Its ``names`` and ``labels`` go by the clips'
 names, and fill in the members that are missing.
 """
@@ -64,7 +64,7 @@ from ssl_skel.layouts import LayoutLike
 
 
 class NpzReader(Reader):
-    """Reads ``.npz`` files of the form told above; a file, or a folder of files that agree in layout and classes.
+    """Reads ``.npz`` files of the form above; a file, or a folder of files that agree in layout and classes.
 
     Splits: those of the YAML file, ``given`` from the member ``split``, and ``xsub`` (odd subjects train, even ones
     test) where subjects are known.
@@ -83,7 +83,7 @@ class NpzReader(Reader):
         for file in self.files():
             try:
                 contents[file] = read_contents(file, layout, self.options)
-            except UserError as error:  # told by read, in its turn
+            except UserError as error:  # reported by read later
                 problem = problem or error
         if not contents and problem:
             raise problem
@@ -167,15 +167,15 @@ class NpzReader(Reader):
         sides: dict[str, list[tuple[str, str]]] = {}
         for content in contents.values():
             splits |= content.description.splits
-            told = content.columns.get("split", np.zeros((content.clips, 0), "U1"))
-            for number, column in enumerate(told.reshape(content.clips, -1).T, 1):
-                name = "given" if told.ndim == 1 else f"given{number}"
+            sides_of = content.columns.get("split", np.zeros((content.clips, 0), "U1"))
+            for number, column in enumerate(sides_of.reshape(content.clips, -1).T, 1):
+                name = "given" if sides_of.ndim == 1 else f"given{number}"
                 sides.setdefault(name, []).extend(zip(column.tolist(), content.names, strict=True))
-        return splits | {name: split for name, told in sides.items() for split in given_split(told).values()}
+        return splits | {name: split for name, sides_of in sides.items() for split in given_split(sides_of).values()}
 
 
 def _blocks(file: Path, content: Contents) -> Iterator[np.ndarray]:
-    """Coordinates of each clip in turn, as they stand, with their root; never all at once.
+    """Coordinates of each clip in turn, unchanged, with their root; never all at once.
 
     Raises:
         UserError: the file is damaged from a clip on.
@@ -201,8 +201,8 @@ def _length(joints: np.ndarray) -> int:
 
 def _numbered(contents: Iterable[Contents], column: str) -> dict[str, int]:
     """Text of a column -> its number; see ``number_values``."""
-    told = [content.column(column) for content in contents]
-    return number_values(str(value) for values in told if values.dtype.kind == "U" for value in values)
+    columns = [content.column(column) for content in contents]
+    return number_values(str(value) for values in columns if values.dtype.kind == "U" for value in values)
 
 
 def _class_names(contents: dict[Path, Contents]) -> tuple[str, ...]:

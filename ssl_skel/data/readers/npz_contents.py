@@ -1,4 +1,4 @@
-"""What a user's ``.npz`` tells of its clips, beside their coordinates; checked."""
+"""What a user's ``.npz`` says about its clips, besides their coordinates; checked."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ class NpzDescription(NamedJoints, ArrayDescription):
     of_source = NamedJoints.of_source | {"columns"}
 
     columns: dict[Column, str] = Field(default_factory=dict)
-    """What is read -> the member it stands in, as in {label: content}; default: one of its own name, if there is one.
-    For label, ``action`` goes before ``label``."""
+    """What is read -> the member that holds it, as in {label: content}; default: the member of its own name, if there
+    is one. For label, ``action`` takes precedence over ``label``."""
 
 
 @dataclass(frozen=True)
@@ -55,13 +55,13 @@ class Contents:
         layout: joints of its clips.
         description: what the YAML file, the command line and the file itself say.
         coordinates: the member that holds them, ``joints`` or ``pos``.
-        shape: of that member; three numbers where clips lie one after the other.
+        shape: of that member; three numbers if clips follow one another.
         rooted: coordinates count from the member ``root``.
-        take: the map to the layout, where the file names its joints and another layout is asked for.
+        take: the map to the layout, if the file names its joints and another layout is requested.
         columns: member -> (N,) values.
         names: of the clips.
         fps: of each clip; 0 where unknown.
-        labels: as text; None: ``columns`` has them as numbers, or nobody tells them.
+        labels: as text; None: ``columns`` has them as numbers, or they are unknown.
     """
 
     layout: SkeletonLayout
@@ -86,7 +86,7 @@ class Contents:
 
     @property
     def flat(self) -> bool:
-        """Whether clips lie one after the other, and are not padded."""
+        """Whether clips follow one another without padding."""
         return len(self.shape) == 3
 
     @property
@@ -96,7 +96,7 @@ class Contents:
 
 
 def read_contents(file: Path, layout: LayoutLike | None, words: Section) -> Contents:
-    """All that a file says but its coordinates.
+    """Everything that a file says, without its coordinates.
 
     Args:
         file: the ``.npz``.
@@ -137,23 +137,21 @@ def read_contents(file: Path, layout: LayoutLike | None, words: Section) -> Cont
 
 
 def _with_own_words(file: Path, description: NpzDescription, held: dict[str, np.ndarray]) -> NpzDescription:
-    """The description with the file's own ``up`` and ``units``, where nobody else tells them."""
-    told: dict[str, Any] = {
-        name: held[name].item() for name in ("up", "units") if name in held and held[name].ndim == 0
-    }
-    told = {name: word for name, word in told.items() if name not in description.model_fields_set}
+    """The description with the file's own ``up`` and ``units``, unless they are given elsewhere."""
+    own: dict[str, Any] = {name: held[name].item() for name in ("up", "units") if name in held and held[name].ndim == 0}
+    own = {name: word for name, word in own.items() if name not in description.model_fields_set}
     try:
-        parse_config(NpzDescription, told, str(file))
+        parse_config(NpzDescription, own, str(file))
     except UserError as error:
-        raise UserError(f"{error}; say what holds on the command line, as in {next(iter(told))}=...") from error
-    return description.model_copy(update=told)
+        raise UserError(f"{error}; give the right one on the command line, as in {next(iter(own))}=...") from error
+    return description.model_copy(update=own)
 
 
 def _rates(file: Path, held: dict[str, np.ndarray], clips: int) -> tuple[float, ...]:
     """Frames a second of each clip, by the member ``fps``; 0 where it does not say."""
     fps = held.get("fps", np.zeros(()))
     if fps.dtype.kind not in "fiu" or fps.shape not in ((), (1,), (clips,)):
-        raise UserError(f"{file}: fps: has shape {fps.shape} of {fps.dtype}; expected one number, or one a clip")
+        raise UserError(f"{file}: fps: has shape {fps.shape} of {fps.dtype}; expected one number, or one per clip")
     known = np.where(np.isfinite(fps) & (fps > 0), fps, 0).astype(np.float64)
     return tuple(np.broadcast_to(known, (clips,)).tolist())
 
@@ -188,7 +186,7 @@ def _check_coordinates(
 
 
 def _check_members(file: Path, description: NpzDescription, others: list[str]) -> None:
-    """Refuse names of members that look like a misspelling, and columns that stand nowhere."""
+    """Refuse names of members that look like a misspelling, and columns that do not exist."""
     for name in others:
         meant = misspelt(name, _MEMBERS)
         if meant:
@@ -222,17 +220,17 @@ def _columns(file: Path, description: NpzDescription, held: dict[str, np.ndarray
 def _check_columns(file: Path, content: Contents) -> None:
     """Refuse wrong lengths and kinds, and lengths that do not fit the coordinates."""
     for name, values in content.columns.items():
-        told = "whole numbers" if name in _NUMBERS else "text"
+        wanted = "whole numbers" if name in _NUMBERS else "text"
         kinds = "iu" if name in _NUMBERS else "U"
         if name in ("label", *VALUES):
-            kinds, told = "iuU", "whole numbers or text"
+            kinds, wanted = "iuU", "whole numbers or text"
         if values.ndim not in ((1, 2) if name == "split" else (1,)) or values.dtype.kind not in kinds:
-            raise UserError(f"{file}: {name}: has shape {values.shape} of {values.dtype}; expected one row of {told}")
+            raise UserError(f"{file}: {name}: has shape {values.shape} of {values.dtype}; expected one row of {wanted}")
         if name != "class_names" and len(values) != content.clips:
             raise UserError(f"{file}: {name}: has {len(values)} values for {content.clips} clips")
     if not 0 < content.clips <= MOST_CLIPS:
-        told = "no clips" if not content.clips else f"more than {MOST_CLIPS:,} clips; split it up"
-        raise UserError(f"{file}: {content.coordinates}: holds {told}")
+        wanted = "no clips" if not content.clips else f"more than {MOST_CLIPS:,} clips; split it up"
+        raise UserError(f"{file}: {content.coordinates}: holds {wanted}")
     frames, persons = content.columns.get("frames"), content.column("persons", 1)
     if content.flat and frames is not None and frames.min() < 0:
         raise UserError(f"{file}: frames: must be at least 0")
@@ -257,11 +255,11 @@ def _described(file: Path, beside: Path, content: Contents) -> Contents:
         labels = tuple(columns.pop("label").tolist())
     if description.names or description.labels:
         rows = read_labels(beside, description.labels) if description.labels else None
-        told = [describe_clip(description, rows, name, file, {}) for name in names]
+        texts = [describe_clip(description, rows, name, file, {}) for name in names]
         for column in VALUES:
             if column not in columns:
-                columns[column] = np.array([check_value(clip.get(column, ""), f"{file}: {column}") for clip in told])
+                columns[column] = np.array([check_value(clip.get(column, ""), f"{file}: {column}") for clip in texts])
         if "label" not in content.columns:
-            labels = tuple(clip.get("label", "") for clip in told)
-        columns.setdefault("split", np.array([clip.get("split", "") for clip in told]))
+            labels = tuple(clip.get("label", "") for clip in texts)
+        columns.setdefault("split", np.array([clip.get("split", "") for clip in texts]))
     return replace(content, columns=columns, names=names, labels=labels)

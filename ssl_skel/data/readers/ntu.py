@@ -23,7 +23,7 @@ from ssl_skel.errors import UserError
 from ssl_skel.layouts import LAYOUTS, LayoutLike
 
 _EXAMPLE = "S001C002P003R002A013.skeleton"
-_JOINTS, _WORDS = 25, 12  # a line a joint; words of such a line
+_JOINTS, _WORDS = 25, 12  # one line per joint; words of such a line
 _MARK = b"\xef\xbb\xbf"  # of the byte order, which some editors put in front
 _MOST_BODIES = 6  # that a Kinect v2 can follow
 _SHORT = 11  # frames; a track no longer than this is noise
@@ -31,22 +31,22 @@ _WIDE, _WIDE_SHARE = 0.8, 0.69754  # width over height of a frame that is noise,
 
 
 class NtuOptions(ReaderOptions):
-    """What can be chosen of NTU's raw files."""
+    """Options of NTU's raw files."""
 
     denoise: bool = True
-    """Drop tracks that are noise, and put what is left together as two persons, as CTR-GCN's code does. Off: every
-    body the sensor told of is a person of its own."""
+    """Drop tracks that are noise, and join the rest into two persons, as CTR-GCN's code does. Off: every body that the
+    sensor reports is a person."""
 
     lost: Literal["stay", "close"] = "stay"
-    """What becomes of the frames in which a body was lost, between others in which it was seen. stay: they are a gap.
-    close: it goes on in the frame after it was last seen, as in CTR-GCN's code, so that all it does later comes too
-    early, beside the other person too."""
+    """What to do with frames in which a body was lost, between others in which it was seen. stay: they are a gap.
+    close: it continues in the frame after it was last seen, as in CTR-GCN's code, so that everything it does later
+    comes too early, also relative to the other person."""
 
     of_source = frozenset({"missing"})
 
     missing: str = ""
     """A text file of names to leave out, such as the published lists of samples with missing skeletons (302 of NTU-60,
-    535 of NTU-120); whatever in it looks like a clip's name counts."""
+    535 of NTU-120); everything in it that looks like a clip's name counts."""
 
 
 @dataclass(frozen=True)
@@ -97,9 +97,9 @@ class NtuReader(Reader):
         return files
 
     def read(self, file: Path) -> Iterator[RawClip]:
-        told = columns(file.stem) if NAME.fullmatch(file.stem) else {}
-        if not 0 <= told.get("label", -1) < len(CLASS_NAMES):
-            raise UserError(f"{file}: the name tells no action from 1 to 120; expected one like {_EXAMPLE}")
+        parts = columns(file.stem) if NAME.fullmatch(file.stem) else {}
+        if not 0 <= parts.get("label", -1) < len(CLASS_NAMES):
+            raise UserError(f"{file}: the name has no action from 1 to 120; expected one like {_EXAMPLE}")
         try:
             ids, frames, joints, empty = _bodies(file.read_bytes().removeprefix(_MARK) + PADDING)
             tracks = _tracks(ids, frames, joints, self.options.lost == "close")
@@ -109,7 +109,7 @@ class NtuReader(Reader):
             raise UserError(f"{file}: shows nobody in any frame; it is one of the published missing skeletons")
         joined, dropped = _join(tracks, self.options.denoise)
         dropped["empty_frames"] += empty
-        yield RawClip(file.stem, joined, **told, dropped={kind: count for kind, count in dropped.items() if count})
+        yield RawClip(file.stem, joined, **parts, dropped={kind: count for kind, count in dropped.items() if count})
 
 
 def _bodies(data: bytes) -> tuple[list[bytes], np.ndarray, np.ndarray, int]:
@@ -118,7 +118,7 @@ def _bodies(data: bytes) -> tuple[list[bytes], np.ndarray, np.ndarray, int]:
     The last value is how many show nobody.
 
     Raises:
-        ValueError: numbers are missing, are none, or do not fit; tells the line.
+        ValueError: numbers are missing, are not numbers, or do not fit; names the line.
     """
     starts = np.concatenate([[0], np.flatnonzero(np.frombuffer(data, np.uint8) == ord("\n")) + 1, [len(data)]])
     begin = starts.tolist()
@@ -135,8 +135,8 @@ def _bodies(data: bytes) -> tuple[list[bytes], np.ndarray, np.ndarray, int]:
         if text not in known and text.strip().isdigit() and len(text) < 12:
             known[text] = int(text)
         if not 0 <= known.get(text, -1) <= most:
-            told = text.strip()[:20].decode("ascii", "replace")
-            raise ValueError(f"line {line + 1}: the number of {what} is {told!r}")
+            word = text.strip()[:20].decode("ascii", "replace")
+            raise ValueError(f"line {line + 1}: the number of {what} is {word!r}")
         return known[text]
 
     frames = number(0, len(data), "frames")
@@ -157,7 +157,7 @@ def _bodies(data: bytes) -> tuple[list[bytes], np.ndarray, np.ndarray, int]:
     ):
         raise ValueError(f"the file ends too early, in line {lines}")
     if line < lines:
-        raise ValueError(f"line {line + 1}: more follows than the {frames} frames that line 1 tells of")
+        raise ValueError(f"line {line + 1}: more follows than the {frames} frames that line 1 states")
     rows = (np.array(bodies, np.int64)[:, None] + np.arange(_JOINTS)).ravel()
     places, end = read_numbers(data, starts[rows], 3)
     over = end >= starts[rows + 1]
@@ -218,7 +218,7 @@ def _join(tracks: list[_Track], denoise: bool) -> tuple[np.ndarray, Counter[str]
 
 
 def _denoise(tracks: list[_Track]) -> list[_Track]:
-    """Leave out tracks that are too short, or too wide for people; at least one stays. Those that move most go first.
+    """Leave out tracks that are too short, or too wide for people; at least one stays. Those that move most come first.
 
     How much a track moves is the variance of its joints; without the frames that are too wide, if that is less.
     """

@@ -56,7 +56,7 @@ CLASS_NAMES: tuple[str, ...] = tuple(" ".join(name.split()) for name in _NAMES.s
 
 
 def columns(name: str) -> dict[str, int]:
-    """Columns of a clip that its name tells (label from 0), or none if it is not named so."""
+    """Columns of a clip from its name (label from 0), or none if it is not named so."""
     match = NAME.match(name)
     if not match:
         return {}

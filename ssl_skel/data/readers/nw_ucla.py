@@ -23,7 +23,7 @@ class NwUclaReader(Reader):
     """JSON files ``aAA_sSS_eEE_vVV.json``: action, subject, execution, view; 10 classes, 10 subjects, 3 views.
 
     Action numbers 1-6, 8, 9, 11, 12 become labels 0-9; the key ``label`` inside counts the classes from 1 and must
-    agree. Coordinates are a Kinect v1's, as they stand.
+    agree. Coordinates are a Kinect v1's, unchanged.
 
     Splits: ``xview`` (views 1, 2 against 3, as in the paper; 95 of the test clips are copies of training clips, so
     look at ``xview_dedup`` too) and ``xsub`` (odd subjects against even).
@@ -57,7 +57,7 @@ class NwUclaReader(Reader):
             joints = np.array(data["skeletons"], np.float32)
             label = int(data["label"])
         except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
-            raise UserError(f"{file}: is damaged: no JSON with label and skeletons (frames, 20, 3)") from error
+            raise UserError(f"{file}: is damaged: not JSON with label and skeletons (frames, 20, 3)") from error
         if action not in _ACTIONS:
             raise UserError(f"{file}: action {action} is unknown; there are {', '.join(map(str, _ACTIONS))}")
         if label not in (action, _ACTIONS.index(action) + 1):

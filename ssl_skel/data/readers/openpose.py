@@ -1,4 +1,4 @@
-"""OpenPose: a folder a recording, a JSON file a frame."""
+"""OpenPose: one folder per recording, one JSON file per frame."""
 
 from __future__ import annotations
 
@@ -33,21 +33,21 @@ class OpenPoseDescription(Description, PlaneOptions):
     """Which axis points up; in images y grows downwards."""
 
     height: float = Field(default=1080.0, gt=0.0)
-    """Pixels of an image's height, which become 1. The files do not tell it."""
+    """Pixels of an image's height, which become 1. The files do not say it."""
 
     aspect: float = Field(default=0.0, ge=0.0)
     """Width of the images divided by their height, 1.778 for 1920 x 1080: needed where x and y both run from 0 to 1
-    (OpenPose's keypoint_scale 3) and no height is told. 0: unknown."""
+    (OpenPose's keypoint_scale 3) and no height is given. 0: unknown."""
 
 
 class OpenPoseReader(DescribedReader):
     """Folders ``<class>/<name>/*_keypoints.json``, described by ``recordings.yaml`` (see ``DescribedReader``).
 
-    Frames are in the order of the numbers in the files' names; 2D, 18 or 25 joints. What stands before the numbers
-    tells recordings apart where a folder holds several, which then go by the folder's name and theirs.
+    Frames are in the order of the numbers in the files' names; 2D, 18 or 25 joints. If a folder holds several
+    recordings, they differ in the part before the numbers, and are named after the folder and that part.
 
     ``people[].pose_keypoints_2d`` holds x, y and confidence of each joint in pixels; zeros are joints that were not
-    found. OpenPose does not follow persons through time, so they are told apart by place (``follow``).
+    found. OpenPose does not follow persons through time, so they are identified by place (``follow``).
 
     Images are turned by half a turn (never mirrored), so that up is up and someone who faces the camera has the left
     side at smaller x, as in all other data here.
@@ -87,15 +87,15 @@ class OpenPoseReader(DescribedReader):
         joints, dropped = follow(frames, options.persons, coordinates=2, min_seen=options.min_seen)
         joints[..., :2] = to_metres(self._in_heights(file, joints[..., :2]), self.options, file)
         joints = joints if self.layout.score else joints[..., :2]
-        return RawClip(name_of(key), joints, **self._columns(file, self._told(file, key, own)), dropped=dropped)
+        return RawClip(name_of(key), joints, **self._columns(file, self._texts(file, key, own)), dropped=dropped)
 
     def _in_heights(self, file: Path, places: np.ndarray) -> np.ndarray:
         """Pixels, or shares of width and height, in heights of the image."""
-        told = "height" in self.options.model_fields_set
-        if told or not np.isfinite(places).any() or np.nanmax(np.abs(places)) > _SHARES:
+        given = "height" in self.options.model_fields_set
+        if given or not np.isfinite(places).any() or np.nanmax(np.abs(places)) > _SHARES:
             return places / np.float32(self.options.height)
         if not self.options.aspect:
-            raise UserError(f"{file}: x and y are no pixels but shares; give aspect=1.778 (width / height)")
+            raise UserError(f"{file}: x and y are not pixels but shares; give aspect=1.778 (width / height)")
         span = 2 if np.nanmin(places) < -0.1 else 1  # OpenPose's keypoint_scale 4 runs from -1 to 1
         return places * np.array([self.options.aspect, 1], np.float32) / np.float32(span)
 
@@ -107,7 +107,7 @@ class OpenPoseReader(DescribedReader):
             for frame in sorted(folder.glob(_FRAME), key=natural):
                 try:
                     people = _people(frame)
-                except UserError:  # told when it is read
+                except UserError:  # reported when it is read
                     continue
                 for person in people:
                     count, rest = divmod(len(person), 3)
@@ -118,7 +118,7 @@ class OpenPoseReader(DescribedReader):
 
 
 def _recordings(folder: Path) -> dict[str, list[Path]]:
-    """Frames of each recording in a folder, in order, by what stands before their numbers."""
+    """Frames of each recording in a folder, in order, by the part before their numbers."""
     recordings: dict[str, list[Path]] = {}
     for frame in sorted(folder.glob(_FRAME), key=natural):
         recordings.setdefault(_NUMBER.sub("", frame.name).rstrip("_-. "), []).append(frame)
@@ -142,6 +142,6 @@ def _persons(frame: Path, joints: int, min_score: float) -> np.ndarray:
     try:
         values = np.array(people, np.float64).reshape(len(people), joints, 3)
     except (TypeError, ValueError, OverflowError) as error:
-        raise UserError(f"{frame}: pose_keypoints_2d: is no list of {3 * joints} numbers; give --layout") from error
+        raise UserError(f"{frame}: pose_keypoints_2d: is not a list of {3 * joints} numbers; give --layout") from error
     values[(values[..., 2] < min_score) | (values == 0).all(-1)] = np.nan
     return values

@@ -28,11 +28,11 @@ _LISTS = re.compile(r"Training videos?\s*:(?P<train>.*?)Validation videos?\s*:(?
 class PkuMmdReader(Reader):
     """Text files ``skeleton/0002-L.txt`` (or ``A01N02-L.txt``) and ``label/`` files of the same name; 51 classes.
 
-    A row is a frame: 2 persons x 25 joints x 3, zeros where nobody is. A label's row is ``class, first frame, end,
+    A row is a frame: 2 persons x 25 joints x 3, zeros for absent persons. A label's row is ``class, first frame, end,
     confidence``. Clips are named ``0002-L_00415`` after video and first frame; the column ``setup`` is the video, and
     camera is 1, 2, 3 for left, middle, right.
 
-    Splits: ``xview`` (left against middle and right), and ``xsub`` where the published lists lie in
+    Splits: ``xview`` (left against middle and right), and ``xsub`` if the published lists are in
     ``split/cross-subject*.txt``.
     """
 
@@ -53,23 +53,23 @@ class PkuMmdReader(Reader):
     def read(self, file: Path) -> Iterator[RawClip | BadClip]:
         match = _NAME.fullmatch(file.stem)
         if not match:
-            raise UserError(f"{file}: the name tells no video and camera; expected one like {_EXAMPLE}")
+            raise UserError(f"{file}: the name has no video and camera; expected one like {_EXAMPLE}")
         rows = read_rows(file, 150, "2 x 25 x 3")
         labels = file.parent.parent / "label" / file.name
         if not labels.is_file():
             raise UserError(f"{file}: label/{file.name} is missing; put it beside the folder skeleton")
-        told = read_rows(labels, 4, "class, first frame, end and confidence")
-        for row in range(len(told.numbers)):
-            first = told.numbers[row, 1]
+        labelled = read_rows(labels, 4, "class, first frame, end and confidence")
+        for row in range(len(labelled.numbers)):
+            first = labelled.numbers[row, 1]
             name = f"{file.stem}_{int(first):05}" if np.isfinite(first) else f"{file.stem}, row {row} of label"
-            yield attempt(name, partial(_clip, file, match, name, rows, told, row))
+            yield attempt(name, partial(_clip, file, match, name, rows, labelled, row))
 
 
-def _clip(file: Path, match: re.Match[str], name: str, rows: Rows, told: Rows, row: int) -> RawClip:
-    """The clip that a row of labels tells of."""
-    told.refuse_damage(np.array([row]))
+def _clip(file: Path, match: re.Match[str], name: str, rows: Rows, labelled: Rows, row: int) -> RawClip:
+    """The clip that a row of labels describes."""
+    labelled.refuse_damage(np.array([row]))
     count = len(rows.numbers)
-    label, first, end = told.numbers[row, :3].tolist()
+    label, first, end = labelled.numbers[row, :3].tolist()
     if not (1 <= label <= _CLASSES and 0 <= first < min(end, count) and label % 1 == first % 1 == 0):
         action = f"class {label:g}, frames {first:g} to {end:g}"
         raise UserError(f"{file}: label/{file.name}: {action}: does not fit {count} frames")
@@ -81,7 +81,7 @@ def _clip(file: Path, match: re.Match[str], name: str, rows: Rows, told: Rows, r
 
 
 def _video(match: re.Match[str]) -> int:
-    """Number of a video: as it stands, or 100 * A + N."""
+    """Number of a video: its own, or 100 * A + N."""
     return 100 * int(match[1] or 0) + int(match[2])
 
 

@@ -1,4 +1,4 @@
-"""Pickles that hold NumPy arrays and plain containers, read so that nothing else in them can come to life.
+"""Pickles that hold NumPy arrays and plain containers, read so that nothing else in them can be created.
 
 A pickle is a program: it names functions and calls them. Here each name of a short list stands for a function of this
 file, and any other is refused before it is looked up. Arrays are made from their bytes by ``numpy.frombuffer``, so not
@@ -43,7 +43,7 @@ class _Late:
 
 @dataclass(frozen=True)
 class LateArray:
-    """An array that is read when it is asked for.
+    """An array that is read when it is requested.
 
     Attributes:
         shape, dtype: as a NumPy array has them.
@@ -156,7 +156,7 @@ class _Unpickler(pickle._Unpickler):  # the one in Python: the one in C fills gi
 
 
 class _LateUnpickler(_Unpickler):
-    """Leaves what is long in the file, and remembers where it is."""
+    """Leaves long values in the file, and remembers where they are."""
 
     dispatch: ClassVar[dict[int, Any]] = {
         **pickle._Unpickler.dispatch,
@@ -188,7 +188,7 @@ class _LateUnpickler(_Unpickler):
 
 
 class _Bounded:
-    """A file that tells of its end before room is made for what is not there."""
+    """A file that reports its end before memory is allocated for what is not there."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self.size = self.left = stream.seek(0, io.SEEK_END)
@@ -230,7 +230,7 @@ _UNDER_WAY = object()
 
 
 def _plain(thing: Any, made: dict[int, Any]) -> Any:
-    """A thing with the stand-ins replaced by their arrays; ``made`` holds what came of things met before, by id.
+    """A thing with the stand-ins replaced by their arrays; ``made`` holds the results for things met before, by id.
 
     Raises:
         ValueError: it contains itself, or something that is not plain.

@@ -13,11 +13,11 @@ from ssl_skel.errors import UserError
 
 
 class ArrayDescription(Description, TrackedOptions):
-    """What can be said of arrays and tables, which may hold two coordinates."""
+    """Options of arrays and tables, which may hold two coordinates."""
 
     aspect: float = Field(default=0.0, ge=0.0, allow_inf_nan=False)
     """2D: x is multiplied by it. Width of the images divided by their height, 1.778 for 1920 x 1080, where x and y both
-    run from 0 to 1; 1 where both count heights already. 0: unknown; left as it is, and ``convert`` says so."""
+    run from 0 to 1; 1 where both are in heights already. 0: unknown; left as it is, and ``convert`` says so."""
 
 
 def in_heights(joints: np.ndarray, description: ArrayDescription, file: Path) -> tuple[np.ndarray, dict[str, int]]:

@@ -26,7 +26,7 @@ _SIDE = re.compile(r"(?P<name>.+?)_?(?P<side>train|val|test)(?P<number>\d*)")
 
 
 class PysklOptions(TrackedOptions):
-    """What can be chosen of PYSKL's annotations."""
+    """Options of PYSKL's annotations."""
 
     min_score: float = Field(default=0.0, ge=0.0, le=1.0)
     """2D: a joint whose score is lower counts as not tracked."""
@@ -38,16 +38,16 @@ class PysklOptions(TrackedOptions):
 class PysklReader(Reader):
     """A dict of ``split`` {name: [frame_dir]} and ``annotations`` [{frame_dir, label, keypoint (M, T, V, C), …}].
 
-    MMAction2 before 1.0 wrote the list of annotations alone, which is read too and tells no split.
+    MMAction2 before 1.0 wrote the list of annotations alone, which is read too and has no split.
 
     Nothing in the file is run (see ``plain_pickle``). 25 joints of three coordinates are NTU's, 17 of two COCO's; other
-    layouts are given. Names like NTU's tell subject, camera, setup and replication. Frames in which a person is all
+    layouts are given. Names like NTU's give subject, camera, setup and replication. Frames in which a person is all
     zeros are those in which they were not seen.
 
     2D: pixels become image heights about the middle of the image, turned by half a turn (never mirrored), so that up is
     up and someone who faces the camera has the left side at smaller x, as in all other data here.
 
-    Memory holds what is told of the clips; their arrays stay in the file until their turn comes.
+    Memory holds the clips' metadata; their arrays stay in the file until they are needed.
 
     Splits: the file's, where ``…_train`` meets ``…_val`` or ``…_test``.
     """
@@ -108,16 +108,17 @@ class PysklReader(Reader):
         joints, dropped = without_zeros(keypoints.astype(np.float32))
         if joints.shape[3] == 2:
             joints = self._upright(file, row, clip, joints, keypoints.shape[:3])
-        told = columns(name) if NAME.fullmatch(name) else {}
-        return RawClip(name, joints, **(told | {"label": label}), dropped=dropped)
+        parts = columns(name) if NAME.fullmatch(name) else {}
+        return RawClip(name, joints, **(parts | {"label": label}), dropped=dropped)
 
     def _upright(
         self, file: Path, row: int, clip: Mapping[str, Any], joints: np.ndarray, shape: tuple[int, ...]
     ) -> np.ndarray:
-        """Pixels (M, T, V, 2) to image heights, x and y turned by half a turn; doubtful joints NaN; scores if asked.
+        """Pixels (M, T, V, 2) to image heights, x and y turned by half a turn; doubtful joints NaN; scores if
+        requested.
 
         Args:
-            file, row, clip: where they stand.
+            file, row, clip: where they are.
             joints: of the first T frames.
             shape: of the scores in the file.
         """
@@ -143,7 +144,7 @@ class PysklReader(Reader):
 
 
 def _array(clip: Mapping[str, Any], name: str) -> Any:
-    """An array of a clip, or what stands in its place; True, which is none, where it is damaged."""
+    """An array of a clip, or what is in its place; True, which is not an array, if it is damaged."""
     value = clip.get(name)
     try:
         return value.load() if isinstance(value, LateArray) else value
@@ -155,17 +156,17 @@ def _keypoints(file: Path, row: int, clip: Any) -> np.ndarray:
     keypoints = _array(clip, "keypoint") if isinstance(clip, Mapping) else None
     if not isinstance(keypoints, np.ndarray) or keypoints.ndim != 4 or keypoints.dtype.kind != "f":
         raise UserError(
-            f"{file}: annotations[{row}].keypoint: is no array (persons, frames, joints, coordinates) of floats; "
+            f"{file}: annotations[{row}].keypoint: is not an array (persons, frames, joints, coordinates) of floats; "
             "make the file again"
         )
     return keypoints
 
 
 def _first_keypoints(file: Path, clips: Sequence[Any]) -> np.ndarray:
-    """Of the first clip that has any; they tell the layout.
+    """Of the first clip that has any; they determine the layout.
 
     Raises:
-        UserError: none has; tells what is wrong with the first.
+        UserError: none has; says what is wrong with the first.
     """
     problem: UserError | None = None
     for row, clip in enumerate(clips):
@@ -183,7 +184,7 @@ def _splits(file: Path, given: Any) -> dict[str, dict[str, Any]]:
         isinstance(name, str) and isinstance(clips, list) and all(isinstance(clip, str) for clip in clips)
         for name, clips in given.items()
     ):
-        raise UserError(f"{file}: split: is no dict of lists of names; make the file again")
+        raise UserError(f"{file}: split: is not a dict of lists of names; make the file again")
     sides: dict[str, dict[str, Any]] = {}
     for name, clips in given.items():
         match = _SIDE.fullmatch(name if "_" in name else f"given_{name}")

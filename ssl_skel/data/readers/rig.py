@@ -1,4 +1,4 @@
-"""Rigs of motion capture: what their joints are called here, and the layout that a hierarchy amounts to."""
+"""Rigs of motion capture: names for their joints, and the layout of a hierarchy."""
 
 from __future__ import annotations
 
@@ -36,18 +36,18 @@ END = "\0end"
 def joint_names(raw: Sequence[str], parents: Sequence[int], given: Mapping[str, str]) -> tuple[str, ...]:
     """A rig's joint names as layouts write them: ``mixamorig:LeftUpLeg`` is ``left_hip``.
 
-    Prefixes that all joints share are dropped, words parted, sides (left, L, right, R) put in front. Where a rig has
+    Prefixes that all joints share are dropped, words separated, sides (left, L, right, R) put in front. Where a rig has
     arms and thighs, it names bones; a bone's joint is at its upper end, so its ``LeftArm`` is the shoulder, its
     ``LeftShoulder`` the collar, its ``LeftFoot`` the ankle. An end site is called after its parent. A side without a
-    counterpart is no side. Paper silent: rigs follow habits, no rule.
+    counterpart is not a side. Paper silent: rigs follow habits, not a rule.
 
     A list of places that goes by Acclaim's bones (lfemur, ltibia, …) has the bones' lower ends: ``lfemur`` is the left
     knee.
 
     Args:
-        raw: names as they stand, ``END`` for end sites.
+        raw: names in the file, ``END`` for end sites.
         parents: (V,) of each joint, itself at the root.
-        given: name as it stands -> name wanted, which goes before all this.
+        given: name in the file -> name wanted, which takes precedence.
     """
     given = _acclaim(raw) | dict(given)
     sided = _sided(raw)
@@ -65,7 +65,7 @@ def joint_names(raw: Sequence[str], parents: Sequence[int], given: Mapping[str, 
 
 
 def _acclaim(raw: Sequence[str]) -> dict[str, str]:
-    """Names of Acclaim's bones, as they stand, -> the joints at their lower ends; nothing for any other rig.
+    """Names of Acclaim's bones, as in the file, -> the joints at their lower ends; nothing for any other rig.
 
     A hierarchy with end sites, as BVH has it, counts joints at the upper ends.
     """
@@ -100,7 +100,7 @@ def _joint_of(sided: tuple[str, str], taken: Collection[tuple[str, str]], *, nam
 
 
 def _without_lone_sides(names: Sequence[str]) -> tuple[str, ...]:
-    """A side without a counterpart is no side."""
+    """A side without a counterpart is not a side."""
     found = list(names)
     for joint, name in enumerate(found):
         if _other_side(name) not in (name, *found):
@@ -112,7 +112,7 @@ def rig_layout(joints: Sequence[str], parents: Sequence[int], source: str) -> Sk
     """The layout of a hierarchy.
 
     Clips are centred on the joint that both hips hang on. Body groups are what hangs together on one side: the trunk,
-    and each limb. Each is parted at half its length.
+    and each limb. Each is divided at half its length.
 
     Args:
         joints: (V,) names, as ``joint_names`` makes them.
@@ -175,7 +175,7 @@ def rig_map(own: SkeletonLayout, wanted: SkeletonLayout, source: str) -> JointMa
     needed = [wanted.joints[joint] for joint in (wanted.centre, *wanted.across)]
     lost = [name for name in needed if name in found.missing]
     if lost:
-        raise UserError(f"{source}: has no joint that could be {lost[0]}; tell by joints in recordings.yaml")
+        raise UserError(f"{source}: has no joint that could be {lost[0]}; name it under joints in recordings.yaml")
     return found
 
 
@@ -204,7 +204,7 @@ def _words(name: str) -> list[str]:
 
 
 def _side(words: Sequence[str]) -> tuple[str, str]:
-    """Side and the rest of a name, which tells no side again; a lone letter is a side only at one of its ends."""
+    """Side and the rest of a name, which has no side any more; a lone letter is a side only at one of its ends."""
     side, rest = "", list(words)
     for at, word in enumerate(words):
         if word in _SIDES and len(words) > 1 and (len(word) > 1 or at in (0, len(words) - 1)):

@@ -1,4 +1,4 @@
-"""What readers of motion capture share: a rig whose joints are placed by forward kinematics, a person a file."""
+"""What readers of motion capture share: a rig whose joints are placed by forward kinematics, one person per file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Rigged:
     """One recording.
 
     Attributes:
-        joints: names as they stand, ``END`` for end sites.
+        joints: names in the file, ``END`` for end sites.
         parents: (V,) of each joint, its own number at the root.
         places: makes (T, V, 3), in the file's unit.
         fps: frames a second; 0 where unknown.
@@ -39,7 +39,7 @@ class RigReader(DescribedReader):
 
     Without a layout, theirs follows from the hierarchy, which must be the same in all files but for its lengths (see
     ``rig``); one whose joints are called like a built-in layout's is that. With one, joints are found by name
-    (``layout_map``); those that a file has nothing for are not tracked.
+    (``layout_map``); those that a file lacks are not tracked.
     """
 
     Options = NamedJoints
@@ -47,7 +47,7 @@ class RigReader(DescribedReader):
 
     @abstractmethod
     def _open(self, file: Path) -> Rigged:
-        """A file, whose joints are placed when they are wanted.
+        """A file, whose joints are placed when they are needed.
 
         Raises:
             UserError: it is damaged; names the line.
@@ -61,8 +61,8 @@ class RigReader(DescribedReader):
             raise UserError(f"{file}: has other joints than {self._derived.name}; convert them apart, or give --layout")
         if not self._derived:
             joints = rig_map(own, self.layout, str(file))(joints)
-        for key, told in self._keys(file):
-            columns = self._columns(file, self._told(file, key, told))
+        for key, own in self._keys(file):
+            columns = self._columns(file, self._texts(file, key, own))
             yield RawClip(name_of(key), joints[None], fps=opened.fps, **columns)
 
     _derived: Path | None = None  # the file that the layout comes from
@@ -74,7 +74,7 @@ class RigReader(DescribedReader):
         for file in files:
             try:
                 layout = self._rig(file, self._open(file))
-            except UserError as error:  # told by read, in its turn
+            except UserError as error:  # reported by read later
                 problem = problem or error
                 continue
             self._derived = file
@@ -85,6 +85,6 @@ class RigReader(DescribedReader):
         unknown = sorted(set(self.options.joints) - set(opened.joints))
         if unknown:
             known = ", ".join(set(opened.joints) - {END})
-            raise UserError(f"{file}: joints: {unknown[0]!r} is none of its joints; they are {known}")
+            raise UserError(f"{file}: joints: {unknown[0]!r} is not one of its joints; they are {known}")
         names = joint_names(opened.joints, opened.parents, self.options.joints)
         return known_layout(rig_layout(names, opened.parents, str(file)))

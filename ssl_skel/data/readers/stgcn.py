@@ -30,9 +30,9 @@ class StGcnReader(Reader):
     The arrays may also be called ``…_data_joint.npy`` (2s-AGCN) or ``…_position.npy`` (AimCLR). They are memory-mapped,
     and the labels read without running what is in them (see ``plain_pickle``). 25 joints are NTU's, 18 OpenPose's,
     whose third channel is a score and is dropped; other layouts are given. Zeros are padding, or a person who is not
-    there. Names like NTU's tell subject, camera, setup and replication.
+    there. Names like NTU's give subject, camera, setup and replication.
 
-    Split: ``given``, the file a clip lies in.
+    Split: ``given``, the file that holds a clip.
     """
 
     archive = True
@@ -82,8 +82,8 @@ class StGcnReader(Reader):
     def _clip(self, file: Path, data: np.ndarray, name: str, label: Any) -> RawClip:
         """A clip from its part (C, T, V, M) of an array."""
         if not _is_class(label):
-            told = f"label of {name!r} is {str(label)[:40]!r}"
-            raise UserError(f"{_labels_of(file)}: {told}, no class number; download it again")
+            found = f"label of {name!r} is {str(label)[:40]!r}"
+            raise UserError(f"{_labels_of(file)}: {found}, not a class number; download it again")
         channels = 2 if self.layout.name == "openpose18" else len(data)
         joints = unseen(np.array(data[:channels]).transpose(3, 1, 2, 0))
         if channels == 3:  # a joint at the very origin is one; a person with all joints there is none
@@ -103,7 +103,7 @@ def _map(file: Path) -> np.ndarray:
     """The array of a file, memory-mapped."""
     try:
         data: np.ndarray = np.lib.format.open_memmap(file, mode="r")
-    except Exception as error:  # NumPy parses a damaged header as Python, and raises whatever that leads to
+    except Exception as error:  # NumPy parses a damaged header as Python, and may raise anything
         raise UserError(f"{file}: is damaged or truncated, or no .npy of plain numbers; download it again") from error
     if not isinstance(data, np.ndarray) or data.ndim != 5 or data.shape[1] not in (2, 3) or data.dtype.kind != "f":
         shape = getattr(data, "shape", None)
@@ -120,14 +120,14 @@ def _labels_of(file: Path) -> Path:
 
 
 def _read_labels(file: Path, clips: int) -> tuple[list[str], list[Any]]:
-    """Names (without ``.skeleton``) and labels, as they stand, of the clips of a file."""
+    """Names (without ``.skeleton``) and labels, unchanged, of the clips of a file."""
     labels = _labels_of(file)
     if not labels.is_file():
-        raise UserError(f"{file}: {labels.name} is missing; put it beside")
-    told = load_plain(labels)
-    if not isinstance(told, tuple | list) or len(told) != 2 or not all(isinstance(part, list) for part in told):
-        raise UserError(f"{labels}: is no pair of lists, names and labels; download it again")
-    names, numbers = told
+        raise UserError(f"{file}: {labels.name} is missing; put it beside this file")
+    pair = load_plain(labels)
+    if not isinstance(pair, tuple | list) or len(pair) != 2 or not all(isinstance(part, list) for part in pair):
+        raise UserError(f"{labels}: is not a pair of lists, names and labels; download it again")
+    names, numbers = pair
     fits = len(names) == len(numbers) == clips
     if not fits or not all(isinstance(name, str) for name in names):
         raise UserError(f"{labels}: has {len(names)} names and {len(numbers)} labels for {clips} clips")

@@ -1,4 +1,4 @@
-"""Tables: CSV or Parquet, one row a frame and joint, or one row a frame."""
+"""Tables: CSV or Parquet, one row per frame and joint, or one row per frame."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ class TableDescription(NamedJoints, ArrayDescription):
     """``recordings.yaml`` in a folder of tables."""
 
     columns: dict[Name, str] = Field(default_factory=dict)
-    """What is read -> the column it stands in; default: one of its own name, if there is one. ``time`` is in seconds
-    and read only where it is named here; it gives the frame rate, and the frames where nothing numbers them."""
+    """What is read -> the column that holds it; default: the column of its own name, if there is one. ``time`` is in
+    seconds and read only if it is named here; it gives the frame rate, and the frames if nothing numbers them."""
 
     joint_columns: str = ""
     """Names of the coordinates' columns where a row holds all joints of a frame, as in '{joint}_{axis}' for
@@ -44,14 +44,14 @@ class TableDescription(NamedJoints, ArrayDescription):
     joint."""
 
     header: tuple[str, ...] = ()
-    """Names of the columns of CSV files without a line of them, in order, as in [frame, joint, x, y, z].
+    """Names of the columns of CSV files without a header line, in order, as in [frame, joint, x, y, z].
     '{joint}_{axis}' stands for those of all joints in the layout's order, as in [time, '{joint}_{axis}']."""
 
     delimiter: str = Field(default=",", min_length=1, max_length=1)
-    """What stands between the columns of a CSV file; ';' or a tab."""
+    """What separates the columns of a CSV file; ';' or a tab."""
 
     def lasting(self) -> dict[str, Any]:
-        """The same without columns that tell of a clip, which others need not have."""
+        """The same without columns that describe a clip, which others need not have."""
         found = super().lasting()
         if "columns" in found:
             found["columns"] = {name: column for name, column in self.columns.items() if name not in _OF_CLIP}
@@ -78,10 +78,10 @@ class TableReader(DescribedReader):
     """``.csv``, ``.csv.gz`` and ``.parquet`` files, described by ``recordings.yaml`` (see ``TableDescription``).
 
     A row has a frame or a time (any number; frames are those that occur, in order), a joint (its name, or its
-    number from 0) and x, y and perhaps z; or all joints of a frame, which then needs no number. ``clip`` parts a
-    file into clips, whose rows stand together; without it a file is one. ``person`` tells persons apart, in the
-    order in which they occur. Label, subject and so on are the same in all rows of a clip. Where a number is empty,
-    or a row missing, the joint was not tracked.
+    number from 0) and x, y and perhaps z; or all joints of a frame, which then needs no number. ``clip`` divides a file
+    into clips, whose rows follow one another; without it a file is one. ``person`` identifies persons, in the order in
+    which they occur. Label, subject and so on are the same in all rows of a clip. Where a number is empty, or a row
+    missing, the joint was not tracked.
 
     A file is read twice, first for its labels and subjects, in pieces: memory holds one clip, and the clips' names.
     """
@@ -93,7 +93,7 @@ class TableReader(DescribedReader):
     suffixes = ENDINGS
 
     def __init__(self, source: Path, layout: LayoutLike | None = None, options: Section | None = None) -> None:
-        self._scattered: set[tuple[Path, str]] = set()  # clips whose rows stand in several places
+        self._scattered: set[tuple[Path, str]] = set()  # clips whose rows are in several places
         super().__init__(source, layout, options)
 
     def files(self) -> list[Path]:
@@ -118,7 +118,7 @@ class TableReader(DescribedReader):
         return self.options.joint_columns or of_header
 
     def _form(self, file: Path) -> TableForm:
-        """How a file is written; in its header the columns of all joints are told one by one."""
+        """How a file is written; in its header the columns of all joints are listed one by one."""
         plain, header = TableForm(self.options.delimiter), list(self.options.header)
         if not header or not is_text(file):
             return plain
@@ -127,7 +127,7 @@ class TableReader(DescribedReader):
             axes, left = divmod(cells - len(header) + 1, count)
             if left or axes not in (2, 3):
                 raise UserError(
-                    f"{file}: header: line 1 has {cells} columns; beside {len(header) - 1} others there must be "
+                    f"{file}: header: line 1 has {cells} columns; besides {len(header) - 1} others there must be "
                     f"2 or 3 for each of the {count} joints of {self.layout.name}"
                 )
             filled = _filled(self._joint_columns, self.layout.joints)
@@ -141,20 +141,20 @@ class TableReader(DescribedReader):
         pieces: dict[str, int] = {}
         for run in self._runs(file, wanted):
             pieces[run.key] = pieces.get(run.key, 0) + 1
-            if (file, run.key) in self._scattered and pieces[run.key] != 2:  # told once, where it comes again
+            if (file, run.key) in self._scattered and pieces[run.key] != 2:  # reported once, where it comes again
                 continue
             name = name_of(run.key) or _row(file, run.first).removeprefix(f"{file}: ")
             yield attempt(name, partial(self._clip, file, run, coordinates))
 
     def _clip(self, file: Path, run: _Run, coordinates: np.ndarray) -> RawClip:
         if (file, run.key) in self._scattered:
-            raise UserError(f"{_row(file, run.first)}: clip {run.key!r} stood above; sort the rows by clip")
+            raise UserError(f"{_row(file, run.first)}: clip {run.key!r} has rows further up; sort the rows by clip")
         if not run.key:
             raise UserError(f"{_row(file, run.first)}, column {self._column('clip')!r}: is empty; name the clip")
         joints, noticed = in_heights(self._joints(file, run, coordinates), self.options, file)
         joints = to_metres(joints, self.options, file)
-        told = self._told(file, run.key, self._own(file, run))
-        return RawClip(name_of(run.key), joints, **self._columns(file, told), dropped=noticed, fps=self._rate(run))
+        texts = self._texts(file, run.key, self._own(file, run))
+        return RawClip(name_of(run.key), joints, **self._columns(file, texts), dropped=noticed, fps=self._rate(run))
 
     def _keys(self, file: Path) -> Iterator[tuple[str, dict[str, str]]]:
         if not self._present(file, ("clip", *_OF_CLIP)):
@@ -177,7 +177,7 @@ class TableReader(DescribedReader):
         return ("time",) if "time" in self.options.columns else ()
 
     def _rate(self, run: _Run) -> float:
-        """Frames a second by the times of a clip's rows; 0 where there are none, or they are no seconds."""
+        """Frames a second by the times of a clip's rows; 0 where there are none, or they are not seconds."""
         return rate_of_times(run.rows[self._column("time")]) if self._timed else 0.0
 
     def _present(self, file: Path, names: Sequence[Name]) -> list[str]:
@@ -215,7 +215,7 @@ class TableReader(DescribedReader):
         return names
 
     def _numbering(self, there: Collection[str]) -> Name:
-        """What tells frames apart: their numbers, or else their times."""
+        """What identifies frames: their numbers, or else their times."""
         return "time" if self._timed and self._column("frame") not in there else "frame"
 
     def _theirs(self) -> dict[str, str]:
@@ -231,10 +231,10 @@ class TableReader(DescribedReader):
         return self.options.joints
 
     def _runs(self, file: Path, wanted: Sequence[str]) -> Iterator[_Run]:
-        """Rows that stand together, by clip, with the wanted columns and those that tell of a clip."""
-        told = self._present(file, ("clip", *_OF_CLIP))
+        """Rows that follow one another, by clip, with the wanted columns and those that describe a clip."""
+        present = self._present(file, ("clip", *_OF_CLIP))
         words = {self._column("person"), self._column("joint")}
-        texts = [*told, *(name for name in wanted if name in words)]
+        texts = [*present, *(name for name in wanted if name in words)]
         numbers = [name for name in wanted if name not in words]
         ((whole, _),) = super()._keys(file)
         clip, key = self._column("clip"), ""
@@ -256,7 +256,7 @@ class TableReader(DescribedReader):
             yield _Run(key, first, _joined(pieces))
 
     def _own(self, file: Path, run: _Run) -> dict[str, str]:
-        """What a clip's rows tell of it.
+        """What a clip's rows say about it.
 
         Raises:
             UserError: they do not agree.
@@ -275,10 +275,10 @@ class TableReader(DescribedReader):
         return own
 
     def _joints(self, file: Path, run: _Run, coordinates: np.ndarray) -> np.ndarray:
-        """Joints (M, T, V, C) of a clip, NaN where no row tells of one.
+        """Joints (M, T, V, C) of a clip, NaN where no row has one.
 
         Raises:
-            UserError: a frame is no number, a joint unknown, a place told twice, or there are far too many persons.
+            UserError: a frame is not a number, a joint unknown, a joint given twice, or there are far too many persons.
         """
         rows = run.rows
         orders: list[Name] = ["frame", *self._timed]
@@ -309,13 +309,13 @@ class TableReader(DescribedReader):
         _, firsts = np.unique(np.ravel_multi_index(places, shape[: len(places)]), return_index=True)
         if len(firsts) < len(values):
             again = run.first + int(np.setdiff1d(np.arange(len(values)), firsts)[0])
-            raise UserError(f"{_row(file, again)}: clip {run.key!r} has this frame and joint twice; tell persons apart")
+            raise UserError(f"{_row(file, again)}: clip {run.key!r} has this frame and joint twice; name persons")
         joints = np.full(shape, np.nan)
         joints[tuple(places)] = values
         return joints
 
     def _joint_numbers(self, file: Path, run: _Run) -> np.ndarray:
-        """(rows,) numbers of the joints that rows tell of."""
+        """(rows,) numbers of the joints of rows."""
         number = {name: joint for joint, name in enumerate(self.layout.joints)}
         number |= {str(joint): joint for joint in range(self.layout.num_joints)}
         number |= {theirs: number[ours] for theirs, ours in self._theirs().items()}
@@ -324,7 +324,8 @@ class TableReader(DescribedReader):
             if name not in number:
                 where = _row(file, run.first + int(np.flatnonzero(rows == at)[0]))
                 hint = nearest(name, self.layout.joints)
-                raise UserError(f"{where}, column {self._column('joint')!r}: {name!r} is no joint of the layout{hint}")
+                column = self._column("joint")
+                raise UserError(f"{where}, column {column!r}: {name!r} is not a joint of the layout{hint}")
         return np.array([number[name] for name in names])[rows]
 
 
@@ -332,14 +333,14 @@ def _numbers(file: Path, run: _Run, name: str) -> np.ndarray:
     """(rows,) float64 of a column.
 
     Raises:
-        UserError: a cell is no number.
+        UserError: a cell is not a number.
     """
     values = run.rows[name]
     if values.dtype == object:
         for row, value in enumerate(values):
             if isinstance(value, str):
-                told = f", column {name!r}: {value[:40]!r} is no number" if value else ": is no row like the header"
-                raise UserError(f"{_row(file, run.first + row)}{told}")
+                found = f", column {name!r}: {value[:40]!r} is not a number" if value else ": is not like the header"
+                raise UserError(f"{_row(file, run.first + row)}{found}")
     return values.astype(np.float64)
 
 
@@ -354,7 +355,7 @@ def _joined(pieces: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
 
 
 def _row(file: Path, row: int) -> str:
-    """Where a row stands; a CSV file's first line is the header."""
+    """The place of a row; a CSV file's first line is the header."""
     return f"{file}: line {row + 1}" if is_text(file) else f"{file}: row {row}"
 
 

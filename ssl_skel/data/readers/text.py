@@ -1,4 +1,4 @@
-"""Plain text: rows of numbers without a header, as programs for a Kinect write them; a file a recording."""
+"""Plain text: rows of numbers without a header, as programs for a Kinect write them; one file per recording."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _KINECTS = {25: "ntu25", 20: "kinect20"}  # joints of a Kinect v2 and v1
 
 
 class TextReader(DescribedReader):
-    """``.txt`` files of numbers with white space or commas between, described by ``recordings.yaml``.
+    """``.txt`` files of numbers separated by white space or commas, described by ``recordings.yaml``.
 
     A row is a frame: x, y, z of all joints in the layout's order, perhaps after a number or time of the frame. Or a row
-    is a joint: x, y, z, perhaps with a number more, and as many rows a frame as the layout has joints::
+    is a joint: x, y, z, perhaps with one more number, and as many rows per frame as the layout has joints::
 
         0.12 0.03 2.87 0.13 0.31 2.84 …              75 numbers: a frame of a Kinect v2 (ntu25)
         17 0.12 0.03 2.87 0.13 0.31 2.84 …           76 numbers: the same after the frame's number
-        0.12 0.03 2.87 1                             a joint and its confidence; 25 such rows a frame
+        0.12 0.03 2.87 1                             a joint and its confidence; 25 such rows per frame
 
     Rows of 75 or 60 numbers are a Kinect's (25 joints of ``ntu25``, 20 of ``kinect20``); other layouts are given. A
     joint of zeros was not tracked.
@@ -35,14 +35,14 @@ class TextReader(DescribedReader):
     suffixes = (".txt",)
 
     def files(self) -> list[Path]:
-        """As ``DescribedReader``; texts that begin with a word are notes, no recordings."""
+        """As ``DescribedReader``; texts that begin with a word are notes, not recordings."""
         if self.source.is_file():
             return [self.source]
         texts = self._find(self.pattern, self.example)
         files = [file for file in texts if _begins_with_number(file)]
         if not files:
             raise UserError(
-                f"{texts[0]}: begins with no number, and the folder holds no *.txt that does; "
+                f"{texts[0]}: does not begin with a number, and the folder holds no *.txt that does; "
                 "give the folder that holds the recordings"
             )
         return files
@@ -57,14 +57,14 @@ class TextReader(DescribedReader):
         else:
             raise UserError(
                 f"{file}: has {len(rows)} rows of {width} numbers; expected rows of {3 * count} (or one more before), "
-                f"or {count} rows of 3 a frame, for the {count} joints of {self.layout.name}"
+                f"or {count} rows of 3 per frame, for the {count} joints of {self.layout.name}"
             )
         joints = to_metres(unseen(joints), self.options, file)
         for key, own in self._keys(file):
-            yield RawClip(name_of(key), joints[None], **self._columns(file, self._told(file, key, own)))
+            yield RawClip(name_of(key), joints[None], **self._columns(file, self._texts(file, key, own)))
 
     def _own_layout(self, files: list[Path]) -> SkeletonLayout:
-        """The layout that the description names, or the Kinect's that the first file's rows tell."""
+        """The layout that the description names, or the Kinect's that fits the first file's rows."""
         if self.options.layout:
             return super()._own_layout(files)
         width = read_any_table(files[0]).shape[1]

@@ -13,7 +13,7 @@ from ssl_skel.errors import UserError
 
 
 def read_any_table(file: Path) -> np.ndarray:
-    """Rows of numbers with white space or commas between, (N, columns) float64; empty lines do not count.
+    """Rows of numbers separated by white space or commas, (N, columns) float64; empty lines do not count.
 
     Args:
         file: UTF-8 text, with a mark of the byte order or without, lines ending in any way.
@@ -54,7 +54,7 @@ class Rows:
     """Rows of numbers, of which some may be damaged.
 
     Attributes:
-        numbers: (N, columns) float64; in a damaged row NaN where a word is no number or is missing.
+        numbers: (N, columns) float64; in a damaged row NaN where a word is not a number or is missing.
         damage: number of a damaged row -> what is wrong with it; begins with the file.
     """
 
@@ -104,7 +104,7 @@ def _row_by_row(file: Path, columns: int, what: str) -> tuple[list[list[float]],
         if len(words) != columns:
             damage[len(rows)] = f"{file}: line {line}: has {len(words)} numbers; expected {columns}, {what}"
         elif odd is not None:
-            damage[len(rows)] = f"{file}: line {line}: {odd[:40]!r} is no number"
+            damage[len(rows)] = f"{file}: line {line}: {odd[:40]!r} is not a number"
         numbers += [None] * columns
         rows.append([math.nan if number is None else number for number in numbers[:columns]])
     return rows, damage
@@ -118,7 +118,7 @@ def _number(word: str) -> float | None:
 
 
 def unseen(joints: np.ndarray) -> np.ndarray:
-    """Joints (..., C) as float32, NaN where all coordinates are zero: what a sensor says of those it has not found."""
+    """Joints (..., C) as float32, NaN where all coordinates are zero: as sensors write those they have not found."""
     joints = joints.astype(np.float32)
     joints[(joints == 0).all(-1)] = np.nan
     return joints

@@ -24,15 +24,15 @@ _LINE = re.compile(r"(\w+)\s*:\s*(\d+|NaN)\s+(\d+|NaN)")
 
 
 Action = tuple[int, int, int] | BadClip
-"""Label, first frame and last frame of an action, or the line that should tell them."""
+"""Label, first frame and last frame of an action, or the line that should give them."""
 
 
 class UtKinectReader(Reader):
     """Text files ``joints/joints_sSS_eEE.txt`` (subject, try) and ``actionLabel.txt`` beside or among them; 10 classes.
 
     A file is a session of ten actions; a row is a frame: its number, then 20 joints x (x, y, z), metres. Of rows with
-    the same number the first counts; gaps in the numbers are closed. ``actionLabel.txt`` tells the first and last frame
-    of each action after a line ``sSS_eEE``; one that is ``NaN NaN`` is no clip.
+    the same number the first counts; gaps in the numbers are closed. ``actionLabel.txt`` gives the first and last frame
+    of each action after a line ``sSS_eEE``; one that is ``NaN NaN`` is not a clip.
 
     Paper silent on subjects (it leaves one sequence out at a time). Split: ``xsub``, odd subjects against even.
     """
@@ -54,7 +54,7 @@ class UtKinectReader(Reader):
     def read(self, file: Path) -> Iterator[RawClip | BadClip]:
         subject, number = match_name(file.stem, _NAME, file, _EXAMPLE)
         if (subject, number) not in self._labels:
-            raise UserError(f"{file}: actionLabel.txt tells nothing of s{subject:02}_e{number:02}; add its lines")
+            raise UserError(f"{file}: actionLabel.txt has no lines for s{subject:02}_e{number:02}; add them")
         rows = read_rows(file, 61, "a frame number and 20 x 3")
         session = f"s{subject:02}_e{number:02}"
         for action in self._labels[subject, number]:
@@ -70,8 +70,8 @@ def _clip(name: str, rows: Rows, action: tuple[int, int, int], subject: int, num
     label, begin, end = action
     frames = rows.numbers[:, 0]
     known = np.isfinite(frames)
-    told = np.maximum.accumulate(np.where(known, np.arange(len(frames)), 0))
-    rows.refuse_damage(np.flatnonzero((frames[told] >= begin) & (frames[told] <= end)))
+    nearest = np.maximum.accumulate(np.where(known, np.arange(len(frames)), 0))
+    rows.refuse_damage(np.flatnonzero((frames[nearest] >= begin) & (frames[nearest] <= end)))
     numbers, first = np.unique(frames[known], return_index=True)
     within = rows.numbers[known][first[(numbers >= begin) & (numbers <= end)], 1:]
     joints = unseen(within.reshape(-1, 20, 3))

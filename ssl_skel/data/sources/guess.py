@@ -1,4 +1,4 @@
-"""Which format a path looks like, for those who named another."""
+"""Which format a path looks like, if another was named."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ssl_skel.errors import UserError
 
 @contextmanager
 def guessing(format: str, source: Path, layout: str | None) -> Iterator[None]:
-    """Have an error tell too which formats read the path, where the one that was named reads not one clip of it.
+    """Add to an error which formats can read the path, if the named one cannot read a single clip of it.
 
     Args:
         format: that was named.

@@ -35,22 +35,22 @@ def open_reader(format: str, source: Path, layout: LayoutLike | None = None, opt
 
 
 def open_alike(source: Path, conversion: Conversion, options: Sequence[str]) -> Reader:
-    """The reader of a format, set as it was for other recordings.
+    """The reader of a format, with the options used for other recordings.
 
     Args:
         source: a raw file, or a folder of them.
         conversion: of those.
-        options: ``key=value`` words, which go before.
+        options: ``key=value`` words, which take precedence.
 
     Raises:
         UserError: as ``open_reader``.
-        Unfit: a description beside the source says something else, and no word decides.
+        Unfit: a description beside the source says something else, and no option decides.
     """
     format, kind = conversion.format, READERS[conversion.format]
     given = config_from_words(kind.Options, options, format)
     kept = parse_config(kind.Options, conversion.options, f"{format}: options that are recorded", written=True)
-    for told in kind.told(source, given):
-        for name, value in told.lasting().items():
+    for found in kind.told(source, given):
+        for name, value in found.lasting().items():
             before = conversion.options.get(name, value)
             if value != before and name not in given.model_fields_set:
                 raise Unfit(f"{source}: {name}: is {value} here, and was {before} at conversion; give {name}=...")
@@ -59,10 +59,10 @@ def open_alike(source: Path, conversion: Conversion, options: Sequence[str]) -> 
 
 
 def first_that_reads(source: Path, attempt: Callable[[str], T], likely: Sequence[str] = ()) -> T:
-    """What comes of the first format that reads a path.
+    """The result of the first format that reads a path.
 
-    Where none does, the message is that of a format that finds the path unfit, else that of the only format whose
-    files have this ending, else it says how to name a format.
+    If none does, the message is that of a format that finds the path unfit, else that of the only format whose files
+    have this ending, else one that says how to name a format.
 
     Args:
         source: a raw file, or a folder of them.
@@ -79,7 +79,7 @@ def first_that_reads(source: Path, attempt: Callable[[str], T], likely: Sequence
         except UserError as error:
             reasons[format] = error
     own = [reason for format, reason in reasons.items() if source.suffix in READERS[format].endings]
-    for told in (*[reason for reason in reasons.values() if isinstance(reason, Unfit)], *own[: len(own) == 1]):
-        raise told
+    for error in (*[reason for reason in reasons.values() if isinstance(reason, Unfit)], *own[: len(own) == 1]):
+        raise error
     known = ", ".join(READERS)
     raise UserError(f"{source}: no format reads it ({known}); name one with --format to see what is wrong")

@@ -96,7 +96,7 @@ def read_files(work: Work, files: Sequence[Path], jobs: int, skip: int = 0) -> I
         while waiting:
             yield from waiting.popleft().result()
     except BrokenProcessPool as error:
-        raise UserError("a reading process was killed, perhaps for want of memory; use fewer --jobs") from error
+        raise UserError("a reading process was killed, perhaps because memory ran out; use fewer --jobs") from error
     finally:
         pool.shutdown(cancel_futures=True)
 
@@ -111,7 +111,7 @@ def _read(work: Work, file: Path, skip: int = 0) -> Iterator[Ready | Done]:
             if not work.skip_bad:
                 error = clip.error
                 raise UserError(f"{error}; {work.remedy}" if work.remedy else str(error)) from error
-            skipped.append(told(work.reader, file, clip))
+            skipped.append(damage_record(work.reader, file, clip))
         elif clip.name in work.exclude:
             excluded.append(clip.name)
         else:
@@ -126,7 +126,7 @@ def _clips(reader: Reader, file: Path) -> Iterator[RawClip | BadClip]:
     clips = reader.read(file)
     while True:
         try:
-            with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, which is: not tracked
+            with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, which means not tracked
                 clip = next(clips)
         except StopIteration:
             return
@@ -137,13 +137,13 @@ def _clips(reader: Reader, file: Path) -> Iterator[RawClip | BadClip]:
 
 
 def _checked(clip: RawClip, reader: Reader, file: Path) -> RawClip:
-    """A clip that can be normalised, without what nobody wants of it."""
+    """A clip that can be normalised, without frames and persons that are not wanted."""
     check_clip(clip, reader.layout, file)
     return tidied(clip, getattr(reader.options, "min_seen", 0.0))
 
 
-def told(reader: Reader, file: Path, bad: BadClip) -> dict[str, str]:
-    """What a store records of damage: the file, the clip where it was one of several, and what is wrong."""
+def damage_record(reader: Reader, file: Path, bad: BadClip) -> dict[str, str]:
+    """What a store records about damage: the file, the clip where it was one of several, and what is wrong."""
     within = str(file.relative_to(reader.source)) if file != reader.source else file.name
     return (
         {"file": within} | ({"clip": bad.name} if bad.name else {}) | {"why": str(bad.error).removeprefix(f"{file}: ")}

@@ -32,7 +32,7 @@ def read_recordings(
     options: Sequence[str] = (),
     conversions: Sequence[Conversion] = (),
 ) -> Store:
-    """Clips of a path as an encoder wants them; those of other layouts are mapped where it is for merged corpora.
+    """Clips of a path as an encoder needs them; those of other layouts are mapped if it is for merged corpora.
 
     Raw recordings are converted as its training clips were.
 
@@ -41,11 +41,11 @@ def read_recordings(
         layout: joints of the encoder.
         normalization: of its training clips, as its card records it.
         format: as in ``open_clips``; formats of the conversions are tried first.
-        options: ``key=value`` words for the reader's ``Options``, which go before what the conversions say.
+        options: ``key=value`` words for the reader's ``Options``, which take precedence over the conversions.
         conversions: of the training clips, as the card records them.
 
     Raises:
-        UserError: as ``open_clips``; another layout, a store normalised otherwise, options for a store, or a
+        UserError: as ``open_clips``; another layout, a store normalised differently, options for a store, or a
             description beside the recordings that contradicts their conversion.
     """
     if isinstance(source, Store) or is_store(Path(source)):
@@ -135,7 +135,7 @@ def store_of(
     fps: Sequence[float] | None = None,
     **columns: Sequence[int],
 ) -> Store:
-    """Normalised clips as a store that lies in no folder, so that they take the same way as stored ones.
+    """Normalised clips as a store without a folder, so that they are treated like stored ones.
 
     Args:
         clips: at least one, (M, T, V, C) each, nothing missing.

@@ -42,7 +42,7 @@ class Camera:
 
 
 def place_cameras(count: int, arc: float, rng: np.random.Generator) -> list[Camera]:
-    """Cameras evenly over an arc of so many degrees, each at its own height and distance."""
+    """Cameras evenly over an arc of this many degrees, each at its own height and distance."""
     yaws = np.radians(np.linspace(-arc / 2, arc / 2, count))
     return [
         Camera(float(yaw), *(float(rng.uniform(*bounds)) for bounds in ((0.0, 0.16), (0.9, 1.8), (2.6, 3.8))))

@@ -1,7 +1,7 @@
 """A human body in the ntu25 layout and its forward kinematics.
 
 Frame of a person: origin on the floor between the feet, y up, z forward, x to the person's left.
-Trunk and head turn by angles. Arms and legs are told where wrist and ankle go; the bend of elbow and
+Trunk and head turn by angles. Arms and legs are given by where wrist and ankle go; the bend of elbow and
 knee follows from the law of cosines, so that a foot stays where it stands on a body of any size.
 """
 
@@ -239,7 +239,7 @@ def _foot(body: Body, pose: Pose, side: str) -> np.ndarray:
 
 
 def _pelvis(body: Body, pose: Pose, turned: np.ndarray, feet: dict[str, np.ndarray]) -> np.ndarray:
-    """Where the spine base goes, (T, 3): as asked for, but low enough for both legs to reach their feet."""
+    """Where the spine base goes, (T, 3): as requested, but low enough for both legs to reach their feet."""
     base = (0, body.hip_height, 0) + pose.pelvis * body.leg
     for side, foot in feet.items():
         hip = turned @ body.offsets[JOINT[f"{side}_hip"]]

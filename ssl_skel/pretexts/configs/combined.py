@@ -16,7 +16,7 @@ class Part(Section):
     pretext: Annotated[EntryConfig, EntryOf(SINGLE)]
     """An entry of ``PRETEXTS``, but not a combination."""
     weight: Annotated[float, Field(gt=0.0)] = 1.0
-    """Of its loss in the sum."""
+    """Weight of its loss in the sum."""
 
 
 class CombinedConfig(EntryConfig):
@@ -26,8 +26,8 @@ class CombinedConfig(EntryConfig):
     parts: tuple[Part, ...] = Field(min_length=2)
     """The pretexts to combine, each once."""
     share: bool = True
-    """Where one part wants a draw with something hidden and another the same draw whole, both use the hidden
-    one: one pass through the backbone less, and a harder view for the other."""
+    """If one part needs a draw with something hidden and another the same draw whole, both use the hidden one: one pass
+    through the backbone less, and a harder view for the other."""
 
     @model_validator(mode="after")
     def _check(self) -> CombinedConfig:

@@ -16,5 +16,5 @@ class FocusConfig(Section):
     windows: tuple[Positive, ...] = Field((4, 8, 12), min_length=1)
     """Frames of a window, at each of several scales (AMR: 4, 8, 12 of 120 frames)."""
     k: Annotated[float, Field(gt=0.0)] = 0.01
-    """How much a window counts whose energy is the clip's mean: 1 / (1 + k); larger, and still windows count less
+    """k; a window whose energy is the clip's mean has weight 1 / (1 + k). With larger values, still windows count less
     (AMR: 0.01)."""

@@ -29,11 +29,11 @@ class GFPConfig(EntryConfig):
     target_dim: Positive = 256
     """Features of a target. Paper not at hand."""
     target_hidden: Positive = 512
-    """Width of the networks that make the targets of stretches (GFP: 512)."""
+    """Width of the networks that compute the targets of stretches (GFP: 512)."""
     global_hidden: Positive = 2048
-    """Width of the one that makes the target of the whole clip (GFP: 2048)."""
+    """Width of the network that computes the target of the whole clip (GFP: 2048)."""
     prediction: Weight = 5.0
-    """Weight of the error of what is predicted (GFP: 5)."""
+    """Weight of the prediction error (GFP: 5)."""
     covariance: Weight = 5.0
     """Weight of the squared covariances of the targets' dimensions (GFP: 5)."""
     variance: Weight = 1.0

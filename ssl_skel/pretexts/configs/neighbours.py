@@ -14,15 +14,16 @@ class NeighboursConfig(Section):
     """Options of ``Neighbours``."""
 
     size: Positive = 256
-    """Clips that are kept, the newest ones (NNCLR: 98,304); no more than some epochs have to offer."""
+    """Clips that are kept, the newest ones (NNCLR: 98,304); no more than a few epochs provide."""
     count: Positive = 1
-    """How many of the nearest stand as positives, each in a term of its own; their mean counts (NNCLR: 1)."""
+    """How many of the nearest serve as positives, each in a term of its own; the loss is their mean (NNCLR: 1)."""
     near: Literal["points", "poses"] = "points"
-    """By what clips are near: the points that are contrasted (NNCLR; STARS), or joints around the body's centre minus
-    their mean pose, without any network, as if in another stream (CrosSCLR, Li et al., CVPR 2021, lets one stream
+    """What distance is measured on: the points that are contrasted (NNCLR; STARS), or joints around the body's centre
+    minus their mean pose, without any network, as if in another stream (CrosSCLR, Li et al., CVPR 2021, lets one stream
     choose the other's positives)."""
     own: bool = True
-    """The clip's other view remains a positive beside its neighbours. Ours; false, as in NNCLR, learns later."""
+    """The clip's other view remains a positive in addition to its neighbours. Ours; with false, as in NNCLR, learning
+    starts later."""
 
     @model_validator(mode="after")
     def _check(self) -> NeighboursConfig:

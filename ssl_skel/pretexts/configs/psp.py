@@ -24,7 +24,7 @@ class PSPConfig(EntryConfig):
     views: tuple[Source, ...] = Field(("own", "own_motion"), min_length=2)
     """What the encoder sees, each from a draw of its own. ``own`` is the encoder's stream, ``own_motion`` its change
     from frame to frame; with the joint stream these are PSP's, but see ``PSP``. A third may be added (bone), one may
-    stand twice."""
+    occur twice."""
     levels: tuple[Level, ...] = Field(("body", "part", "joint"), min_length=1)
     """Where views are compared. Two are ours, have no attention and suit networks that merge joints: ``clip``, the mean
     of the features (pooling ``mean``); ``time``, the mean of each of ``time_bins`` stretches (pooling ``mean:4``),
@@ -40,25 +40,25 @@ class PSPConfig(EntryConfig):
     projection: Positive = 256
     """Width of the shared MLP, within and out (PSP: 256)."""
     projection_norm: Literal["none", "batch"] = "none"
-    """Norm within the shared MLP (PSP: none; SimCLR: batch). Fresh features of MPAE-Net are alike to the fourth digit;
-    batch draws their points apart from the first step, where otherwise epochs go by. Of all ranks on GPUs; on several
-    CPU processes each takes its own clips."""
+    """Norm within the shared MLP (PSP: none; SimCLR: batch). Fresh features of MPAE-Net agree to the fourth digit;
+    batch separates their points from the first step, which otherwise takes epochs. Statistics are those of all ranks on
+    GPUs; on several CPU processes each uses its own clips."""
     temperature: Annotated[float, Field(gt=0.0)] = 0.07
-    """Of InfoNCE (PSP: 0.07)."""
+    """Temperature of InfoNCE (PSP: 0.07)."""
     momentum: Annotated[float, Field(ge=0.0, lt=1.0)] | None = None
-    """Keys come from an average of the networks that moves by 1 - momentum a step (MoCo: 0.999); null: from
+    """Keys come from an average of the networks that moves by 1 - momentum per step (MoCo: 0.999); null: from
     the networks themselves, as in PSP."""
     queue: Annotated[int, Field(ge=0)] = 0
-    """Keys of earlier clips kept as negatives, so that small batches work (MoCo); needs ``momentum``. Each clip leaves
-    one a view; with more than the clips of an epoch leave, a clip would meet its own key as a negative."""
+    """Keys of earlier clips kept as negatives, so that small batches work (MoCo); needs ``momentum``. Each clip adds
+    one per view; if the queue holds more than an epoch adds, a clip meets its own key as a negative."""
 
     neighbours: NeighboursConfig | None = None
-    """Clips seen earlier that are near stand as positives too, see ``Neighbours``; null: a clip's views are each
+    """Near clips seen earlier serve as positives too, see ``Neighbours``; null: a clip's views are each
     other's only ones, as in PSP. With ``momentum`` they are keys of that network."""
 
     @property
     def points(self) -> dict[str, list[int]]:
-        """Which rows of ``Contrast`` belong to each level: ``time`` has one a stretch, every other level has one."""
+        """Which rows of ``Contrast`` belong to each level: ``time`` has one per stretch, every other level has one."""
         found: dict[str, list[int]] = {}
         for level in self.levels:
             start = sum(map(len, found.values()))
@@ -70,5 +70,5 @@ class PSPConfig(EntryConfig):
         if len(set(self.levels)) != len(self.levels):
             raise ValueError(f"levels {list(self.levels)}: name each once")
         if self.queue and self.momentum is None:
-            raise ValueError("queue: needs momentum, for keys of moving weights grow stale; give momentum 0.99")
+            raise ValueError("queue: needs momentum, since keys of moving weights grow stale; give momentum 0.99")
         return self

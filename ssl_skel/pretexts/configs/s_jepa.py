@@ -23,12 +23,12 @@ class SJEPAConfig(EntryConfig):
     unit: Positive = 4
     """Frames of a unit, which is hidden or seen as a whole (MAMP: 4)."""
     momentum: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.996
-    """Of the teacher as training begins; it rises to 1 along half a cosine (DINO: 0.996). Paper not at hand. Lower for
-    trainings of a few hundred steps, which would end with a teacher that has hardly moved."""
+    """Momentum of the teacher as training begins; it rises to 1 along half a cosine (DINO: 0.996). Paper not at hand.
+    Lower it for trainings of a few hundred steps, which would end with a teacher that has hardly moved."""
     temperature: Temperature = 0.1
-    """Of the student (DINO: 0.1). Paper not at hand."""
+    """Temperature of the student (DINO: 0.1). Paper not at hand."""
     teacher_temperature: Temperature = 0.06
-    """Of the teacher (DINO: 0.04 to 0.07). Paper not at hand."""
+    """Temperature of the teacher (DINO: 0.04 to 0.07). Paper not at hand."""
     predictor: Literal["axial", "joint"] = "axial"
     """Entry of ``DECODERS`` that predicts; joint attends over all at once (MAMP), axial in turn; ours, cheap."""
     predictor_dim: Positive = 64

@@ -28,28 +28,28 @@ class SkeletonMAEConfig(EntryConfig):
     """Frames that a change spans, for target motion (MAMP: 1)."""
     target_frame: Literal["input", "body"] = "input"
     """Axes of the target. input: those of what the encoder sees. body: turned about the upright axis so that the first
-    person faces the camera as the clip begins; with rotation among the augmentations the same target is then asked
-    of every viewpoint, and the features learn to disregard it. Ours; needs three coordinates, y up."""
+    person faces the camera as the clip begins; with rotation among the augmentations, every viewpoint then has the same
+    target, and the features learn to ignore the viewpoint. Ours; needs three coordinates, y up."""
     loss_on: Literal["hidden", "all"] = "hidden"
-    """Which units count: those hidden (SkeletonMAE), or all: in the body's axes none is a copy of the input."""
+    """Which units count: those hidden (SkeletonMAE), or all; in the body's axes no unit is a copy of the input."""
     error: Literal["squared", "cosine"] = "squared"
     """Distance of a predicted unit and its target. squared: as in MAE. cosine: (1 - cosine) ** ``cosine_power``
     (SkeletonMAE of Yan et al., ICCV 2023); with ``mask.level: part`` its regions are hidden."""
     cosine_power: Annotated[float, Field(ge=1.0)] = 2.0
-    """Of ``error: cosine``; larger, and units that are nearly right count less (GraphMAE: 1 to 3)."""
+    """Exponent of ``error: cosine``; with larger values, units that are nearly right count less (GraphMAE: 1 to 3)."""
     focus: FocusConfig | None = None
-    """Squared errors are weighted by motion energy, so that what moves counts more (AMR); null: all alike."""
+    """Squared errors are weighted by motion energy, so that moving joints count more (AMR); null: all equally."""
     normalize: bool = True
     """Scale each target unit by its own mean and deviation (MAMP, after MAE)."""
     normalize_eps: Annotated[float, Field(gt=0.0)] = 1e-6
-    """Added to the variance of a unit (MAMP: 1e-6); larger, and sensor noise of still joints counts less."""
+    """Added to the variance of a unit (MAMP: 1e-6); with larger values, sensor noise of still joints counts less."""
     decoder: Literal["axial", "joint", "cross"] = "axial"
     """Entry of ``DECODERS``. axial: attention in turn over joints and over frames; ours, cheap. joint: over all at once
-    (MAMP). cross: of mask tokens over what is visible, each for itself (CrossMAE); the lightest."""
+    (MAMP). cross: of mask tokens over what is visible, each on its own (CrossMAE); the cheapest."""
     decoder_input: Literal["all", "visible", "pooled"] = "all"
-    """What the decoder gets of the features: all; those of cells with a frame in sight, a learned
-    token for the others (MAE, MAMP); or their mean alone, as pooling by ``mean`` gives. Paper silent. A network that
-    computes on visible cells only has nothing but zeros for the others: visible is for it, and for decoder cross."""
+    """Which features the decoder gets: all; those of cells with a visible frame, and a learned token for the others
+    (MAE, MAMP); or only their mean, as with pooling ``mean``. Paper silent. A network that computes only visible cells
+    has zeros for the others: visible is for such networks, and for decoder cross."""
     decoder_dim: Positive = 64
     """Width of the decoder. Departs from print (MAMP: 256), which would cost more than the encoder."""
     decoder_depth: Annotated[int, Field(ge=0)] = 2
@@ -57,7 +57,7 @@ class SkeletonMAEConfig(EntryConfig):
     decoder_heads: Positive = 4
     """Heads of a block; must divide ``decoder_dim``. Paper silent."""
     decoder_sample: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
-    """Share of the units that count which each step predicts, drawn anew; below 1 for decoder cross only, whose cost
+    """Share of the counting units that each step predicts, drawn anew; below 1 for decoder cross only, whose cost
     falls with it (CrossMAE, Fu et al., TMLR 2025, predicts a third of what is hidden)."""
     decoder_span: Positive = 1
     """Cells of a joint that are predicted as one, so that there are fewer and larger targets; above 1 for decoder cross
@@ -66,7 +66,7 @@ class SkeletonMAEConfig(EntryConfig):
     @model_validator(mode="after")
     def _check(self) -> SkeletonMAEConfig:
         if self.focus is not None and self.error == "cosine":
-            raise ValueError("focus: weighs squared errors; leave it out, or write error: squared")
+            raise ValueError("focus: weights squared errors; leave it out, or write error: squared")
         if self.decoder != "cross" and self.decoder_span > 1:
             raise ValueError(f"decoder_span: {self.decoder} predicts cell by cell; use decoder cross, or 1")
         if self.decoder == "cross" and self.decoder_input == "all":

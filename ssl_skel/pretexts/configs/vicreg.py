@@ -19,10 +19,10 @@ class VICRegConfig(EntryConfig):
     name: Literal["vicreg"] = "vicreg"
     views: tuple[Source, ...] = Field(("own", "own"), min_length=2)
     """What the encoder sees, each from a draw of its own: ``own``, its stream; ``own_motion``, its change from frame to
-    frame; or another stream (VICReg: two draws alike)."""
+    frame; or another stream (VICReg: two draws of the same kind)."""
     time_bins: Positive = 4
-    """Stretches of a clip, equally long, whose features are compared and decorrelated each for itself; 1: the whole
-    clip, as in VICReg. Ours; USDRL decorrelates single frames besides."""
+    """Stretches of a clip, equally long, whose features are compared and decorrelated separately; 1: the whole
+    clip, as in VICReg. Ours; USDRL also decorrelates single frames."""
     invariance: Weight = 25.0
     """Weight of the squared distance between views (VICReg: 25)."""
     variance: Weight = 25.0

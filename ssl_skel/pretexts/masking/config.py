@@ -14,7 +14,7 @@ Length = Annotated[int, Field(ge=1)]
 
 
 class MaskConfig(EntryConfig):
-    """What all masks can do beyond print; the defaults do none of it."""
+    """Options of all masks beyond the papers; the defaults use none of them."""
 
     tube: Length = 1
     """Consecutive units over which the same joints are hidden; 1 draws joints anew in each unit."""
@@ -60,4 +60,4 @@ class MotionMaskConfig(MaskConfig):
     ratio: Ratio = 0.9
     """Share of units hidden (MAMP: 0.9)."""
     temperature: Annotated[float, Field(gt=0.0)] = 0.8
-    """tau; the smaller, the more surely moving units are hidden (MAMP: 0.8 on NTU-60, 0.75 on NTU-120)."""
+    """tau; the smaller, the more certainly moving units are hidden (MAMP: 0.8 on NTU-60, 0.75 on NTU-120)."""

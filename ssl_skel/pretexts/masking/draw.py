@@ -1,9 +1,8 @@
 """Which units of a person's motion a masked pretext hides.
 
 A unit is one joint over u consecutive frames; a person has U = T / u by V of them. Everything here is
-drawn for the whole batch at once and for every person slot, present or not, so that what a clip sees
-does not depend on its neighbours or on the number of ranks. Counts are exact: each person has the same
-number of hidden units.
+drawn for the whole batch at once and for every person slot, present or not, so that a clip's mask does not depend on
+its neighbours or on the number of ranks. Counts are exact: each person has the same number of hidden units.
 
 One idea serves all masks: units with equal scores are hidden together. A *tube* is one joint over
 several consecutive units, a *block* is several consecutive frames, a *group* is a set of joints of the
@@ -26,7 +25,7 @@ def segments(rng: Rng, persons: int, units: int, length: int) -> Tensor:
     """Cut the time axis into runs of ``length`` units; each person's first cut falls at random.
 
     Returns:
-        (N, M, U) int64, number of the run that each unit lies in.
+        (N, M, U) int64, number of the run of each unit.
     """
     phase = rng.uniform(persons, 1, high=length).long().clamp(max=length - 1)
     return (torch.arange(units, device=phase.device) + phase).div(length, rounding_mode="floor")
@@ -41,7 +40,7 @@ def hide_highest(scores: Tensor, count: int) -> Tensor:
 def frame_mask(rng: Rng, persons: int, units: int, joints: int, *, count: int, block: int = 1) -> Tensor:
     """Hide ``count`` frame units, all joints of them, in blocks of consecutive ones.
 
-    The last block is cut short where ``count`` is no multiple of ``block``.
+    The last block is cut short where ``count`` is not a multiple of ``block``.
 
     Returns:
         (N, M, U, V) bool, True = HIDDEN.
@@ -55,8 +54,8 @@ def joint_mask(rng: Rng, persons: int, units: int, groups: Tensor, *, count: int
     """Hide ``count`` joints in every frame unit; the same ones over ``tube`` units.
 
     Args:
-        groups: (V,) number of each joint's group; joints of a group are hidden together, the last
-            group only in part where ``count`` asks for it.
+        groups: (V,) number of each joint's group; joints of a group are hidden together, the last group only in part if
+            ``count`` requires it.
 
     Returns:
         (N, M, U, V) bool, True = HIDDEN.

@@ -138,7 +138,7 @@ class MotionMask(Masking[MotionMaskConfig]):
 
     def __call__(self, rng: Rng, x: Tensor, unit: int) -> Tensor:
         persons, units, groups = x.shape[4], x.shape[2] // unit, self.groups.to(x.device)
-        coordinates = x[:, : self.layout.coordinates(x.shape[1])]  # a change of the score is no motion
+        coordinates = x[:, : self.layout.coordinates(x.shape[1])]  # a change of the score is not motion
         tube, motion, temperature = self.config.tube, motion_per_unit(coordinates, unit), self.config.temperature
         count = self.hidden(units)
         return token_mask(rng, persons, units, groups, count=count, tube=tube, motion=motion, temperature=temperature)

@@ -14,7 +14,7 @@ from ssl_skel.view.draw.tables import share_table
 
 _KEY = (
     '<ul class="legend"><li><span class="dot less"></span>less than an even share</li>'
-    '<li><span class="dot more"></span>more than an even share</li><li>the larger, the farther from it</li></ul>'
+    '<li><span class="dot more"></span>more than an even share</li><li>larger: farther from it</li></ul>'
 )
 
 
@@ -48,7 +48,7 @@ def attention_page(title: str, clip: RenderableClip, layers: Sequence[AttentionM
 
     Args:
         title: of the page.
-        clip: what was watched.
+        clip: the clip shown to the network.
         layers: one per layer, from input to output.
 
     Returns:
@@ -60,7 +60,7 @@ def attention_page(title: str, clip: RenderableClip, layers: Sequence[AttentionM
     importance = np.stack([layer.on_parts.mean((0, 1)) for layer in layers])
     body = [
         "<h2>Attention on the moving body</h2><p>One body for each layer of the network, from the first to the last. "
-        "A joint that gets an even share of attention is drawn as always. All bodies and tables have one scale: the "
+        "A joint that gets an even share of attention is drawn as usual. All bodies and tables have one scale: the "
         "colours are full at half an even share and at twice as much.</p>",
         _KEY,
         grid([card(at, shown, name) for at, (shown, name) in enumerate(zip(clips, names, strict=True))]),

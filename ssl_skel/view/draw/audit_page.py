@@ -1,4 +1,4 @@
-"""The page of an audit: each finding plays its clip, and clips that are alike stand side by side."""
+"""The page of an audit: each finding plays its clip, and clips that are alike are side by side."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Found:
         meaning: what it is, in words.
         total: how many there are.
         rows: those that are shown, worst first; a row is one clip, or the clips that are alike.
-        remarks: one a row, written above it; none for single clips.
+        remarks: one per row, written above it; none for single clips.
     """
 
     title: str
@@ -44,7 +44,7 @@ def audit_page(
         title: name of the store.
         overview: of the store.
         splits: what is on both sides of each.
-        notes: what nobody should miss.
+        notes: what everybody should see.
         damage: clip by clip.
         alike: copies, near duplicates and clips that share frames.
 

@@ -9,8 +9,8 @@ from html import escape
 
 Line = Sequence[tuple[float, float]]
 STYLES = 4  # how many lines can be distinguished
-_MOST = 1e30  # what lies beyond is drawn there
-_DOTS = 60  # a line of so many points or fewer shows each
+_MOST = 1e30  # values beyond are drawn there
+_DOTS = 60  # a line of this many points or fewer shows each
 
 
 def line_chart(

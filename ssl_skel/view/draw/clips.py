@@ -1,4 +1,4 @@
-"""Clips as pages and pictures take them, and as a page carries them: small enough to mail."""
+"""Clips for pages and pictures, and their compact form inside a page: small enough to mail."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from ssl_skel.layouts import SkeletonLayout
 BUDGET = 3_300_000
 """Bytes for the coordinates of all clips of a page, which holds a third more, as it is text."""
 FPS = 30.0
-"""Frames a second at which a clip plays whose own are unknown."""
+"""Frames a second at which a clip of unknown rate plays."""
 
-_LEVELS = 32767  # of int16; the value below its range stands for a joint that is not there
+_LEVELS = 32767  # of int16; the value below its range marks a joint that is missing
 _MISSING = -32768
 
 
@@ -27,10 +27,10 @@ class RenderableClip:
 
     Attributes:
         name: written above it.
-        joints: (M, T, V, C) metres, y up, C 2 or 3; who faces the camera has the left at smaller x, as readers have it.
-            NaN where a joint shall not be drawn.
+        joints: (M, T, V, C) metres, y up, C 2 or 3; someone who faces the camera has the left at smaller x, as from
+            readers. NaN where a joint is not drawn.
         layout: its joints.
-        facts: what is written under it, in order, such as label, subject, similarity.
+        facts: text under it, in order, such as label, subject, similarity.
         fps: frames a second.
         heat: (M, T, V) between -1 and 1, drawn as the joints' size and colour, 0 as plain ones; None: plain joints.
 
@@ -153,7 +153,7 @@ def _packed(clip: RenderableClip, share: int) -> dict[str, Any]:
 
 
 def sides(layout: SkeletonLayout) -> str:
-    """One letter a joint: L left, R right, C neither; by name, by ``across``, or as the joint it hangs on.
+    """One letter per joint: L left, R right, C neither; by name, by ``across``, or like its parent.
 
     >>> from ssl_skel.layouts import LAYOUTS
     >>> sides(LAYOUTS["sbu15"])

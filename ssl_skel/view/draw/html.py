@@ -1,6 +1,6 @@
 """The shell of every page, and its pieces: one file that needs no network and runs no script but its own.
 
-The page's policy names the hash of its script and sheet, so that text from a data set, escaped as it is, could not act
+The page's policy names the hash of its script and sheet, so that text from a data set, which is escaped, could not run
 even if it slipped through.
 """
 
@@ -29,7 +29,7 @@ _MOTION = """<button id="play">Play</button>
 <details id="more" open><summary>View</summary><div>
 <label>Speed <select id="speed"><option value="0.25">&frac14;</option><option value="0.5">&frac12;</option>
 <option value="1" selected>1</option><option value="2">2</option></select></label>
-<label>In step by <select id="sync"><option value="phase">part of the movement</option>
+<label>Align by <select id="sync"><option value="phase">part of the movement</option>
 <option value="time">seconds</option></select></label>
 <button data-turn="0 0.2">Front</button><button data-turn="1.57 0.2">Side</button>
 <button data-turn="0 1.57">Above</button>
@@ -62,7 +62,7 @@ GROUPS = ("class", "predicted", "prediction", "subject", "camera")
 
 @dataclass(frozen=True)
 class Scenes:
-    """What the script of a page fills in, beside players.
+    """What the script of a page fills in, besides players.
 
     Attributes:
         maps: points of the places made by ``point_map``, by name; see ``points``.
@@ -87,11 +87,11 @@ def document(
 
     Args:
         title: plain text.
-        intro: what one sees, plain text.
+        intro: what the page shows, plain text.
         body: HTML, its clips' places made by ``card``.
-        clips: what the places' numbers mean.
+        clips: in the order of the places' numbers.
         scenes: maps and galleries.
-        sync: how clips of unequal length go in step at first: at the same part, or at the same second.
+        sync: how clips of unequal length are synchronised at first: at the same part, or at the same second.
         budget: bytes for the coordinates of all clips, see ``pack``.
     """
     assets = files("ssl_skel.view.draw") / "assets"
@@ -134,7 +134,7 @@ def card(number: int, clip: RenderableClip, heading: str = "", stand: int | None
         number: of the clip in the page.
         clip: that clip.
         heading: instead of its name, plain text.
-        stand: number of the clip whose size and path the camera keeps to; default: its own.
+        stand: number of the clip whose size and path the camera follows; default: its own.
     """
     numbers = f'data-clip="{number}" data-stand="{number if stand is None else stand}"'
     return f'<article class="clip">{player(heading or clip.name, numbers)}{fact_list(clip.facts)}</article>'
@@ -172,11 +172,11 @@ def gallery(name: str) -> str:
 
 
 def point_map(name: str, title: str) -> str:
-    """Place of a map of clips, beside the player of the one that is pointed at, above a legend that filters.
+    """Place of a map of clips, next to the player of the one under the pointer, above a legend that filters.
 
     Args:
         name: of its points among the page's maps; see ``points``.
-        title: for those who do not see it.
+        title: for screen readers.
     """
     what = f"{title}. Arrow keys go from clip to clip, + and - zoom, 0 resets."
     return (

@@ -20,7 +20,7 @@ def search_page(
     notes: Sequence[str] = (),
     meaning: str = "",
 ) -> str:
-    """What a search found: the query stays in sight at the left, hits come nearest first, all in step.
+    """What a search found: the query stays in sight at the left, hits come nearest first, all synchronised.
 
     Args:
         query: what was searched for.
@@ -52,7 +52,7 @@ def store_page(title: str, clips: Sequence[RenderableClip], intro: str) -> str:
     Args:
         title: such as the name of the data set.
         clips: in order.
-        intro: what one sees, and how much of all there is it is.
+        intro: what the page shows, and what part of the whole it is.
     """
     scenes = Scenes(galleries={"clips": range(len(clips))})
     return document(title, intro, f"<h2>Clips</h2>{gallery('clips')}", clips, scenes=scenes, sync="time")
@@ -64,8 +64,7 @@ class Reconstruction:
 
     Attributes:
         original: as recorded.
-        masked: NaN where the network was shown nothing.
-        predicted: what it made of that.
+        masked: NaN where the network was shown nothing. predicted: its prediction from that.
     """
 
     original: RenderableClip
@@ -74,7 +73,7 @@ class Reconstruction:
 
 
 def reconstruction_page(title: str, found: Sequence[Reconstruction], note: str) -> str:
-    """Recorded, masked and predicted, three in a row and in step.
+    """Recorded, masked and predicted, three in a row and synchronised.
 
     Args:
         title: name of the run.

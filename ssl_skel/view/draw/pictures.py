@@ -80,7 +80,7 @@ def mp4(clip: RenderableClip) -> bytes:
 
 
 def compared_figure(compared: Compared) -> bytes:
-    """Embedding map, where there is one, beside the confusion matrix in per cent, as PNG."""
+    """Embedding map, if there is one, next to the confusion matrix in per cent, as PNG."""
     panels: list[Callable[[Axes, Compared], None]] = [_confusion]
     if compared.places is not None:
         panels.insert(0, _map)
@@ -136,7 +136,7 @@ def _pictures(clip: RenderableClip, rate: float) -> Iterator[np.ndarray]:
 
 
 class _Stage:
-    """A clip as pages show it from the front: the camera goes along sideways, and keeps its height."""
+    """A clip as pages show it from the front: the camera follows sideways, and keeps its height."""
 
     def __init__(self, clip: RenderableClip) -> None:
         self.clip, self.sides = clip, sides(clip.layout)

@@ -31,15 +31,15 @@ class Failure:
 
 @dataclass(frozen=True, eq=False)
 class Compared:
-    """What the nearest neighbours of clips say of features.
+    """What the nearest neighbours of clips say about features.
 
     Attributes:
         note: how it was measured, and how well it went, in words.
-        class_names: one a label.
+        class_names: one per label.
         confusion: (K, K) clips of class (row) taken for class (column).
         clips: (N,) test clips of map and gallery; their facts say ``class``, ``predicted`` and ``prediction``.
         kinds: (N,) their labels, -1 unknown.
-        places: (N, 2) where they lie; None: too few for a map.
+        places: (N, 2) where they are; None: too few for a map.
         failures: examples, worst first.
     """
 
@@ -108,7 +108,7 @@ def run_page(
         title: name of the run.
         facts: what it is: method, network, data and time.
         curves: of its training.
-        notes: what is missing from the page, and what would bring it.
+        notes: what is missing from the page, and how to get it.
         compared: None where the encoder or its data are not at hand.
         recipe: to make it again.
 
@@ -148,7 +148,7 @@ def index_page(
         title: name of the index.
         intro: what it holds, in words.
         clips: (N,) its clips, or windows in them.
-        places: (N, 2) where they lie.
+        places: (N, 2) where they are.
         notes: what similarities mean in it, warnings.
 
     Returns:
@@ -198,7 +198,7 @@ def worst(confusion: np.ndarray, limit: int = 8) -> list[tuple[int, int, int]]:
 
 def _map() -> str:
     return (
-        "<h2>Map of the movements</h2><p>Each mark is one movement; marks lie close together where the network finds "
+        "<h2>Map of the movements</h2><p>Each mark is one movement; marks are close together where the network finds "
         "movements similar (t-SNE: neighbours can be trusted, distances between groups cannot). Point at a mark to "
         f"see its movement; press a name below to see its marks alone.</p>{point_map('clips', 'Map of the movements')}"
     )

@@ -19,7 +19,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def share_table(
     shares: np.ndarray, rows: Sequence[str], columns: Sequence[str], corner: str, *, numbers: bool = False
 ) -> str:
-    """A matrix of attention on a diverging scale: what gets an even share has no colour.
+    """A matrix of attention on a diverging scale: an even share has no colour.
 
     Args:
         shares: (R, C), positive; 1 is an even share. Half of it and twice as much have the full colours.
@@ -81,5 +81,5 @@ def _matrix(heads: str, lines: Sequence[str], corner: str, kind: str) -> str:
 
 
 def _scrolling(table: str) -> str:
-    """A wide table scrolls by itself, by the keyboard too."""
+    """A wide table scrolls on its own, also by keyboard."""
     return f'<div class="scroll" tabindex="0" role="group" aria-label="Table">{table}</div>'

@@ -346,7 +346,7 @@ def test_everything_can_be_reached_by_keyboard_and_has_a_name(visit: Visit, show
             }""")
         )
     for wanted in (
-        *("Pause", "Moment", "Speed", "In step", "Zoom in", "Follow the body", "Joint names", "Light or dark"),
+        *("Pause", "Moment", "Speed", "Align", "Zoom in", "Follow the body", "Joint names", "Light or dark"),
         *("Colour by", "Zoom into the map", "A map", "Moving skeleton", "Full screen", shown[0].facts["class"]),
     ):
         assert any(wanted in name for name in names), wanted

@@ -59,7 +59,7 @@ class Gallery {
     return selects;
   }
 
-  // Show the clips of these facts, and none else.
+  // Show only the clips with these facts.
   filter(facts) {
     this.search.value = "";
     for (const [name, select] of Object.entries(this.selects)) select.value = facts[name] ?? "";

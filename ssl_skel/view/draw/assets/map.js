@@ -39,7 +39,7 @@ function strokes(context, lines) {
   }
 }
 
-// `map` holds x and y (0 to 1), clip (number in the page) and colours (name -> one value a mark).
+// `map` holds x and y (0 to 1), clip (number in the page) and colours (name -> one value per mark).
 class PointMap {
   constructor(element, map, stage) {
     Object.assign(this, { element, map, stage, chosen: -1, only: -1, zoom: 1, left: 0, top: 0 });
@@ -137,7 +137,7 @@ class PointMap {
     this.draw();
   }
 
-  // Marks by value of the fact; those of the value that is shown alone.
+  // Marks by value of the fact; only those of the selected value, if any.
   order() {
     const shown = this.kinds.map((_, at) => at).filter((at) => this.only < 0 || this.kinds[at] === this.only);
     return shown.sort((a, b) => this.kinds[a] - this.kinds[b] || a - b);

@@ -27,7 +27,7 @@ class Clip {
     this.ready = true;
   }
 
-  // Joint of a person at a frame as [x, y, z], or null where it shall not be drawn.
+  // Joint of a person at a frame as [x, y, z], or null where it is not drawn.
   point(person, frame, joint) {
     const at = ((person * this.frames + frame) * this.count + joint) * 3;
     if (this.numbers[at] === MISSING) return null;
@@ -48,7 +48,7 @@ class Clip {
     return this.warmth[(person * this.frames + Math.floor(moment)) * this.count + joint] / 127;
   }
 
-  // Some hundred frames tell the size of a long clip.
+  // A few hundred frames show the size of a long clip.
   stride() {
     return Math.ceil(this.frames / 300);
   }
@@ -108,7 +108,7 @@ function quantile(values, share) {
   return values[Math.floor(share * (values.length - 1))];
 }
 
-// Colours of the sheet, read anew after the theme changed.
+// Colours of the sheet, read again after the theme changed.
 function palette() {
   const style = getComputedStyle(document.documentElement);
   const names = ["paper", "card", "edge", "ink", "soft", "left", "right", "middle", "floor", "shade", "accent", "more", "less"];
@@ -131,7 +131,7 @@ function fresh(canvas) {
 }
 
 // Seen from the camera that recorded: x grows to its left, y up, z away from it. `view` turns, tilts, zooms and moves;
-// `player.stand` is the clip whose size and path the camera keeps to.
+// `player.stand` is the clip whose size and path the camera follows.
 function drawSkeleton(player, moment, view, colours) {
   const { canvas, clip, stand } = player;
   clip.prepare();
