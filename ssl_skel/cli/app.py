@@ -19,7 +19,7 @@ from typer.core import TyperGroup
 
 import ssl_skel
 from ssl_skel.cli.former import current_words
-from ssl_skel.cli.verb import hint, overview, panel_of, with_quiet
+from ssl_skel.cli.verb import hint, overview, panel_of, with_common_options
 from ssl_skel.errors import UserError
 from ssl_skel.escaping import never_refuse_letters, say, show_json, shown
 from ssl_skel.lifeline import follow
@@ -122,7 +122,7 @@ def build() -> typer.Typer:
     app.callback(invoke_without_command=True)(_root)
     known = {entry.name: entry for entry in entry_points(group="ssl_skel.commands")}
     for name in overview(list(known)):
-        app.command(name, rich_help_panel=panel_of(name))(with_quiet(known[name].load()))
+        app.command(name, rich_help_panel=panel_of(name))(with_common_options(name, known[name].load()))
     return app
 
 

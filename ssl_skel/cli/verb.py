@@ -1,10 +1,11 @@
-"""What every command has: a panel in the overview, ``--quiet``, and hints for words of another style."""
+"""What commands share: a panel in the overview, ``--quiet``, ``--slurm``, and hints for words of another style."""
 
 from __future__ import annotations
 
 import inspect
 import os
 import re
+import sys
 from collections.abc import Callable, Sequence
 from functools import wraps
 from inspect import Parameter
@@ -12,6 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ssl_skel.cli.slurm import COMMANDS, submit, words_of_job
 from ssl_skel.progress import QUIET
 
 PANELS = {
@@ -27,6 +29,15 @@ OTHERS = "Others"
 """Panel of commands that other packages bring."""
 _QuietOption = Annotated[
     bool, typer.Option("--quiet", "-q", help="Show no progress, only results, warnings and errors.")
+]
+_SlurmOption = Annotated[
+    str,
+    typer.Option(
+        "--slurm",
+        metavar="KEY=VALUE,...",
+        help="Run as a job of Slurm: partition, gpus, cpus, mem, time, account, qos, constraint, folder of its output; "
+        "cluster=local runs it here. It is queued again when its time is over, and continues.",
+    ),
 ]
 _CONFIG_KEY = re.compile(r"--([a-z][\w-]*(?:\.[\w-]+)+)(?:=(.*))?")
 
@@ -55,16 +66,21 @@ def hint(words: Sequence[str]) -> str:
     return ""
 
 
-def with_quiet(command: Callable[..., None]) -> Callable[..., None]:
-    """The command with an option ``--quiet``, which hides all progress."""
+def with_common_options(name: str, command: Callable[..., None]) -> Callable[..., None]:
+    """The command with ``--quiet``, which hides all progress, and, where it may be a cluster's job, ``--slurm``."""
     signature = inspect.signature(command, eval_str=True)
     parameters = [one.replace(kind=Parameter.KEYWORD_ONLY) for one in signature.parameters.values()]
     parameters.append(Parameter("quiet", Parameter.KEYWORD_ONLY, default=False, annotation=_QuietOption))
+    if name in COMMANDS:
+        parameters.append(Parameter("slurm", Parameter.KEYWORD_ONLY, default="", annotation=_SlurmOption))
 
     @wraps(command)
-    def call(quiet: bool, **options: Any) -> None:
+    def call(quiet: bool, slurm: str = "", **options: Any) -> None:
         if quiet:
             os.environ[QUIET] = "1"
+        if slurm:
+            submit(words_of_job(name, sys.argv[1:]), slurm)
+            return
         command(**options)
 
     del call.__wrapped__  # typer would look at its signature instead

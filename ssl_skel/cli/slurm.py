@@ -1,0 +1,152 @@
+"""``--slurm``: the command becomes a job of a cluster, by submitit, which queues it again when its time is over.
+
+The job runs the command as a process of its own. Before Slurm ends the job it gets SIGUSR2; the process then gets
+SIGTERM, writes a checkpoint, and the job goes back into the queue, where the command continues from there.
+"""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from ssl_skel.errors import UserError
+from ssl_skel.escaping import say
+from ssl_skel.names import unknown
+
+if TYPE_CHECKING:
+    from submitit.core.utils import DelayedSubmission
+
+COMMANDS = ("pretrain", "finetune", "sweep", "index", "embed", "convert")
+"""That can be jobs: the ones that take long, and continue or begin again without harm."""
+_LAUNCHED = ("pretrain", "finetune")  # by torchrun where a job has several GPUs
+_SECONDS_TO_STOP = 75  # submitit leaves 90 between its signal and the end
+_OPTIONS = {
+    "partition": "slurm_partition",
+    "account": "slurm_account",
+    "qos": "slurm_qos",
+    "constraint": "slurm_constraint",
+    "mem": "slurm_mem",
+    "gpus": "gpus_per_node",
+    "cpus": "cpus_per_task",
+    "time": "timeout_min",
+}
+"""Option -> submitit's name. ``folder`` and ``cluster`` are submitit's own arguments."""
+
+
+class Command:
+    """A command line as a job.
+
+    Args:
+        words: of the command, without ``--slurm``.
+        gpus: of the job; several share a training.
+    """
+
+    def __init__(self, words: Sequence[str], gpus: int = 0) -> None:
+        self.words, self.gpus = list(words), gpus
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __call__(self) -> int:
+        """Run the command to its end; its exit code.
+
+        Raises:
+            RuntimeError: the command failed, so that the job has too.
+        """
+        launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={self.gpus}"]
+        launched = self.gpus > 1 and self.words[0] in _LAUNCHED
+        command = [sys.executable, *(launcher if launched else []), "-m", "ssl_skel", *self.words]
+        ours = signal.signal(signal.SIGUSR2, signal.SIG_IGN)  # the process inherits this: the signal is for the job
+        self._process = subprocess.Popen(command)  # noqa: S603 - the words of whoever submitted it
+        signal.signal(signal.SIGUSR2, ours)
+        if code := self._process.wait():
+            raise RuntimeError(f"{' '.join(self.words)}: ended with exit code {code}")
+        return code
+
+    def checkpoint(self) -> DelayedSubmission:
+        """Stop the process, with a checkpoint, and say what continues it."""
+        from submitit.helpers import DelayedSubmission
+
+        from ssl_skel.experiments.sweep import RESUME
+
+        if self._process is not None and self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(_SECONDS_TO_STOP)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+        more = [word for word in RESUME.get(self.words[0], ()) if word not in self.words]
+        return DelayedSubmission(Command([*self.words, *more], self.gpus))
+
+
+def submit(words: Sequence[str], text: str) -> None:
+    """Queue a command, and print the job's number and where its output goes.
+
+    Args:
+        words: of the command line, the command's name first, without ``--slurm``.
+        text: ``key=value`` words, separated by commas.
+
+    Raises:
+        UserError: an unknown option, no submitit, or no Slurm here.
+    """
+    options = _parse(text)
+    try:
+        import submitit
+    except ImportError as error:
+        raise UserError("--slurm: needs submitit; install it with: pip install 'ssl-skel[slurm]'") from error
+    folder, cluster = options.pop("folder", "slurm"), options.pop("cluster", "slurm")
+    try:
+        executor = submitit.AutoExecutor(folder=f"{folder}/%j", cluster=cluster)
+        executor.update_parameters(name=f"ssl-skel-{words[0]}", **options)
+        job = executor.submit(Command(words, options.get("gpus_per_node", 0)))
+    except (RuntimeError, ValueError, OSError, submitit.core.utils.FailedJobError) as error:
+        raise UserError(f"--slurm: {' '.join(str(error).split())[:200]}; cluster=local runs the job here") from error
+    say(f"submitted: job {job.job_id}; its output: {job.paths.stderr}")
+
+
+def words_of_job(name: str, argv: Sequence[str]) -> list[str]:
+    """The command line of a job: that of this process without ``--slurm``.
+
+    >>> words_of_job("pretrain", ["pretrain", "demo/pretrain", "--slurm", "gpus=1", "seed=1"])
+    ['pretrain', 'demo/pretrain', 'seed=1']
+    >>> words_of_job("pretrain", ["--slurm=gpus=1", "demo/pretrain"])
+    ['pretrain', 'demo/pretrain']
+
+    Args:
+        name: of the command, which ``python -m pretrain`` does not repeat.
+        argv: words behind the program's name.
+    """
+    words = list(argv)
+    while "--slurm" in words:
+        at = words.index("--slurm")
+        del words[at : at + 2]
+    words = [word for word in words if not word.startswith("--slurm=")]
+    return words if words[:1] == [name] else [name, *words]
+
+
+def _parse(text: str) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for word in text.split(","):
+        key, equals, value = (part.strip() for part in word.partition("="))
+        if not equals or not value:
+            raise UserError(f"--slurm: {word!r}: is written key=value, as in partition=gpu,gpus=1,time=4:00:00")
+        if key not in (*_OPTIONS, "folder", "cluster"):
+            raise unknown("option", key, [*_OPTIONS, "folder", "cluster"], where="--slurm")
+        if key in ("gpus", "cpus") and not value.isdecimal():
+            raise UserError(f"--slurm: {key}: give a whole number, got {value!r}")
+        if key == "cluster" and value not in ("slurm", "local", "debug"):
+            raise unknown("cluster", value, ("slurm", "local", "debug"), where="--slurm")
+        given = int(value) if key in ("gpus", "cpus") else _minutes(value) if key == "time" else value
+        found[_OPTIONS.get(key, key)] = given
+    return found
+
+
+def _minutes(text: str) -> int:
+    """Minutes of a time as Slurm writes it: ``90``, ``4:00:00`` or ``1-12:00:00``."""
+    match = re.fullmatch(r"(?:(?:(\d{1,3})-)?(\d{1,4}):(\d{1,2}):(\d{1,2})|(\d{1,6}))", text)
+    if not match:
+        raise UserError(f"--slurm: time: give minutes or hours:minutes:seconds, got {text!r}")
+    days, hours, minutes, seconds, alone = (int(part or 0) for part in match.groups())
+    return alone or max(1, (days * 24 + hours) * 60 + minutes + (seconds > 0))
