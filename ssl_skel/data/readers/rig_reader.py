@@ -61,8 +61,8 @@ class RigReader(DescribedReader):
             raise UserError(f"{file}: has other joints than {self._derived.name}; convert them apart, or give --layout")
         if not self._derived:
             joints = rig_map(own, self.layout, str(file))(joints)
-        for key, own in self._keys(file):
-            columns = self._columns(file, self._texts(file, key, own))
+        for key, facts in self._keys(file):
+            columns = self._columns(file, self._texts(file, key, facts))
             yield RawClip(name_of(key), joints[None], fps=opened.fps, **columns)
 
     _derived: Path | None = None  # the file that the layout comes from

@@ -79,7 +79,7 @@ def first_that_reads(source: Path, attempt: Callable[[str], T], likely: Sequence
         except UserError as error:
             reasons[format] = error
     own = [reason for format, reason in reasons.items() if source.suffix in READERS[format].endings]
-    for error in (*[reason for reason in reasons.values() if isinstance(reason, Unfit)], *own[: len(own) == 1]):
-        raise error
+    for unread in (*[reason for reason in reasons.values() if isinstance(reason, Unfit)], *own[: len(own) == 1]):
+        raise unread
     known = ", ".join(READERS)
     raise UserError(f"{source}: no format reads it ({known}); name one with --format to see what is wrong")
