@@ -67,8 +67,9 @@ def record(config: NormalizeConfig | None, filled: int) -> dict[str, Any]:
 
 
 def filled_positions(recorded: Mapping[str, Any]) -> int:
-    """How many joint positions were filled, according to a record; 0 if it does not say."""
-    return int(recorded.get("filled", 0))
+    """How many joint positions were filled, according to a record; 0 if it does not say, or is damaged."""
+    filled = recorded.get("filled", 0)
+    return filled if type(filled) is int else 0
 
 
 def _options(recorded: Any) -> Any:

@@ -45,16 +45,21 @@ class Spread:
     def of(cls, vectors: np.ndarray, clips: np.ndarray) -> Spread:
         """From vectors (N, D), N at least 1, and the clips that they belong to, (N,) numbers or records."""
         chosen = evenly_spaced(len(vectors), SAMPLE)
-        sample, clip = _unit(vectors[chosen]), clips[chosen]
+        with np.errstate(invalid="ignore"):
+            sample = _unit(vectors[chosen])
+        whole = np.isfinite(sample).all(1)  # vectors of a damaged index are no vectors
+        sample, clip = sample[whole], clips[chosen][whole]
+        if not len(sample):
+            return cls(rows=0, mean=np.zeros(vectors.shape[1]), pairs=np.zeros(0), usual=0.0, rank=1.0, cosine=0.0)
         mean = sample.mean(0)
         rest = sample - mean
         centred = _unit(rest)
         near = centred @ centred.T
         other = clip[:, None] != clip[None]
         best = np.where(other, near, -np.inf).max(1)
-        above = other & np.tri(len(chosen), k=-1, dtype=bool)
+        above = other & np.tri(len(sample), k=-1, dtype=bool)
         return cls(
-            rows=len(chosen),
+            rows=len(sample),
             mean=mean,
             pairs=np.sort(near[above]),
             usual=float(np.quantile(best[np.isfinite(best)], 0.05)) if above.any() else 0.0,

@@ -84,7 +84,7 @@ def page_of_evaluation(path: Path) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in report.versions.items())
     facts = {"command": report.command, "date": made, "store": f"{report.store}, sha256 {report.sha256[:12]}"}
     facts |= {"time": f"{report.seconds:.0f} s", "versions": versions}
-    return report_page(report, Recipe(facts, config.read_text("utf-8") if config.is_file() else ""))
+    return report_page(report, Recipe(facts, _text(config) if config.is_file() else ""))
 
 
 def open_run(path: Path) -> RunDir:
@@ -274,7 +274,12 @@ def _recipe(path: Path, config: dict[str, Any], card: EncoderCard | None) -> Rec
         facts["ended"] = _date(path / "encoder" / CARD)
         facts["code"] = card.revision or "unknown"
         facts["versions"] = ", ".join(f"{name} {version}" for name, version in card.versions.items())
-    return Recipe(facts, file.read_text("utf-8"))
+    return Recipe(facts, _text(file))
+
+
+def _text(file: Path) -> str:
+    """For people: what is no UTF-8 is shown as its numbers."""
+    return file.read_bytes().decode("utf-8", "backslashreplace")
 
 
 def _date(file: Path) -> str:

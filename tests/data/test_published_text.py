@@ -185,6 +185,9 @@ def test_labels_that_are_missing_or_odd_are_named(tmp_path: Path) -> None:
     raw_files.utkinect(tmp_path, labels="s01_e02\nwalk 1 2\n")
     with pytest.raises(UserError, match=r"actionLabel\.txt: line 2: is 'walk 1 2'; expected 's01_e01'"):
         read("utkinect", tmp_path)
+    (tmp_path / "actionLabel.txt").write_text(f"s01_e02\nwalk: 1 {'9' * 5000}\n")
+    with pytest.raises(UserError, match=r"line 2"):
+        read("utkinect", tmp_path)
     (tmp_path / "actionLabel.txt").unlink()
     with pytest.raises(UserError, match=r"actionLabel\.txt: cannot be read"):
         read("utkinect", tmp_path)

@@ -41,6 +41,17 @@ def test_centred_cosines_and_their_percentiles_are_those_of_a_loop() -> None:
     assert spread.usual == pytest.approx(np.quantile(best, 0.05))
 
 
+def test_damaged_vectors_are_left_out() -> None:
+    vectors = np.random.default_rng(0).normal(size=(12, 5)).astype(np.float32)
+    expected = Spread.of(vectors, np.arange(12))
+    damaged = np.concatenate([vectors, np.full((3, 5), np.nan, np.float32), np.full((2, 5), np.inf, np.float32)])
+    found = Spread.of(damaged, np.arange(17))
+    np.testing.assert_array_equal(found.pairs, expected.pairs)
+    assert (found.rows, found.usual, found.rank) == (12, expected.usual, expected.rank)
+    nothing = Spread.of(damaged[12:], np.arange(5))
+    assert (nothing.rows, nothing.warning, nothing.percentile(0.5)) == (0, "", 100.0)
+
+
 def test_a_warning_says_that_all_are_alike() -> None:
     rng = np.random.default_rng(0)
     clips, base = np.arange(40), rng.normal(size=(1, 16))

@@ -19,8 +19,8 @@ from ssl_skel.layouts import LAYOUTS, LayoutLike
 _NAME = re.compile(r"joints_s(\d+)_e(\d+)")
 _EXAMPLE = "joints/joints_s01_e01.txt"
 _LABELS = "actionLabel.txt"
-_TITLE = re.compile(r"s(\d+)_e(\d+)")
-_LINE = re.compile(r"(\w+)\s*:\s*(\d+|NaN)\s+(\d+|NaN)")
+_TITLE = re.compile(r"s(\d{1,9})_e(\d{1,9})")
+_LINE = re.compile(r"(\w+)\s*:\s*(\d{1,9}|NaN)\s+(\d{1,9}|NaN)")
 
 
 Action = tuple[int, int, int] | BadClip
