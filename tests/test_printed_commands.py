@@ -50,13 +50,12 @@ def commands() -> dict[str, typer.core.TyperCommand]:
 def test_the_command_line_takes_it(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     _, verb, *words = shlex.split(line)
-    commands()[verb].make_context(verb, list(words))  # parses; a mistake is raised
-    plain = [word for word in words if not word.startswith("-")]
+    given = commands()[verb].make_context(verb, list(words)).params  # parses; a mistake is raised
     if verb in MODELS:
-        load_config(MODELS[verb], plain[0], [word for word in plain[1:] if not word.startswith("resume=")])
+        changes = [word for word in given["overrides"] or [] if not word.startswith("resume=")]
+        load_config(MODELS[verb], given["config"], changes)
     elif verb == "sweep":
-        path, *values = plain
-        assert plan(MODELS[verb_for(Path(path), MODELS)], Path(path), values)
+        assert plan(MODELS[verb_for(given["config"], MODELS)], given["config"], given["grid"])
 
 
 def test_commands_in_sentences_have_verbs_and_options_that_exist() -> None:
