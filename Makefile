@@ -10,10 +10,11 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
 	touch $@
 
-demo: $(STAMP)  # the main job on built-in motions: store -> pretraining -> kNN and linear probe -> report
+demo: $(STAMP)  # the main job on built-in motions: store -> pretraining -> kNN and linear probe -> table and page
 	$(BIN)/ssl-skel synthetic stores/demo --overwrite
 	$(BIN)/ssl-skel pretrain configs/demo/pretrain.yaml resume=auto
 	$(BIN)/ssl-skel finetune configs/demo/linear.yaml
+	@echo "open in a browser: $$($(BIN)/ssl-skel view runs/demo_linear -o demo.html --overwrite)"
 
 test: $(STAMP)  # under five minutes on two cores
 	$(BIN)/python -m pytest -n 2 --dist worksteal -p no:benchmark
@@ -40,4 +41,4 @@ gpu: $(STAMP)  # on a machine with a GPU: at most ten minutes, writes results/gp
 	$(BIN)/python tests/gpu
 
 clean:
-	rm -rf build site runs/demo stores/demo .pytest_cache .mypy_cache .ruff_cache
+	rm -rf build site runs/demo runs/demo_linear stores/demo demo.html .pytest_cache .mypy_cache .ruff_cache
