@@ -20,7 +20,7 @@ import numpy as np
 
 from ssl_skel.files.atomic import write_bytes
 from ssl_skel.files.taken import refuse_taken_file
-from ssl_skel.view.draw.clips import BUDGET, RenderableClip, pack
+from ssl_skel.view.draw.clips import BUDGET, RenderableClip, pack, sides
 
 _SCRIPTS = ("skeleton.js", "stage.js", "gallery.js", "map.js", "page.js")  # the last one starts the page
 _MOTION = """<button id="play">Play</button>
@@ -39,20 +39,17 @@ _MOTION = """<button id="play">Play</button>
 <button id="theme">Light or dark</button></div></details>
 """
 _STILL = '<button id="theme">Light or dark</button>'
-_SECOND = (
-    '<li><svg aria-hidden="true"><line class="line-second" x1="0" y1="7" x2="38" y2="7"/></svg>second person '
-    "(thin)</li>"
-)
-_LEGEND = """<ul class="legend" aria-label="How bodies are drawn">
-<li><svg aria-hidden="true"><line class="line-left" x1="0" y1="7" x2="38" y2="7"/></svg>left limbs (dashed)</li>
-<li><svg aria-hidden="true"><line class="line-right" x1="0" y1="7" x2="38" y2="7"/></svg>right limbs</li>
-<li><svg aria-hidden="true"><line class="line-middle" x1="0" y1="7" x2="38" y2="7"/></svg>trunk and head</li>
-{second}</ul>
-<details class="help"><summary>Mouse, touch and keys</summary><p>The grid is the floor. Drag a body to turn all of
-them, drag with Shift or with two fingers to move them, pinch or turn the wheel with Ctrl to zoom. Point at a joint for
-its name. Double-click a body, or press its button, for full screen. Keys on a body: arrows turn, Shift and arrows move,
-+ and &minus; zoom, 0 resets, f is full screen. Space plays and pauses; comma and full stop step by one
-frame.</p></details>"""
+_LINES = {
+    "left": "left limbs (dashed)",
+    "right": "right limbs",
+    "middle": "trunk and head",
+    "second": "second person (thin)",
+}
+_HELP = """<details class="help"><summary>Mouse, touch and keys</summary><p>The grid is the floor. Drag a body to
+turn all of them, drag with Shift or with two fingers to move them, pinch or turn the wheel with Ctrl to
+zoom. Point at a joint for its name. Double-click a body, or press its button, for full screen. Keys on a
+body: arrows turn, Shift and arrows move, + and &minus; zoom, 0 resets, f is full screen. Space plays and
+pauses; comma and full stop step by one frame.</p></details>"""
 _ENLARGE = '<svg aria-hidden="true" viewBox="0 0 16 16"><path d="M2 6V2h4M10 2h4v4M14 10v4h-4M6 14H2v-4"/></svg>'
 
 
@@ -236,10 +233,17 @@ def write_file(path: Path, content: bytes, overwrite: bool = False) -> None:
 
 
 def _legend(clips: Sequence[RenderableClip]) -> str:
-    """How bodies are drawn; a second person only where there is one."""
+    """How bodies are drawn; sides and a second person only where there are any."""
     if not clips:
         return ""
-    return _LEGEND.format(second=_SECOND if any(clip.several for clip in clips) else "")
+    sided = any("L" in sides(layout) for layout in {id(clip.layout): clip.layout for clip in clips}.values())
+    lines = ["left", "right", "middle"] if sided else []
+    lines += ["second"] if any(clip.several for clip in clips) else []
+    items = "".join(
+        f'<li><svg aria-hidden="true"><line class="line-{line}" x1="0" y1="7" x2="38" y2="7"/></svg>{_LINES[line]}</li>'
+        for line in lines
+    )
+    return (f'<ul class="legend" aria-label="How bodies are drawn">{items}</ul>' if items else "") + _HELP
 
 
 def _hash(text: str) -> str:

@@ -64,6 +64,9 @@ def test_a_second_person_is_in_the_legend_only_where_there_is_one(shown: list[Re
     empty.joints[1] = np.nan
     assert "second person" in search_page(single, [double])
     assert "second person" not in search_page(single, [empty])
+    hand = RenderableClip("hand", np.zeros((1, 2, 21, 3)), LAYOUTS["hand21"])
+    assert "left limbs" in search_page(single, [hand])
+    assert "left limbs" not in search_page(hand, [])  # one hand has no sides
 
 
 def test_writing(tmp_path: Path) -> None:

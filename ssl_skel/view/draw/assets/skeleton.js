@@ -166,7 +166,7 @@ function drawSkeleton(player, moment, view, colours) {
 
 // A disc of lines half a metre apart that stay in the room, so that a walk is seen even where the camera follows.
 function drawFloor(context, project, floor, x0, z0, reach, colours) {
-  const gap = 0.5 * Math.max(1, Math.round(reach / 1.5));
+  const gap = reach < 0.4 ? 0.05 : 0.5 * Math.max(1, Math.round(reach / 1.5)); // a hand stands on centimetres
   const radius = reach + gap / 2;
   context.strokeStyle = colours.floor;
   context.lineWidth = 1;
