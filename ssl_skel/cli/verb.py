@@ -14,7 +14,6 @@ from typing import Annotated, Any
 import typer
 
 from ssl_skel.cli.slurm import COMMANDS, submit, words_of_job
-from ssl_skel.progress import QUIET
 
 PANELS = {
     "Data": ("extract", "describe", "convert", "synthetic", "info", "split", "audit", "merge"),
@@ -77,6 +76,8 @@ def with_common_options(name: str, command: Callable[..., None]) -> Callable[...
     @wraps(command)
     def call(quiet: bool, slurm: str = "", **options: Any) -> None:
         if quiet:
+            from ssl_skel.progress import QUIET  # slow to import
+
             os.environ[QUIET] = "1"
         if slurm:
             submit(words_of_job(name, sys.argv[1:]), slurm)
