@@ -134,7 +134,7 @@ def _facts(found: Predictions, top: int) -> dict[str, Any]:
 
 
 def _show(found: Predictions, top: int) -> None:
-    """Print a row a clip, and what to expect of the answers."""
+    """Print one row per clip, and the expected accuracy."""
     from ssl_skel.console import show_table
 
     if len(found.trainings) > 1:
@@ -143,7 +143,7 @@ def _show(found: Predictions, top: int) -> None:
     rows = [[clip, word, f"{sure:.2f}", _shares(found.best(at, top))] for at, (clip, word, sure) in enumerate(answers)]
     show_table(("clip", "answer", "confidence", "probabilities"), rows, numbers=("confidence",))
     if found.estimate:
-        say(f"accuracy to expect: {found.estimate.sentence()}")
+        say(f"expected accuracy: {found.estimate.sentence()}")
     if found.threshold:
         say(f'"none of these": the confidence is below {found.threshold:.2f}')
 
@@ -185,7 +185,7 @@ def train_classifier(
 
     rows = [[name, f"{100 * share:.1f}"] for name, share in sorted(found.per_class.items(), key=lambda one: one[1])]
     show_table(("class", "recall, %"), rows, numbers=("recall, %",))
-    say(f"accuracy to expect: {found.sentence()}")
+    say(f"expected accuracy: {found.sentence()}")
     lost = [f"{100 * (1 - found.kept):.0f} % of right answers"]
     lost += [f"{100 * found.refused_wrong:.0f} % of wrong ones"] if found.refused_wrong is not None else []
     lost += [f"{100 * found.refused_unseen:.0f} % of other motions"] if found.refused_unseen is not None else []

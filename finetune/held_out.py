@@ -18,9 +18,9 @@ from ssl_skel.evaluation.linear import linear_probe
 from ssl_skel.progress import progress
 
 FOLDS = 10
-"""Most folds; fewer people have a fold each."""
+"""Largest number of folds; fewer people get one fold each."""
 UNSEEN = 10
-"""Most classes, evenly spaced, that are left out to see how often their clips are refused."""
+"""Largest number of classes, evenly spaced, that are left out to see how often their clips are refused."""
 
 
 def groups_of(store: Store, rows: np.ndarray) -> tuple[np.ndarray, Literal["people", "recordings"]]:
@@ -98,7 +98,9 @@ def _answers(
     groups: np.ndarray | None = None,
     c: float | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Probabilities and cosines, (held, classes) each, by what some clips train; 0 where those are of one class."""
+    """Probabilities and cosines, (held, classes) each, of a probe trained on some clips; 0 if those are of one
+    class.
+    """
     if len(np.unique(label[train])) < 2:
         return np.zeros((len(held), num_classes)), np.zeros((len(held), num_classes))
     probe = linear_probe(features[train], label[train], features[held], num_classes=num_classes, groups=groups, c=c)

@@ -1,4 +1,4 @@
-"""How typical a clip is of a class: what a classifier's probability does not say, for it has to choose some class."""
+"""How typical a clip is of a class, which a classifier's probability does not say, since it has to choose a class."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Typical:
     """The mean direction of each class among standardised features.
 
     Confidence is the probability of the most probable class times the cosine between the clip and that class's mean
-    (ours). Of motions that no class stands for, it refuses more than the probability alone: docs/results.md.
+    (ours). It refuses more motions outside all classes than the probability alone: docs/results.md.
 
     Attributes:
         mean, scale: (D,) float32, by which features are standardised.
@@ -47,7 +47,7 @@ class Typical:
         return cls(mean.astype(np.float32), scale, _unit(sums))
 
     def cosines(self, features: np.ndarray) -> np.ndarray:
-        """(N, K) of clips (N, D) to each class, from 0; opposite directions are no more alike than none."""
+        """(N, K) of clips (N, D) to each class, from 0; opposite directions count as 0."""
         found: np.ndarray = _unit((features - self.mean) / self.scale) @ self.direction.T
         return found.clip(0)
 
@@ -57,7 +57,7 @@ class Typical:
 
     @classmethod
     def load(cls, folder: Path, num_classes: int, dim: int) -> Self | None:
-        """Read it back; None where there is no such file, as with classifiers of an evaluation.
+        """Read it back; None if there is no such file, as with classifiers of an evaluation.
 
         Raises:
             UserError: it is damaged, or of another classifier.
@@ -76,7 +76,7 @@ class Typical:
 
 
 def confidence(probability: np.ndarray, cosines: np.ndarray) -> np.ndarray:
-    """(N,) probability of the most probable class times the cosine to it; both (N, K)."""
+    """(N,) probability of the most probable class times the cosine to it; inputs are (N, K)."""
     best = probability.argmax(1)[:, None]
     found: np.ndarray = np.take_along_axis(probability * cosines, best, 1)[:, 0]
     return found

@@ -40,9 +40,9 @@ def merge(
     """Join stores.
 
     Joints are mapped to the layout by ``joint_map``; a joint that a store lacks takes its parent's place. All clips
-    are then normalised alike, in the new layout: in each respect like the store to which most was done, since turning
-    and scaling cannot be undone. Classes of different stores stay separate, even with the same name. Content hashes are
-    those of the recordings, so that copies are found across stores too.
+    are then normalised the same way, in the new layout: in each respect like the store to which most was done, since
+    turning and scaling cannot be undone. Classes of different stores stay separate, even with the same name. Content
+    hashes are those of the recordings, so that copies are found across stores too.
 
     Splits: each store's own, as ``<store>_<split>``, except those that name unknown numbers (-1); and
     ``<store>_<split>_with_others``, which tests on the same clips and trains on the rest of all stores, if one column

@@ -86,7 +86,7 @@ def alike(one: NormalizeConfig | None, other: NormalizeConfig | None, persons: i
     """Whether two normalisations do the same to clips of at most this many persons; the order of one person does not
     matter.
 
-    Those of which nothing is known are alike.
+    Those without any record count as equal.
     """
     if one and other and persons == 1:
         one = one.model_copy(update={"order_persons": other.order_persons})

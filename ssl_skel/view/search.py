@@ -56,7 +56,7 @@ def page_of_answers(index: MotionIndex, answers: Sequence[Answer], stores: tuple
 
 
 def _meaning(index: MotionIndex) -> str:
-    """What the numbers under a hit mean."""
+    """Explains the numbers under a hit."""
     return (
         "Similarity is the cosine of two vectors. Centred, it is 0 for two clips with no more in common than any "
         f"two, and 1 for the same; 95 % of the clips of this index have another at {index.spread.usual:.2f} or above. "
