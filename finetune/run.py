@@ -68,7 +68,7 @@ def run(config: FinetuneConfig, command: str = "") -> Report:
 
 
 def versions() -> dict[str, str]:
-    """Of Python and the packages that matter, for reports."""
+    """Versions of Python and of the packages that matter, for reports."""
     return {"python": platform.python_version()} | {package: version(package) for package in PACKAGES}
 
 

@@ -106,7 +106,7 @@ def _shipped() -> dict[str, Path]:
 
 
 def _name(path: Path) -> str:
-    """Of a path below the folder of configs."""
+    """Name of a config, from its path below the folder of configs."""
     return path.stem if path.parts[0] in _VERBS else path.with_suffix("").as_posix()
 
 

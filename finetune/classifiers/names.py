@@ -3,10 +3,10 @@
 CLASSIFIER, HEAD, HEAD_CARD = "classifier", "head.safetensors", "head.json"
 
 TYPICAL = "typical.safetensors"
-"""Of classifiers of ``train-classifier`` besides; see ``finetune.classifiers.typical``."""
+"""Extra file of classifiers of ``train-classifier``; see ``finetune.classifiers.typical``."""
 
 DEFAULT_ENCODER = "box/mpae_net"
-"""Of ``train-classifier``: it comes with the package and takes every body layout."""
+"""Default encoder of ``train-classifier``: it comes with the package and takes every body layout."""
 
 KEEP = 0.95
 """Share of right answers that the threshold of ``train-classifier`` leaves."""

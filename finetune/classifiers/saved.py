@@ -41,10 +41,10 @@ class HeadCard(Section):
     """One per logit."""
 
     pooling: PoolingConfig
-    """Of the encoder."""
+    """Pooling of the encoder."""
 
     layout: dict[str, Any] | None = None
-    """Of the clips it was trained on, where their joints were mapped to those of the encoder."""
+    """Layout of the clips it was trained on, if their joints were mapped to those of the encoder."""
 
     estimate: Estimate | None = None
     """What to expect of it, where ``ssl-skel train-classifier`` made it; None: reports say."""

@@ -32,7 +32,7 @@ class Typical:
 
     @classmethod
     def of(cls, features: np.ndarray, label: np.ndarray, num_classes: int) -> Self:
-        """Of training clips.
+        """The mean directions of training clips.
 
         Args:
             features: (N, D).

@@ -41,13 +41,13 @@ class Training(Section):
     """As in the report."""
 
     stream: str
-    """Of the encoder."""
+    """Stream of the encoder."""
 
     encoder: int
     """Number of the encoder among those of the split."""
 
     seed: int
-    """Of the training."""
+    """Seed of the training."""
 
     folder: str
     """Its name below ``<evaluation>/trainings``; several splits may share it."""

@@ -16,7 +16,7 @@ from ssl_skel.backbones.layers import hidden_frames
 from ssl_skel.layouts import SkeletonLayout
 
 BASE = 10_000.0
-"""Of the rotations' wavelengths (RoFormer, Su et al., 2021)."""
+"""Base of the rotations' wavelengths (RoFormer, Su et al., 2021)."""
 
 
 def rotation(times: int, width: int, device: torch.device) -> Tensor:

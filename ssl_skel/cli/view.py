@@ -150,7 +150,7 @@ def _picture(what: Path, content: ContentOptions, kind: str, options: Sequence[s
 
 
 def _clips(what: Path, content: ContentOptions, options: Sequence[str]) -> Store:
-    """Of a store, or of raw recordings."""
+    """Clips of a store, or of raw recordings."""
     from ssl_skel.data.sources.recordings import open_clips
 
     if not what.exists():

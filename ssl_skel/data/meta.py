@@ -54,7 +54,7 @@ class Provenance(_Record):
     config: dict[str, Any] = Field(default_factory=dict)
     """Config of a synthetic store."""
     stores: tuple[dict[str, Any], ...] = ()
-    """Of a merged store: one entry for each of its parts."""
+    """For a merged store: one entry for each of its parts."""
     tool: str = ""
     """Program and version that wrote the store."""
     date: str = ""
@@ -82,7 +82,7 @@ class Provenance(_Record):
 
 
 def _conversions_of_part(part: Mapping[str, Any]) -> list[Conversion]:
-    """Of one store of a merged one; none where it does not say."""
+    """Conversions of one part of a merged store; none if it does not say."""
     provenance = parse_config(Provenance, part.get("provenance", {}), "provenance")
     before = {"normalization": parse_normalization(part.get("normalization", {}), "normalization")}
     return [one if one.normalization else one.model_copy(update=before) for one in provenance.conversions]
@@ -98,7 +98,7 @@ class Meta(_Record):
     channels: int
     """C, numbers per joint."""
     dtype: Dtype = "float32"
-    """Of the coordinates; stores of the first releases do not say."""
+    """Type of the coordinates; stores of the first releases do not say."""
     num_clips: int = 0
     """N."""
     num_rows: int
@@ -112,7 +112,7 @@ class Meta(_Record):
     provenance: Provenance
     """Where the clips come from."""
     sha256: str
-    """Of ``joints.npy``."""
+    """sha256 of ``joints.npy``."""
     format_version: int = FORMAT_VERSION
     """Version of the store's format."""
 

@@ -27,8 +27,8 @@ DAMAGE = (
 LARGEST = 128 * 2**20
 """Most bytes of all columns of a file together, and of the coordinates of one clip."""
 MOST_CLIPS = 1_000_000
-"""Of one file; each takes room in memory, also where a few bytes stand for all of them."""
-_LONGEST_TEXT = 4096  # bytes; NumPy has four a character
+"""Most clips of one file; each takes memory, even if a few bytes represent all of them."""
+_LONGEST_TEXT = 4096  # bytes; NumPy has four per character
 _LONGEST_HEADER = 20_000  # bytes; NumPy believes 10,000 characters
 
 

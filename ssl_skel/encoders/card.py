@@ -58,7 +58,7 @@ class ReleasedWeights(Section):
     file: str
     """Name of the file."""
     sha256: str
-    """Of the file."""
+    """sha256 of the file."""
     remark: str = ""
     """Parts of the release that could not be kept."""
 
@@ -104,7 +104,7 @@ class EncoderCard(Section):
     init: Origin | None = None
     """Origin of the encoder whose weights it started from; None: they were fresh."""
     released: ReleasedWeights | None = None
-    """Of weights that others trained, see ``ssl-skel import-weights``; None: they were trained here."""
+    """Origin of weights that others trained, see ``ssl-skel import-weights``; None: they were trained here."""
     seed: int = 0
     """Seed of the run."""
     seconds: float = 0.0

@@ -30,7 +30,7 @@ class Published(Section):
     parameters: float | None = None
     """In millions."""
     multiply_adds: float | None = None
-    """Of one clip, in 1e9; one multiply-add is one operation."""
+    """For one clip, in 1e9; one multiply-add is one operation."""
     frames: int = 64
     """T."""
     persons: int = 2

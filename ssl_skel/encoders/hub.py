@@ -45,7 +45,7 @@ class PretrainedEncoder(ModelHubMixin):
 
     @classmethod
     def of(cls, run: Path | str) -> Self:
-        """Of a run directory, a folder with an encoder, or ``box/NAME``.
+        """The encoder of a run directory, a folder with an encoder, or ``box/NAME``.
 
         Raises:
             UserError: no encoder there, or a damaged one.
@@ -55,7 +55,7 @@ class PretrainedEncoder(ModelHubMixin):
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: str | Path, **options: Any) -> Self:
-        """Of a repository on the Hub, or a folder that ``save_pretrained`` made.
+        """The encoder of a repository on the Hub, or of a folder that ``save_pretrained`` made.
 
         Args:
             pretrained_model_name_or_path: such as ``user/mine``, or the folder.

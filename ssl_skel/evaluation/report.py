@@ -153,7 +153,7 @@ class Report(Section):
     """Folder of the store."""
 
     sha256: str
-    """Of the store's joints."""
+    """sha256 of the store's joints."""
 
     class_names: tuple[str, ...]
     """One per label."""
@@ -171,7 +171,7 @@ class Report(Section):
     """What made this report."""
 
     versions: dict[str, str] = Field(default_factory=dict)
-    """Of Python and the packages that matter."""
+    """Versions of Python and of the packages that matter."""
 
     seconds: float = 0.0
     """Wall-clock time of the evaluation."""

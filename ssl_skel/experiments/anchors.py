@@ -20,7 +20,7 @@ class Anchor(Section):
     dataset: str
     """See ``dataset_of``."""
     split: str
-    """Of the store; no other variant has the same test clips."""
+    """Split of the store; no other variant has the same test clips."""
     measures: tuple[str, ...]
     """Names of measures, as reports have them; a ``*`` stands for anything."""
     features: str

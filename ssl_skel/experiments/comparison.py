@@ -147,7 +147,7 @@ class _Origin:
 def _origin(
     row: Measurement, encoders: tuple[str, ...], config: dict[str, Any], config_of: Callable[[Path], dict[str, Any]]
 ) -> _Origin:
-    """Of a measurement on these encoders, by an evaluation of this config."""
+    """Origin of a measurement on these encoders, by an evaluation of this config."""
     if standing(row) == 2:  # a baseline on its own, as nothing else was measured
         return _Origin(row.features)
     if scratch := config.get("scratch"):

@@ -123,7 +123,7 @@ def read_card(encoder: str | Path) -> dict[str, Any]:
 
 
 def encoder_paths(config: dict[str, Any]) -> list[str]:
-    """Of the encoders that an evaluation's config names, each once; none for other runs."""
+    """Paths of the encoders that an evaluation's config names, each once; none for other runs."""
     chosen = (config.get("encoders") or {}).values()
     return list(dict.fromkeys(path for paths in chosen for path in ([paths] if isinstance(paths, str) else paths)))
 

@@ -18,7 +18,7 @@ from ssl_skel.distributed import gather
 from ssl_skel.encoders.encoder import pool_persons
 
 CENTRE_MOMENTUM = 0.9
-"""Of the running mean (DINO: 0.9)."""
+"""Momentum of the running mean (DINO: 0.9)."""
 
 
 def average_of(**modules: nn.Module) -> nn.ModuleDict:
@@ -71,7 +71,7 @@ class Centre(nn.Module):
 
 
 def cross_entropy(outputs: Tensor, wanted: Tensor, temperature: float) -> Tensor:
-    """Of a student's outputs (..., P) and distributions (..., P), in nats: (...)."""
+    """Cross-entropy of a student's outputs (..., P) and distributions (..., P), in nats: (...)."""
     return -(wanted * (outputs.float() / temperature).log_softmax(-1)).sum(-1)
 
 

@@ -43,10 +43,10 @@ class GraphRelease(Release):
 
     @abstractmethod
     def layer(self, theirs: str, ours: str, space: nn.Module) -> Rules:
-        """Of one layer, without its residual."""
+        """Rules of one layer, without its residual."""
 
     def around(self, theirs: str, ours: str) -> Rules:
-        """Of the convolution and norm around a layer."""
+        """Rules of the convolution and norm around a layer."""
         conv, norm = f"{theirs}.residual.conv", f"{theirs}.residual.bn"
         return renamed(conv, f"{ours}.around.0") | renamed(norm, f"{ours}.around.1", norm=True)
 

@@ -144,7 +144,7 @@ class MotionIndex:
 
     @cached_property
     def _rates(self) -> list[float]:
-        """Of each store."""
+        """Frames a second of each store."""
         return [float(store.get("fps", 0.0)) for store in self.meta["stores"]]
 
     @property

@@ -49,7 +49,7 @@ class PropagateConfig(BudgetsConfig, DrawnConfig):
 
     name: Literal["propagate"] = "propagate"
     neighbours: int = Field(10, ge=1)
-    """Of each training clip in the graph, and of a test clip when it is classified. Iscen et al., CVPR 2019: 50, on
-    50,000 images; here splits have about a thousand clips."""
+    """Neighbours of each training clip in the graph, and of a test clip when it is classified. Iscen et al., CVPR 2019:
+    50, on 50,000 images; here splits have about a thousand clips."""
     alpha: float = Field(0.95, gt=0, le=0.99)
     """How far labels reach (Zhou et al., NIPS 2003, and Iscen et al.: 0.99)."""

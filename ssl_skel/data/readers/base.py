@@ -95,7 +95,7 @@ class Reader(ABC):
         return self.options.model_dump(mode="json")
 
     def _refuse_layout(self, layout: LayoutLike | None) -> None:
-        """Of a format with a layout of its own."""
+        """For a format with a layout of its own."""
         if layout is not None:
             raise UserError(f"layout {layout!r}: this format has its own ({self.layout.name}); leave the option out")
 

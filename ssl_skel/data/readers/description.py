@@ -255,7 +255,7 @@ def number_values(found: Iterable[str]) -> dict[str, int]:
 
 
 def value_names(numbers: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, int]]:
-    """Of the numbers of each column those that stand for names, for ``Reader.value_names``."""
+    """The numbers of each column that stand for names, for ``Reader.value_names``."""
     named = {
         column: {name: number for name, number in values.items() if name}
         for column, values in numbers.items()

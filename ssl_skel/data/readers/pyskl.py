@@ -163,7 +163,7 @@ def _keypoints(file: Path, row: int, clip: Any) -> np.ndarray:
 
 
 def _first_keypoints(file: Path, clips: Sequence[Any]) -> np.ndarray:
-    """Of the first clip that has any; they determine the layout.
+    """Keypoints of the first clip that has any; they determine the layout.
 
     Raises:
         UserError: none has; says what is wrong with the first.
