@@ -49,7 +49,7 @@ def transferred(store: Store, loaded: list[Loaded]) -> tuple[Store, str]:
     layouts = list(dict.fromkeys(encoder.layout for found in loaded for encoder, _ in found))
     if len(layouts) > 1:
         names = ", ".join(layout.name for layout in layouts)
-        raise UserError(f"data.transfer: the encoders have several layouts ({names}); evaluate them apart")
+        raise UserError(f"data.transfer: the encoders have several layouts ({names}); evaluate them separately")
     (target,) = layouts
     if store.layout != target and len(joint_map(store.layout, target).missing) == target.num_joints:
         raise UserError(f"data.transfer: {store.layout.name} has no joint of {target.name}; no transfer is possible")

@@ -45,7 +45,7 @@ def load_member(path: Path) -> Member:
         trainings.setdefault(training.figure, {})[training.encoder, training.seed] = folder
     streams = sorted({training.stream for training in found})
     if len(streams) > 1:
-        raise UserError(f"{path}: holds trainings of several streams ({', '.join(streams)}); evaluate them apart")
+        raise UserError(f"{path}: holds trainings of several streams ({', '.join(streams)}); evaluate them separately")
     return Member(path, report, config, streams[0], trainings)
 
 

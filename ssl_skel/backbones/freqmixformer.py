@@ -34,7 +34,7 @@ class FrequencyMixing(Mixing):
     columns of the map and the inverse transform runs along its rows. ``time``: queries and keys hold a
     coefficient of the joint's path each; a map between joints has no frequency, so what it is applied to is
     transformed, scaled and transformed back: IDCT(psi(MF DCT(v))).
-    Departs from the released code: as in the paper, maps weigh keys (its contraction runs over queries, and its mixed
+    Departs from the released code: as in the paper, maps weight keys (its contraction runs over queries, and its mixed
     maps are normalised over the next group's queries), and the operator scales the whole map, not its mixed part
     alone; groups of the learned graph are contiguous; three layers that it builds and never calls are left out;
     norms start at 1, as they do there after its last initialisation.

@@ -28,7 +28,7 @@ class BandMixing(Mixing):
     Paper silent: nearly all else. Here half the channels are spatial, a quarter each belongs to a band; no
     mixed maps; one set of values instead of one for each direction of the skeleton, which is what saves most
     parameters; each block has a learned gain. The operator of a band scales its own coefficients by 1 + phi and the
-    others by phi, phi learned, one per band, in (0, 1), from 0.5. ``time``: what a band's block puts out is
+    others by phi, phi learned, one per band, in (0, 1), from 0.5. ``time``: the output of a band's block is
     transformed, scaled and transformed back. ``joint``: as in ``FrequencyMixing``.
     The sum of the skeleton's directions is the fixed graph and the start of the learned ones.
     """

@@ -57,8 +57,8 @@ def linear_probe(
     cross-validation within the training clips, whole subjects held out, and the smallest of equally good
     values wins. Solved by L-BFGS; deterministic.
 
-    Augmented views are fitted and standardised along with their clips. A clip and its views together weigh as much
-    as a clip alone, so that ``c`` keeps its meaning. In cross-validation they are fitted with their clip, and left
+    Augmented views are fitted and standardised along with their clips. A clip and its views together have the weight
+    of one clip, so that ``c`` keeps its meaning. In cross-validation they are fitted with their clip, and left
     out where it is held out: held-out clips are evaluated like test clips, without augmentation.
 
     Args:

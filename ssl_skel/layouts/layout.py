@@ -1,4 +1,4 @@
-"""Joint layouts: which joints a skeleton has, how they hang together, and how they group.
+"""Joint layouts: which joints a skeleton has, how they are connected, and how they group.
 
 A layout is a small YAML file. The built-in ones are in ``ssl_skel/layouts``; a user's own is the same file under any
 name, and works wherever a built-in name does::

@@ -17,7 +17,7 @@ from ssl_skel.released.release import Release, Rule, Rules, Shape, Tensors, abso
 class STTFormerRelease(Release):
     """STTFormer (Qiu et al., arXiv 2201.02849), model/{sttformer,sta_block}.py.
 
-    Its code holds biases ahead of norms, which ours leaves out: the norms' means take them. Its maps run from queries
+    Its code has biases before norms, which ours leaves out: they go into the norms' means. Its maps run from queries
     to keys, so that queries and keys change places.
     """
 

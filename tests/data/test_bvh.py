@@ -259,7 +259,7 @@ def test_files_of_one_folder_have_one_hierarchy(tmp_path: Path) -> None:
     other = raw_files.bvh(tmp_path, "c", bones=[bone for bone in ARMS if bone[1] != "Head"])
     with pytest.raises(UserError) as told:
         read("bvh", tmp_path)
-    assert str(told.value).startswith(f"{other}: has other joints than a.bvh; convert them apart, or give --layout")
+    assert str(told.value).startswith(f"{other}: has other joints than a.bvh; convert it separately, or give --layout")
     assert len(read("bvh", tmp_path, layout="common15")) == 3
 
 

@@ -199,7 +199,7 @@ def test_npz_files_of_one_folder_agree(tmp_path: Path) -> None:
     assert reader.splits["xsub"]["test"] == {"subject": [2]}
     assert len(read("npz", tmp_path)) == 6
     npz(tmp_path, "three", joints=points(1, 2, 20, 3), sidecar={"layout": "kinect20"})
-    with pytest.raises(UserError, match="differs from the other files'"):
+    with pytest.raises(UserError, match="differs from the others'"):
         READERS["npz"](tmp_path)
     npz(tmp_path, "three", class_names=np.array(["a", "b", "c"]))
     with pytest.raises(UserError, match="class_names: differ between the files"):

@@ -15,7 +15,7 @@ class Memory(nn.Module):
     """One matrix of TARM: a GRU's memory of the frames, weighted frame by frame, added to the input.
 
     MAN, Sec. 3.2, as in MANs_9.py. Departs from code: torch's GRU, with a sigmoid and the reset gate after the
-    recurrent product; Keras 2.0.8's has a hard sigmoid and the gate before it. The layers that weigh are trained; there
+    recurrent product; Keras 2.0.8's has a hard sigmoid and the gate before it. The weighting layers are trained; there
     they are made inside a Lambda layer, which most likely leaves them at their random start. No dropout (0.5 there,
     none in its DenseNet variant): the recipe's weight decay remains.
 

@@ -129,7 +129,7 @@ def read_skeleton(file: Path) -> Skeleton:
     except (ValueError, KeyError, IndexError) as error:
         raise UserError(f"{file}: line {number}: does not fit a skeleton ({error}); download it again") from error
     if len(skeleton.parents) != len(skeleton.bones) - 1 or not skeleton.parents:
-        raise UserError(f"{file}: hierarchy: does not hang all bones on the root; download it again")
+        raise UserError(f"{file}: hierarchy: does not attach all bones to the root; download it again")
     return skeleton
 
 

@@ -71,7 +71,7 @@ class BvhReader(RigReader):
 def forward(nodes: Sequence[Node], motion: np.ndarray) -> np.ndarray:
     """Forward kinematics, all frames at once.
 
-    A joint turns what hangs on it by its rotations in the order of its channels: Zrotation Xrotation Yrotation is
+    A joint turns its descendants by its rotations in the order of its channels: Zrotation Xrotation Yrotation is
     R = Rz Rx Ry, for column vectors. The root's place is the sum of its offset and its position (Lander, "Working with
     motion capture file formats", Game Developer 1998).
     Paper silent: a position of an inner joint takes the place of its offset, which such files write out in each frame.

@@ -90,7 +90,7 @@ class NpzReader(Reader):
         first = next(iter(contents.values()))
         for file, content in contents.items():
             if content.layout != first.layout:
-                raise UserError(f"{file}: layout {content.layout.name!r} differs from the other files'; convert apart")
+                raise UserError(f"{file}: layout {content.layout.name!r} differs from the others'; convert separately")
         self.layout = first.layout
         self.class_names = _class_names(contents)
         self._numbers = {column: _numbered(contents.values(), column) for column in VALUES}

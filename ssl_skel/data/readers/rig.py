@@ -111,8 +111,8 @@ def _without_lone_sides(names: Sequence[str]) -> tuple[str, ...]:
 def rig_layout(joints: Sequence[str], parents: Sequence[int], source: str) -> SkeletonLayout:
     """The layout of a hierarchy.
 
-    Clips are centred on the joint that both hips hang on. Body groups are what hangs together on one side: the trunk,
-    and each limb. Each is divided at half its length.
+    Clips are centred on the joint that both hips are attached to. Body groups are the connected joints of one side:
+    the trunk, and each limb. Each is divided at half its length.
 
     Args:
         joints: (V,) names, as ``joint_names`` makes them.
@@ -120,7 +120,7 @@ def rig_layout(joints: Sequence[str], parents: Sequence[int], source: str) -> Sk
         source: the file, for messages.
 
     Raises:
-        UserError: it has no left and right, or not one root that all joints hang on.
+        UserError: it has no left and right, or not one root for all joints.
     """
     left = [name for name in joints if name.startswith("left_")]
     if not left:
@@ -155,7 +155,7 @@ def rig_layout(joints: Sequence[str], parents: Sequence[int], source: str) -> Sk
 
 
 def _centre(joints: Sequence[str], parents: Sequence[int], root: int) -> int:
-    """The joint that both hips hang on, for a root may stay on the floor; else the one named so, else the root."""
+    """The joint that both hips are attached to, as a root may be on the floor; else the one so named, else the root."""
     if not {"left_hip", "right_hip"} <= set(joints):
         return joints.index("hip_centre") if "hip_centre" in joints else root
     above = [[joints.index(f"{side}_hip")] for side in ("left", "right")]
@@ -190,9 +190,7 @@ def _parents_first(parents: Sequence[int], source: str) -> list[int]:
     for joint in order:
         order += [child for child, parent in enumerate(parents) if parent == joint != child]
     if len(order) < len(parents) or not order or sum(map(int.__eq__, parents, range(len(parents)))) > 1:
-        raise UserError(
-            f"{source}: parents: joints do not hang on one root; give one joint -1, and all others a parent"
-        )
+        raise UserError(f"{source}: parents: joints do not share one root; give one joint -1, and all others a parent")
     return order
 
 

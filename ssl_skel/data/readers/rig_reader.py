@@ -58,7 +58,9 @@ class RigReader(DescribedReader):
         own = self._rig(file, opened)
         joints = to_metres(opened.places(), self.options, file)
         if self._derived and own != self.layout:
-            raise UserError(f"{file}: has other joints than {self._derived.name}; convert them apart, or give --layout")
+            raise UserError(
+                f"{file}: has other joints than {self._derived.name}; convert it separately, or give --layout"
+            )
         if not self._derived:
             joints = rig_map(own, self.layout, str(file))(joints)
         for key, facts in self._keys(file):

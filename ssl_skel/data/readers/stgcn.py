@@ -50,7 +50,7 @@ class StGcnReader(Reader):
             sides[_SIDES[_side(file)]] += self._labels[file][0]
         joints = {shape[3] for shape in shapes.values()}
         if len(joints) > 1:
-            raise UserError(f"{self.source}: the arrays have different numbers of joints; convert them apart")
+            raise UserError(f"{self.source}: the arrays have different numbers of joints; convert them separately")
         self._count = joints.pop()
         if layout is None and self._count not in _BY_COUNT:
             raise UserError(f"{next(iter(shapes))}: has {self._count} joints; give --layout")
