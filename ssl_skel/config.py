@@ -149,8 +149,8 @@ def parse_config(model: type[Model], data: Any, source: str, *, written: bool = 
     Args:
         model: the frozen model it must fit.
         data: as JSON or YAML gives it.
-        source: what messages begin with. written: by this project, maybe an earlier release: former names pass without
-            a warning.
+        source: what messages begin with.
+        written: by this project, maybe an earlier release: former names pass without a warning.
 
     Raises:
         UserError: the first mistake, with its key path and the nearest known name.

@@ -22,7 +22,8 @@ def check_path_name(name: object, where: Path | str = "") -> None:
     """The one rule for a name that becomes part of a path: of a run, a split, a store that is merged.
 
     Args:
-        name: as given, by a user or by a file. where: file and field; "" if the caller says so.
+        name: as given, by a user or by a file.
+        where: file and field; "" if the caller says so.
 
     Raises:
         UserError: it has another form than ``PATH_NAME``, or more than 150 bytes.

@@ -59,7 +59,8 @@ class Registry(Mapping[str, type[T]], Generic[T, C]):
         """The options of an entry that a file or a user names.
 
         Args:
-            name: as given. source: file and field, or another beginning of the message.
+            name: as given.
+            source: file and field, or another beginning of the message.
 
         Raises:
             UserError: no entry has that name; suggests the nearest.

@@ -118,7 +118,8 @@ def to_frames(length: str | int, fps: float, where: str) -> int:
 
     Args:
         length: as given.
-        fps: frames a second; 0: unknown. where: it is given, for the message.
+        fps: frames a second; 0: unknown.
+        where: it is given, for the message.
 
     Raises:
         UserError: it is neither, or in seconds, and the rate is unknown.

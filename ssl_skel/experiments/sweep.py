@@ -135,7 +135,8 @@ def run_all(jobs: Sequence[Job], call: Sequence[str], extra: Sequence[str] = ())
 
     Args:
         jobs: of the grid.
-        call: program that gets the words of a run. extra: words after them.
+        call: program that gets the words of a run.
+        extra: words after them.
     """
     failed = []
     with _Signals() as signals:

@@ -216,7 +216,8 @@ class MotionIndex:
         Args:
             joints: (T, V, C), or (M, T, V, C) for several persons; metres, y up, NaN where not tracked.
             k: how many.
-            rows: search only among these, such as the result of ``Filter.rows``. exact: do not use the faster search.
+            rows: search only among these, such as the result of ``Filter.rows``.
+            exact: do not use the faster search.
 
         Returns:
             (k,) rows of the index and their cosines, nearest first.
@@ -238,7 +239,8 @@ class MotionIndex:
         Args:
             vectors: (Q, D), of any length.
             k: how many, of more than there are: all.
-            rows: ascending; search only among these. exact: do not use the faster search.
+            rows: ascending; search only among these.
+            exact: do not use the faster search.
 
         Returns:
             (Q, k) rows int64 and cosines float64, nearest first.

@@ -64,7 +64,8 @@ class Reconstruction:
 
     Attributes:
         original: as recorded.
-        masked: NaN where the network was shown nothing. predicted: its prediction from that.
+        masked: NaN where the network was shown nothing.
+        predicted: its prediction from that.
     """
 
     original: RenderableClip
