@@ -8,8 +8,9 @@ from ssl_skel.config import Section
 
 
 class Estimate(Section):
-    """Measured by cross-validation: in each fold a classifier is trained like the final one, and predicts the rest. The
-    final classifier is trained on all of these clips; the figures are those of such classifiers trained on fewer.
+    """Measured by cross-validation: in each fold a classifier is trained like the final one, and predicts the rest.
+
+    The final classifier is trained on all of these clips; the figures are those of such classifiers trained on fewer.
     """
 
     clips: int
