@@ -96,7 +96,7 @@ def test_the_skeleton_is_found_by_name(tmp_path: Path) -> None:
         ("amc", "\n2\n", "\n", "frame 1 has 'root' twice"),
         ("asf", "direction 0.6", "direction up", "does not fit a skeleton"),
         ("asf", "length 7.0", "size 7.0", "does not fit a skeleton"),
-        ("asf", "root lhipjoint", "lhipjoint", "hierarchy: does not attach all bones on the root"),
+        ("asf", "root lhipjoint", "lhipjoint", "hierarchy: does not attach all bones to the root"),
         ("asf", "dof rx", "dof qx", "does not fit a skeleton"),
         ("asf", "order TX", "order T", "does not fit a skeleton"),
     ],
