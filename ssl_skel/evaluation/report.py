@@ -254,14 +254,14 @@ class Report(Section):
             table.add_column(shown(column), justify=side, overflow="fold", min_width=5)  # no figure loses a digit
         for row in _once(self._clips(header) + body):
             table.add_row(*map(shown, row), style="bold" if kind_of(row[1]) == "pretrained" else "")
-        for facts in self.splits:
-            for warning in facts.warnings:
-                console().print(Text.assemble(("warning", "bold"), shown(f", {facts.name}: {warning}")))
+        for where, warning in _warnings(self.splits):
+            console().print(Text.assemble(("warning", "bold"), shown(f", {where}: {warning}")))
         console().print(table)
 
     def to_markdown(self) -> str:
         """The report as a page."""
-        parts = [f"# {self.name}", *_warnings(self.splits)]
+        found = [f"> **Warning**, {where}: {warning}." for where, warning in _warnings(self.splits)]
+        parts = [f"# {self.name}", *(["\n>\n".join(found)] if found else [])]
         for name, title in _TITLES.items():
             header, *body = self.table(name)
             if body:
@@ -347,9 +347,16 @@ def fold_means(measurements: Sequence[Measurement]) -> list[Measurement]:
     ]
 
 
-def _warnings(splits: Sequence[SplitFacts]) -> list[str]:
-    lines = [f"> **Warning**, {facts.name}: {warning}." for facts in splits for warning in facts.warnings]
-    return ["\n>\n".join(lines)] if lines else []
+def _warnings(splits: Sequence[SplitFacts]) -> list[tuple[str, str]]:
+    """Splits that share a warning, in words, and the warning."""
+    places: dict[str, list[str]] = {}
+    for facts in splits:
+        for warning in facts.warnings:
+            places.setdefault(warning, []).append(facts.name)
+    return [
+        (f"all {len(splits)} splits" if 1 < len(splits) == len(names) else ", ".join(names), warning)
+        for warning, names in places.items()
+    ]
 
 
 def kind_of(features: str) -> str:

@@ -210,3 +210,12 @@ def test_a_confusion_matrix_is_square() -> None:
 def test_figures_hold_an_accuracy() -> None:
     with pytest.raises(ValueError, match="there is no accuracy"):
         Measurement(split="xsub", features="raw", measure="kNN, k = 1", figures={"macro_f1": Figure(mean=1.0)})
+
+
+def test_a_warning_that_splits_share_stands_once(report: Report) -> None:
+    facts = report.splits[0]
+    splits = [facts.model_copy(update={"name": f"fold{at}", "warnings": ("alike", f"own {at}")}) for at in (1, 2)]
+    text = report.model_copy(update={"splits": tuple(splits)}).to_markdown()
+    assert text.count("alike.") == 1
+    assert "> **Warning**, all 2 splits: alike." in text
+    assert "> **Warning**, fold2: own 2." in text
