@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -79,7 +80,10 @@ def seen_clips(store: Store, card: EncoderCard) -> tuple[list[Seen], list[str]]:
         try:
             parts.setdefault(how, []).append(_training_clips(store, data))
         except UserError as error:
-            unknown.append(f"test clips may have been seen in pretraining, its clips are unknown ({error})")
+            reason = f"the store it used, {data.store}, is not here to compare with"
+            if Path(data.store).exists():
+                reason = str(error)
+            unknown.append(f"test clips may have been seen in pretraining: {reason}")
     seen = [Seen(how, *map(np.concatenate, zip(*found, strict=True))) for how, found in parts.items() if found]
     return seen, unknown
 

@@ -55,7 +55,9 @@ def transferred(store: Store, loaded: list[Loaded]) -> tuple[Store, str]:
         raise UserError(f"data.transfer: {store.layout.name} has no joint of {target.name}; no transfer is possible")
     want = loaded[0][0][1].normalization
     if want is not None and needs_adapting(store, target, want):
-        return adapted(store, target, want), _remark(store.layout, target, f", then normalised by {want}")
+        return adapted(store, target, want), _remark(
+            store.layout, target, ", then normalised as the encoder's clips were"
+        )
     if store.layout == target:
         return store, ""
     return mapped_store(store, target), _remark(store.layout, target)

@@ -59,7 +59,7 @@ def show_table(
 def _rows(facts: dict[str, Any], indent: str = "") -> Iterator[list[str]]:
     """Name and value; a mapping gets rows of its own where a line would not hold it."""
     for key, value in facts.items():
-        name = f"{indent}{str(key).replace('_', ' ')}"
+        name = f"{indent}{key}" if indent else str(key).replace("_", " ")  # below may be names of classes
         if isinstance(value, dict) and (len(value) > _IN_A_LINE or any(map(_is_nested, value.values()))):
             yield [name, ""]
             yield from _rows(value, f"{indent}  ")

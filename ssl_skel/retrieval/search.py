@@ -83,6 +83,8 @@ def search(
     Raises:
         UserError: no such index, query or class, or options that do not fit.
     """
+    if k < 1:
+        raise UserError(f"-k {k}: give the number of hits, 1 or more")
     if at_least is not None and not -1 <= at_least <= 1:
         raise UserError(f"--min {at_least}: is a centred cosine, between -1 and 1")
     opened = index if isinstance(index, MotionIndex) else MotionIndex.open(index)
