@@ -70,7 +70,8 @@ def check_clip(clip: RawClip, layout: SkeletonLayout, file: Path) -> None:
 
     Raises:
         UserError: wrong shape, no frames, nothing tracked at all (only NaN, infinity or zero), coordinates beyond
-            ``_FARTHEST``, or a name that is too long or cannot be written.
+            ``_FARTHEST`` (infinite ones too: float32 makes them of what it cannot hold), or a name that is too long or
+            cannot be written.
     """
     check_text(clip.name, f"{file}: name of a clip")
     shape = clip.joints.shape
@@ -84,10 +85,11 @@ def check_clip(clip: RawClip, layout: SkeletonLayout, file: Path) -> None:
         raise UserError(f"{file}: clip {clip.name!r} has no frames")
     if not tracked_persons(clip.joints).any():
         raise UserError(f"{file}: clip {clip.name!r} has no tracked joint")
-    farthest = np.abs(clip.joints, where=np.isfinite(clip.joints), out=np.zeros_like(clip.joints)).max()
+    farthest = np.nanmax(np.abs(clip.joints))
     if farthest > _FARTHEST:
+        size = f"{farthest:.3g}" if np.isfinite(farthest) else f"more than {np.finfo(np.float32).max:.3g}, or infinity"
         raise UserError(
-            f"{file}: clip {clip.name!r} has a coordinate of {farthest:.3g}; none may be beyond {_FARTHEST:g}, so look "
+            f"{file}: clip {clip.name!r} has a coordinate of {size}; none may be beyond {_FARTHEST:g}, so look "
             "at the recording and its units"
         )
 

@@ -110,11 +110,12 @@ def test_damage_is_skipped_counted_and_listed_when_asked(source: Path) -> None:
     assert str(source.parent) not in json.dumps(summary["skipped"])
 
 
-def test_a_number_beyond_float32_is_a_joint_not_tracked(source: Path) -> None:
+def test_a_number_beyond_float32_is_refused_like_other_large_ones(source: Path) -> None:
     joints = motion(0).astype(np.float64)
     joints[2, 3, 1] = 1e300
     write_clip(source, "a01_s05_e00_v01", joints)
-    assert to_store(source)["filled"] == 2
+    with pytest.raises(UserError, match=r"has a coordinate of more than 3\.4e\+38, or infinity; none may be beyond"):
+        to_store(source)
 
 
 def test_nothing_sound_is_no_store(source: Path) -> None:

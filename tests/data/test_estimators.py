@@ -76,6 +76,16 @@ def test_mediapipe_numbers(key: str, tmp_path: Path) -> None:
     assert (bow.joints.shape, bow.label) == ((2, 4, 33, 3), 0)
 
 
+@pytest.mark.parametrize("far", [1e300, -1e39, np.inf])
+def test_a_landmark_beyond_float32_is_refused(far: float, tmp_path: Path) -> None:
+    text = raw_files.mediapipe(tmp_path, "wave/one", walk(0, 30, 33)).read_text()
+    frames = json.loads(text)
+    frames["frames"][7]["pose_world_landmarks"][5]["x"] = far
+    (tmp_path / "wave" / "one.json").write_text(json.dumps(frames))
+    with pytest.raises(UserError, match=r"has a coordinate of more than 3\.4e\+38, or infinity"):
+        read("mediapipe", tmp_path)
+
+
 def test_mediapipe_goes_by_recordings_yaml(tmp_path: Path) -> None:
     joints = walk(0, 6, 33)
     raw_files.mediapipe(tmp_path, "a/s03_wave", joints)

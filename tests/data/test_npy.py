@@ -39,13 +39,12 @@ def test_numbers(dtype: str, order: Any, tmp_path: Path) -> None:
     assert open_reader("npy", tmp_path).class_names == ("bow", "wave")
 
 
-def test_gaps_stay_and_what_float32_cannot_hold_is_one(tmp_path: Path) -> None:
+def test_gaps_stay(tmp_path: Path) -> None:
     joints = points(4, 15, 3).astype(np.float64)
     joints[1, 2] = np.nan
-    joints[2, 3, 1] = 1e300
     raw_files.npy(tmp_path, joints=joints, scale=1.5)
     found = read("npy", tmp_path)[0].joints[0]
-    np.testing.assert_array_equal(np.isfinite(found), np.isfinite(joints) & (joints < 1e300))
+    np.testing.assert_array_equal(np.isfinite(found), np.isfinite(joints))
     np.testing.assert_allclose(found[0], 1.5 * joints[0], rtol=1e-6)
 
 

@@ -222,11 +222,15 @@ def test_bad_clips_are_refused(tmp_path: Path, bad: RawClip, message: str) -> No
             RawClip("x", np.where(np.arange(15)[:, None] == 1, np.nan, clip(1).joints * 1e37)),
             "clip 'x' has a coordinate of",
         ),
+        (
+            RawClip("x", np.where(np.arange(15)[:, None] == 1, -np.inf, clip(1).joints)),
+            "clip 'x' has a coordinate of more than 3.4e+38, or infinity; none may be beyond 1e+06",
+        ),
         (RawClip("x", clip(1).joints * np.inf), "clip 'x' has no tracked joint"),
     ],
 )
 def test_what_no_store_can_hold_is_refused_as_it_is_read(bad: RawClip, message: str) -> None:
-    check_clip(RawClip("é", np.where(np.arange(15)[:, None] == 1, np.inf, clip(1).joints)), LAYOUT, Path("a.npz"))
+    check_clip(RawClip("é", np.where(np.arange(15)[:, None] == 1, np.nan, clip(1).joints)), LAYOUT, Path("a.npz"))
     with pytest.raises(UserError) as told:
         check_clip(bad, LAYOUT, Path("a.npz"))
     assert str(told.value).startswith("a.npz: ")

@@ -202,6 +202,8 @@ DAMAGE: dict[str, tuple[Callable[[Path], Path], str]] = {
     "no joint": (lambda f: long(f, without("joint")), "there is no column 'joint'"),
     "named": (lambda f: long(f, list, columns={"clip": "clib"}), "there is no column 'clib'; did you mean 'clip'"),
     "word": (lambda f: long(f, at(7, x="abc")), "line 9, column 'x': 'abc' is not a number"),
+    "far": (lambda f: long(f, at(7, x=1e39)), "clip 'one' has a coordinate of more than 3.4e+38, or infinity"),
+    "infinite": (lambda f: long(f, at(7, y="-inf")), "clip 'one' has a coordinate of more than 3.4e+38, or infinity"),
     "columns": (
         lambda f: raw_files.table(f, text="clip,frame,joint,x,y\na,0,head,1\n"),
         "line 2: is not like the header",

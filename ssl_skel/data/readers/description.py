@@ -133,7 +133,7 @@ def to_metres(joints: np.ndarray, description: Description, where: Path | str) -
     """
     if description.up == "z" and joints.shape[-1] == 2:
         raise UserError(f"{where}: up: z needs three coordinates; the joints have two")
-    with np.errstate(over="ignore", invalid="ignore"):  # what float32 cannot hold is infinite: not tracked
+    with np.errstate(over="ignore", invalid="ignore"):  # what float32 cannot hold is infinite, and refused
         return _turned(joints.astype(np.float32), description) * np.float32(description.scale)
 
 

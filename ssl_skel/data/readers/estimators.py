@@ -72,6 +72,8 @@ def follow(
     tracks: list[dict[int, np.ndarray]] = []
     last: list[np.ndarray] = []
     for t, found in enumerate(frames):
+        with np.errstate(over="ignore"):  # what float32 cannot hold is infinite, and far from nobody
+            found = found.astype(np.float32).astype(np.float64)
         seen = [person for person in found if np.isfinite(person).all(-1).any()]
         far = np.array(
             [[_distance(person[:, :coordinates], place[:, :coordinates]) for place in last] for person in seen]

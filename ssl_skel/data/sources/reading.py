@@ -126,7 +126,7 @@ def _clips(reader: Reader, file: Path) -> Iterator[RawClip | BadClip]:
     clips = reader.read(file)
     while True:
         try:
-            with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, which means not tracked
+            with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused
                 clip = next(clips)
         except StopIteration:
             return
