@@ -100,7 +100,11 @@ def convert(
             dtype=dtype,
             key=_key(work, format, files, dtype),
         ) as writer:
-            _record(writer, work, _write(writer, work, files, jobs, progress))
+            totals = _write(writer, work, files, jobs, progress)
+            if not writer.clips:
+                left_out = len(totals.skipped) + len(totals.excluded)
+                raise UserError(f"{source}: holds no clips" + (f" besides {left_out} left out" if left_out else ""))
+            _record(writer, work, totals)
     facts = describe(Path(store)) | {"seconds": time.perf_counter() - begin}
     return {key: facts[key] for key in _SUMMARY}
 

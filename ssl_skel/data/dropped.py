@@ -16,7 +16,7 @@ class Kind:
     """One kind of what is counted.
 
     Attributes:
-        text: what was done, after the number.
+        text: what was done, after the number; {s} and {were} follow it.
         option: option of a reader that changes it; empty: none does.
         remedy: how.
     """
@@ -27,19 +27,19 @@ class Kind:
 
 
 KINDS: dict[str, Kind] = {
-    "zero_frames": Kind("frames in which all joints are zero were taken as unseen, and cut at the end of a clip"),
-    "empty_frames": Kind("frames that show nobody were left out"),
-    "ghosts": Kind("persons seen in too few frames were left out", "min_seen", "min_seen=0 keeps them"),
-    "surplus": Kind("persons beyond those seen in most frames were left out", "persons", "persons=N keeps more"),
-    "third": Kind("tracks were left out as two others were there", "denoise", "denoise=false keeps them"),
-    "noise": Kind("tracks were left out as noise", "denoise", "denoise=false keeps them"),
-    "assumed_aspect": Kind("clips hold image landmarks; the images were taken for 16:9", "aspect", "aspect=W/H if not"),
+    "zero_frames": Kind("frame{s} in which all joints are zero {were} taken as unseen, and cut at the end of a clip"),
+    "empty_frames": Kind("frame{s} without anybody {were} left out"),
+    "ghosts": Kind("person{s} seen in too few frames {were} left out", "min_seen", "min_seen=0 keeps them"),
+    "surplus": Kind("person{s} beyond those seen in most frames {were} left out", "persons", "persons=N keeps more"),
+    "third": Kind("track{s} {were} left out as two others were there", "denoise", "denoise=false keeps them"),
+    "noise": Kind("track{s} {were} left out as noise", "denoise", "denoise=false keeps them"),
+    "assumed_aspect": Kind("clip{s} of image landmarks; the images were taken for 16:9", "aspect", "aspect=W/H if not"),
     "shares": Kind(
-        "clips have all x and y between 0 and 1, which squeezes people if these are shares of width and height",
+        "clip{s} with all x and y between 0 and 1, which squeezes people if these are shares of width and height",
         "aspect",
         "aspect=1.778 (width / height) fixes it; give aspect=1 if they are not",
     ),
-    "absent": Kind("frames of a person who was absent were filled from before and after"),
+    "absent": Kind("frame{s} of a person who was absent {were} filled from before and after"),
 }
 
 
@@ -53,7 +53,8 @@ def report(dropped: Mapping[str, int], options: Mapping[str, Any]) -> list[str]:
     lines = []
     for kind, count in dropped.items():
         known = KINDS.get(kind, Kind(kind.replace("_", " ")))  # a later release may count more
-        lines.append(f"{count:,} {known.text}" + (f"; {known.remedy}" if known.option in options else ""))
+        text = known.text.replace("{s}", "s" * (count != 1)).replace("{were}", "was" if count == 1 else "were")
+        lines.append(f"{count:,} {text}" + (f"; {known.remedy}" if known.option in options else ""))
     return lines
 
 

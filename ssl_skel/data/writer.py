@@ -121,6 +121,11 @@ class StoreWriter:
             self.resumed.append(entry["note"])
         self._noted = len(self._names)
 
+    @property
+    def clips(self) -> int:
+        """How many were written."""
+        return len(self._names)
+
     def add(self, clip: RawClip, content: int | None = None) -> None:
         """Append a clip.
 

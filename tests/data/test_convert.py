@@ -121,9 +121,28 @@ def test_a_number_beyond_float32_is_refused_like_other_large_ones(source: Path) 
 def test_nothing_sound_is_no_store(source: Path) -> None:
     for file in source.iterdir():
         file.write_text("{")
-    with pytest.raises(UserError, match="no clip was written"):
+    with pytest.raises(UserError, match="holds no clips besides"):
         to_store(source, skip_bad=True)
     assert [entry.name for entry in source.parent.iterdir()] == ["source"]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"), [("", "a.csv: is empty"), ("frame,joint,x,y,z\n", "a.csv: holds no clips$")]
+)
+def test_a_table_without_rows_is_to_blame(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "a.csv").write_text(text)
+    with pytest.raises(UserError, match=message):
+        convert("table", tmp_path / "a.csv", tmp_path / "store", normalize=PLAIN, layout="sbu15", progress=False)
+
+
+def test_a_store_among_the_recordings_is_not_read(tmp_path: Path) -> None:
+    (tmp_path / "raw" / "wave").mkdir(parents=True)
+    frames = [[[0.1, 0.2, 0.3]] * 33] * 3
+    (tmp_path / "raw" / "wave" / "a.json").write_text(json.dumps({"pose_world_landmarks": frames}))
+    for _ in range(2):
+        convert("mediapipe", tmp_path / "raw", tmp_path / "raw" / "store", normalize=PLAIN, overwrite=True)
+        store = Store.open(tmp_path / "raw" / "store")
+        assert (store.name.tolist(), store.class_names) == (["wave_a"], ("wave",))
 
 
 def test_one_bad_clip_of_a_file_leaves_the_others(tmp_path: Path) -> None:

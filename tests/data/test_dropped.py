@@ -15,7 +15,7 @@ from small_source import PLAIN
 
 from ssl_skel.cli import app
 from ssl_skel.data.convert import convert, describe
-from ssl_skel.data.dropped import KINDS, absent_frames, report, without_ghosts, without_zeros
+from ssl_skel.data.dropped import absent_frames, report, without_ghosts, without_zeros
 from ssl_skel.data.store import Store
 
 LONG, SHORT = 40, 2  # frames of a person, and of a false detection
@@ -68,10 +68,10 @@ def test_who_is_seen_in_too_few_frames_is_left_out_and_counted(format: str, tmp_
     (tmp_path / "raw").mkdir()
     write(tmp_path / "raw", crowd(joints))
     summary = convert(format, tmp_path / "raw", tmp_path / "store", normalize=PLAIN, progress=False)
-    assert summary["dropped"] == ["1 persons seen in too few frames were left out; min_seen=0 keeps them"]
+    assert summary["dropped"] == ["1 person seen in too few frames was left out; min_seen=0 keeps them"]
     assert Store.open(tmp_path / "store").persons.tolist() == [1]
     kept = convert(format, tmp_path / "raw", tmp_path / "all", normalize=PLAIN, progress=False, options=["min_seen=0"])
-    assert kept["dropped"] == [f"{LONG - SHORT} {KINDS['absent'].text}"]
+    assert kept["dropped"] == report({"absent": LONG - SHORT}, {})
     assert Store.open(tmp_path / "all").persons.tolist() == [2]
 
 
@@ -79,7 +79,7 @@ def test_persons_beyond_the_most_that_are_kept_are_counted(tmp_path: Path) -> No
     (tmp_path / "raw").mkdir()
     kinetics(tmp_path / "raw", walk(0, 6, 18, persons=3))
     summary = convert("kinetics", tmp_path / "raw", tmp_path / "store", normalize=PLAIN, progress=False)
-    assert summary["dropped"] == [f"1 {KINDS['surplus'].text}; persons=N keeps more"]
+    assert summary["dropped"] == ["1 person beyond those seen in most frames was left out; persons=N keeps more"]
 
 
 def test_tracks_and_frames_of_ntu_are_counted(tmp_path: Path) -> None:
@@ -129,7 +129,7 @@ def test_arrays_padded_with_zeros(tmp_path: Path) -> None:
     npy(tmp_path / "raw", joints)
     summary = convert("npy", tmp_path / "raw", tmp_path / "store", normalize=PLAIN, progress=False)
     assert summary["frames"] == 6
-    assert summary["dropped"] == [f"4 {KINDS['zero_frames'].text}"]
+    assert summary["dropped"] == report({"zero_frames": 4}, {})
 
 
 def test_each_kind_is_a_line_for_people_and_for_machines(
@@ -140,7 +140,7 @@ def test_each_kind_is_a_line_for_people_and_for_machines(
     monkeypatch.setattr("sys.argv", ["ssl-skel", "convert", "npy", str(tmp_path / "raw"), str(tmp_path / "store")])
     with pytest.raises(SystemExit):
         app.main()
-    assert "counted: 1 persons seen in too few frames were left out; min_seen=0 keeps them\n" in capsys.readouterr().err
+    assert "counted: 1 person seen in too few frames was left out; min_seen=0 keeps them\n" in capsys.readouterr().err
     monkeypatch.setattr("sys.argv", ["ssl-skel", "info", str(tmp_path / "store"), "--json"])
     with pytest.raises(SystemExit):
         app.main()

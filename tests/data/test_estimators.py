@@ -158,7 +158,7 @@ def test_mediapipe_damage_is_named(damage: str, tmp_path: Path) -> None:
     ("option", "message"),
     [
         ("names='s('", "names: is not a regular expression"),
-        ("names='(?P<person>.)'", "names: has groups other than label, subject"),
+        ("names='(?P<person>.)'", "names: has a group 'person'; groups may be label, subject"),
         ("persons=0", "persons: input should be greater than or equal to 1"),
         ("score=keep", "score: unknown key; did you mean 'min_score'"),
     ],

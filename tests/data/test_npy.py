@@ -199,7 +199,7 @@ DESCRIPTIONS: dict[str, tuple[dict[str, Any], str]] = {
     "up": ({"up": "x"}, "up: unknown 'x'"),
     "scale": ({"scale": 0}, "scale: input should be greater than 0"),
     "names": ({"names": "s("}, "names: is not a regular expression"),
-    "groups": ({"names": "(?P<person>.)"}, "names: has groups other than label, subject"),
+    "groups": ({"names": "(?P<person>.)"}, "names: has a group 'person'; groups may be label, subject"),
 }
 
 

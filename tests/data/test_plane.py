@@ -44,7 +44,7 @@ def test_shares_of_an_image_are_noticed(format: str, tmp_path: Path) -> None:
     assert clip.dropped == {"shares": 1}
     np.testing.assert_allclose(clip.joints[0], -SHARES, rtol=1e-5)
     (line,) = report(clip.dropped, {"aspect": 0.0})
-    assert line.startswith("1 clips have all x and y between 0 and 1")
+    assert line.startswith("1 clip with all x and y between 0 and 1")
     assert "aspect=1.778" in line
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ssl_skel.data.conversion import Conversion
 from ssl_skel.data.convert import convert
 from ssl_skel.data.normalize import NormalizeConfig
 from ssl_skel.data.readers.description import Description, describe_clip
@@ -94,6 +95,38 @@ def test_what_does_not_fit_is_refused_in_one_line(tmp_path: Path, change: dict, 
     with pytest.raises(UserError, match=message) as caught:
         read_recordings(**asked)
     assert "\n" not in str(caught.value)
+
+
+BAD = {"new/a02_s04_e00_v02.json": "{", "zero.json": "", "a03_s01_e00_v01.json": "{", "note.mat": "no"}
+
+
+@pytest.mark.parametrize(
+    ("source", "recorded", "message"),
+    [
+        ("new", "nw-ucla", r"^\S*new/a02_s04_e00_v02.json: is damaged: not JSON"),
+        ("new", "", r"no format reads it; nw-ucla: \S*a02_s04_e00_v02.json: is damaged.*; mediapipe: "),
+        ("new", "ntu", r"no format reads it; nw-ucla: \S*a02_s04_e00_v02.json: is damaged.*; mediapipe: "),
+        ("zero.json", "nw-ucla", r"^\S*zero.json: is empty$"),
+        ("zero.json", "", "no format reads it; nw-ucla, kinetics, mediapipe: is empty$"),
+        ("a03_s01_e00_v01.json", "nw-ucla", "json: is damaged: not JSON with label"),
+        (
+            "note.mat",
+            "nw-ucla",
+            "note.mat: the name has no action and subject; expected one like a1_s1_t1_skeleton.mat",
+        ),
+        ("empty", "nw-ucla", "empty: is an empty folder, and holds no recordings"),
+    ],
+)
+def test_a_bad_file_is_named(tmp_path: Path, source: str, recorded: str, message: str) -> None:
+    """By the format of the encoder's recordings, or by each that has recordings there."""
+    for folder in ("new", "empty"):
+        (tmp_path / folder).mkdir()
+    ucla_file(tmp_path / "new")
+    for name, text in BAD.items():
+        (tmp_path / name).write_text(text)
+    conversions = [Conversion(format=recorded)] if recorded else []
+    with pytest.raises(UserError, match=message):
+        read_recordings(tmp_path / source, KINECT, HOW, conversions=conversions)
 
 
 def test_a_pattern_that_never_ends_is_one_line(tmp_path: Path) -> None:

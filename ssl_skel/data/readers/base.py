@@ -16,6 +16,12 @@ from ssl_skel.data.clip import BadClip, RawClip
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import LayoutLike, SkeletonLayout
 
+_OF_STORE = ("meta.json", "clips.npz")  # what every store has
+
+
+class NotThere(UserError):
+    """The source holds no recordings of the format, sound or damaged."""
+
 
 class ReaderOptions(Section):
     """Options of every format."""
@@ -43,7 +49,7 @@ class Reader(ABC):
         ordered: its clips have the person who moves most first, as in ``NormalizeConfig.order_persons``.
         archive: one file holds a whole data set, so that files are not fair shares of the work.
         fps: frames a second of all its recordings, as published; 0 where the files say it, or it is unknown.
-        endings: of the names of its files, if no other data would have them.
+        endings: of the names of its files, where few other data have them.
 
     Args:
         source: where the recordings are.
@@ -100,17 +106,21 @@ class Reader(ABC):
             raise UserError(f"layout {layout!r}: this format has its own ({self.layout.name}); leave the option out")
 
     def _find(self, pattern: str, example: str) -> list[Path]:
-        """Files below the source that match a glob pattern; hidden ones are not recordings."""
+        """Files below the source that match a glob pattern; hidden ones and those of stores are not recordings."""
         if not self.source.is_dir():
-            raise UserError(f"{self.source}: is not a folder; give the folder that holds the recordings ({example})")
+            raise NotThere(f"{self.source}: is not a folder; give the folder that holds the recordings ({example})")
         found = sorted(self.source.glob(pattern), key=natural)
+        below = {folder for file in found for folder in file.relative_to(self.source).parents if folder.parts}
+        stores = {folder for folder in below if all((self.source / folder / name).is_file() for name in _OF_STORE)}
         files = [
             file
             for file in found
-            if file.is_file() and not any(part.startswith(".") for part in file.relative_to(self.source).parts)
+            if file.is_file()
+            and not any(part.startswith(".") for part in file.relative_to(self.source).parts)
+            and stores.isdisjoint(file.relative_to(self.source).parents)
         ]
         if not files:
-            raise UserError(f"{self.source}: holds no {pattern}; give the folder that holds the recordings ({example})")
+            raise NotThere(f"{self.source}: holds no {pattern}; give the folder that holds the recordings ({example})")
         return files
 
 

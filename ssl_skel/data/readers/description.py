@@ -74,8 +74,8 @@ class Description(ReaderOptions):
             groups = set(regex.compile(names).groupindex)
         except regex.error as error:
             raise ValueError(f"is not a regular expression: {error}") from error
-        if groups - set(_GROUPS):
-            raise ValueError(f"has groups other than {', '.join(_GROUPS)}")
+        for group in sorted(groups - set(_GROUPS)):
+            raise ValueError(f"has a group {group!r}; groups may be {', '.join(_GROUPS)}")
         return names
 
 

@@ -37,6 +37,7 @@ class KineticsReader(Reader):
     fps = 30.0
     Options = PlaneOptions
     splits = {"given": {"train": {"setup": [1]}, "test": {"setup": [2]}}}  # noqa: RUF012 - never changed
+    endings = (".json",)
 
     def __init__(self, source: Path, layout: LayoutLike | None = None, options: Section | None = None) -> None:
         super().__init__(source, layout, options)

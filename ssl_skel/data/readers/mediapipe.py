@@ -60,6 +60,7 @@ class MediaPipeReader(DescribedReader):
     pattern = "**/*.*json*"
     example = "wave/clip01.json or .jsonl"
     suffixes = (".json", ".jsonl", ".ndjson")
+    endings = (".json", ".jsonl")
 
     def __init__(self, source: Path, layout: LayoutLike | None = None, options: Section | None = None) -> None:
         self._refuse_layout(layout)

@@ -75,6 +75,7 @@ class NtuReader(Reader):
     layout = LAYOUTS["ntu25"]
     fps = 30.0
     Options = NtuOptions
+    endings = (".skeleton",)
 
     def __init__(self, source: Path, layout: LayoutLike | None = None, options: Section | None = None) -> None:
         super().__init__(source, layout, options)

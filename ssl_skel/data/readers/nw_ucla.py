@@ -46,6 +46,7 @@ class NwUclaReader(Reader):
         "xview": {"train": {"camera": [1, 2]}, "test": {"camera": [3]}},
         "xsub": odd_even(range(1, 11)),
     }
+    endings = (".json",)
 
     def files(self) -> list[Path]:
         return self._find("*.json", _EXAMPLE)

@@ -54,6 +54,7 @@ class PysklReader(Reader):
 
     archive = True
     Options = PysklOptions
+    endings = (".pkl",)
 
     def __init__(self, source: Path, layout: LayoutLike | None = None, options: Section | None = None) -> None:
         self.source = Path(source)

@@ -91,6 +91,7 @@ class TableReader(DescribedReader):
     pattern = "**/*.csv"
     example = "recordings.csv or .parquet"
     suffixes = ENDINGS
+    endings = (".csv", ".parquet")
 
     def __init__(self, source: Path, layout: LayoutLike | None = None, options: Section | None = None) -> None:
         self._scattered: set[tuple[Path, str]] = set()  # clips whose rows are in several places

@@ -61,6 +61,7 @@ class UtdMhadReader(Reader):
         "squat",
     )
     splits = {"xsub": odd_even(range(1, 9))}  # noqa: RUF012 - never changed
+    endings = (".mat",)
 
     def files(self) -> list[Path]:
         return self._find("*.mat", _EXAMPLE)

@@ -9,6 +9,7 @@ from typing import TypeVar
 from ssl_skel.config import config_from_words, parse_config
 from ssl_skel.data.conversion import Conversion, Unfit
 from ssl_skel.data.readers import READERS, Reader
+from ssl_skel.data.readers.base import NotThere
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import LayoutLike, parse_layout
 from ssl_skel.names import unknown
@@ -61,8 +62,9 @@ def open_alike(source: Path, conversion: Conversion, options: Sequence[str]) -> 
 def first_that_reads(source: Path, attempt: Callable[[str], T], likely: Sequence[str] = ()) -> T:
     """The result of the first format that reads a path.
 
-    If none does, the message is that of a format that finds the path unfit, else that of the only format whose files
-    have this ending, else one that says how to name a format.
+    If none does, the message is the first of: that of a format that finds the path unfit; in a folder, that of a likely
+    format with recordings there; that of the only format whose files have this ending; that of a likely format; else
+    one that says what each format with recordings there finds wrong.
 
     Args:
         source: a raw file, or a folder of them.
@@ -78,8 +80,20 @@ def first_that_reads(source: Path, attempt: Callable[[str], T], likely: Sequence
             return attempt(format)
         except UserError as error:
             reasons[format] = error
-    own = [reason for format, reason in reasons.items() if source.suffix in READERS[format].endings]
-    for unread in (*[reason for reason in reasons.values() if isinstance(reason, Unfit)], *own[: len(own) == 1]):
+    unfit = [reason for reason in reasons.values() if isinstance(reason, Unfit)]
+    there = {format: reason for format, reason in reasons.items() if not isinstance(reason, NotThere)}
+    if not source.is_dir():
+        there = {format: reason for format, reason in there.items() if source.suffix in READERS[format].endings}
+    alike = [there[format] for format in likely if format in there]
+    only = list(there.values()) if source.is_file() and len(there) == 1 else []
+    rest = [reasons[format] for format in likely if source.is_file()]
+    for unread in (*unfit, *alike, *only, *rest):
         raise unread
-    known = ", ".join(READERS)
-    raise UserError(f"{source}: no format reads it ({known}); name one with --format to see what is wrong")
+    if source.is_dir() and next(source.iterdir(), None) is None:
+        raise UserError(f"{source}: is an empty folder, and holds no recordings")
+    by_reason: dict[str, list[str]] = {}
+    for format, reason in there.items():
+        by_reason.setdefault(str(reason).removeprefix(f"{source}: "), []).append(format)
+    wrong = "".join(f"; {', '.join(formats)}: {reason}" for reason, formats in by_reason.items())
+    known = wrong or f" ({', '.join(READERS)}); name one with --format to see what is wrong"
+    raise UserError(f"{source}: no format reads it{known}")

@@ -123,6 +123,9 @@ def _read(work: Work, file: Path, skip: int = 0) -> Iterator[Ready | Done]:
 
 def _clips(reader: Reader, file: Path) -> Iterator[RawClip | BadClip]:
     """Clips of one file, sound or bad; what ends the file early comes last, as a bad clip without a name."""
+    if file.is_file() and not file.stat().st_size:
+        yield BadClip("", UserError(f"{file}: is empty"))
+        return
     clips = reader.read(file)
     while True:
         try:
