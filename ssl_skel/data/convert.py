@@ -100,11 +100,7 @@ def convert(
             dtype=dtype,
             key=_key(work, format, files, dtype),
         ) as writer:
-            totals = _write(writer, work, files, jobs, progress)
-            if not writer.clips:
-                left_out = len(totals.skipped) + len(totals.excluded)
-                raise UserError(f"{source}: holds no clips" + (f" besides {left_out} left out" if left_out else ""))
-            _record(writer, work, totals)
+            _record(writer, work, _write(writer, work, files, jobs, progress))
     facts = describe(Path(store)) | {"seconds": time.perf_counter() - begin}
     return {key: facts[key] for key in _SUMMARY}
 
@@ -219,7 +215,14 @@ def _add(writer: StoreWriter, work: Work, item: Ready) -> list[dict[str, str]]:
 
 
 def _record(writer: StoreWriter, work: Work, totals: _Totals) -> None:
-    """Record in the store what was done to the recordings, and which are not in it."""
+    """Record in the store what was done to the recordings, and which are not in it.
+
+    Raises:
+        UserError: none are in it.
+    """
+    if not writer.clips:
+        left_out = len(totals.skipped) + len(totals.excluded)
+        raise UserError(f"{work.reader.source}: holds no clips" + (f" besides {left_out} left out" if left_out else ""))
     writer.normalization, writer.filled = work.normalize, totals.filled
     writer.value_names = work.reader.value_names
     found: dict[str, Any] = {
