@@ -10,6 +10,8 @@ import numpy as np
 
 from ssl_skel.data.clip import RawClip, tracked_joints
 
+_GAP = 1.5  # median steps
+
 
 @dataclass(frozen=True)
 class Kind:
@@ -29,6 +31,10 @@ class Kind:
 KINDS: dict[str, Kind] = {
     "zero_frames": Kind("frame{s} in which all joints are zero {were} taken as unseen, and cut at the end of a clip"),
     "empty_frames": Kind("frame{s} without anybody {were} left out"),
+    "gaps": Kind(
+        "clip{s} without some frames in between, by the numbers or times of the others; "
+        "the frames on both sides were joined"
+    ),
     "ghosts": Kind("person{s} seen in too few frames {were} left out", "min_seen", "min_seen=0 keeps them"),
     "surplus": Kind("person{s} beyond those seen in most frames {were} left out", "persons", "persons=N keeps more"),
     "third": Kind("track{s} {were} left out as two others were there", "denoise", "denoise=false keeps them"),
@@ -99,6 +105,18 @@ def tidied(clip: RawClip, min_seen: float) -> RawClip:
     joints, zeros = without_zeros(clip.joints)
     joints, ghosts = without_ghosts(joints, min_seen)
     return replace(clip, joints=joints, dropped={**clip.dropped, **zeros, **ghosts}) if zeros or ghosts else clip
+
+
+def gaps(numbers: np.ndarray) -> dict[str, int]:
+    """Whether frames of a clip are missing in between: a step of more than one and a half times the median step.
+
+    Every second number is no gap, nor are times that are not quite even.
+
+    Args:
+        numbers: (T,) of the frames, or their times, in any order and more than once.
+    """
+    steps = np.diff(np.unique(numbers))
+    return {"gaps": 1} if steps.size and steps.max() > _GAP * np.median(steps) else {}
 
 
 def absent_frames(joints: np.ndarray) -> dict[str, int]:

@@ -10,13 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 import raw_files
+from raw_clips import read
 from raw_files import ntu_text, walk
 from small_source import PLAIN
 
 from ssl_skel.cli import app
 from ssl_skel.data.convert import convert, describe
-from ssl_skel.data.dropped import absent_frames, report, without_ghosts, without_zeros
+from ssl_skel.data.dropped import absent_frames, gaps, report, without_ghosts, without_zeros
 from ssl_skel.data.store import Store
+from ssl_skel.layouts import LAYOUTS
 
 LONG, SHORT = 40, 2  # frames of a person, and of a false detection
 
@@ -130,6 +132,45 @@ def test_arrays_padded_with_zeros(tmp_path: Path) -> None:
     summary = convert("npy", tmp_path / "raw", tmp_path / "store", normalize=PLAIN, progress=False)
     assert summary["frames"] == 6
     assert summary["dropped"] == report({"zero_frames": 4}, {})
+
+
+def openpose_without(folder: Path, gone: range, step: int) -> None:
+    first = raw_files.openpose(folder, joints=1000 + 100 * walk(0, 36, 25)[..., :2])
+    for number, file in enumerate(sorted(first.parent.iterdir())):
+        if number in gone or number % step:
+            file.unlink()
+
+
+def table_without(folder: Path, gone: range, step: int) -> None:
+    joints = walk(0, 36, 15)
+    rows = raw_files.long_rows({"one": joints}, LAYOUTS["sbu15"].joints)
+    kept = [row for row in rows if row["frame"] not in gone and not row["frame"] % step]
+    raw_files.table(folder, text=raw_files.csv_text(kept))
+
+
+def utkinect_without(folder: Path, gone: range, step: int) -> None:
+    file = raw_files.utkinect(folder, walk(0, 36, 20)[0], "s01_e02\nwalk: 250 285\n")
+    lines = file.read_text().splitlines(keepends=True)
+    file.write_text("".join(line for t, line in enumerate(lines) if t not in gone and not t % step))
+
+
+@pytest.mark.parametrize(
+    ("format", "write"),
+    [("openpose", openpose_without), ("table", table_without), ("utkinect", utkinect_without)],
+)
+def test_frames_that_are_missing_in_between_are_counted(
+    format: str, write: Callable[[Path, range, int], None], tmp_path: Path
+) -> None:
+    for case, gone, step in (("gap", range(5, 26), 1), ("ends", range(30, 36), 1), ("even", range(0), 2)):
+        (tmp_path / case).mkdir()
+        write(tmp_path / case, gone, step)
+        (clip,) = read(format, tmp_path / case)
+        assert clip.dropped == ({"gaps": 1} if case == "gap" else {})
+
+
+def test_gaps_are_measured_by_the_usual_step() -> None:
+    assert gaps(np.array([0, 33, 67, 100, 133.4])) == gaps(np.array([7.0])) == gaps(np.array([])) == {}
+    assert gaps(np.array([0, 33, 67, 133, 167])) == {"gaps": 1}
 
 
 def test_each_kind_is_a_line_for_people_and_for_machines(

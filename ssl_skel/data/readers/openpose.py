@@ -13,6 +13,7 @@ from pydantic import Field
 
 from ssl_skel.config import Section
 from ssl_skel.data.clip import BadClip, RawClip, attempt
+from ssl_skel.data.dropped import gaps
 from ssl_skel.data.readers.base import natural
 from ssl_skel.data.readers.described import DescribedReader, name_of
 from ssl_skel.data.readers.description import Description, to_metres
@@ -22,7 +23,7 @@ from ssl_skel.layouts import LAYOUTS, LayoutLike, SkeletonLayout
 
 _SHARES = 2.0  # pixels; nobody is so small, and shares of the image hardly leave it
 _FRAME = "*_keypoints.json"
-_NUMBER = re.compile(r"\d*_keypoints\.json")
+_NUMBER = re.compile(r"(\d*)_keypoints\.json")
 _BY_COUNT = {18: "openpose18", 25: "openpose25"}
 
 
@@ -43,8 +44,9 @@ class OpenPoseDescription(Description, PlaneOptions):
 class OpenPoseReader(DescribedReader):
     """Folders ``<class>/<name>/*_keypoints.json``, described by ``recordings.yaml`` (see ``DescribedReader``).
 
-    Frames are in the order of the numbers in the files' names; 2D, 18 or 25 joints. If a folder holds several
-    recordings, they differ in the part before the numbers, and are named after the folder and that part.
+    Frames are in the order of the numbers in the files' names; gaps are closed, and counted. 2D, 18 or 25 joints. If a
+    folder holds several recordings, they differ in the part before the numbers, and are named after the folder and that
+    part.
 
     ``people[].pose_keypoints_2d`` holds x, y and confidence of each joint in pixels; zeros are joints that were not
     found. OpenPose does not follow persons through time, so they are identified by place (``follow``).
@@ -87,7 +89,9 @@ class OpenPoseReader(DescribedReader):
         joints, dropped = follow(frames, options.persons, coordinates=2, min_seen=options.min_seen)
         joints[..., :2] = to_metres(self._in_heights(file, joints[..., :2]), self.options, file)
         joints = joints if self.layout.score else joints[..., :2]
-        return RawClip(name_of(key), joints, **self._columns(file, self._texts(file, key, own)), dropped=dropped)
+        numbers = np.array([float(found[1]) for frame in files if (found := _NUMBER.search(frame.name)) and found[1]])
+        columns = self._columns(file, self._texts(file, key, own))
+        return RawClip(name_of(key), joints, **columns, dropped=dropped | gaps(numbers))
 
     def _in_heights(self, file: Path, places: np.ndarray) -> np.ndarray:
         """Pixels, or shares of width and height, in heights of the image."""

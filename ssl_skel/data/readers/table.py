@@ -15,6 +15,7 @@ from pydantic import Field, field_validator
 
 from ssl_skel.config import Section
 from ssl_skel.data.clip import BadClip, RawClip, attempt
+from ssl_skel.data.dropped import gaps
 from ssl_skel.data.frame_rate import rate_of_times
 from ssl_skel.data.readers.base import natural
 from ssl_skel.data.readers.columns import ENDINGS, TableForm, column_names, first_row, is_text, read_columns
@@ -77,11 +78,11 @@ class _Run:
 class TableReader(DescribedReader):
     """``.csv``, ``.csv.gz`` and ``.parquet`` files, described by ``recordings.yaml`` (see ``TableDescription``).
 
-    A row has a frame or a time (any number; frames are those that occur, in order), a joint (its name, or its
-    number from 0) and x, y and perhaps z; or all joints of a frame, which then needs no number. ``clip`` divides a file
-    into clips, whose rows follow one another; without it a file is one. ``person`` identifies persons, in the order in
-    which they occur. Label, subject and so on are the same in all rows of a clip. Where a number is empty, or a row
-    missing, the joint was not tracked.
+    A row has a frame or a time (any number; frames are those that occur, in order; gaps are closed, and counted), a
+    joint (its name, or its number from 0) and x, y and perhaps z; or all joints of a frame, which then needs no number.
+    ``clip`` divides a file into clips, whose rows follow one another; without it a file is one. ``person`` identifies
+    persons, in the order in which they occur. Label, subject and so on are the same in all rows of a clip. Where a
+    number is empty, or a row missing, the joint was not tracked.
 
     A file is read twice, first for its labels and subjects, in pieces: memory holds one clip, and the clips' names.
     """
@@ -152,10 +153,13 @@ class TableReader(DescribedReader):
             raise UserError(f"{_row(file, run.first)}: clip {run.key!r} has rows further up; sort the rows by clip")
         if not run.key:
             raise UserError(f"{_row(file, run.first)}, column {self._column('clip')!r}: is empty; name the clip")
-        joints, noticed = in_heights(self._joints(file, run, coordinates), self.options, file)
+        joints, missing = self._joints(file, run, coordinates)
+        joints, noticed = in_heights(joints, self.options, file)
         joints = to_metres(joints, self.options, file)
         texts = self._texts(file, run.key, self._own(file, run))
-        return RawClip(name_of(run.key), joints, **self._columns(file, texts), dropped=noticed, fps=self._rate(run))
+        return RawClip(
+            name_of(run.key), joints, **self._columns(file, texts), dropped=noticed | missing, fps=self._rate(run)
+        )
 
     def _keys(self, file: Path) -> Iterator[tuple[str, dict[str, str]]]:
         if not self._present(file, ("clip", *_OF_CLIP)):
@@ -275,8 +279,8 @@ class TableReader(DescribedReader):
                 own[name] = str(values[0])
         return own
 
-    def _joints(self, file: Path, run: _Run, coordinates: np.ndarray) -> np.ndarray:
-        """Joints (M, T, V, C) of a clip, NaN where no row has one.
+    def _joints(self, file: Path, run: _Run, coordinates: np.ndarray) -> tuple[np.ndarray, dict[str, int]]:
+        """Joints (M, T, V, C) of a clip, NaN where no row has one, and whether frames are missing in between.
 
         Raises:
             UserError: a frame is not a number, a joint unknown, a joint given twice, or there are far too many persons.
@@ -313,7 +317,7 @@ class TableReader(DescribedReader):
             raise UserError(f"{_row(file, again)}: clip {run.key!r} has this frame and joint twice; name persons")
         joints = np.full(shape, np.nan)
         joints[tuple(places)] = values
-        return joints
+        return joints, gaps(times)
 
     def _joint_numbers(self, file: Path, run: _Run) -> np.ndarray:
         """(rows,) numbers of the joints of rows."""

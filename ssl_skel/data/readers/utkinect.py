@@ -11,6 +11,7 @@ import numpy as np
 
 from ssl_skel.config import Section
 from ssl_skel.data.clip import BadClip, RawClip, attempt
+from ssl_skel.data.dropped import gaps
 from ssl_skel.data.readers.base import Reader, match_name, odd_even
 from ssl_skel.data.readers.text_table import Rows, read_rows, unseen
 from ssl_skel.errors import UserError
@@ -31,8 +32,8 @@ class UtKinectReader(Reader):
     """Text files ``joints/joints_sSS_eEE.txt`` (subject, try) and ``actionLabel.txt`` beside or among them; 10 classes.
 
     A file is a session of ten actions; a row is a frame: its number, then 20 joints x (x, y, z), metres. Of rows with
-    the same number the first counts; gaps in the numbers are closed. ``actionLabel.txt`` gives the first and last frame
-    of each action after a line ``sSS_eEE``; one that is ``NaN NaN`` is not a clip.
+    the same number the first counts; gaps in the numbers are closed, and counted. ``actionLabel.txt`` gives the first
+    and last frame of each action after a line ``sSS_eEE``; one that is ``NaN NaN`` is not a clip.
 
     Paper silent on subjects (it leaves one sequence out at a time). Split: ``xsub``, odd subjects against even.
     """
@@ -73,9 +74,10 @@ def _clip(name: str, rows: Rows, action: tuple[int, int, int], subject: int, num
     nearest = np.maximum.accumulate(np.where(known, np.arange(len(frames)), 0))
     rows.refuse_damage(np.flatnonzero((frames[nearest] >= begin) & (frames[nearest] <= end)))
     numbers, first = np.unique(frames[known], return_index=True)
-    within = rows.numbers[known][first[(numbers >= begin) & (numbers <= end)], 1:]
-    joints = unseen(within.reshape(-1, 20, 3))
-    return RawClip(name, joints[None], label, subject=subject, replication=number, recording=1000 * subject + number)
+    within = rows.numbers[known][first[(numbers >= begin) & (numbers <= end)]]
+    joints, dropped = unseen(within[:, 1:].reshape(-1, 20, 3))[None], gaps(within[:, 0])
+    recording = 1000 * subject + number
+    return RawClip(name, joints, label, subject=subject, replication=number, recording=recording, dropped=dropped)
 
 
 def _read_labels(file: Path, class_names: tuple[str, ...]) -> dict[tuple[int, int], list[Action]]:
