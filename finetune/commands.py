@@ -88,6 +88,7 @@ def predict(
         float | None,
         typer.Option(min=0, max=1, help='Answer "none of these" below it; default: as the classifier says.'),
     ] = None,
+    skip_bad: Annotated[bool, typer.Option(help="Leave damaged recordings out, and name them.")] = False,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="CSV file to write, one row per clip.")] = None,
     overwrite: OverwriteOption = False,
     json_: JsonOption = False,
@@ -110,7 +111,10 @@ def predict(
         training=training,
         videos=videos,
         min_confidence=min_confidence,
+        skip_bad=skip_bad,
     )
+    for bad in found.skipped:
+        say(f"left out: {bad['file']}: {bad['why']}", error=True)
     if output is not None:
         write_text(output, found.as_csv(), make_folder=False)
     if json_:

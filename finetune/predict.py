@@ -19,6 +19,7 @@ from finetune.trainings.choice import choose_trainings
 from finetune.transfer import mapped_store
 from ssl_skel.config import parse_config, read_card
 from ssl_skel.data.adapted import COMMON
+from ssl_skel.data.sources.recordings import is_store
 from ssl_skel.data.store import Store
 from ssl_skel.embedding.embedder import Embedder
 from ssl_skel.encoders.card import EncoderCard
@@ -47,6 +48,7 @@ def predict(
     training: str = "",
     videos: Path | None = None,
     min_confidence: float | None = None,
+    skip_bad: bool = False,
 ) -> Predictions:
     """Classify recordings with a classifier, or with those of an evaluation.
 
@@ -61,6 +63,7 @@ def predict(
         training: beginning of the names of the trainings to use, where the evaluation has several kinds.
         videos: folder of the recordings' videos, named as those of the training; for ``two_stream`` alone.
         min_confidence: below it the answer is "none of these"; default: as the classifier's card says, else 0.
+        skip_bad: leave damaged files and clips of raw recordings out; the result lists them.
 
     Raises:
         UserError: no such training, several kinds of them, no classifier kept, a source that does not fit, or videos
@@ -72,7 +75,8 @@ def predict(
     target = task.encoder.layout
     mapped = head.layout and target.name != COMMON  # whose encoders map clips themselves
     layout = parse_layout(head.layout, f"{folders[0]}: layout") if mapped else target
-    store = Embedder.of(task.encoder, card).clips(source, format, layout, options=options)
+    store = Embedder.of(task.encoder, card).clips(source, format, layout, options=options, skip_bad=skip_bad)
+    skipped = () if is_store(source) else store.provenance.skipped
     if layout != target:
         store = mapped_store(store, target)
     with TemporaryDirectory() as room:
@@ -86,7 +90,7 @@ def predict(
         min_confidence = head.estimate.threshold if head.estimate else 0.0
     clips = tuple(store.name.tolist())
     own = sure if len(saved) == 1 else None
-    return Predictions(clips, head.class_names, probability, names, head.estimate, min_confidence, own)
+    return Predictions(clips, head.class_names, probability, names, head.estimate, min_confidence, own, skipped)
 
 
 def load_classifier(path: Path) -> SavedClassifier:

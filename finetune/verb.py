@@ -64,6 +64,7 @@ def predict(
     training: str = "",
     videos: Path | None = None,
     min_confidence: float | None = None,
+    skip_bad: bool = False,
 ) -> Predictions:
     """Classify recordings; see ``finetune.predict.predict``."""
     check_source(source)
@@ -78,6 +79,7 @@ def predict(
         training=training,
         videos=videos,
         min_confidence=min_confidence,
+        skip_bad=skip_bad,
     )
 
 

@@ -56,7 +56,8 @@ def predict(run: Path | str, source: Path | str, **options: Any) -> Predictions:
     Args:
         run: classifier of ``train_classifier``, evaluation with ``save: true``, or the folder of one training.
         source: raw recording, a folder of them, or a store.
-        options: those of ``finetune.predict.predict``: format, options, training, videos, min_confidence.
+        options: those of ``finetune.predict.predict``: format, options, training, videos,
+            min_confidence, skip_bad.
 
     Raises:
         UserError: no such training, no classifier kept, or a source that does not fit.

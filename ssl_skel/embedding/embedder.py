@@ -135,6 +135,7 @@ class Embedder:
         *,
         options: Sequence[str] = (),
         conversions: Sequence[Conversion] | None = None,
+        skip_bad: bool = False,
     ) -> Store:
         """Clips that fit the encoder, normalised as it needs them; raw recordings are converted as its own were.
 
@@ -144,6 +145,7 @@ class Embedder:
             layout: of the source, if its joints will be mapped to the encoder's; default: the encoder's.
             options: ``key=value`` words for the reader of raw recordings, if they differ from the encoder's.
             conversions: how recordings are converted; default: as the encoder's card says.
+            skip_bad: as for ``read_recordings``.
 
         Raises:
             UserError: nothing there, or clips of another layout, other coordinates or another normalisation.
@@ -151,7 +153,8 @@ class Embedder:
         layout = layout or self.layout
         if isinstance(source, Store | Path | str):
             known = self.card.conversions if conversions is None else conversions
-            store = read_recordings(source, layout, self.normalization, format, options=options, conversions=known)
+            how = self.normalization
+            store = read_recordings(source, layout, how, format, options=options, conversions=known, skip_bad=skip_bad)
         elif options:
             raise UserError(f"{options[0]}: options are for raw recordings, and these are arrays; leave them out")
         else:

@@ -27,6 +27,7 @@ class Predictions:
         estimate: what to expect of the classifier, where its card says.
         threshold: confidence below which the answer is ``NONE``.
         own_confidence: (N,) if the classifier gives more than probabilities; see ``Estimate.threshold``.
+        skipped: damaged recordings left out: file, clip where it was one of several, why.
     """
 
     clips: tuple[str, ...]
@@ -36,6 +37,7 @@ class Predictions:
     estimate: Estimate | None = None
     threshold: float = 0.0
     own_confidence: np.ndarray | None = None
+    skipped: tuple[dict[str, str], ...] = ()
 
     @property
     def confidence(self) -> np.ndarray:

@@ -165,6 +165,13 @@ def test_a_classifier_converts_as_its_training_clips_were(tmp_path: Path) -> Non
     np.testing.assert_allclose(found.probability[0], stored.probability[stored.clips.index("clip1")], atol=1e-6)
     other = predict(tmp_path / "evaluation", made.one, options=["units=cm"]).probability
     assert np.abs(other - found.probability).max() > 1e-6
+    (made.raw / "broken.csv").write_text("")
+    with pytest.raises(UserError, match=r"raw/broken\.csv: is empty$"):
+        predict(tmp_path / "evaluation", made.raw)
+    words = ["predict", str(tmp_path / "evaluation"), str(made.raw), "--skip-bad"]
+    answer = CliRunner().invoke(build(), words, catch_exceptions=False)
+    assert "left out: broken.csv: is empty\n" in answer.stderr
+    assert "clip1" in answer.stdout
 
 
 def test_options_of_the_query_win_and_what_contradicts_is_refused(tmp_path: Path) -> None:

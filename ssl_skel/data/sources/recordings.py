@@ -16,7 +16,7 @@ from ssl_skel.data.meta import Provenance
 from ssl_skel.data.normalize import NormalizeConfig, alike, require_normalization
 from ssl_skel.data.readers import READERS
 from ssl_skel.data.sources.open import first_that_reads, open_alike, open_reader
-from ssl_skel.data.sources.reading import Ready, Work, read_files
+from ssl_skel.data.sources.reading import Done, Ready, Work, read_files
 from ssl_skel.data.store import COLUMNS, Store
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import SkeletonLayout
@@ -31,6 +31,7 @@ def read_recordings(
     *,
     options: Sequence[str] = (),
     conversions: Sequence[Conversion] = (),
+    skip_bad: bool = False,
 ) -> Store:
     """Clips of a path as an encoder needs them; those of other layouts are mapped if it is for merged corpora.
 
@@ -43,6 +44,7 @@ def read_recordings(
         format: as in ``open_clips``; formats of the conversions are tried first.
         options: ``key=value`` words for the reader's ``Options``, which take precedence over the conversions.
         conversions: of the training clips, as the card records them.
+        skip_bad: leave damaged files and clips of raw recordings out; the store's provenance lists them.
 
     Raises:
         UserError: as ``open_clips``; another layout, a store normalised differently, options for a store, or a
@@ -63,7 +65,7 @@ def read_recordings(
             )
         return store
     how = require_normalization(normalization, str(source))
-    read = partial(_read_alike, Path(source), layout, how, options, conversions)
+    read = partial(_read_alike, Path(source), layout, how, options, conversions, skip_bad)
     return _by_format(Path(source), format, read, [one.format for one in conversions])
 
 
@@ -174,6 +176,7 @@ def _read_alike(
     normalize: NormalizeConfig,
     options: Sequence[str],
     conversions: Sequence[Conversion],
+    skip_bad: bool,
     format: str,
 ) -> Store:
     """Clips of a raw path by one format, converted as others were, with the wanted joints."""
@@ -186,7 +189,8 @@ def _read_alike(
         before = normalize.model_copy(
             update={"orient": False, "align": False, "scale": False}
         )  # all are for the new joints
-    store = _read(Work(reader, before or normalize, repairs=conversion.repairs, rate=conversion.rate), format)
+    work = Work(reader, before or normalize, skip_bad, repairs=conversion.repairs, rate=conversion.rate)
+    store = _read(work, format)
     if before:
         return adapted(store, wanted, normalize)
     if reader.layout != wanted:
@@ -198,9 +202,11 @@ def _read(work: Work, format: str) -> Store:
     """Clips of a raw path by one reader."""
     reader, source = work.reader, work.reader.source
     files = [source] if source.is_file() else reader.files()
-    ready = [item for item in read_files(work, files, jobs=1) if isinstance(item, Ready)]
+    found = list(read_files(work, files, jobs=1))
+    ready = [item for item in found if isinstance(item, Ready)]
+    skipped = tuple(bad for item in found if isinstance(item, Done) for bad in item.skipped)
     if not ready:
-        raise UserError(f"{source}: holds no clips")
+        raise UserError(f"{source}: holds no clips" + (f" besides {len(skipped)} damaged" if skipped else ""))
     clips = [item.clip for item in ready]
     columns = {field: [getattr(clip, field) for clip in clips] for field in COLUMNS if hasattr(RawClip, field)}
     names, content = [clip.name for clip in clips], [item.content for item in ready]
@@ -213,7 +219,7 @@ def _read(work: Work, format: str) -> Store:
         value_names=reader.value_names,
         normalization=work.normalize,
         filled=sum(item.filled for item in ready),
-        provenance=Provenance(format=format, source=source.resolve().name, files=len(files)),
+        provenance=Provenance(format=format, source=source.resolve().name, files=len(files), skipped=skipped),
     )
 
 
