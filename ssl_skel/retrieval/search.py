@@ -83,10 +83,7 @@ def search(
     Raises:
         UserError: no such index, query or class, or options that do not fit.
     """
-    if k < 1:
-        raise UserError(f"-k {k}: give the number of hits, 1 or more")
-    if at_least is not None and not -1 <= at_least <= 1:
-        raise UserError(f"--min {at_least}: is a centred cosine, between -1 and 1")
+    _check_numbers(k, at_least)
     opened = index if isinstance(index, MotionIndex) else MotionIndex.open(index)
     rows = filter.rows(opened)
     queries = load_queries(opened, query, clip=clip, at=at, format=format, options=options)
@@ -104,3 +101,10 @@ def search(
         kept = hits if at_least is None else [hit for hit in hits if hit.centred >= at_least]
         answers.append(Answer(one, kept, hits[0] if hits else None))
     return answers
+
+
+def _check_numbers(k: int, at_least: float | None) -> None:
+    if k < 1:
+        raise UserError(f"-k {k}: give the number of hits, 1 or more")
+    if at_least is not None and not -1 <= at_least <= 1:
+        raise UserError(f"--min {at_least}: is a centred cosine, between -1 and 1")
