@@ -19,7 +19,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetCoreSchema
 from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, ErrorDetails
 
-from ssl_skel.errors import UserError
+from ssl_skel.errors import UserError, why_unreadable
 from ssl_skel.names import PATH_NAME, check_path_name, nearest
 from ssl_skel.plain_json import parse_json
 from ssl_skel.plain_yaml import dump_yaml, read_yaml
@@ -122,9 +122,8 @@ def read_mapping(path: Path | str) -> dict[str, Any]:
     try:
         text = find_config(path).read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "is not UTF-8 text"
-        remedy = hint(Path(path)) or "; give the path of a YAML config"
-        raise UserError(f"{path}: cannot be read: {reason}{remedy}") from error
+        remedy = hint(Path(path)).removeprefix("; ") or "give the path of a YAML config"
+        raise UserError(f"{path}: cannot be read: {why_unreadable(error, remedy)}") from error
     data = read_yaml(text, str(path))
     if not isinstance(data, dict):
         raise UserError(f"{path}: a config is a mapping of keys to values")

@@ -10,7 +10,7 @@ import json
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
-from ssl_skel.errors import UserError
+from ssl_skel.errors import UserError, why_unreadable
 
 
 def read_exclusions(file: Path | str | None) -> frozenset[str]:
@@ -25,8 +25,8 @@ def read_exclusions(file: Path | str | None) -> frozenset[str]:
     try:
         lines = file.read_text("utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "is not UTF-8 text"
-        raise UserError(f"{file}: cannot be read: {reason}; give a list of clip names, one per line") from error
+        why = why_unreadable(error, "give a list of clip names, one per line")
+        raise UserError(f"{file}: cannot be read: {why}") from error
     return frozenset(_name(line.strip()) for line in lines if line.strip() and not line.lstrip().startswith("#"))
 
 

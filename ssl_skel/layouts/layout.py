@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from ssl_skel.errors import UserError
+from ssl_skel.errors import UserError, why_unreadable
 from ssl_skel.names import nearest, unknown
 from ssl_skel.plain_yaml import read_yaml
 
@@ -353,6 +353,6 @@ def load_layout(name: LayoutLike) -> SkeletonLayout:
     try:
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "is not UTF-8 text"
-        raise UserError(f"{path}: cannot be read: {reason}; give the path of a layout's YAML") from error
+        why = why_unreadable(error, "give the path of a layout's YAML")
+        raise UserError(f"{path}: cannot be read: {why}") from error
     return parse_layout(read_yaml(text, str(path)), str(path))

@@ -142,8 +142,11 @@ def test_a_table_goes_before_names(tmp_path: Path) -> None:
 
 LABELS_DAMAGE: dict[str, tuple[str, str]] = {
     "empty": ("", "labels.csv: line 1: has the columns ; expected"),
-    "no file": ("name,label\na,b\n", "labels.csv: line 1: has the columns name, label; expected some of"),
-    "unknown": ("file,lable\na,b\n", "labels.csv: line 1: has the columns file, lable; expected some of"),
+    "no file": (
+        "name,label\na,b\n",
+        "labels.csv: line 1: has the columns name, label; expected file and some of label, ",
+    ),
+    "unknown": ("file,lable\na,b\n", "labels.csv: line 1: has the columns file, lable; expected file and some of"),
     "short": ("file,label,subject\nc,wave\n", "labels.csv: line 2: does not have 3 columns"),
     "long": ("file,label\nc,wave,3\n", "labels.csv: line 2: does not have 2 columns"),
     "twice": ("file,label\nc,wave\nc,bow\n", "labels.csv: line 3: file: 'c' is also above"),
@@ -175,6 +178,13 @@ def test_tables_lie_in_the_folder(tmp_path: Path) -> None:
         read("npy", tmp_path)
     (tmp_path / "labels.csv").write_bytes(b"file,label\nc,\xff\n")
     with pytest.raises(UserError, match=r"labels\.csv: cannot be read: .* write it as UTF-8 text"):
+        read("npy", tmp_path)
+    (tmp_path / "labels.csv").write_text("file,label\nc,wave\n", "utf-16")
+    with pytest.raises(UserError, match=r"labels\.csv: cannot be read: is UTF-16; save it as UTF-8$"):
+        read("npy", tmp_path)
+    description = tmp_path / "recordings.yaml"
+    description.write_text(description.read_text(), "utf-16")
+    with pytest.raises(UserError, match=r"recordings\.yaml: cannot be read: is UTF-16; save it as UTF-8$"):
         read("npy", tmp_path)
 
 

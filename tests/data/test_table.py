@@ -195,8 +195,25 @@ def without(*names: str) -> Callable[[Rows], Rows]:
 
 DAMAGE: dict[str, tuple[Callable[[Path], Path], str]] = {
     "empty": (lambda f: raw_files.table(f, text=""), "is damaged: Empty CSV file"),
-    "not UTF-8": (lambda f: binary(f, b"one"), "can't decode byte 0xff"),
-    "header": (lambda f: binary(f, b"clip"), "is damaged: 'utf-8' codec"),
+    "not UTF-8": (lambda f: binary(f, b"one"), "cannot be read: is not UTF-8 text"),
+    "header": (lambda f: binary(f, b"person"), "cannot be read: is not UTF-8 text"),
+    "UTF-16": (
+        lambda f: rewritten(f, lambda text: text.encode("utf-16")),
+        "cannot be read: is UTF-16; save it as UTF-8",
+    ),
+    "semicolons": (
+        lambda f: rewritten(f, lambda text: text.replace(",", ";").encode()),
+        "there is no column 'x'; line 1 is not separated by commas, so give delimiter=\";\"",
+    ),
+    "tabs": (lambda f: rewritten(f, lambda text: text.replace(",", "\t").encode()), "give delimiter='\"\\t\"'"),
+    "capitals": (
+        lambda f: rewritten(f, lambda text: text.replace(",x,y,z", ",X,Y,Z").encode()),
+        "there is no column 'x'; give columns='{x: X, y: Y, z: Z}'",
+    ),
+    "decimal comma": (
+        lambda f: long(f, at(7, x='"0,00076"')),
+        "'0,00076' is not a number; save it with a decimal point",
+    ),
     "no x": (lambda f: long(f, without("x")), "there is no column 'x'; known: clip, person"),
     "no frame": (lambda f: long(f, without("frame")), "there is no column 'frame'"),
     "no joint": (lambda f: long(f, without("joint")), "there is no column 'joint'"),
@@ -228,7 +245,13 @@ DAMAGE: dict[str, tuple[Callable[[Path], Path], str]] = {
 
 def binary(folder: Path, word: bytes) -> Path:
     file = raw_files.table(folder)
-    file.write_bytes(file.read_bytes().replace(word, b"\xff\xfe"))
+    file.write_bytes(file.read_bytes().replace(word, b"\xff"))
+    return file
+
+
+def rewritten(folder: Path, change: Callable[[str], bytes]) -> Path:
+    file = raw_files.table(folder)
+    file.write_bytes(change(file.read_text()))
     return file
 
 

@@ -15,7 +15,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from ssl_skel.errors import UserError
+from ssl_skel.errors import UserError, why_unreadable
 
 ENDINGS = (".csv.gz", ".csv", ".parquet")
 _ROWS = 1 << 16  # of a Parquet file at a time; pyarrow reads a CSV file by the megabyte
@@ -189,6 +189,8 @@ def _open_csv(pyarrow: Any, file: Path, form: TableForm, types: dict[str, Any] |
 
 def _damage(file: Path, error: Exception) -> UserError:
     """What is wrong, in one line."""
+    if isinstance(error, UnicodeDecodeError):
+        return UserError(f"{file}: cannot be read: {why_unreadable(error, 'save it as UTF-8')}")
     reason = " ".join(str(error).split())[:200]
     return UserError(f"{file}: is damaged: {reason}; write it again")
 

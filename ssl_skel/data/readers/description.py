@@ -14,7 +14,7 @@ from pydantic import Field, field_validator
 
 from ssl_skel.config import Section, load_config
 from ssl_skel.data.readers.base import ReaderOptions, natural
-from ssl_skel.errors import UserError
+from ssl_skel.errors import UserError, why_unreadable
 from ssl_skel.layouts import SkeletonLayout, load_layout
 
 _SECONDS = 1.0
@@ -205,7 +205,10 @@ def read_labels(beside: Path, name: str) -> Labels:
             rows = csv.DictReader(stream, strict=True)
             columns = rows.fieldnames or ()
             if "file" not in columns or set(columns) - set(known) or len(set(columns)) < len(columns):
-                raise UserError(f"{file}: line 1: has the columns {', '.join(columns)}; expected some of {known}, file")
+                raise UserError(
+                    f"{file}: line 1: has the columns {', '.join(columns)}; expected file and some of "
+                    f"{', '.join(known[1:])}, separated by commas"
+                )
             for row in rows:
                 where = f"{file}: line {rows.line_num}"
                 if None in row or None in row.values():
@@ -217,8 +220,9 @@ def read_labels(beside: Path, name: str) -> Labels:
                     raise UserError(f"{where}: file: {path!r} is also above; keep one")
                 by_path[path] = row
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise UserError(f"{file}: cannot be read: {reason}; write it as UTF-8 text separated by commas") from error
+        remedy = "write it as UTF-8 text separated by commas"
+        why = f"{error}; {remedy}" if isinstance(error, csv.Error) else why_unreadable(error, remedy)
+        raise UserError(f"{file}: cannot be read: {why}") from error
     return by_path
 
 

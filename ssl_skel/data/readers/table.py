@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -27,6 +28,9 @@ from ssl_skel.layouts import LayoutLike
 from ssl_skel.names import nearest
 
 _MOST_PERSONS = 100
+_DELIMITERS = {";": '";"', "\t": "'\"\\t\"'", "|": "'\"|\"'"}
+"""What else separates columns -> how a shell and YAML are given it."""
+_DECIMAL_COMMA = re.compile(r"\s*[+-]?\d*,\d+(e[+-]?\d+)?\s*", re.I)
 OfClip = Literal["label", "subject", "camera", "setup", "session", "replication", "take", "recording"]
 Name = Literal["clip", "person", "frame", "time", "joint", "x", "y", "z", OfClip]
 _OF_CLIP: tuple[Name, ...] = get_args(OfClip)
@@ -345,6 +349,7 @@ def _numbers(file: Path, run: _Run, name: str) -> np.ndarray:
         for row, value in enumerate(values):
             if isinstance(value, str):
                 found = f", column {name!r}: {value[:40]!r} is not a number" if value else ": is not like the header"
+                found += "; save it with a decimal point" if _DECIMAL_COMMA.fullmatch(value) else ""
                 raise UserError(f"{_row(file, run.first + row)}{found}")
     return values.astype(np.float64)
 
@@ -365,7 +370,15 @@ def _row(file: Path, row: int) -> str:
 
 
 def _no_column(file: Path, name: str, there: Sequence[str]) -> UserError:
-    return UserError(f"{file}: there is no column {name!r}{nearest(name, there)}")
+    mark = next((mark for mark in _DELIMITERS if len(there) == 1 and mark in there[0]), None)
+    cased = {column.lower(): column for column in there if column.lower() in get_args(Name)}
+    remedy = nearest(name, there)
+    if mark:
+        remedy = f"; line 1 is not separated by commas, so give delimiter={_DELIMITERS[mark]}"
+    elif name in cased:
+        named = ", ".join(f"{ours}: {column}" for ours, column in cased.items() if ours != column)
+        remedy = f"; give columns='{{{named}}}'"
+    return UserError(f"{file}: there is no column {name!r}{remedy}")
 
 
 def _wide_columns(form: str, joints: Sequence[str], there: Collection[str]) -> list[list[str]]:
