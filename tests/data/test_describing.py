@@ -20,6 +20,7 @@ from ssl_skel.data.readers import READERS
 from ssl_skel.data.splits import load_split
 from ssl_skel.data.store import Store
 from ssl_skel.errors import UserError
+from ssl_skel.layouts import LAYOUTS
 from ssl_skel.plain_yaml import read_yaml
 from tests.data import raw_files
 
@@ -134,6 +135,14 @@ def test_columns_by_other_names(tmp_path: Path) -> None:
     columns = {"clip": "video", "joint": "keypoint", "frame": "Frame", "label": "action"}
     assert settings == {"delimiter": "\t", "columns": columns}
     assert joints == ["nose"]
+
+
+def test_decimal_commas_are_noted(tmp_path: Path) -> None:
+    rows = [f"0;{joint};0,00076;1,5;2,25\n" for joint in LAYOUTS["sbu15"].joints]
+    (tmp_path / "t.csv").write_text("".join(["frame;joint;x;y;z\n", *rows]))
+    assert call(tmp_path).exit_code == 0
+    text = (tmp_path / "recordings.yaml").read_text()
+    assert "# they cannot be read yet: t.csv: line 2, column 'x': '0,00076' is not a number; save it with a" in text
 
 
 def test_what_cannot_be_described(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ssl_skel.config import parse_config
-from ssl_skel.data.clip import RawClip, tracked_joints
+from ssl_skel.data.clip import BadClip, RawClip, tracked_joints
 from ssl_skel.data.describing.formats import (
     DESCRIBED,
     array_joints,
@@ -147,15 +147,16 @@ def _sample(made: Draft, source: Path, files: Sequence[Path]) -> tuple[Reader | 
     """The reader as far as it is known, with coordinates left as they are; some clips; and why there are none."""
     kind = READERS[made.format]
     as_they_are = {} if made.format in _ESTIMATED else {"up": "y", "units": "m"}
-    clips: list[RawClip] = []
+    found: list[RawClip | BadClip] = []
     try:
         reader = kind(source, None, parse_config(kind.Options, made.settings | as_they_are, "describe"))
         for file in files[:: max(1, len(files) // _FILES)][:_FILES]:
-            found = itertools.islice(reader.read(file), _CLIPS)
-            clips += [clip for clip in found if isinstance(clip, RawClip)]
+            found += itertools.islice(reader.read(file), _CLIPS)
     except UserError as error:
         return None, [], str(error).removeprefix(f"{source}/")
-    return reader, clips, ""
+    clips = [clip for clip in found if isinstance(clip, RawClip)]
+    problem = next((str(clip.error) for clip in found if isinstance(clip, BadClip)), "")
+    return reader, clips, "" if clips else problem.removeprefix(f"{source}/")
 
 
 def _describe_people(made: Draft, clips: Sequence[RawClip], reader: Reader) -> None:

@@ -293,7 +293,8 @@ class TableReader(DescribedReader):
         orders: list[Name] = ["frame", *self._timed]
         rows |= {
             name: _numbers(file, run, name)
-            for name in {*coordinates.ravel(), *(self._column(name) for name in orders)} & rows.keys()
+            for name in dict.fromkeys((*coordinates.ravel(), *(self._column(name) for name in orders)))
+            if name in rows
         }
         values = np.stack([rows[name] for name in coordinates.ravel()], -1).reshape(-1, *coordinates.shape)
         numbering = self._column(self._numbering(rows))
