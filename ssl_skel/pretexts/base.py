@@ -16,6 +16,7 @@ from ssl_skel.batch import Batch
 from ssl_skel.config import EntryConfig
 from ssl_skel.encoders.encoder import SkeletonEncoder
 from ssl_skel.layouts import SkeletonLayout
+from ssl_skel.pretexts.masking.masks import Masking
 from ssl_skel.task import Task
 
 ConfigT = TypeVar("ConfigT", bound=EntryConfig, covariant=True, default=EntryConfig)
@@ -82,6 +83,12 @@ class Pretext(Task, Generic[ConfigT]):
     @abstractmethod
     def loss(self, batch: Batch, views: Sequence[View], features: Sequence[Tensor]) -> dict[str, Tensor]:
         """Scalars to log, ``loss`` among them, from the backbone's features (B, D, Tp, Vp) of each view."""
+
+    def _hide(self, batch: Batch, mask: Masking, unit: int) -> View:
+        """The first draw of each clip, with what the mask draws hidden, in units of so many frames."""
+        x = batch.x[:, 0]
+        hidden = mask(batch.rng, x, unit)[batch.present]
+        return View(self.encoder.pack(x, batch.present), hidden, (0, self.encoder.stream))
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Scalars of one batch; ``loss`` is minimised."""

@@ -124,9 +124,7 @@ class GFP(Pretext[GFPConfig]):
             ValueError: clips of another length than the encoder was built for.
         """
         self.check_frames(batch)
-        x = batch.x[:, 0]
-        mask = self.mask(batch.rng, x, self.config.unit)[batch.present]
-        return [View(self.encoder.pack(x, batch.present), mask, (0, self.encoder.stream))]
+        return [self._hide(batch, self.mask, self.config.unit)]
 
     def loss(self, batch: Batch, views: Sequence[View], features: Sequence[Tensor]) -> dict[str, Tensor]:
         """Scalar ``loss``, and its three parts before they are weighted."""

@@ -69,9 +69,7 @@ class SJEPA(Pretext[SJEPAConfig]):
             ValueError: clips of another length than the encoder was built for.
         """
         self.check_frames(batch)
-        x = batch.x[:, 0]
-        mask = self.mask(batch.rng, x, self.config.unit)[batch.present]
-        return [View(self.encoder.pack(x, batch.present), mask, (0, self.encoder.stream))]
+        return [self._hide(batch, self.mask, self.config.unit)]
 
     def loss(self, batch: Batch, views: Sequence[View], features: Sequence[Tensor]) -> dict[str, Tensor]:
         """Scalar ``loss``: cross-entropy of the cells with something hidden."""

@@ -96,9 +96,7 @@ class SkeletonMAE(Pretext[SkeletonMAEConfig]):
 
     def views(self, batch: Batch) -> list[View]:
         """The first draw of each clip, with some of it hidden."""
-        x = batch.x[:, 0]
-        mask = self.mask(batch.rng, x, self.config.unit)[batch.present]
-        return [View(self.encoder.pack(x, batch.present), mask, (0, self.encoder.stream))]
+        return [self._hide(batch, self.mask, self.config.unit)]
 
     def loss(self, batch: Batch, views: Sequence[View], features: Sequence[Tensor]) -> dict[str, Tensor]:
         """Scalar ``loss``: squared or cosine error of the units that count."""
