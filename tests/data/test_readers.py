@@ -25,6 +25,7 @@ def attempt(format: str, source: Path) -> tuple[list[RawClip], str]:
 
 
 LINES = {
+    "amc",
     "sbu",
     "msr-action3d",
     "utkinect",

@@ -54,7 +54,7 @@ def test_a_finished_run_refuses_other_clips_at_the_same_path(motions, tmp_path, 
     before = snapshot(folder)
     change(store)
     with pytest.raises(
-        UserError, match=rf"tiny: {key}: has changed since the run began \(sha256 \w+, now \w+\); bring"
+        UserError, match=rf"tiny: {key}: has changed since the run began \(sha256 \w+, now \w+\); restore"
     ):
         run(config(store, tmp_path / "runs"), "auto")
     assert snapshot(folder) == before
