@@ -9,8 +9,9 @@ import os
 import lazy_loader
 
 # Threads that wait for each other leave their core to others; spinning is ten times slower next to other work
-# (docs/speed.md). OpenMP reads it when torch is imported.
+# (docs/speed.md). OpenMP reads it when torch is imported, OpenBLAS when NumPy is.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")  # the same for NumPy's and SciPy's BLAS: 2**4 cycles
 
 __version__ = "0.2.0"
 

@@ -95,7 +95,14 @@ def _program(encoder: SkeletonEncoder) -> torch.export.ExportedProgram:
     # Two unequal numbers above 1: the tracer merges equal ones, and takes 0 and 1 for constants.
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The tensor attribute.*_flat_weights")  # a GRU's own list of its weights
-        return torch.export.export(DenseEncoder(encoder).eval(), _inputs(encoder, 5, 3), dynamic_shapes=shapes)
+        try:
+            return torch.export.export(DenseEncoder(encoder).eval(), _inputs(encoder, 5, 3), dynamic_shapes=shapes)
+        except torch._dynamo.exc.UserError as error:
+            name = encoder.backbone.config.name
+            raise UserError(
+                f"export: {name} cannot be exported, as its operations depend on the number of clips; "
+                "use another network, or ssl-skel embed"
+            ) from error
 
 
 def _write_torch(program: torch.export.ExportedProgram, file: BinaryIO) -> Any:

@@ -30,9 +30,18 @@ SAID = Path("../said.txt")
 
 
 def contents(folder: Path) -> dict[str, str]:
-    """Path -> hash of each file, without what a clock says."""
+    """Path -> hash of each file, without what a clock says.
+
+    Of a run's checkpoints the newest counts: SIGTERM writes one at its step, which may be the last but one.
+    """
     files = [folder] if folder.is_file() else sorted(path for path in folder.rglob("*") if path.is_file())
-    return {str(path): _digest(path) for path in files if "tensorboard" not in path.parts}
+    return {str(path): _digest(path) for path in files if "tensorboard" not in path.parts and not _is_older(path)}
+
+
+def _is_older(path: Path) -> bool:
+    """Whether a file is of a checkpoint that a newer one stands beside."""
+    steps = [parent for parent in path.parents if parent.name.startswith("step_")]
+    return any(step.name != max(other.name for other in step.parent.glob("step_*")) for step in steps)
 
 
 def difference(want: Mapping[str, str]) -> list[str]:
