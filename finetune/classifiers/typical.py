@@ -11,6 +11,7 @@ import safetensors.numpy
 
 from finetune.classifiers.names import TYPICAL
 from ssl_skel.errors import UserError
+from ssl_skel.evaluation.knn import unit
 from ssl_skel.files.atomic import write_bytes
 
 
@@ -41,14 +42,14 @@ class Typical:
         """
         mean, scale = features.mean(0), features.std(0)
         scale = np.where(scale > 0, scale, 1.0).astype(np.float32)
-        unit = _unit((features - mean) / scale)
+        rows = unit((features - mean) / scale)
         sums = np.zeros((num_classes, features.shape[1]), np.float32)
-        np.add.at(sums, label, unit)
-        return cls(mean.astype(np.float32), scale, _unit(sums))
+        np.add.at(sums, label, rows)
+        return cls(mean.astype(np.float32), scale, unit(sums))
 
     def cosines(self, features: np.ndarray) -> np.ndarray:
         """(N, K) of clips (N, D) to each class, from 0; opposite directions count as 0."""
-        found: np.ndarray = _unit((features - self.mean) / self.scale) @ self.direction.T
+        found: np.ndarray = unit((features - self.mean) / self.scale) @ self.direction.T
         return found.clip(0)
 
     def save(self, folder: Path) -> None:
@@ -79,9 +80,4 @@ def confidence(probability: np.ndarray, cosines: np.ndarray) -> np.ndarray:
     """(N,) probability of the most probable class times the cosine to it; inputs are (N, K)."""
     best = probability.argmax(1)[:, None]
     found: np.ndarray = np.take_along_axis(probability * cosines, best, 1)[:, 0]
-    return found
-
-
-def _unit(rows: np.ndarray) -> np.ndarray:
-    found: np.ndarray = rows / np.linalg.norm(rows, axis=1, keepdims=True).clip(1e-12)
     return found

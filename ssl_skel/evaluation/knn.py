@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import Literal
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 Metric = Literal["cosine", "euclidean"]
 KS = (1, 5, 10, 20)
@@ -114,11 +115,11 @@ def compare(
     return np.take_along_axis(rows, order, 1), np.take_along_axis(near, order, 1)
 
 
-def unit(x: np.ndarray) -> np.ndarray:
-    """Vectors (N, D) scaled to length 1 in float64, then float32; a zero vector stays zero."""
+def unit(x: np.ndarray, dtype: DTypeLike = np.float32) -> np.ndarray:
+    """Vectors (N, D) scaled to length 1 in float64, then of a dtype; a zero vector stays zero."""
     wide = x.astype(np.float64)
     norm = np.linalg.norm(wide, axis=1, keepdims=True)
-    return np.divide(wide, norm, out=np.zeros_like(wide), where=norm > 0).astype(np.float32)
+    return np.divide(wide, norm, out=np.zeros_like(wide), where=norm > 0).astype(dtype, copy=False)
 
 
 def _candidates(vectors: np.ndarray, queries: np.ndarray, fetch: int, metric: Metric) -> np.ndarray:

@@ -19,7 +19,13 @@ stays zero; so only directions count. All computation is in float64.
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
+
+from ssl_skel.evaluation.knn import unit as unit_rows
+
+_unit = partial(unit_rows, dtype=np.float64)
 
 LIMIT = 4096
 """Most rows that ``rankme`` and ``uniformity`` look at; of more, ``evenly_spaced`` ones. Keeps both near a second."""
@@ -122,10 +128,3 @@ def alignment(first: np.ndarray, second: np.ndarray) -> float:
     if first.shape != second.shape:
         raise ValueError(f"two views of the same clips have one shape, got {first.shape} and {second.shape}")
     return float(((_unit(first) - _unit(second)) ** 2).sum(1).mean())
-
-
-def _unit(features: np.ndarray) -> np.ndarray:
-    """Rows divided by their length, in float64; zero stays zero."""
-    wide = features.astype(np.float64)
-    length = np.linalg.norm(wide, axis=1, keepdims=True)
-    return np.divide(wide, length, out=np.zeros_like(wide), where=length > 0)

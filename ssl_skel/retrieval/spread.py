@@ -8,10 +8,14 @@ and 0.997. Cosines of what is left when the index's mean vector is subtracted us
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
+from ssl_skel.evaluation.knn import unit
 from ssl_skel.evaluation.quality import evenly_spaced, rankme
+
+_unit = partial(unit, dtype=np.float64)  # differences from the mean are small
 
 SAMPLE = 1000
 """Rows in the sample, evenly through the index."""
@@ -45,10 +49,8 @@ class Spread:
     def of(cls, vectors: np.ndarray, clips: np.ndarray) -> Spread:
         """From vectors (N, D), N at least 1, and the clips that they belong to, (N,) numbers or records."""
         chosen = evenly_spaced(len(vectors), SAMPLE)
-        with np.errstate(invalid="ignore"):
-            sample = _unit(vectors[chosen])
-        whole = np.isfinite(sample).all(1)  # vectors of a damaged index are no vectors
-        sample, clip = sample[whole], clips[chosen][whole]
+        chosen = chosen[np.isfinite(vectors[chosen]).all(1)]  # an index may be damaged
+        sample, clip = _unit(vectors[chosen]), clips[chosen]
         if not len(sample):
             return cls(rows=0, mean=np.zeros(vectors.shape[1]), pairs=np.zeros(0), usual=0.0, rank=1.0, cosine=0.0)
         mean = sample.mean(0)
@@ -100,9 +102,3 @@ class Spread:
     def sentence(self) -> str:
         """The warning for a page."""
         return f"Warning: {self.warning}." if self.warning else ""
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    """Rows of length 1, or 0, in float64, since differences from the mean are small."""
-    vectors = vectors.astype(np.float64)
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), np.finfo(np.float64).tiny)

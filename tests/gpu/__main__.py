@@ -38,7 +38,7 @@ import numpy as np
 from safetensors.torch import load_file
 
 from ssl_skel.backbones import BACKBONES
-from ssl_skel.config import parse_config
+from ssl_skel.config import parse_config, read_mapping
 from ssl_skel.data.loader import ClipLoader
 from ssl_skel.data.store import Store
 from ssl_skel.data.synthetic import SyntheticConfig, write_synthetic
@@ -49,16 +49,7 @@ from ssl_skel.task import Task
 ROOT = Path(__file__).resolve().parents[2]
 FRAMES = 64
 MODES = {"fp32": (None, False), "bf16": (torch.bfloat16, False), "bf16 compiled": (torch.bfloat16, True)}
-MAMP: dict[str, Any] = {
-    "name": "skeleton_mae",
-    "mask": {"name": "motion", "ratio": 0.9},
-    "target": "motion",
-    "decoder": "joint",
-    "decoder_input": "visible",
-    "decoder_dim": 256,
-    "decoder_depth": 3,
-    "decoder_heads": 8,
-}
+MAMP: dict[str, Any] = read_mapping("st_transformer_mamp_ntu60")["pretext"]
 PARTS = [{"pretext": {"name": name}} for name in ("skeleton_mae", "psp")]
 
 
