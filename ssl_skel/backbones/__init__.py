@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from ssl_skel.backbones.configs.base import BackboneConfig
 from ssl_skel.backbones.configs.csta_cnn import CSTACNNConfig
 from ssl_skel.backbones.configs.dsta_net import DSTANetConfig
+from ssl_skel.backbones.configs.gin import GINConfig
 from ssl_skel.backbones.configs.graph import CTRGCNConfig, InfoGCNConfig, STGCNConfig
 from ssl_skel.backbones.configs.man import MANConfig
 from ssl_skel.backbones.configs.mixformer import FreqMixFormerConfig, FreqMixFormerV2Config
@@ -37,6 +38,7 @@ BACKBONES: Registry[Backbone, BackboneConfig] = Registry(
         FreqMixFormerV2Config: "ssl_skel.backbones.freqmixformer_v2:FreqMixFormerV2",
         DSTANetConfig: "ssl_skel.backbones.dsta_net:DSTANet",
         SLiMViTConfig: "ssl_skel.backbones.slim_vit:SLiMViT",
+        GINConfig: "ssl_skel.backbones.gin:GIN",
         TCNConfig: "ssl_skel.backbones.tcn:TCN",
     },
 )

@@ -13,8 +13,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ssl_skel.backbones.gin import GINLayer
 from ssl_skel.backbones.st_transformer import xavier
 from ssl_skel.backbones.tokens import TokenSubset
+from ssl_skel.layouts import SkeletonLayout
 
 
 class Decoder(nn.Module, ABC):
@@ -29,6 +31,7 @@ class Decoder(nn.Module, ABC):
         out: values predicted for each cell.
         token: has a mask token, which ``hidden`` and ``cross`` need.
         span: cells of a joint, one after the other, that are predicted as one; more than 1 for ``cross`` alone.
+        layout: of the joints; its bones are what ``gin`` looks along, no other needs it.
 
     Attributes:
         xavier_init: fresh matrices are MAE's rather than torch's.
@@ -47,9 +50,10 @@ class Decoder(nn.Module, ABC):
         *,
         token: bool,
         span: int = 1,
+        layout: SkeletonLayout | None = None,
     ) -> None:
         super().__init__()
-        (frames, self.joints), self.span = grid, span
+        (frames, self.joints), self.span, self.layout = grid, span, layout
         self.enter = nn.Linear(dim, width)
         self.time = nn.Parameter(torch.empty(frames, 1, width))
         self.joint = nn.Parameter(torch.empty(self.joints, width))
@@ -89,7 +93,7 @@ class Decoder(nn.Module, ABC):
         return features.permute(0, 2, 3, 1)
 
 
-class SelfAttending(Decoder):
+class WholeGridDecoder(Decoder):
     """All cells go through the blocks together; hidden ones as a mask token."""
 
     def forward(self, features: Tensor, hidden: Tensor | None = None, wanted: Tensor | None = None) -> Tensor:
@@ -103,7 +107,7 @@ class SelfAttending(Decoder):
         """The blocks: (B, Tp, V, width) -> the same."""
 
 
-class AxialDecoder(SelfAttending):
+class AxialDecoder(WholeGridDecoder):
     """Blocks attend in turn over the joints of a frame and over the frames of a joint.
 
     Ours: the cost grows with Tp * V * (Tp + V) rather than with the square of Tp * V.
@@ -117,7 +121,7 @@ class AxialDecoder(SelfAttending):
         return x
 
 
-class JointDecoder(SelfAttending):
+class JointDecoder(WholeGridDecoder):
     """Every cell attends to every other, over time and joints jointly.
 
     MAMP (Mao et al., ICCV 2023), model_mamp/transformer.py: 3 blocks on NTU-60, 5 on NTU-120 and PKU-MMD.
@@ -136,6 +140,23 @@ class JointDecoder(SelfAttending):
         for block in self.blocks:
             x = block(x)
         return x.view(shape)
+
+
+class GINDecoder(WholeGridDecoder):
+    """Each cell adds up those next to it along the bones, at its own time.
+
+    SkeletonMAE (Yan et al., ICCV 2023), Sec. 3: one ``GINLayer``. Departs from print: the entry, positions, the norm
+    and the exit that all decoders here have.
+    """
+
+    def block(self, width: int, heads: int) -> nn.Module:
+        assert self.layout is not None
+        return GINLayer(width, self.layout)
+
+    def mix(self, x: Tensor) -> Tensor:
+        for block in self.blocks:
+            x = block(x)
+        return x
 
 
 class CrossBlock(nn.Module):
@@ -200,4 +221,9 @@ class CrossDecoder(Decoder):
         return found.movedim(3, 2).flatten(1, 2)
 
 
-DECODERS: dict[str, type[Decoder]] = {"axial": AxialDecoder, "joint": JointDecoder, "cross": CrossDecoder}
+DECODERS: dict[str, type[Decoder]] = {
+    "axial": AxialDecoder,
+    "joint": JointDecoder,
+    "cross": CrossDecoder,
+    "gin": GINDecoder,
+}

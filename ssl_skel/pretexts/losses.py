@@ -52,6 +52,9 @@ def masked_cosine(prediction: Tensor, target: Tensor, mask: Tensor, present: Ten
     less.
 
     SkeletonMAE of Yan et al. (ICCV 2023), after GraphMAE (Hou et al., KDD 2022, Eq. 2). A unit of zeros has cosine 0.
+    Departs from print (Yan et al.): the mean, as in GraphMAE; they sum ((1 - cosine) / hidden joints) ** power, which
+    is the same but for a factor. Their target is a joint's features, as we read it after the first linear layer; here
+    its coordinates, which no weights can make alike.
 
     Args:
         prediction, target, mask, present: see ``masked_mse``.

@@ -47,7 +47,8 @@ class SkeletonMAE(Pretext[SkeletonMAEConfig]):
     """Masked autoencoding of a skeleton sequence, on any backbone.
 
     SkeletonMAE (Wu et al., ICMEW 2023); targets and motion-aware masks of MAMP (Mao et al., ICCV 2023); fewer, larger
-    targets with errors weighted by motion energy of AMR (Sun et al., CVPR 2026): ``decoder_span`` and ``focus``.
+    targets with errors weighted by motion energy of AMR (Sun et al., CVPR 2026): ``decoder_span`` and ``focus``;
+    regions, cosine error and graph decoder of the other SkeletonMAE (Yan et al., ICCV 2023), whose encoder is ``gin``.
     Departs from print: the encoder gets the whole grid and a mask, rather than visible tokens only;
     convolutions need the grid, and the contract of backbones keeps hidden input out. A transformer may drop what
     is hidden, as ``st_transformer`` does.
@@ -92,6 +93,7 @@ class SkeletonMAE(Pretext[SkeletonMAEConfig]):
             out=net.t_stride * net.channels,
             token=config.decoder == "cross" or config.decoder_input == "visible",
             span=config.decoder_span,
+            layout=layout,
         )
 
     def views(self, batch: Batch) -> list[View]:

@@ -93,6 +93,19 @@ def test_pages_name_every_entry_of_a_registry() -> None:
         assert [name for name in registry if not re.search(rf"\b{name}\b", text)] == []
 
 
+def test_every_network_and_pretext_is_held_to_a_source_by_a_test_that_exists() -> None:
+    page = (ROOT / "docs/networks.md").read_text("utf-8")
+    lines = page.partition("## Held to their sources")[2].partition("\n## ")[0].splitlines()
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")][2:]
+    systems = " ".join(row[0] for row in rows)
+    assert [name for name in (*BACKBONES, *PRETEXTS) if not re.search(rf"\b{name}\b", systems)] == []
+    tests = {path.name for path in (ROOT / "tests").rglob("*.*")}
+    for row in rows:
+        held = re.findall(r"`(\w+)(\.py)?`", row[4])
+        assert held, row
+        assert [name for name, ending in held if name + (ending or ".npz") not in tests] == []
+
+
 def test_the_page_of_installation_has_every_extra() -> None:
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
     page = (ROOT / "docs/install.md").read_text("utf-8")

@@ -16,24 +16,34 @@ from ssl_skel.backbones.configs.base import BackboneConfig
 from ssl_skel.batch import Rng
 from ssl_skel.config import parse_config
 from ssl_skel.encoders.encoder import SkeletonEncoder, build_encoder
+from ssl_skel.layouts import parse_layout
 from ssl_skel.pretexts.configs.skeleton_mae import SkeletonMAEConfig
 from ssl_skel.pretexts.decoders import DECODERS, CrossBlock, CrossDecoder, Decoder
 from ssl_skel.pretexts.losses import normalize_patches, to_patches
 from ssl_skel.pretexts.skeleton_mae import SkeletonMAE
 
 JOINTS = LAYOUT.num_joints
+NAMES = ["hip", "knee", "foot", "chest", "head"]
+FIVE = parse_layout(
+    {
+        "name": "five", "joints": NAMES, "bones": {"knee": "hip", "foot": "knee", "chest": "hip", "head": "chest"},
+        "centre": "hip", "across": ["knee", "chest"], "body": {"all": NAMES}, "part": {"all": NAMES},
+    },
+    "five",
+)  # fmt: skip
 KINDS: dict[str, dict[str, Any]] = {
     "axial": {"decoder": "axial", "decoder_input": "visible"},
     "joint": {"decoder": "joint", "decoder_input": "visible"},
     "cross": {"decoder": "cross", "decoder_input": "visible"},
     "sample": {"decoder": "cross", "decoder_input": "visible", "decoder_sample": 0.3},
+    "gin": {"decoder": "gin", "decoder_input": "visible"},
     "pooled": {"decoder": "cross", "decoder_input": "pooled", "decoder_sample": 0.3},
 }
 
 
 def decoder(kind: str, grid: tuple[int, int] = (4, 5), depth: int = 2) -> Decoder:
     torch.manual_seed(0)
-    made = DECODERS[kind](6, 8, depth, 2, grid, 12, token=True).double()
+    made = DECODERS[kind](6, 8, depth, 2, grid, 12, token=True, layout=FIVE).double()
     for weight in made.parameters():  # biases and norms start at 0 and 1, where an error would not show
         nn.init.normal_(weight, std=0.4)
     return made.eval()
@@ -79,6 +89,24 @@ def test_the_joint_decoder_looks_at_all_cells_at_once() -> None:
         tokens = [value + made.time[t, 0] + made.joint[v] for value, (t, v) in zip(entered, cells, strict=True)]
         mixed = made.blocks[1](made.blocks[0](torch.stack(tokens)[None]))[0]
         torch.testing.assert_close(made(x, hidden)[b].flatten(0, 1), made.leave(made.norm(mixed)))
+
+
+def test_the_gin_decoder_looks_along_the_bones_of_a_frame() -> None:
+    made, x, hidden = decoder("gin", depth=1), features(), some(2)
+    near = {"hip": ["knee", "chest"], "knee": ["hip", "foot"], "foot": ["knee"], "chest": ["hip", "head"]}
+    near["head"] = ["chest"]
+    out = made(x, hidden)
+    for b in range(2):
+        for t in range(4):
+            cells = {}
+            for v, name in enumerate(NAMES):
+                entered = made.token if hidden[b, t, v] else made.enter(x[b, :, t, v])
+                cells[name] = entered + made.time[t, 0] + made.joint[v]
+            for v, name in enumerate(NAMES):
+                (block,) = made.blocks
+                total = (1 + block.eps) * cells[name] + sum(cells[other] for other in near[name])
+                expected = made.leave(made.norm(block.mlp(total[None, None, None])))
+                torch.testing.assert_close(out[b, t, v], expected[0, 0, 0])
 
 
 def cross_block_loop(block: CrossBlock, query: Tensor, context: list[Tensor]) -> Tensor:

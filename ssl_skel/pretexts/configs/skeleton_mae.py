@@ -43,9 +43,10 @@ class SkeletonMAEConfig(EntryConfig):
     """Scale each target unit by its own mean and deviation (MAMP, after MAE)."""
     normalize_eps: Annotated[float, Field(gt=0.0)] = 1e-6
     """Added to the variance of a unit (MAMP: 1e-6); with larger values, sensor noise of still joints counts less."""
-    decoder: Literal["axial", "joint", "cross"] = "axial"
+    decoder: Literal["axial", "joint", "cross", "gin"] = "axial"
     """Entry of ``DECODERS``. axial: attention in turn over joints and over frames; ours, cheap. joint: over all at once
-    (MAMP). cross: of mask tokens over what is visible, each on its own (CrossMAE); the cheapest."""
+    (MAMP). cross: of mask tokens over what is visible, each on its own (CrossMAE); the cheapest. gin: sums along the
+    bones of each frame (SkeletonMAE of Yan et al.), which see no other frame."""
     decoder_input: Literal["all", "visible", "pooled"] = "all"
     """Which features the decoder gets: all; those of cells with a visible frame, and a learned token for the others
     (MAE, MAMP); or only their mean, as with pooling ``mean``. Paper silent. A network that computes only visible cells
@@ -53,9 +54,10 @@ class SkeletonMAEConfig(EntryConfig):
     decoder_dim: Positive = 64
     """Width of the decoder. Departs from print (MAMP: 256), which would cost more than the encoder."""
     decoder_depth: Annotated[int, Field(ge=0)] = 2
-    """Blocks of the decoder (MAMP: 3 on NTU-60, 5 on NTU-120); 0 is a linear head, which decoder cross cannot be."""
+    """Blocks of the decoder (MAMP: 3 on NTU-60, 5 on NTU-120; Yan et al.: 1); 0 is a linear head, which
+    decoder cross cannot be."""
     decoder_heads: Positive = 4
-    """Heads of a block; must divide ``decoder_dim``. Paper silent."""
+    """Heads of a block; must divide ``decoder_dim``. Decoder gin has none. Paper silent."""
     decoder_sample: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
     """Share of the counting units that each step predicts, drawn anew; below 1 for decoder cross only, whose cost
     falls with it (CrossMAE, Fu et al., TMLR 2025, predicts a third of what is hidden)."""
