@@ -19,8 +19,8 @@ from finetune.seen import split_facts
 from finetune.trainings.index import save_trainings
 from ssl_skel.evaluation.report import Measurement, Report, fold_means
 from ssl_skel.files.exclusive import only_worker
+from ssl_skel.training.accelerator import make_accelerator
 from ssl_skel.training.config import TrainConfig
-from ssl_skel.training.loop import make_accelerator
 
 PACKAGES = ("ssl-skel", "torch", "numpy", "scikit-learn", "faiss-cpu")
 

@@ -27,7 +27,8 @@ from ssl_skel.files.exclusive import only_worker
 from ssl_skel.pretexts import build_pretext
 from ssl_skel.pretexts.base import Pretext
 from ssl_skel.same_run import fingerprint
-from ssl_skel.training.loop import fit, make_accelerator
+from ssl_skel.training.accelerator import make_accelerator
+from ssl_skel.training.loop import fit
 from ssl_skel.training.rundir import RunDir
 
 
@@ -51,7 +52,6 @@ def run(config: PretrainConfig, resume: str = "") -> Path:
     """
     store = Store.open(config.data.store)
     split = load_split(store, config.data.split)
-
     torch.manual_seed(config.seed)
     encoder = _new_encoder(config, store)
     origin = load_initial_weights(config.init_from, encoder) if config.init_from else None

@@ -12,20 +12,16 @@ one large batch. Each clip of a step has the same weight, however the batch was 
 
 from __future__ import annotations
 
-import atexit
 import math
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from datetime import timedelta
 from itertools import islice
 from typing import Any, Protocol
 
 import numpy as np
 import torch
 from accelerate import Accelerator
-from accelerate.state import AcceleratorState
-from accelerate.utils import InitProcessGroupKwargs, gather_object
+from accelerate.utils import gather_object
 
 from ssl_skel.batch import Batch
 from ssl_skel.errors import UserError
@@ -40,7 +36,7 @@ from ssl_skel.training.optim import learning_rate
 from ssl_skel.training.rundir import RunDir
 from ssl_skel.training.watch import Interrupted, Watch
 
-__all__ = ["Interrupted", "Loader", "TrainConfig", "fit", "make_accelerator"]
+__all__ = ["Interrupted", "Loader", "TrainConfig", "fit"]
 
 
 class Loader(Protocol):
@@ -53,54 +49,6 @@ class Loader(Protocol):
 
     def epoch(self, epoch: int = 0, start: int = 0) -> Iterator[Batch]:
         """Micro-batches of one epoch from number ``start`` on."""
-
-
-def make_accelerator(train: TrainConfig) -> Accelerator:
-    """Device, precision and process group, as the config and the launcher (``torchrun``) say.
-
-    Raises:
-        UserError: the machine has no such device or precision.
-    """
-    cpu = train.device == "cpu" or (train.device == "auto" and not torch.accelerator.is_available())
-    if train.device == "cuda" and not torch.cuda.is_available():
-        raise UserError("device: no CUDA device here; use cpu or auto")
-    if cpu and train.precision == "fp16":
-        raise UserError("precision: fp16 needs a GPU; use bf16 or no")
-    if cpu and "OMP_NUM_THREADS" not in os.environ:
-        _keep_to_share()
-    if "LOCAL_RANK" in os.environ:  # else accelerate picks a number of threads, with a warning
-        os.environ.setdefault("OMP_NUM_THREADS", str(torch.get_num_threads()))
-    AcceleratorState._reset_state(reset_partial_state=True)  # an earlier run in this process chose for itself
-    try:
-        accelerator = Accelerator(
-            cpu=cpu,
-            mixed_precision=train.precision,
-            # Other ranks wait while rank 0 evaluates.
-            kwargs_handlers=[InitProcessGroupKwargs(timeout=timedelta(minutes=30))],
-        )
-    except ValueError as error:
-        raise UserError(f"precision: {train.precision} is not possible here ({error}); use no") from error
-    if accelerator.num_processes > 1 and cpu:
-        atexit.register(_leave_group)
-    if accelerator.num_processes != int(os.environ.get("WORLD_SIZE", "1")):
-        raise UserError(f"device: {accelerator.device.type} cannot be shared by several processes; use cpu")
-    return accelerator
-
-
-def _keep_to_share() -> None:
-    """Compute with no more threads than a container's share of the processor; torch looks at the machine's alone."""
-    import joblib  # slow to import
-
-    share, threads = joblib.cpu_count(), torch.get_num_threads()
-    if share < threads:
-        torch.set_num_threads(share)
-        say(f"{share} threads: the share of this process in {threads} cores; OMP_NUM_THREADS changes it", error=True)
-
-
-def _leave_group() -> None:
-    """Gloo's threads, left to Python's shutdown, abort the process now and then (pytorch/pytorch#190489)."""
-    if torch.distributed.is_initialized():
-        torch.distributed.destroy_process_group()
 
 
 def fit(

@@ -27,9 +27,9 @@ from ssl_skel.encoders.encoder import build_encoder
 from ssl_skel.encoders.pooling_config import PoolingConfig
 from ssl_skel.pretexts import PRETEXTS, build_pretext
 from ssl_skel.task import Task
+from ssl_skel.training.accelerator import make_accelerator
 from ssl_skel.training.config import OptimConfig, TrainConfig
 from ssl_skel.training.learner import Learner
-from ssl_skel.training.loop import make_accelerator
 from ssl_skel.training.meter import Meter
 
 SMALL: dict[str, dict[str, Any]] = {

@@ -31,8 +31,8 @@ from ssl_skel.data.subsets import Budget, label_subset
 from ssl_skel.encoders.encoder import build_encoder
 from ssl_skel.encoders.streams import motion
 from ssl_skel.errors import UserError
+from ssl_skel.training.accelerator import make_accelerator
 from ssl_skel.training.config import TrainConfig
-from ssl_skel.training.loop import make_accelerator
 
 MakeConfig = Callable[..., FinetuneConfig]
 NET: dict[str, Any] = {"name": "mpae_net", "channels": [16], "strides": [4], "heads": 2, "norm": "layer"}

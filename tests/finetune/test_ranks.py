@@ -34,8 +34,8 @@ from ssl_skel.encoders.encoder import build_encoder
 from ssl_skel.encoders.files import save_encoder
 from ssl_skel.errors import UserError
 from ssl_skel.evaluation.report import Report
+from ssl_skel.training.accelerator import make_accelerator
 from ssl_skel.training.config import TrainConfig
-from ssl_skel.training.loop import make_accelerator
 
 ROOT = Path(__file__).parents[2]
 # Adam's first steps make much of a rounding error, SGD's do not.

@@ -25,7 +25,7 @@ from ssl_skel.pretexts.configs.combined import CombinedConfig, Part
 from ssl_skel.pretexts.configs.psp import PSPConfig
 from ssl_skel.pretexts.configs.skeleton_mae import SkeletonMAEConfig
 from ssl_skel.pretexts.skeleton_mae import SkeletonMAE
-from ssl_skel.training.loop import make_accelerator
+from ssl_skel.training.accelerator import make_accelerator
 
 OF_FEATURES = {"feature_std", "rankme", "uniformity", "alignment"}
 WITHOUT_LABELS = OF_FEATURES | {"shortcut"}

@@ -14,8 +14,8 @@ from toy import DIM, ToyLoader, ToyTask, records, toy_fit, weights
 
 from ssl_skel.errors import UserError
 from ssl_skel.training import watch as watch_module
+from ssl_skel.training.accelerator import make_accelerator
 from ssl_skel.training.config import TrainConfig
-from ssl_skel.training.loop import make_accelerator
 from ssl_skel.training.watch import Watch
 
 

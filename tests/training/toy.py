@@ -17,8 +17,9 @@ from torch import Tensor, nn
 
 from ssl_skel.batch import Batch, Rng
 from ssl_skel.task import Task
+from ssl_skel.training.accelerator import make_accelerator
 from ssl_skel.training.config import OptimConfig, TrainConfig
-from ssl_skel.training.loop import Interrupted, fit, make_accelerator
+from ssl_skel.training.loop import Interrupted, fit
 from ssl_skel.training.rundir import RunDir
 
 DIM = 6
