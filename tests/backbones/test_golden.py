@@ -12,10 +12,12 @@ from torch import Tensor, nn
 
 from ssl_skel.backbones.configs.dsta_net import DSTANetConfig
 from ssl_skel.backbones.configs.mixformer import FreqMixFormerConfig
+from ssl_skel.backbones.configs.xshift import ArchSpec
 from ssl_skel.backbones.ctr_gcn import start
 from ssl_skel.backbones.dsta_net import DSTANet
 from ssl_skel.backbones.freqmixformer import GROUPS, FrequencyMixing
 from ssl_skel.backbones.mixformer import Block, halves
+from ssl_skel.backbones.xshift import XShiftNet
 from ssl_skel.encoders.files import load_encoder
 from ssl_skel.layouts import LAYOUTS
 from ssl_skel.pretexts.configs.psp import PSPConfig
@@ -23,7 +25,7 @@ from ssl_skel.pretexts.decoders import JointDecoder
 from ssl_skel.pretexts.psp import PPA
 from ssl_skel.released.graph_nets import temporal_scales_rules
 from ssl_skel.released.importing import import_weights
-from ssl_skel.released.release import Rule, absorbed, renamed
+from ssl_skel.released.release import Rule, absorbed, flat, renamed, same
 
 NTU = LAYOUTS["ntu25"]
 EVERY = {"mamp": 1, "st_gcn": 8, "ctr_gcn": 16, "infogcn": 16, "sttformer": 16, "slim": 4}
@@ -164,3 +166,26 @@ def test_dsta_net_is_its_release(time: str) -> None:
     state["hidden_token.token"] = net.hidden_token.token
     net.load_state_dict(state)
     assert_near(net(clip(2, 3, 16, 25, 1)[..., 0])[:, ::8], outputs[time])
+
+
+@torch.no_grad()
+def test_xshift_is_its_release() -> None:
+    """Pictures in, so that shift, stages, excitation and the last layer are held; heat-maps are ours."""
+    given, outputs = golden("xshift")
+    net = XShiftNet(5, ArchSpec(1, (8, 16), (1, 2), 4, 36)).eval()
+    layers, rules = {"stem": "conv1_s", "last": "conv5"}, {}
+    for stage, blocks in enumerate(net.stages):
+        for at, block in enumerate(blocks.blocks):
+            ours, theirs = f"stages.{stage}.blocks.{at}", f"layer{stage + 1}.{at}"
+            layers |= {f"{ours}.{mine}": f"{theirs}.conv{n}" for n, mine in enumerate(("expand", "look", "project"), 1)}
+            if isinstance(block.skip, nn.Sequential):
+                layers[f"{ours}.skip"] = f"{theirs}.downsample"
+            if block.excite is not None:
+                for mine, layer in ((0, "fc1"), (2, "fc2")):
+                    gate, source = f"{ours}.excite.gate.{mine}", f"{theirs}.se_module.{layer}"
+                    rules |= {f"{gate}.weight": flat(f"{source}.weight"), f"{gate}.bias": same(f"{source}.bias")}
+    for ours, theirs in layers.items():
+        rules |= renamed(f"{theirs}.bn", f"{ours}.1", norm=True)
+        rules[f"{ours}.0.weight"] = Rule((f"{theirs}.conv.weight",), lambda weight: weight.squeeze(2))
+    net.load_state_dict({ours: rule.make(*(given[name] for name in rule.names)) for ours, rule in rules.items()})
+    assert_near(net(clip(2, 5, 4, 12, 12))[:, ::3], outputs["features"])
