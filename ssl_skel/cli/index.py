@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -18,10 +17,11 @@ from ssl_skel.cli.options import (
     OverwriteOption,
     PoolingOption,
     RunArgument,
+    ShardOption,
     StoreArgument,
     StoresOption,
+    parse_shard,
 )
-from ssl_skel.errors import UserError
 from ssl_skel.escaping import say, show_json
 
 if TYPE_CHECKING:
@@ -46,16 +46,17 @@ def index(
     stride: Annotated[
         str | None, typer.Option(help="Frames or seconds between windows; default: a quarter of a window.")
     ] = None,
-    shard: Annotated[str, typer.Option(help="Index only this part, as in 2/4; merge-index joins them.")] = "1/1",
+    shard: ShardOption = "1/1",
     batch_size: BatchSizeOption = 128,
     device: DeviceOption = "auto",
     overwrite: OverwriteOption = False,
     json_: JsonOption = False,
 ) -> None:
-    """Embed every clip of a store, or windows of long clips, for search."""
-    part = re.fullmatch(r"(\d+)/(\d+)", shard)
-    if not part:
-        raise UserError(f"--shard {shard}: must be written i/n, as in 1/4")
+    """Embed every clip of a store, or windows of long clips, for search.
+
+    --shard makes a part of the index; merge-index joins the parts. If stopped or killed, the same command continues.
+    """
+    part = parse_shard(shard)
     _check_output(output, kind, overwrite, [run, store])
     check_encoder(run)
     check_store(store)
@@ -70,7 +71,7 @@ def index(
         pooling=pooling,
         windows=window or (),
         stride=stride,
-        shard=(int(part[1]), int(part[2])),
+        shard=part,
         batch_size=batch_size,
         device=device,
         overwrite=overwrite,

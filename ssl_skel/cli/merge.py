@@ -1,4 +1,4 @@
-"""``ssl-skel merge``. Nothing heavy is imported before the command is called."""
+"""``ssl-skel merge`` and ``merge-shards``. Nothing heavy is imported before a command is called."""
 
 from __future__ import annotations
 
@@ -40,3 +40,22 @@ def merge(
         rates = ", ".join(f"{rate} ({clips:,} clips)" for rate, clips in facts["fps"].items())
         say(f"frame rates differ: {rates}; convert with --rate to give all stores one rate")
     say("splits: " + ", ".join(["all", *facts["splits"]]))
+
+
+def merge_shards(
+    shards: Annotated[list[Path], typer.Argument(metavar="SHARD...", help="Stores that convert --shard made.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Store to write.")],
+    overwrite: OverwriteOption = False,
+    json_: JsonOption = False,
+) -> None:
+    """Join the parts of one conversion to one store. If stopped or killed, the same command continues.
+
+    The parts may come in any order. The store is the one that convert would have made without --shard.
+    """
+    from ssl_skel.console import show_facts
+    from ssl_skel.data.shards import merge_shards as run
+    from ssl_skel.data.store import Store
+
+    made = Store.open(run(shards, output, overwrite=overwrite, progress=not json_))
+    facts = {"store": str(made.path), "clips": len(made), "frames": int(made.frames.sum()), "parts": len(shards)}
+    show_facts(facts, json_)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from ssl_skel.errors import UserError
 
 
 def _pooling(text: str | None) -> str | None:
@@ -52,6 +55,24 @@ ReadingArgument = Annotated[
 FormatOption = Annotated[str, typer.Option(help="Raw format; default: the first that reads the file.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 OverwriteOption = Annotated[bool, typer.Option(help="Replace what exists there.")]
+ShardOption = Annotated[
+    str, typer.Option(metavar="I/N", help="Do only this part of N, as in 2/4, so that several machines share the work.")
+]
 StoresOption = Annotated[
     list[Path] | None, typer.Option("--store", help="Current path of a store of the index. May be repeated.")
 ]
+
+
+def parse_shard(text: str) -> tuple[int, int]:
+    """The value of ``--shard``.
+
+    >>> parse_shard("2/4")
+    (2, 4)
+
+    Raises:
+        UserError: it is written otherwise.
+    """
+    part = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text)
+    if not part:
+        raise UserError(f"--shard {text}: must be written i/n, as in 1/4")
+    return int(part[1]), int(part[2])

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 COMMANDS = ("pretrain", "finetune", "sweep", "index", "embed", "convert")
 """That can be jobs: the ones that take long, and continue or begin again without harm."""
+_SHARED = ("convert", "index")  # by the jobs of an array, each with its --shard
+_SHARD = "{shard}"
 _LAUNCHED = ("pretrain", "finetune")  # by torchrun where a job has several GPUs
 _SECONDS_TO_STOP = 75  # submitit leaves 90 between its signal and the end
 _OPTIONS = {
@@ -34,7 +36,10 @@ _OPTIONS = {
     "cpus": "cpus_per_task",
     "time": "timeout_min",
 }
-"""Option -> submitit's name. ``folder`` and ``cluster`` are submitit's own arguments."""
+"""Option -> submitit's name."""
+_COUNTS = ("gpus", "cpus", "shards")
+_OTHERS = ("folder", "cluster", "shards")
+"""The first two are submitit's own arguments."""
 
 
 class Command:
@@ -82,7 +87,7 @@ class Command:
 
 
 def submit(words: Sequence[str], text: str) -> None:
-    """Queue a command, and print the job's number and where its output goes.
+    """Queue a command, or the parts of one as an array, and print each job's number and where its output goes.
 
     Args:
         words: of the command line, the command's name first, without ``--slurm``.
@@ -97,13 +102,35 @@ def submit(words: Sequence[str], text: str) -> None:
     except ImportError as error:
         raise UserError("--slurm: needs submitit; install it with: pip install 'ssl-skel[slurm]'") from error
     folder, cluster = options.pop("folder", "slurm"), options.pop("cluster", "slurm")
+    commands = [Command(part, options.get("gpus_per_node", 0)) for part in _parts(words, options.pop("shards", 0))]
     try:
         executor = submitit.AutoExecutor(folder=f"{folder}/%j", cluster=cluster)
         executor.update_parameters(name=f"ssl-skel-{words[0]}", **options)
-        job = executor.submit(Command(words, options.get("gpus_per_node", 0)))
+        with executor.batch():
+            jobs = [executor.submit(command) for command in commands]
     except (RuntimeError, ValueError, OSError, submitit.core.utils.FailedJobError) as error:
         raise UserError(f"--slurm: {' '.join(str(error).split())[:200]}; cluster=local runs the job here") from error
-    say(f"submitted: job {job.job_id}; its output: {job.paths.stderr}")
+    for job in jobs:
+        say(f"submitted: job {job.job_id}; its output: {job.paths.stderr}")
+
+
+def _parts(words: Sequence[str], count: int) -> list[list[str]]:
+    """The command lines of an array's jobs, or the command line alone.
+
+    >>> _parts(["convert", "ntu", "raw", "parts/{shard}"], 2)[1]
+    ['convert', 'ntu', 'raw', 'parts/2', '--shard', '2/2']
+
+    Raises:
+        UserError: a command without parts, or no name for each part's output.
+    """
+    if not count:
+        return [list(words)]
+    if words[0] not in _SHARED:
+        raise UserError(f"--slurm: shards: {words[0]} is not done in parts; {' and '.join(_SHARED)} are")
+    if not any(_SHARD in word for word in words) or any(word.startswith("--shard") for word in words):
+        raise UserError(f"--slurm: shards: write {_SHARD} in the output's path, as in parts/{_SHARD}, and no --shard")
+    own = [[word.replace(_SHARD, str(number)) for word in words] for number in range(1, count + 1)]
+    return [[*part, "--shard", f"{number}/{count}"] for number, part in enumerate(own, 1)]
 
 
 def words_of_job(name: str, argv: Sequence[str]) -> list[str]:
@@ -132,13 +159,13 @@ def _parse(text: str) -> dict[str, Any]:
         key, equals, value = (part.strip() for part in word.partition("="))
         if not equals or not value:
             raise UserError(f"--slurm: {word!r}: is written key=value, as in partition=gpu,gpus=1,time=4:00:00")
-        if key not in (*_OPTIONS, "folder", "cluster"):
-            raise unknown("option", key, [*_OPTIONS, "folder", "cluster"], where="--slurm")
-        if key in ("gpus", "cpus") and not value.isdecimal():
+        if key not in (*_OPTIONS, *_OTHERS):
+            raise unknown("option", key, [*_OPTIONS, *_OTHERS], where="--slurm")
+        if key in _COUNTS and not value.isdecimal():
             raise UserError(f"--slurm: {key}: give a whole number, got {value!r}")
         if key == "cluster" and value not in ("slurm", "local", "debug"):
             raise unknown("cluster", value, ("slurm", "local", "debug"), where="--slurm")
-        given = int(value) if key in ("gpus", "cpus") else _minutes(value) if key == "time" else value
+        given = int(value) if key in _COUNTS else _minutes(value) if key == "time" else value
         found[_OPTIONS.get(key, key)] = given
     return found
 

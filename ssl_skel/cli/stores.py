@@ -8,11 +8,18 @@ from typing import Annotated, Any, Literal, TypeVar
 import typer
 
 from ssl_skel.cli.formats import listed, names
-from ssl_skel.cli.options import JsonOption, OverwriteOption, StoreArgument
+from ssl_skel.cli.options import JsonOption, OverwriteOption, ShardOption, StoreArgument, parse_shard
 from ssl_skel.errors import UserError
 from ssl_skel.escaping import say
 
 Number = TypeVar("Number", int, float)
+ScoreOption = Annotated[
+    Literal["keep", "drop"] | None,
+    typer.Option(help="2D: keep each joint's confidence as third channel, or drop it."),
+]
+ExcludeOption = Annotated[
+    Path | None, typer.Option(help="File with names of clips to leave out, such as exclude.txt of an audit.")
+]
 
 
 def convert(
@@ -32,26 +39,25 @@ def convert(
     align: Annotated[bool, typer.Option(help="Turn each person on their own, spine upright, as InfoGCN does.")] = False,
     scale: Annotated[bool, typer.Option(help="Divide coordinates by the mean bone length.")] = False,
     layout: Annotated[str | None, typer.Option(help="Joint layout, for formats that do not fix it.")] = None,
-    score: Annotated[
-        Literal["keep", "drop"] | None,
-        typer.Option(help="2D: keep each joint's confidence as third channel, or drop it."),
-    ] = None,
+    score: ScoreOption = None,
     dtype: Annotated[
         Literal["float32", "float16"], typer.Option(help="float16 takes half the space: 1 mm at 2 to 4 m.")
     ] = "float32",
-    exclude: Annotated[
-        Path | None, typer.Option(help="File with names of clips to leave out, such as exclude.txt of an audit.")
-    ] = None,
+    exclude: ExcludeOption = None,
     repair: Annotated[
         str, typer.Option(help="What to repair and record, separated by commas: tracks, jumps, gaps.")
     ] = "",
     rate: Annotated[float, typer.Option(min=0, help="Frames a second to resample clips to; 0: keep their own.")] = 0.0,
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Processes that read files.")] = 1,
+    shard: ShardOption = "1/1",
     skip_bad: Annotated[bool, typer.Option(help="Skip damaged files and clips; their names are recorded.")] = False,
     overwrite: OverwriteOption = False,
     json_: JsonOption = False,
 ) -> None:
-    """Convert raw recordings to a store. If stopped or killed, the same command continues."""
+    """Convert raw recordings to a store. If stopped or killed, the same command continues.
+
+    --shard converts a part of the files; merge-shards joins the parts.
+    """
     from ssl_skel.config import parse_config
     from ssl_skel.data.convert import convert as run
     from ssl_skel.data.normalize import NormalizeConfig
@@ -72,6 +78,7 @@ def convert(
         repairs=RepairConfig(steps=parse_steps(repair)),
         rate=rate,
         jobs=jobs,
+        shard=parse_shard(shard),
     )
     _show(facts, json_)
 

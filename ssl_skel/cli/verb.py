@@ -16,7 +16,7 @@ import typer
 from ssl_skel.cli.slurm import COMMANDS, submit, words_of_job
 
 PANELS = {
-    "Data": ("extract", "describe", "convert", "synthetic", "info", "split", "audit", "merge"),
+    "Data": ("extract", "describe", "convert", "synthetic", "merge-shards", "info", "split", "audit", "merge"),
     "Train": ("configs", "pretrain", "sweep", "backbones", "layouts", "schema"),
     "Evaluate": ("finetune", "fuse", "report", "train-classifier", "predict"),
     "Search": ("index", "merge-index", "search", "evaluate-retrieval"),
@@ -35,7 +35,8 @@ _SlurmOption = Annotated[
         "--slurm",
         metavar="KEY=VALUE,...",
         help="Run as a job of Slurm: partition, gpus, cpus, mem, time, account, qos, constraint, folder of its output; "
-        "cluster=local runs it here. It is queued again when its time is over, and continues.",
+        "cluster=local runs it here; shards=8 makes an array of 8 parts. It is queued again when its time is over, and "
+        "continues.",
     ),
 ]
 _CONFIG_KEY = re.compile(r"--([a-z][\w-]*(?:\.[\w-]+)+)(?:=(.*))?")

@@ -21,10 +21,11 @@ from ssl_skel.data.derived_splits import offered
 from ssl_skel.data.dropped import report
 from ssl_skel.data.exclusions import read_exclusions
 from ssl_skel.data.frame_rate import count_rates
-from ssl_skel.data.meta import Provenance, RepairRecord
+from ssl_skel.data.meta import Provenance, RepairRecord, Shard
 from ssl_skel.data.normalize import NormalizeConfig, record
 from ssl_skel.data.plausibility import implausible
 from ssl_skel.data.repair import RepairConfig
+from ssl_skel.data.shards import part_of
 from ssl_skel.data.sources.guess import guessing
 from ssl_skel.data.sources.open import open_reader
 from ssl_skel.data.sources.reading import Done, Ready, Work, damage_record, read_files
@@ -58,6 +59,7 @@ def convert(
     repairs: RepairConfig | None = None,
     rate: float = 0.0,
     jobs: int = 1,
+    shard: tuple[int, int] = (1, 1),
     progress: bool = True,
 ) -> dict[str, Any]:
     """Read a data set, normalise each clip, write a store; after a kill or a stop, the same call continues from there.
@@ -67,15 +69,14 @@ def convert(
     Args:
         format, source: an entry of ``READERS``, and where the recordings are.
         store, overwrite: folder to make; it appears only when whole; replace the one that is there, after success.
-        normalize: what is done to each clip.
-        options: ``key=value`` words for the reader's ``Options``.
+        normalize, options: what is done to each clip; ``key=value`` words for the reader's ``Options``.
         skip_bad: leave damaged files and clips out, counted and listed, instead of stopping.
-        layout: for formats that leave it open.
         dtype: of the stored coordinates, float32 or float16; see ``ssl_skel.data.store`` for what float16 loses.
         exclude: list of clips to leave out; see ``ssl_skel.data.exclusions``.
         repairs: what is repaired before normalisation; ``repairs.json`` in the store keeps what was changed.
-        rate: frames a second that clips are brought to; 0: they stay as they are.
+        layout, rate: for formats that leave it open; frames a second that clips are brought to, 0: their own.
         jobs, progress: processes that read files (one where a data set is kept in one file); show a bar.
+        shard: (i, n), only the i-th of n parts of the files; see ``merge_shards``.
 
     Returns:
         A short form of what ``describe`` returns, and seconds.
@@ -87,14 +88,14 @@ def convert(
     with guessing(format, Path(source), layout):
         reader = open_reader(format, source, layout, options)
         check_splits(reader.splits, str(source), new=True)
-        files = reader.files()
+        files, part = part_of(reader, shard)
         work = Work(reader, normalize, skip_bad, _REMEDY, read_exclusions(exclude), repairs or RepairConfig(), rate)
         with StoreWriter(
             store,
             reader.layout,
             reader.class_names,
             splits=reader.splits,
-            provenance=_provenance(format, work, len(files), layout),
+            provenance=_provenance(format, work, len(files), layout, part),
             overwrite=overwrite,
             inputs=[Path(path) for path in (source, exclude) if path],
             dtype=dtype,
@@ -238,10 +239,10 @@ def _record(writer: StoreWriter, work: Work, totals: _Totals) -> None:
     writer.provenance = writer.provenance.model_copy(update=found)
 
 
-def _provenance(format: str, work: Work, files: int, layout: str | None) -> Provenance:
+def _provenance(format: str, work: Work, files: int, layout: str | None, shard: Shard | None) -> Provenance:
     """Where a store comes from, without paths of this machine."""
     reader = work.reader
-    return Provenance(
+    found = Provenance(
         format=format,
         source=reader.source.resolve().name,
         files=files,
@@ -250,6 +251,7 @@ def _provenance(format: str, work: Work, files: int, layout: str | None) -> Prov
         tool=f"ssl-skel {__version__}",
         date=datetime.now(UTC).isoformat(timespec="seconds"),
     )
+    return found if shard is None else found.model_copy(update={"shard": shard})
 
 
 def _conversion(format: str, work: Work, layout: str | None) -> Conversion:

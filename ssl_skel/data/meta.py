@@ -38,6 +38,17 @@ class RepairRecord(_Record):
     """Number of changes; ``repairs.json`` lists them."""
 
 
+class Shard(_Record):
+    """Which part of a conversion a store is, where several machines shared it; ``merge-shards`` joins them."""
+
+    number: int
+    """From 1 on."""
+    of: int
+    """Number of parts."""
+    files: str
+    """sha256 of the names and sizes of all files, those of the other parts among them."""
+
+
 class Provenance(_Record):
     """Where a store comes from. It contains no path of the machine that wrote it."""
 
@@ -69,6 +80,8 @@ class Provenance(_Record):
     """Names that were to be left out and did not occur."""
     repairs: RepairRecord | None = None
     """What was repaired; None: nothing was to be."""
+    shard: Shard | None = None
+    """Which part of a conversion this is; None: all of it."""
 
     @property
     def conversions(self) -> tuple[Conversion, ...]:

@@ -67,7 +67,7 @@ def read_columns(
 
 def _read_column(file: Path, archive: zipfile.ZipFile, name: str, most: int, remedy: str) -> np.ndarray:
     with archive.open(f"{name}.npy") as stream:
-        shape, _, dtype = _header(stream)
+        shape, _, dtype = read_header(stream)
         if math.prod(shape) * dtype.itemsize > most or (dtype.kind in "US" and dtype.itemsize > _LONGEST_TEXT):
             raise UserError(f"{file}: {name[:40]}: has shape {shape} of {dtype}, which is too large; {remedy}")
         stream.seek(0)
@@ -86,11 +86,11 @@ def read_shape(file: Path, member: str) -> tuple[tuple[int, ...], np.dtype, bool
         DAMAGE: no such member, or no such file.
     """
     with zipfile.ZipFile(file) as archive, archive.open(f"{member}.npy") as stream:
-        shape, _, dtype = _header(stream)
+        shape, _, dtype = read_header(stream)
         return shape, dtype, archive.getinfo(f"{member}.npy").file_size >= math.prod(shape) * dtype.itemsize
 
 
-def _header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
+def read_header(stream: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
     """Shape, Fortran order and dtype of an ``.npy`` stream, which is left at the first number."""
     version = np.lib.format.read_magic(stream)
     if version == (1, 0):
@@ -113,7 +113,7 @@ def read_blocks(file: Path, member: str, counts: np.ndarray) -> Iterator[np.ndar
         DAMAGE: the member is damaged, or a slice is larger.
     """
     with zipfile.ZipFile(file) as archive, archive.open(f"{member}.npy") as stream:
-        shape, fortran, dtype = _header(stream)
+        shape, fortran, dtype = read_header(stream)
         if fortran:
             if math.prod(shape) * dtype.itemsize > LARGEST:
                 raise UserError(

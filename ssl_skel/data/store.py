@@ -15,22 +15,19 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ssl_skel.data.clip_columns import ALL_COLUMNS, check_columns, open_columns
 from ssl_skel.data.conversion import Conversion
 from ssl_skel.data.mapped import map_array
 from ssl_skel.data.meta import Provenance, read_meta
 from ssl_skel.data.normalize import NormalizeConfig, filled_positions
-from ssl_skel.data.npz_members import DAMAGE, member_names, read_columns
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import SkeletonLayout
-
-LATER_COLUMNS = ("recording",)
-"""Columns that stores of the first releases lack; -1 there."""
-COLUMNS = ("offset", "frames", "persons", "label", "subject", "camera", "setup", "replication", *LATER_COLUMNS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,13 +80,20 @@ class Store:
     def open(cls, path: Path | str) -> Store:
         """Open a store without reading its coordinates; takes milliseconds.
 
+        Columns of more than ``READ_WHOLE`` bytes are mapped, not read, and are checked when one of them is first used.
+
         Raises:
             UserError: no store there, another format version, or damage.
         """
         path = Path(path)
         meta, layout, normalization = read_meta(path)
         shape, dtype = meta.shape(layout)
-        return cls(
+        joints = map_array(path / "joints.npy", shape, dtype, "convert again with --overwrite", "c")
+        file, classes = path / "clips.npz", len(meta.class_names)
+        columns, read = open_columns(file)
+        if read:
+            check_columns(file, columns, shape[0], classes)
+        store = cls(
             path=path,
             layout=layout,
             class_names=meta.class_names,
@@ -99,9 +103,31 @@ class Store:
             filled=filled_positions(meta.normalization),
             provenance=meta.provenance,
             sha256=meta.sha256,
-            joints=map_array(path / "joints.npy", shape, dtype, "convert again with --overwrite", "c"),
-            **_read_columns(path / "clips.npz", shape[0], len(meta.class_names)),
+            joints=joints,
+            **columns,
         )
+        if not read:
+            store._check_later(file, classes)
+        return store
+
+    def _check_later(self, file: Path, classes: int) -> None:
+        """Hide the columns until one of them is needed, and check them then."""
+        columns = {name: self.__dict__.pop(name) for name in ALL_COLUMNS}
+
+        def checked() -> dict[str, np.ndarray]:
+            check_columns(file, columns, len(self.joints), classes)
+            return columns
+
+        self.__dict__["_checked"] = checked
+
+    if not TYPE_CHECKING:  # it would make every attribute known to type checkers
+
+        def __getattr__(self, name: str) -> Any:
+            """A column of a large store, at the first use of one."""
+            if name not in ALL_COLUMNS or "_checked" not in self.__dict__:
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            self.__dict__.update(self._checked())
+            return self.__dict__[name]
 
     def __len__(self) -> int:
         """N, clips."""
@@ -122,7 +148,7 @@ class Store:
         """How recordings became its clips, as far as it is recorded."""
         return self.provenance.conversions
 
-    @property
+    @cached_property
     def max_persons(self) -> int:
         """Most persons in one clip."""
         return int(self.persons.max())
@@ -146,39 +172,6 @@ class Store:
         """
         if hash_file(self.path / "joints.npy") != self.sha256:
             raise UserError(f"{self.path / 'joints.npy'}: sha256 differs from meta.json's; convert again")
-
-
-def _read_columns(file: Path, rows: int, classes: int) -> dict[str, np.ndarray]:
-    try:
-        there = set(member_names(file))
-        later = (*LATER_COLUMNS, "fps")
-        wanted = [name for name in (*COLUMNS, "fps", "name", "content") if name in there or name not in later]
-        data = read_columns(file, wanted, most=file.stat().st_size)  # it is not compressed
-        unknown = np.full(data["label"].shape, -1)
-        columns = {column: data.get(column, unknown).astype(np.int64, casting="safe") for column in COLUMNS}
-        columns["fps"] = data.get("fps", np.zeros(unknown.shape)).astype(np.float64, casting="safe")
-        columns["name"] = data["name"].astype(np.str_, casting="safe")
-        columns["content"] = data["content"].astype(np.uint64, casting="safe")
-        "".join(map(str, columns["name"].ravel())).encode()
-    except (*DAMAGE, TypeError, UserError) as error:
-        raise UserError(f"{file}: is damaged or missing; convert again with --overwrite") from error
-    shapes = {values.shape for values in columns.values()}
-    if len(shapes) > 1:
-        raise UserError(f"{file}: its columns differ in length; convert again with --overwrite")
-    length = columns["persons"] * columns["frames"]
-    whole = (
-        columns["name"].ndim == 1
-        and length.size > 0
-        and (length > 0).all()
-        and np.array_equal(columns["offset"], np.cumsum(length) - length)
-        and length.sum() == rows
-        and (np.isfinite(columns["fps"]) & (columns["fps"] >= 0)).all()
-        and (columns["label"] >= -1).all()
-        and (columns["label"] < classes).all()
-    )
-    if not whole:
-        raise UserError(f"{file}: does not fit the rest of the store; convert again with --overwrite")
-    return columns
 
 
 def hash_file(file: Path) -> str:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self, cast
@@ -13,15 +15,18 @@ from typing import Any, BinaryIO, Self, cast
 import numpy as np
 
 from ssl_skel.data.clip import RawClip, check_text, content_hash
+from ssl_skel.data.clip_columns import ALL_COLUMNS, BLOCK, COLUMNS, blocks_of, write_columns
 from ssl_skel.data.meta import DTYPES, FORMAT_VERSION, Dtype, Meta, Provenance
 from ssl_skel.data.normalize import NormalizeConfig, record
-from ssl_skel.data.store import COLUMNS, hash_file
+from ssl_skel.data.store import hash_file
 from ssl_skel.errors import UserError
 from ssl_skel.files.folders import absolute
 from ssl_skel.files.partial import PartialFolder
 from ssl_skel.files.temporary import cannot_write, sync
 from ssl_skel.layouts import SkeletonLayout
 from ssl_skel.names import unknown
+
+_CODES = {"content": "Q", "fps": "d"}  # of array.array; "q" for all others
 
 
 class StoreWriter:
@@ -75,7 +80,7 @@ class StoreWriter:
             check_text(name, f"{self.path}: name of a class")
         self._dtype = cast("Dtype", dtype)
         self._rows, self._channels = 0, 0
-        self._columns: dict[str, list[Any]] = {column: [] for column in (*COLUMNS, "content", "fps")}
+        self._columns = {column: array(_CODES.get(column, "q")) for column in (*COLUMNS, "content", "fps")}
         self._names: dict[str, None] = {}
         self._noted = 0
         self.resumed: list[Any] = []
@@ -94,8 +99,8 @@ class StoreWriter:
     def checkpoint(self, note: Any) -> None:
         """Have all clips so far on the disk, with a note (ready for JSON) of what they stand for."""
         sync(self._file)
-        names = list(self._names)[self._noted :]
-        columns = {column: values[self._noted :] for column, values in self._columns.items()}
+        names = list(islice(self._names, self._noted, None))
+        columns = {column: values[self._noted :].tolist() for column, values in self._columns.items()}
         entry = {"rows": self._rows, "channels": self._channels, "names": names, "columns": columns, "note": note}
         self._partial.note(entry)
         self._noted = len(self._names)
@@ -158,7 +163,7 @@ class StoreWriter:
         if not np.isfinite(stored).all():
             raise UserError(f"clip {clip.name!r}: has coordinates beyond float16's 65504; keep dtype float32")
         self._file.write(stored.tobytes())
-        row = {
+        row: dict[str, Any] = {
             "offset": self._rows,
             "frames": joints.shape[1],
             "persons": joints.shape[0],
@@ -191,17 +196,8 @@ class StoreWriter:
             raise UserError(f"{self.path}: no clip was written; check the source")
         self._write_header()
         self._file.close()
-        folder = self._partial.folder
-        columns = {column: np.array(values, np.int64) for column, values in self._columns.items() if column in COLUMNS}
-        with (folder / "clips.npz").open("wb") as file:
-            np.savez(
-                file,
-                allow_pickle=False,
-                name=np.array(list(self._names)),
-                content=np.array(self._columns["content"], np.uint64),
-                fps=np.array(self._columns["fps"], np.float64),
-                **columns,
-            )
+        columns = {column: np.frombuffer(values, values.typecode) for column, values in self._columns.items()}
+        names = np.dtype(f"<U{max(map(len, self._names))}")
         meta = Meta(
             layout=self.layout.to_dict(),
             class_names=self.class_names,
@@ -213,19 +209,47 @@ class StoreWriter:
             value_names={column: dict(names) for column, names in self.value_names.items()},
             normalization=record(self.normalization, self.filled),
             provenance=self.provenance,
-            sha256=hash_file(folder / "joints.npy"),
+            sha256=hash_file(self._partial.folder / "joints.npy"),
         )
-        written = {"format_version": FORMAT_VERSION} | meta.model_dump(mode="json", exclude={"provenance"})
-        written["provenance"] = self.provenance.to_dict()
-        for name, content in {**self.records, "meta": written}.items():
-            text = json.dumps(content, indent=1, ensure_ascii=False)
-            (folder / f"{name}.json").write_bytes(text.encode(errors="replace"))  # names of files may be no Unicode
+        blocks = {"name": (names, self._blocks_of_names(names))}
+        blocks |= {column: (values.dtype, blocks_of(values)) for column, values in columns.items()}
+        describe_store(self._partial.folder, meta, blocks, self.records)
         self._partial.publish()
+
+    def _blocks_of_names(self, dtype: np.dtype) -> Iterator[np.ndarray]:
+        names = iter(self._names)
+        while block := list(islice(names, BLOCK)):
+            yield np.array(block, dtype)
 
     def _write_header(self) -> None:
         """The header of joints.npy; NumPy leaves room in it for the first axis to grow."""
-        self._file.seek(0)
-        shape = (self._rows, self.layout.num_joints, self._channels)
-        np.lib.format.write_array_header_1_0(
-            self._file, {"descr": DTYPES[self._dtype], "fortran_order": False, "shape": shape}
-        )
+        write_header(self._file, self._dtype, (self._rows, self.layout.num_joints, self._channels))
+
+
+def write_header(file: BinaryIO, dtype: Dtype, shape: tuple[int, int, int]) -> None:
+    """The header of ``joints.npy``, always as long, whatever the first axis."""
+    file.seek(0)
+    np.lib.format.write_array_header_1_0(file, {"descr": DTYPES[dtype], "fortran_order": False, "shape": shape})
+
+
+def describe_store(
+    folder: Path,
+    meta: Meta,
+    columns: Mapping[str, tuple[np.dtype, Iterable[np.ndarray]]],
+    records: Mapping[str, Any],
+) -> None:
+    """Add everything else to a folder with ``joints.npy``.
+
+    Args:
+        folder: of the store.
+        meta: contents of ``meta.json``.
+        columns: of the clips, as for ``write_columns``.
+        records: name -> content of further JSON files.
+    """
+    with (folder / "clips.npz").open("wb") as file:
+        write_columns(file, meta.num_clips, {column: columns[column] for column in ALL_COLUMNS})
+    written = {"format_version": FORMAT_VERSION} | meta.model_dump(mode="json", exclude={"provenance"})
+    written["provenance"] = meta.provenance.to_dict()
+    for name, content in {**records, "meta": written}.items():
+        text = json.dumps(content, indent=1, ensure_ascii=False)
+        (folder / f"{name}.json").write_bytes(text.encode(errors="replace"))  # names of files may be no Unicode

@@ -10,10 +10,13 @@ import threading
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
 from ssl_skel.cli.slurm import Command, submit, words_of_job
+from ssl_skel.data.shards import merge_shards
+from ssl_skel.data.store import Store
 from ssl_skel.errors import UserError
 
 
@@ -53,11 +56,28 @@ def test_what_is_not_understood_is_one_line(tmp_path: Path) -> None:
         ("gpus=two", "gpus: give a whole number"),
         ("time=soon", "time: give minutes or hours:minutes:seconds"),
         ("cluster=pbs", "unknown cluster 'pbs'"),
+        ("shards=2,cluster=debug", "write {shard} in the output's path"),
         (f"partition=gpu,folder={tmp_path}", "cluster=local runs the job here"),
     ):
         with pytest.raises(UserError, match=message) as told:
-            submit(["index"], text)
+            submit(["index", "x"], text)
         assert "\n" not in str(told.value)
+
+
+def test_an_array_does_a_conversion_in_parts(tmp_path: Path) -> None:
+    (tmp_path / "raw").mkdir()
+    for name in "abc":
+        np.save(tmp_path / "raw" / f"{name}.npy", np.random.default_rng(0).normal(size=(5, 20, 3)).astype(np.float32))
+    options = ["--layout", "kinect20", "--slurm", "cluster=local,shards=2,folder=jobs"]
+    program = "from ssl_skel.cli.app import main; main()"
+    words = [sys.executable, "-c", program, "convert", "npy", "raw", "parts/{shard}", *options]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)
+    assert len(done.stdout.splitlines()) == 2, done.stderr
+    parts = [tmp_path / "parts" / number for number in "12"]
+    deadline = time.monotonic() + 240
+    while len(list((tmp_path / "jobs").glob("*/*_result.pkl"))) < 2 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert Store.open(merge_shards(parts, tmp_path / "whole", progress=False)).name.tolist() == ["a", "b", "c"]
 
 
 def test_a_job_that_must_end_goes_on_in_the_next_one(tmp_path: Path, motions: Path) -> None:

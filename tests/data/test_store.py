@@ -15,8 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ssl_skel.data.clip import RawClip, check_clip, content_hash
+from ssl_skel.data.clip_columns import COLUMNS
 from ssl_skel.data.meta import Provenance
-from ssl_skel.data.store import COLUMNS, Store
+from ssl_skel.data.store import Store
 from ssl_skel.data.writer import StoreWriter
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import LAYOUTS

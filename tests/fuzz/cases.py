@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 import typer
-from material import write_all
+from material import write_all, write_parts
 from mutations import BYTES, TEXTS, Mutation
 from structures import BY_SUFFIX
 from targets import OUT, TARGETS, write_inputs
@@ -75,6 +75,7 @@ def workplace() -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as pristine, tempfile.TemporaryDirectory() as here, chdir(here):
         write_all(Path())
         write_inputs()
+        write_parts()
         shutil.copytree(here, pristine, dirs_exist_ok=True)
         yield Path(pristine)
 

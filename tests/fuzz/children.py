@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 import yaml
-from material import FINETUNE, PRETRAIN, TRAINED, write_all
+from material import FINETUNE, PRETRAIN, TRAINED, write_all, write_parts
 from raw_files import describe, walk
 
 from ssl_skel.cli.app import main
@@ -123,6 +123,7 @@ def workplace() -> Iterator[Path]:
                 folder.mkdir(parents=True, exist_ok=True)
                 np.save(folder / f"clip_{at:02}.npy", walk(at, 40, 15)[0])
             describe(Path("recordings"), {"layout": "sbu15"})
+            write_parts()
             for name, config in CONFIGS.items():
                 Path(f"{name}.yaml").write_text(yaml.safe_dump(config | {"name": name}), "utf-8")
         yield pristine

@@ -32,6 +32,7 @@ WRITING = (
     "convert npy recordings converted -j 2",
     "synthetic made subjects=2 cameras=2 repetitions=1",
     "merge store other -o merged",
+    "merge-shards part other_part -o whole",
     "audit store -o audit",
     "embed run store -o table.npz",
     "embed run store -o table.parquet",

@@ -15,6 +15,7 @@ from pretrain.config import PretrainConfig
 from pretrain.run import run as pretrain
 from ssl_skel.config import parse_config
 from ssl_skel.data.clip import RawClip, content_hash
+from ssl_skel.data.convert import convert
 from ssl_skel.data.normalize import NormalizeConfig
 from ssl_skel.data.splits import load_split
 from ssl_skel.data.store import Store
@@ -86,3 +87,13 @@ def write_all(folder: Path) -> None:
     finetune(parse_config(FinetuneConfig, FINETUNE, "finetune.yaml"))
     for kind in ("flat", "ivf", "hnsw"):
         build_index(Path("run"), Path("store"), Path(kind), kind=kind)
+
+
+def write_parts() -> None:
+    """A conversion of four files in two parts, ``part`` and ``other_part``."""
+    Path("shared").mkdir()
+    for at in range(4):
+        np.save(Path("shared", f"clip_{at}.npy"), np.random.default_rng(at).normal(size=(5, 15, 3)).astype(np.float32))
+    for number, name in ((1, "part"), (2, "other_part")):
+        shard = {"layout": "sbu15", "shard": (number, 2), "progress": False}
+        convert("npy", Path("shared"), Path(name), normalize=NormalizeConfig(), **shard)

@@ -124,6 +124,7 @@ FILES: tuple[Target, ...] = (
         ),
         folders=("store",),
     ),
+    Target("part of a store", ("part/*.*",), (f"merge-shards part other_part -o {OUT}/whole",)),
     Target("label subset", ("store/subsets/*",), ("split store --split half --per-class 2 --seeds 1",), (), ("store",)),
     Target("exclusion list", ("exclude.txt",), (f"convert npz recording.npz {OUT}/store --exclude exclude.txt",)),
     Target("layout", ("layout.yaml",), (f"convert npz raw/npz/mine.npz {OUT}/store --layout layout.yaml",)),

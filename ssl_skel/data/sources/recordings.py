@@ -11,13 +11,14 @@ import numpy as np
 
 from ssl_skel.data.adapted import COMMON, adapted, needs_adapting
 from ssl_skel.data.clip import RawClip
+from ssl_skel.data.clip_columns import COLUMNS
 from ssl_skel.data.conversion import Conversion, Unfit, conversion_of
 from ssl_skel.data.meta import Provenance
 from ssl_skel.data.normalize import NormalizeConfig, alike, require_normalization
 from ssl_skel.data.readers import READERS
 from ssl_skel.data.sources.open import first_that_reads, open_alike, open_reader
 from ssl_skel.data.sources.reading import Done, Ready, Work, read_files
-from ssl_skel.data.store import COLUMNS, Store
+from ssl_skel.data.store import Store
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import SkeletonLayout
 from ssl_skel.names import unknown
