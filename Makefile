@@ -14,7 +14,8 @@ demo: $(STAMP)  # the main job on built-in motions: store -> pretraining -> kNN 
 	$(BIN)/ssl-skel synthetic stores/demo --overwrite
 	$(BIN)/ssl-skel pretrain configs/demo/pretrain.yaml resume=auto
 	$(BIN)/ssl-skel finetune configs/demo/linear.yaml
-	@echo "open in a browser: $$($(BIN)/ssl-skel view runs/demo_linear -o demo.html --overwrite)"
+	$(BIN)/ssl-skel view runs/demo_linear -o demo.html --overwrite
+	@echo "open in a browser: demo.html"
 
 test: $(STAMP)  # under five minutes on two cores
 	$(BIN)/python -m pytest -n 2 --dist worksteal -p no:benchmark

@@ -43,7 +43,7 @@ def command(
     report.show()
     if "pooling" not in resolved.model_fields_set:
         say("note: no pooling is given: each encoder's own was used; release 0.1 took the mean", error=True)
-    say(f"report: {resolved.runs / resolved.name / 'report.md'}")
+    say(f"written: {resolved.runs / resolved.name / 'report.md'}, report.json, answers.npz")
 
 
 if __name__ == "__main__":

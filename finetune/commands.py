@@ -73,7 +73,7 @@ def fuse(
     report.show()
     for note in dict.fromkeys(note for row in report.measurements for note in row.notes):
         say(note)
-    say(f"report: {runs[0].parent / output / 'report.md'}")
+    say(f"written: {runs[0].parent / output / 'report.md'}, report.json, answers.npz")
 
 
 def predict(

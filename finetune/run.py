@@ -17,7 +17,9 @@ from finetune.protocols import PROTOCOLS
 from finetune.protocols.base import EvalContext, Protocol
 from finetune.seen import split_facts
 from finetune.trainings.index import save_trainings
-from ssl_skel.evaluation.report import Measurement, Report, fold_means
+from ssl_skel.evaluation.answers import save_answers
+from ssl_skel.evaluation.folds import fold_means
+from ssl_skel.evaluation.report import Measurement, Report
 from ssl_skel.files.exclusive import only_worker
 from ssl_skel.training.accelerator import make_accelerator
 from ssl_skel.training.config import TrainConfig
@@ -26,7 +28,7 @@ PACKAGES = ("ssl-skel", "torch", "numpy", "scikit-learn", "faiss-cpu")
 
 
 def run(config: FinetuneConfig, command: str = "") -> Report:
-    """Evaluate encoders against their baselines and leave ``report.json`` and ``report.md`` in ``<runs>/<name>``.
+    """Evaluate encoders against their baselines, into ``report.json``, ``report.md`` and ``answers.npz`` of the run.
 
     Everything is checked before anything is computed. An evaluation repeated with the same config
     replaces its report; finished trainings are kept, interrupted ones continue.
@@ -62,6 +64,8 @@ def run(config: FinetuneConfig, command: str = "") -> Report:
             seconds=time.perf_counter() - started,
         )
         if writes:
+            answers = {figure: runs for protocol in protocols for figure, runs in protocol.answers.items()}
+            save_answers(folder, material.store, answers)
             save_trainings(folder, [training for protocol in protocols for training in protocol.trainings])
             report.save(folder)
     return report

@@ -6,7 +6,6 @@ What can be checked without torch is checked before it is imported, so that a mi
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,32 +54,13 @@ def check(config: FinetuneConfig) -> None:
     refuse_another(config.runs / config.name, config)
 
 
-def predict(
-    run: Path,
-    source: Path,
-    *,
-    format: str = "",
-    options: Sequence[str] = (),
-    training: str = "",
-    videos: Path | None = None,
-    min_confidence: float | None = None,
-    skip_bad: bool = False,
-) -> Predictions:
+def predict(run: Path, source: Path, *, training: str = "", **options: Any) -> Predictions:
     """Classify recordings; see ``finetune.predict.predict``."""
     check_source(source)
     choose_trainings(run, training)
     from finetune.predict import predict as answer  # needs torch
 
-    return answer(
-        run,
-        source,
-        format=format,
-        options=options,
-        training=training,
-        videos=videos,
-        min_confidence=min_confidence,
-        skip_bad=skip_bad,
-    )
+    return answer(run, source, training=training, **options)
 
 
 def train_classifier(

@@ -9,7 +9,7 @@ import typer
 
 from ssl_skel.cli.app import main
 from ssl_skel.cli.options import ConfigArgument, JsonOption
-from ssl_skel.escaping import say_page, show_json
+from ssl_skel.escaping import say, say_page, show_json
 
 
 def command(
@@ -33,8 +33,12 @@ def command(
         say_page(dump_config(resolved))
         return
     run = pretrain(resolved, resume=resume)
-    if json_ and int(os.environ.get("RANK", 0)) == 0:
+    if int(os.environ.get("RANK", 0)):  # one line, however many processes
+        return
+    if json_:
         show_json({"run": str(run), "encoder": str(run / "encoder")})
+    else:
+        say(f"written: {run / 'encoder'}")
 
 
 if __name__ == "__main__":

@@ -6,21 +6,30 @@ import sys
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from ssl_skel.escaping import show_json, shown
 
 _NO_BREAK = 100_000
+_PLAIN: dict[str, Any] = {"markup": False, "emoji": False, "highlight": False}
 _IN_A_LINE = 4  # values
 _WHOLE = 1000.0  # from here on decimals mean nothing
 
 
-def console() -> Console:
-    """As wide as the terminal; in a file or a pipe no line is broken. Nothing is read as markup or highlighted."""
-    width = None if sys.stdout.isatty() else _NO_BREAK
-    return Console(width=width, markup=False, emoji=False, highlight=False)
+def render(what: RenderableType) -> None:
+    """Print a table, a tree or a text; nothing in it is read as markup.
+
+    It is as wide as the terminal; in a file or a pipe no line is broken, and none ends in blanks.
+    """
+    if sys.stdout.isatty():
+        Console(**_PLAIN).print(what)
+        return
+    console = Console(width=_NO_BREAK, **_PLAIN)
+    with console.capture() as captured:
+        console.print(what)
+    sys.stdout.writelines(f"{line.rstrip()}\n" for line in captured.get().splitlines())
 
 
 def show_facts(facts: dict[str, Any], as_json: bool = False) -> None:
@@ -53,7 +62,7 @@ def show_table(
         table.add_column(Text(shown(name)), justify="right" if name in numbers else "left")
     for row in rows:
         table.add_row(*map(shown, row))
-    console().print(table)
+    render(table)
 
 
 def _rows(facts: dict[str, Any], indent: str = "") -> Iterator[list[str]]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -26,6 +28,21 @@ def real_data() -> Path:
     if not folder:
         pytest.skip("SSL_SKEL_DATA is unset")
     return Path(folder).resolve()
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Run ``ssl-skel WORDS`` in this process: (exit code, stdout, stderr)."""
+    from ssl_skel.cli import app
+
+    def run(*words: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["ssl-skel", *map(str, words)])
+        with pytest.raises(SystemExit) as ended:
+            app.main()
+        shown = capsys.readouterr()
+        return int(ended.value.code or 0), shown.out, shown.err
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import ast
 import importlib
+import json
 import re
 import shlex
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -22,6 +24,7 @@ from ssl_skel.experiments.sweep import plan, verb_for
 
 ROOT = Path(__file__).parents[1]
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/**/*.md"))]
+RESULTS = sorted(ROOT.glob("results/*.json"))
 MODELS = {"pretrain": PretrainConfig, "finetune": FinetuneConfig}
 
 
@@ -46,16 +49,68 @@ def commands() -> dict[str, typer.core.TyperCommand]:
     return typer.main.get_command(build()).commands  # type: ignore[attr-defined, no-any-return]
 
 
+def understood(line: str) -> list[PretrainConfig | FinetuneConfig]:
+    """The runs that a command of one line makes, where it makes any; a mistake in it is raised."""
+    _, verb, *words = shlex.split(line, comments=True)
+    given = commands()[verb].make_context(verb, list(words)).params
+    if verb in MODELS:
+        changes = [word for word in given["overrides"] or [] if not word.startswith("resume=")]
+        return [load_config(MODELS[verb], given["config"], changes)]
+    if verb == "sweep":
+        model = MODELS[verb_for(given["config"], MODELS)]
+        runs = plan(model, given["config"], given["grid"])
+        assert runs
+        return [load_config(model, given["config"], run.words) for run in runs]
+    return []
+
+
 @pytest.mark.parametrize("line", printed())
 def test_the_command_line_takes_it(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-    _, verb, *words = shlex.split(line)
-    given = commands()[verb].make_context(verb, list(words)).params  # parses; a mistake is raised
-    if verb in MODELS:
-        changes = [word for word in given["overrides"] or [] if not word.startswith("resume=")]
-        load_config(MODELS[verb], given["config"], changes)
-    elif verb == "sweep":
-        assert plan(MODELS[verb_for(given["config"], MODELS)], given["config"], given["grid"])
+    understood(line)
+
+
+def looped(line: str) -> list[str]:
+    """The commands of a line of the shell, which may be a loop or several."""
+    loop = re.fullmatch(r"for (\w+) in ([^;]+); do (.+); done", line)
+    if loop is None:
+        return [line]
+    name, words, body = loop.groups()
+    return [one for word in words.split() for one in looped(re.sub(rf"\$({name}\b|{{{name}}})", word, body))]
+
+
+def of_results(file: Path) -> list[str]:
+    """The commands of this package in a file of figures."""
+
+    def texts(value: object) -> Iterator[str]:
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, dict | list):
+            for inner in value.values() if isinstance(value, dict) else value:
+                yield from texts(inner)
+
+    found = dict.fromkeys(texts(json.loads(file.read_text("utf-8"))))
+    return [line for text in found if re.match(r"ssl-skel |for ", text) for line in looped(text)]
+
+
+@cache
+def made() -> set[str]:
+    """Run directories that commands make, those of all figures and those on pages and in configs."""
+    lines = [*printed(), *(line for file in RESULTS for line in of_results(file))]
+    return {str(one.runs / one.name) for line in lines for one in understood(line)}
+
+
+@pytest.mark.parametrize("file", RESULTS, ids=lambda file: file.stem)
+def test_the_commands_of_figures_are_taken_and_name_encoders_that_commands_make(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    for line in of_results(file):
+        for one in understood(line):
+            used = {str(path) for paths in getattr(one, "encoders", {}).values() for path in paths}
+            used |= {str(one.init_from)} if getattr(one, "init_from", None) else set()
+            lacking = {path for path in used - made() if not path.startswith("box/")}
+            assert not lacking, f"{file.name}: no command makes {lacking}: {line}"
 
 
 def test_commands_in_sentences_have_verbs_and_options_that_exist() -> None:

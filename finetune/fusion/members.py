@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from finetune.trainings.index import TRAININGS, FigureName, load_trainings
+from finetune.trainings.index import TRAININGS, load_trainings
 from ssl_skel.errors import UserError
+from ssl_skel.evaluation.measures import FigureName
 from ssl_skel.evaluation.report import Report, SplitFacts
 from ssl_skel.training.rundir import RunDir
 

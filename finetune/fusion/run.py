@@ -13,15 +13,15 @@ import numpy as np
 from finetune.fusion.members import Member, check_members, common_figures, fused_facts, load_member
 from finetune.fusion.weights import fit_on_validation, fixed_weights
 from finetune.run import versions
-from finetune.trainings.index import FigureName
 from finetune.trainings.predictions import load_logits
 from ssl_skel.config import read_mapping
 from ssl_skel.data.splits import load_split
 from ssl_skel.data.store import Store
 from ssl_skel.errors import UserError
-from ssl_skel.evaluation.metrics import score
-from ssl_skel.evaluation.report import Figure, Measurement, Report, fold_means
-from ssl_skel.evaluation.scores import Scores
+from ssl_skel.evaluation.answers import Answers, Guess, measured, save_answers
+from ssl_skel.evaluation.folds import fold_means
+from ssl_skel.evaluation.measures import FigureName
+from ssl_skel.evaluation.report import Figure, Measurement, Report
 from ssl_skel.files.atomic import write_text
 from ssl_skel.files.exclusive import LOCK, only_worker
 from ssl_skel.plain_yaml import dump_yaml
@@ -56,7 +56,8 @@ def fuse(paths: Sequence[Path], name: str, weights: Sequence[float] = (), *, fit
     if store.sha256 != members[0].report.sha256:
         raise UserError(f"{store.path}: has changed since {paths[0]} was measured; repeat the evaluations")
     figures, missing = common_figures(members)
-    measurements = [_fuse_figure(members, figure, store, fixed, missing) for figure in figures]
+    fused = [_fuse_figure(members, figure, store, fixed, missing) for figure in figures]
+    measurements = [one for one, _ in fused]
     splits = dict.fromkeys(figure.split for figure in figures)
     config = _config(members, list(splits), name, fixed)
     folder = members[0].path.parent / name
@@ -75,6 +76,7 @@ def fuse(paths: Sequence[Path], name: str, weights: Sequence[float] = (), *, fit
     _refuse_another(folder, config)
     with only_worker(folder):
         write_text(folder / "config.yaml", dump_yaml(config))
+        save_answers(folder, store, {one.figure_name: runs for one, runs in fused})
         report.save(folder)
     return report
 
@@ -85,13 +87,13 @@ def _fuse_figure(
     store: Store,
     fixed: np.ndarray | None,
     missing: dict[FigureName, str],
-) -> Measurement:
-    """One figure of all members together, over its encoders and seeds."""
+) -> tuple[Measurement, list[Answers]]:
+    """One figure of all members together, over its encoders and seeds, and the answers behind it."""
     split = load_split(store, figure.split)
     truth, names = store.label[split.test], store.name[split.test]
     streams = [member.stream for member in members]
     notes = [f"left out: {', '.join(other)}, which {path} does not have" for other, path in missing.items()]
-    runs: list[Scores] = []
+    guesses: list[Guess] = []
     alone: list[np.ndarray] = []  # (S,) accuracies of the streams, one per run
     for encoder, seed in members[0].trainings[figure]:
         folders = [member.trainings[figure][encoder, seed] for member in members]
@@ -105,13 +107,13 @@ def _fuse_figure(
         else:
             weights = fixed / fixed.sum()
         total = np.tensordot(weights, logits, 1)
-        runs.append(score(truth, total.argmax(1), store.num_classes, total))
+        guesses.append(Guess(split.test, total.argmax(1), total))
     each = zip(streams, np.transpose(alone).tolist(), strict=True)
     accuracies = ", ".join(f"{stream} {Figure.of(values)}" for stream, values in each)
     notes.append(f"{figure.split}: accuracy of each stream alone: {accuracies} %")
     how = ", weights fitted" if fixed is None else " by " + " : ".join(f"{weight:g}" for weight in fixed)
     measure = f"{figure.measure}, fused {' + '.join(streams)}{how}"
-    return Measurement.of(figure.split, figure.features, measure, runs, notes=tuple(notes))
+    return measured(store, FigureName(figure.split, figure.features, measure), guesses, notes=tuple(notes))
 
 
 def _name_training(member: Member, figure: FigureName, encoder: int, seed: int) -> str:

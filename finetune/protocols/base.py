@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 import torch
@@ -19,10 +19,10 @@ from ssl_skel.data.splits import Split
 from ssl_skel.data.store import Store
 from ssl_skel.encoders.card import Origin
 from ssl_skel.encoders.encoder import SkeletonEncoder
+from ssl_skel.evaluation.answers import Answers, Guess, measured
 from ssl_skel.evaluation.baseline_names import RawBaseline
-from ssl_skel.evaluation.metrics import score
+from ssl_skel.evaluation.measures import FigureName
 from ssl_skel.evaluation.report import Measurement
-from ssl_skel.evaluation.scores import Scores
 from ssl_skel.layouts import SkeletonLayout
 
 Value = TypeVar("Value")
@@ -103,6 +103,7 @@ class Protocol(ABC, Generic[ConfigT]):
     Attributes:
         Config: frozen options; its ``name`` is the key in ``PROTOCOLS``.
         trainings: those behind the figures so far, for protocols that keep the logits of their classifiers.
+        answers: of the runs behind each figure so far.
     """
 
     Config: ClassVar[type[ProtocolConfig]]
@@ -110,6 +111,7 @@ class Protocol(ABC, Generic[ConfigT]):
     def __init__(self, config: ConfigT, context: EvalContext) -> None:
         self.config, self.context = config, context
         self.trainings: list[Training] = []
+        self.answers: dict[FigureName, list[Answers]] = {}
         self._fitted: dict[Hashable, object] = {}
 
     def check(self, split: Split, encoder: SkeletonEncoder) -> None:
@@ -148,7 +150,14 @@ class Protocol(ABC, Generic[ConfigT]):
             self._fitted[key] = fit()
         return self._fitted[key]  # type: ignore[return-value]
 
-    def score(self, split: Split, predicted: np.ndarray, scores: np.ndarray | None = None) -> Scores:
-        """Compare predictions of the test clips, (Q,) or (Q, classes), with the truth."""
-        store = self.context.store
-        return score(store.label[split.test], predicted, store.num_classes, scores)
+    def figure(self, split: str, features: str, measure: str, guesses: Sequence[Guess], **others: Any) -> Measurement:
+        """Score what the runs behind a figure answered, and keep the answers.
+
+        Args:
+            split, features, measure: name of the figure.
+            guesses: one per run.
+            others: see ``Measurement.of``.
+        """
+        name = FigureName(split, features, measure)
+        found, self.answers[name] = measured(self.context.store, name, guesses, **others)
+        return found

@@ -16,6 +16,7 @@ from finetune.protocols.base import FeatureSet, Protocol
 from finetune.protocols.configs.frozen import ClassMeansConfig, DrawnConfig, FewShotConfig, PropagateConfig
 from ssl_skel.data.splits import Split
 from ssl_skel.data.subsets import label_subset
+from ssl_skel.evaluation.answers import Guess
 from ssl_skel.evaluation.class_means import class_mean_predict
 from ssl_skel.evaluation.knn import knn_predict
 from ssl_skel.evaluation.propagation import neighbour_graph, propagate
@@ -45,8 +46,8 @@ class Drawn(Protocol[DrawnT]):
         store, found = self.context.store, []
         for budget, measure in zip(self.config.budgets, self.measures, strict=True):
             drawn = [label_subset(store, split, budget, seed) for seed in range(self.config.draws)]
-            runs = [
-                self.score(split, self.predict(feature_set, at, split, subset.rows))
+            guesses = [
+                Guess(split.test, self.predict(feature_set, at, split, subset.rows))
                 for at in range(len(feature_set.features))
                 for subset in drawn
             ]
@@ -54,7 +55,7 @@ class Drawn(Protocol[DrawnT]):
                 f"± over {self.config.draws} draws of labels for each of {len(feature_set.features)} feature sets",
                 *dict.fromkeys(note for subset in drawn for note in subset.notes),
             )
-            found.append(Measurement.of(split.name, feature_set.name, measure, runs, notes=notes))
+            found.append(self.figure(split.name, feature_set.name, measure, guesses, notes=notes))
         return found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from finetune.protocols.base import FeatureSet, Protocol
 from finetune.protocols.configs.knn import KnnConfig
 from ssl_skel.data.splits import Split
+from ssl_skel.evaluation.answers import Guess
 from ssl_skel.evaluation.knn import Metric, knn_predict
 from ssl_skel.evaluation.report import Measurement
 
@@ -32,7 +33,7 @@ class Knn(Protocol[KnnConfig]):
                 knn_predict(x[split.train], label, x[split.test], self.config.ks, metric) for x in feature_set.features
             ]
             for k, measure in zip(self.config.ks, self.measures, strict=True):
-                runs = [self.score(split, vote[k]) for vote in votes]
+                guesses = [Guess(split.test, vote[k]) for vote in votes]
                 notes = (f"k = {k} is more than the training clips: all {len(label)} vote",) if k > len(label) else ()
-                found.append(Measurement.of(split.name, name, measure, runs, notes=notes))
+                found.append(self.figure(split.name, name, measure, guesses, notes=notes))
         return found

@@ -24,6 +24,7 @@ from ssl_skel.data.loader import ClipLoader
 from ssl_skel.data.splits import Split
 from ssl_skel.embedding.features import extract_features
 from ssl_skel.encoders.encoder import SkeletonEncoder
+from ssl_skel.evaluation.answers import Guess
 from ssl_skel.evaluation.baselines import raw_draws
 from ssl_skel.evaluation.linear import LinearProbe, linear_probe
 from ssl_skel.evaluation.report import Figure, Measurement
@@ -76,12 +77,12 @@ class Linear(Protocol[LinearConfig]):
             self.once(("cached", feature_set, at, train), partial(self._fit, feature_set, at, split.train))
             for at in range(len(feature_set.features))
         ]
-        runs = [self.score(split, probe.predicted[split.test], probe.scores[split.test]) for probe in probes]
+        guesses = [Guess(split.test, probe.predicted[split.test], probe.scores[split.test]) for probe in probes]
         notes = tuple(dict.fromkeys(note for probe in probes for note in probe.notes))
         name = self._cached_name
         if self.config.save and feature_set.name == "pretrained":
             self.trainings += [self._kept(feature_set, at, split, name, probe) for at, probe in enumerate(probes)]
-        return Measurement.of(split.name, feature_set.name, name, runs, notes=notes)
+        return self.figure(split.name, feature_set.name, name, guesses, notes=notes)
 
     def _kept(self, feature_set: FeatureSet, at: int, split: Split, measure: str, probe: LinearProbe) -> Training:
         key = ("kept", feature_set, at, split.train.tobytes())
@@ -172,11 +173,11 @@ class Linear(Protocol[LinearConfig]):
         logits = [probe.logits[split.test] for probe in probes]
         truth = self.context.store.label[split.test]
         best = [float((probe.by_epoch[:, split.test] == truth).mean(1).max()) for probe in probes]
-        return Measurement.of(
+        return self.figure(
             split.name,
             feature_set.name,
             self.measures[-1],
-            [self.score(split, last.argmax(1), last) for last in logits],
+            [Guess(split.test, last.argmax(1), last) for last in logits],
             figures={"best_on_test": Figure.of(best)},
         )
 
@@ -190,6 +191,7 @@ class Linear(Protocol[LinearConfig]):
             task = self.classifier(config, copy.deepcopy(feature_set.encoders[at]), context.store.num_classes)
         task.to(accelerator.device)
         features = torch.from_numpy(feature_set.features[at]).to(accelerator.device)
+        truth = context.store.label[split.test]
         by_epoch: list[np.ndarray] = []
 
         def logits() -> np.ndarray:
@@ -198,7 +200,7 @@ class Linear(Protocol[LinearConfig]):
 
         def evaluate(_: int) -> dict[str, float]:
             by_epoch.append(logits().argmax(1))
-            return {"test_accuracy": self.score(split, by_epoch[-1][split.test]).accuracy}
+            return {"test_accuracy": float((by_epoch[-1][split.test] == truth).mean())}
 
         run = RunDir.create(
             context.folder / "probes" / f"{split.name}_{feature_set.name}{at}_seed{seed}",

@@ -8,7 +8,7 @@ from finetune.protocols.base import FeatureSet, Protocol
 from finetune.protocols.configs.retrieval import RetrievalConfig
 from ssl_skel.data.splits import Split
 from ssl_skel.errors import UserError
-from ssl_skel.evaluation.metrics import score
+from ssl_skel.evaluation.answers import Guess
 from ssl_skel.evaluation.ranking import MEASURES, full_rankings, ranking_scores
 from ssl_skel.evaluation.report import Figure, Measurement
 
@@ -29,7 +29,8 @@ class Retrieval(Protocol[RetrievalConfig]):
     def measure(self, feature_set: FeatureSet, split: Split) -> list[Measurement]:
         store = self.context.store
         label, content = store.label, store.content
-        truth, runs = label[split.test], []
+        truth = label[split.test]
+        guesses: list[Guess] = []
         others: dict[str, list[float]] = {name: [] for name in MEASURES if name != "R@1"}
         notes: list[str] = []
         for x in feature_set.features:
@@ -44,7 +45,7 @@ class Retrieval(Protocol[RetrievalConfig]):
             if not ranked.queries:
                 raise UserError(f"{store.path}: split {split.name!r}: no query has a clip of its class left to find")
             answered = np.flatnonzero(first >= 0)
-            runs.append(score(truth[answered], first[answered], store.num_classes))
+            guesses.append(Guess(split.test[answered], first[answered]))
             for name, values in others.items():
                 values.append(ranked.figures[name])
             if ranked.excluded:
@@ -53,4 +54,4 @@ class Retrieval(Protocol[RetrievalConfig]):
                 notes.append(f"{ranked.without} queries left out, with nothing to find")
         figures = {name: Figure.of(values) for name, values in others.items()}
         note = tuple(dict.fromkeys(notes))
-        return [Measurement.of(split.name, feature_set.name, self.measures[0], runs, figures=figures, notes=note)]
+        return [self.figure(split.name, feature_set.name, self.measures[0], guesses, figures=figures, notes=note)]

@@ -23,6 +23,7 @@ from ssl_skel.data.subsets import Budget, label_subset
 from ssl_skel.encoders.encoder import SkeletonEncoder
 from ssl_skel.encoders.training_data import TrainingData
 from ssl_skel.errors import UserError
+from ssl_skel.evaluation.answers import Guess
 from ssl_skel.evaluation.report import Figure, Measurement
 from ssl_skel.training.loop import Loader
 
@@ -107,7 +108,7 @@ class Trained(Protocol[TrainingT]):
 
     def _measure(self, feature_set: FeatureSet, split: Split, budget: Budget | None) -> Measurement:
         truth = self.context.store.label[split.test]
-        runs, best, hashes, folders = [], [], [], []
+        guesses, best, hashes, folders = [], [], [], []
         notes: list[str] = []
         for at, seed in feature_set.pairs(self.context.seeds):
             rows, remarks, digest = self._labelled(split, budget, seed)
@@ -116,7 +117,7 @@ class Trained(Protocol[TrainingT]):
                 partial(self._train, feature_set, at, seed, split, budget, rows),
             )
             logits, by_epoch = found.of(split.test)
-            runs.append(self.score(split, logits.argmax(1), logits))
+            guesses.append(Guess(split.test, logits.argmax(1), logits))
             best.append(float((by_epoch == truth).mean(1).max()))
             folders.append((at, seed, found.folder))
             notes += remarks
@@ -134,11 +135,11 @@ class Trained(Protocol[TrainingT]):
             )
             for at, seed, f in folders
         ]
-        return Measurement.of(
+        return self.figure(
             split.name,
             features,
             measure,
-            runs,
+            guesses,
             figures={"best_on_test": Figure.of(best)} if self.config.eval_every else {},
             notes=tuple(dict.fromkeys(notes)),
         )

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from finetune.classifiers.names import HEAD_CARD
-from finetune.trainings.index import TRAININGS, FigureName, load_trainings
+from finetune.trainings.index import TRAININGS, load_trainings
 from finetune.trainings.predictions import PREDICTIONS
 from ssl_skel.encoders.card import CARD
 from ssl_skel.errors import UserError
+from ssl_skel.evaluation.measures import FigureName
 
 
 def choose_trainings(run: Path, wanted: str = "") -> list[Path]:

@@ -8,24 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import pydantic
 
 from ssl_skel.config import Section
 from ssl_skel.errors import UserError
-from ssl_skel.evaluation.measures import MeasureName
+from ssl_skel.evaluation.measures import FigureName, MeasureName
 from ssl_skel.files.atomic import write_text
 
 INDEX, TRAININGS = "trainings.json", "trainings"
-
-
-class FigureName(NamedTuple):
-    """What identifies a figure in a report."""
-
-    split: str
-    features: str
-    measure: str
 
 
 class Training(Section):

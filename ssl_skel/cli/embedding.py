@@ -18,6 +18,7 @@ from ssl_skel.cli.options import (
     ReadingArgument,
     RunArgument,
 )
+from ssl_skel.escaping import say
 
 
 def export(
@@ -38,6 +39,8 @@ def export(
     from ssl_skel.embedding.export import export_encoder
 
     show_facts(export_encoder(run, to, output, pooling=pooling, overwrite=overwrite), json_)
+    if not json_:
+        say(f"written: {output}")
 
 
 def embed(
@@ -78,3 +81,5 @@ def embed(
         overwrite=overwrite,
     )
     show_facts(facts, json_)
+    if not json_:
+        say(f"written: {output}")

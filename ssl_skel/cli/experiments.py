@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from ssl_skel.cli.options import ConfigArgument, JsonOption
+from ssl_skel.errors import UserError
 from ssl_skel.escaping import say, say_page, show_json
 
 
@@ -57,6 +58,7 @@ def report(
         Literal["markdown", "csv", "latex", "json"] | None,
         typer.Option(help="Default: as the file's name says, else markdown."),
     ] = None,
+    json_: JsonOption = False,
 ) -> None:
     """One table over evaluations: each encoder, protocol and split, with baselines and published figures.
 
@@ -69,12 +71,15 @@ def report(
 
     if output is not None:
         refuse_taken_file(output, overwrite=True)
-    chosen = format or (SUFFIXES.get(output.suffix, "") if output else "") or "markdown"
+    if json_ and format not in (None, "json"):
+        raise UserError(f"--json and --format {format}: give one of the two")
+    chosen = "json" if json_ else format or (SUFFIXES.get(output.suffix, "") if output else "") or "markdown"
     text = FORMATS[chosen](compare(runs))
     if output is None:
         say_page(text)
         return
     write_text(output, text, make_folder=False)
+    say(f"written: {output}")
 
 
 def sweep(

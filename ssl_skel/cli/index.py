@@ -191,3 +191,5 @@ def _show_index(made: MotionIndex, json_: bool) -> None:
     show_facts(facts, json_)
     if made.spread.warning:
         say(f"warning: {made.spread.warning}", error=True)
+    if not json_:
+        say(f"written: {made.path}")

@@ -48,14 +48,14 @@ def layouts(
     json_: JsonOption = False,
 ) -> None:
     """List the joint layouts, or draw one as a tree."""
-    from ssl_skel.console import console, show_table
+    from ssl_skel.console import render, show_table
     from ssl_skel.layouts import LAYOUTS, load_layout
 
     chosen = [load_layout(name)] if name else list(LAYOUTS.values())
     if json_:
         show_json(chosen[0].to_dict() if name else [layout.to_dict() for layout in chosen])
     elif name:
-        console().print(draw(chosen[0]))
+        render(draw(chosen[0]))
     else:
         rows = [
             [one.name, str(one.num_joints), one.joints[one.centre], str(len(one.body)), str(len(one.part))]

@@ -40,6 +40,7 @@ def merge(
         rates = ", ".join(f"{rate} ({clips:,} clips)" for rate, clips in facts["fps"].items())
         say(f"frame rates differ: {rates}; convert with --rate to give all stores one rate")
     say("splits: " + ", ".join(["all", *facts["splits"]]))
+    say(f"written: {output}")
 
 
 def merge_shards(
@@ -59,3 +60,5 @@ def merge_shards(
     made = Store.open(run(shards, output, overwrite=overwrite, progress=not json_))
     facts = {"store": str(made.path), "clips": len(made), "frames": int(made.frames.sum()), "parts": len(shards)}
     show_facts(facts, json_)
+    if not json_:
+        say(f"written: {output}")

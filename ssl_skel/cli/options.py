@@ -53,6 +53,10 @@ ReadingArgument = Annotated[
     ),
 ]
 FormatOption = Annotated[str, typer.Option(help="Raw format; default: the first that reads the file.")]
+FpsOption = Annotated[
+    float | None,
+    typer.Option(min=0.1, help="Frames per second of a page; default: the recorded rate of each clip, or 30."),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 OverwriteOption = Annotated[bool, typer.Option(help="Replace what exists there.")]
 ShardOption = Annotated[

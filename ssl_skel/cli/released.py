@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from ssl_skel.cli.options import JsonOption
+from ssl_skel.escaping import say
 
 
 def import_weights(
@@ -32,3 +33,5 @@ def import_weights(
     from ssl_skel.released.importing import import_weights as run
 
     show_facts(run(format_, file, output, layout=layout, stream=stream, frames=frames), json_)
+    if not json_:
+        say(f"written: {output}")

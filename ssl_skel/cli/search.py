@@ -12,6 +12,7 @@ from ssl_skel.cli.groups import grouped
 from ssl_skel.cli.options import (
     DeviceOption,
     FormatOption,
+    FpsOption,
     IndexArgument,
     JsonOption,
     OverwriteOption,
@@ -81,6 +82,7 @@ def search(
     options: ReadingArgument = None,
     device: DeviceOption = "auto",
     page: Annotated[Path | None, typer.Option(help="HTML file to write: the clips side by side.")] = None,
+    fps: FpsOption = None,
     store: StoresOption = None,
     overwrite: OverwriteOption = False,
     json_: JsonOption = False,
@@ -109,7 +111,7 @@ def search(
         from ssl_skel.view.draw.html import write_page
         from ssl_skel.view.search import page_of_answers
 
-        write_page(page, page_of_answers(opened, answers, tuple(store or ())), overwrite)
+        write_page(page, page_of_answers(opened, answers, tuple(store or ()), fps), overwrite)
     if json_:
         found = [{"query": one.query.name, "hits": [asdict(hit) for hit in one.hits]} for one in answers]
         facts = {"usual": spread.usual, "rank": spread.rank, "cosine": spread.cosine}
@@ -119,6 +121,9 @@ def search(
         if not method.localise:
             usual = f"95 % of this index's clips have another at {spread.usual:.2f} or above"
             say(f"centred: 0 means no more in common than any two clips; {usual}")
+            say("percentile: per cent of the pairs of clips in this index that are less similar")
+        if page is not None:
+            say(f"written: {page}")
 
 
 def _show(answers: list[Answer], windows: bool) -> None:

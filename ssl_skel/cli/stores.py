@@ -80,7 +80,7 @@ def convert(
         jobs=jobs,
         shard=parse_shard(shard),
     )
-    _show(facts, json_)
+    _show(facts, json_, written=store)
 
 
 convert.__doc__ = f"{convert.__doc__}\n\n\b\n{listed()}"
@@ -100,6 +100,8 @@ def synthetic(
 
     write_synthetic(store, config_from_words(SyntheticConfig, overrides or [], "synthetic"), overwrite=overwrite)
     show_facts(describe(store), json_)
+    if not json_:
+        say(f"written: {store}")
 
 
 def info(store: StoreArgument, json_: JsonOption = False) -> None:
@@ -143,8 +145,8 @@ def split(
             say(f"! {reason}")
 
 
-def _show(facts: dict[str, Any], as_json: bool) -> None:
-    """Print facts about a store, and on a line of its own each kind of what was left out and each notice."""
+def _show(facts: dict[str, Any], as_json: bool, written: Path | None = None) -> None:
+    """Print facts about a store; on lines of their own what was left out, each notice, and the store if it is new."""
     from ssl_skel.console import show_facts
 
     lines = {"dropped": "counted", "notices": "notice"}
@@ -152,6 +154,8 @@ def _show(facts: dict[str, Any], as_json: bool) -> None:
     for key, title in lines.items():
         for line in facts[key]:
             say(f"{title}: {line}", error=True)
+    if written and not as_json:
+        say(f"written: {written}")
 
 
 def _numbers(text: str, kind: type[Number]) -> list[Number]:

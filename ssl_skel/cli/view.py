@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ssl_skel.cli.groups import grouped
-from ssl_skel.cli.options import JsonOption, OverwriteOption, PoolingOption, ReadingArgument
+from ssl_skel.cli.options import FpsOption, JsonOption, OverwriteOption, PoolingOption, ReadingArgument
 from ssl_skel.errors import UserError
 from ssl_skel.escaping import say, show_json
 from ssl_skel.files.taken import refuse_taken_file
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class ContentOptions:
     """Content."""
 
-    store: Annotated[Path | None, typer.Option(help="Current path of the recordings of a run or index.")] = None
+    store: Annotated[Path | None, typer.Option(help="Current path of the clips of a run, evaluation or index.")] = None
     clip: Annotated[list[str] | None, typer.Option(help="Show only this clip. May be repeated.")] = None
     count: Annotated[int | None, typer.Option(min=1, help="Number of clips; default: 1000, or 6 reconstructions.")] = (
         None
@@ -34,9 +34,7 @@ class ContentOptions:
     ] = False
     attention: Annotated[str, typer.Option(help="For a run: what it attends to in the clip of this name.")] = ""
     pooling: PoolingOption = None
-    fps: Annotated[
-        float | None, typer.Option(min=0.1, help="Frames per second; default: the recorded rate of each clip, or 30.")
-    ] = None
+    fps: FpsOption = None
     format: Annotated[str, typer.Option(help="Format of a raw file; default: the first that reads it.")] = ""
     layout: Annotated[str | None, typer.Option(help="Joint layout of an npz file: a name or a YAML file.")] = None
 
@@ -94,7 +92,7 @@ def view(
         show_json({"written": [str(path) for path in written]})
         return
     for path in written:
-        say(path)
+        say(f"written: {path}")
 
 
 def _is_run(path: Path) -> bool:
@@ -114,9 +112,9 @@ def _page(what: Path, content: ContentOptions, options: Sequence[str]) -> str:
 
         return page_of_attention(what, content.attention, store, fps)
     if (what / "report.json").is_file():
-        from ssl_skel.view.runs import page_of_evaluation
+        from ssl_skel.view.evaluations import page_of_evaluation
 
-        return page_of_evaluation(what)
+        return page_of_evaluation(what, store, fps)
     if _is_run(what):
         from ssl_skel.view.runs import page_of_run
 

@@ -1,9 +1,9 @@
-"""Names of measures in reports, of any release."""
+"""Names of measures and figures in reports, of any release."""
 
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import BeforeValidator
 
@@ -32,3 +32,11 @@ def present_measure(name: Any) -> Any:
 
 MeasureName = Annotated[str, BeforeValidator(present_measure)]
 """Name of a measure in a report, such as ``kNN, k = 1``."""
+
+
+class FigureName(NamedTuple):
+    """What identifies a figure in a report."""
+
+    split: str
+    features: str
+    measure: str

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -14,11 +13,10 @@ from pydantic import AfterValidator, Field
 from ssl_skel.config import Section
 from ssl_skel.errors import UserError
 from ssl_skel.escaping import shown
-from ssl_skel.evaluation.measures import MeasureName
+from ssl_skel.evaluation.measures import FigureName, MeasureName
 from ssl_skel.evaluation.scores import Scores
 from ssl_skel.files.atomic import write_text
 
-FOLDS = "mean of folds"
 GAIN = "gain over the strongest baseline"
 _TITLES = {
     "accuracy": "Accuracy (top-1), %",
@@ -106,6 +104,11 @@ class Measurement(Section):
         figures = {name: Figure.of([getattr(run, name) for run in runs]) for name in names}
         figures |= others.pop("figures", {})
         return cls(split=split, features=features, measure=measure, figures=figures, runs=tuple(runs), **others)
+
+    @property
+    def figure_name(self) -> FigureName:
+        """What identifies it in a report."""
+        return FigureName(self.split, self.features, self.measure)
 
     def pooled(self, other: Measurement) -> Measurement:
         """Both as one of all their runs; a figure that only one of them has is left out."""
@@ -245,7 +248,7 @@ class Report(Section):
         from rich.table import Table
         from rich.text import Text
 
-        from ssl_skel.console import console
+        from ssl_skel.console import render
 
         header, *body = self.table()
         table = Table(title=Text(shown(f"{self.name}: {_TITLES['accuracy']}")), title_justify="left")
@@ -255,8 +258,8 @@ class Report(Section):
         for row in _once(self._clips(header) + body):
             table.add_row(*map(shown, row), style="bold" if kind_of(row[1]) == "pretrained" else "")
         for where, warning in _warnings(self.splits):
-            console().print(Text.assemble(("warning", "bold"), shown(f", {where}: {warning}")))
-        console().print(table)
+            render(Text.assemble(("warning", "bold"), shown(f", {where}: {warning}")))
+        render(table)
 
     def to_markdown(self) -> str:
         """The report as a page."""
@@ -312,39 +315,6 @@ class Report(Section):
         versions = ", ".join(f"{name} {version}" for name, version in self.versions.items())
         lines += [f"- Command: `{self.command}`", f"- {self.seconds:.0f} s; {versions}"]
         return "## How it was made\n\n" + "\n".join(lines)
-
-
-def is_deduplicated(split: str) -> bool:
-    """Whether the split of a figure, or the mean of folds, is deduplicated; reports of 0.1 call it clean."""
-    return split.endswith(("dedup", "clean"))
-
-
-def fold_means(measurements: Sequence[Measurement]) -> list[Measurement]:
-    """Means over splits that are folds (``fold1``, ``fold2``, …; ``leave_one_subject_out_fold1``, …), and over their
-    deduplicated variants separately.
-
-    Nothing for fewer than two of them.
-    """
-    groups: dict[tuple[str, str, str], list[Measurement]] = {}
-    for row in measurements:
-        fold = re.fullmatch(r"(?:(.+)_)?fold\d+(?:_dedup|_clean)?", row.split)
-        if fold:
-            split = f"{FOLDS}{f', {fold[1]}' if fold[1] else ''}{', dedup' if is_deduplicated(row.split) else ''}"
-            groups.setdefault((split, row.features, row.measure), []).append(row)
-    return [
-        Measurement(
-            split=split,
-            features=features,
-            measure=measure,
-            figures={
-                name: Figure.of([row.figures[name].mean for row in rows], "folds")
-                for name in rows[0].figures
-                if all(name in row.figures for row in rows)
-            },
-        )
-        for (split, features, measure), rows in groups.items()
-        if len(rows) > 1
-    ]
 
 
 def _warnings(splits: Sequence[SplitFacts]) -> list[tuple[str, str]]:

@@ -20,7 +20,8 @@ from pydantic import BaseModel
 
 from ssl_skel.config import read_mapping
 from ssl_skel.errors import UserError
-from ssl_skel.evaluation.report import FOLDS, Figure, Measurement, Report, is_deduplicated, kind_of
+from ssl_skel.evaluation.folds import FOLDS, is_deduplicated
+from ssl_skel.evaluation.report import Figure, Measurement, Report, kind_of
 from ssl_skel.experiments.anchors import Anchor, anchors_for, dataset_of
 from ssl_skel.experiments.record import headline, pretext_name, read_card, standing
 from ssl_skel.same_run import FREE, completed, recipe

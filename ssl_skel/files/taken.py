@@ -30,7 +30,7 @@ _HOLDS: dict[str, set[str]] = {
 _PARTS = {mark for marks in _MARKS.values() for mark in marks} | {
     *("meta.json", "codes.safetensors", "faiss.index"),
     *("card.json", "encoder.safetensors", "head.json"),
-    *("config.yaml", "log.jsonl", "report.json", "report.md", "trainings.json"),
+    *("config.yaml", "log.jsonl", "report.json", "report.md", "trainings.json", "answers.npz"),
 }
 """Files that stores, indexes, encoders and runs consist of; no output of a command takes their place."""
 

@@ -7,7 +7,7 @@
                 tensorboard/  the same numbers
                 checkpoints/  step_000000123/...
                 encoder/      written when training is done
-                report.json   report.md
+                report.json   report.md, answers.npz: of an evaluation
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ def page_of_audit(store: Store, found: Audit) -> str:
     """
     rows = {str(name): row for row, name in enumerate(store.name)}
     damage = [
-        Found(kind, _sentence(KINDS[kind]), len(items), [[_finding(store, rows, item)] for item in items[:_CLIPS]])
+        Found(kind, KINDS[kind].sentence, len(items), [[_finding(store, rows, kind, item)] for item in items[:_CLIPS]])
         for kind, items in found.findings.items()
     ]
     alike = [
@@ -56,9 +56,10 @@ def _clip(store: Store, row: int, facts: Mapping[str, str] | None = None) -> Ren
     return shown(store, row, facts, fps) if fps else shown(store, row, facts)
 
 
-def _finding(store: Store, rows: Mapping[str, int], item: Mapping[str, Any]) -> RenderableClip:
+def _finding(store: Store, rows: Mapping[str, int], kind: str, item: Mapping[str, Any]) -> RenderableClip:
     """The clip of a finding, about its frame where it names one."""
-    facts = {"value": f"{item['value']:g}"} | ({"where": item["where"]} if item["where"] else {})
+    unit = KINDS[kind].unit
+    facts = ({unit: f"{item['value']:g}"} if unit else {}) | ({"where": item["where"]} if item["where"] else {})
     clip = _clip(store, rows[item["clip"]], facts)
     frame = re.search(r"frame (\d+)", item["where"])
     if frame is None:

@@ -18,11 +18,10 @@ from ssl_skel.encoders.card import CARD, EncoderCard
 from ssl_skel.errors import UserError
 from ssl_skel.evaluation.knn import nearest
 from ssl_skel.evaluation.metrics import score
-from ssl_skel.evaluation.report import Report
 from ssl_skel.training.rundir import RunDir
 from ssl_skel.view.clips import shown
 from ssl_skel.view.draw.charts import STYLES, line_chart
-from ssl_skel.view.draw.run_pages import Compared, Curves, Failure, Recipe, report_page, run_page, worst
+from ssl_skel.view.draw.run_pages import Compared, Curves, Failure, Recipe, run_page, worst
 
 MARKS = 1000  # of a map: more hide each other, and their clips make the page heavy
 _NEIGHBOURS, _EXAMPLES = 3, 6
@@ -72,19 +71,6 @@ def page_of_run(
         notes.append("curves: the run has logged nothing yet.")
     facts, recipe = _facts(run.config, card, records), _recipe(path, run.config, card)
     return run_page(path.resolve().name, facts, charts(records), notes, compared, recipe)
-
-
-def page_of_evaluation(path: Path) -> str:
-    """Page of what ``ssl-skel finetune`` left in a folder.
-
-    Raises:
-        UserError: no report there, or a damaged one.
-    """
-    report, made, config = Report.load(path), _date(path / "report.json"), path / "config.yaml"
-    versions = ", ".join(f"{name} {version}" for name, version in report.versions.items())
-    facts = {"command": report.command, "date": made, "store": f"{report.store}, sha256 {report.sha256[:12]}"}
-    facts |= {"time": f"{report.seconds:.0f} s", "versions": versions}
-    return report_page(report, Recipe(facts, _text(config) if config.is_file() else ""))
 
 
 def open_run(path: Path) -> RunDir:
@@ -268,20 +254,20 @@ def _recipe(path: Path, config: dict[str, Any], card: EncoderCard | None) -> Rec
     facts = {
         "seed": str(config.get("seed", "?")),
         "command": f"ssl-skel pretrain {shlex.quote(str(file))} name=again",
-        "begun": _date(file),
+        "begun": date_of(file),
     }
     if card is not None:
-        facts["ended"] = _date(path / "encoder" / CARD)
+        facts["ended"] = date_of(path / "encoder" / CARD)
         facts["code"] = card.revision or "unknown"
         facts["versions"] = ", ".join(f"{name} {version}" for name, version in card.versions.items())
-    return Recipe(facts, _text(file))
+    return Recipe(facts, text_of(file))
 
 
-def _text(file: Path) -> str:
+def text_of(file: Path) -> str:
     """For people: what is no UTF-8 is shown as its numbers."""
     return file.read_bytes().decode("utf-8", "backslashreplace")
 
 
-def _date(file: Path) -> str:
+def date_of(file: Path) -> str:
     """When a file was written."""
     return f"{datetime.fromtimestamp(file.stat().st_mtime, UTC):%Y-%m-%d %H:%M} UTC"

@@ -17,13 +17,16 @@ from ssl_skel.view.draw.pages import search_page
 _WORDS = {"label": "class"}  # as pages call it
 
 
-def page_of_answers(index: MotionIndex, answers: Sequence[Answer], stores: tuple[Path, ...] = ()) -> str:
+def page_of_answers(
+    index: MotionIndex, answers: Sequence[Answer], stores: tuple[Path, ...] = (), fps: float | None = None
+) -> str:
     """Page of a query's clip next to the clips that were found.
 
     Args:
         index: that was searched.
         answers: one; a page shows no more.
         stores: where the index's stores may be now.
+        fps: frames a second of the recordings; default: their own rate, or ``FPS``.
 
     Raises:
         UserError: several answers, or a store of the index no longer exists.
@@ -44,11 +47,11 @@ def page_of_answers(index: MotionIndex, answers: Sequence[Answer], stores: tuple
         facts = {
             _WORDS.get(name, name): fact for name, fact in hit.facts(index.windows).items() if fact and name != "clip"
         }
-        facts["length"] = length_fact(hit.length, hit.fps)
-        found.append(RenderableClip(hit.name, joints(hit.row, hit.length), index.layout, facts, hit.fps or FPS))
+        facts["length"] = length_fact(hit.length, fps or hit.fps)
+        found.append(RenderableClip(hit.name, joints(hit.row, hit.length), index.layout, facts, fps or hit.fps or FPS))
     query = answer.query
     own = joints(query.row) if query.joints is None else query.joints
-    rate = index.fps(query.row) if query.joints is None else query.fps
+    rate = fps or (index.fps(query.row) if query.joints is None else query.fps)
     facts = {"length": length_fact(own.shape[1], rate)}
     notes = [index.spread.sentence, "" if answer.hits else f"{answer.nothing[0].upper()}{answer.nothing[1:]}."]
     clip = RenderableClip(query.name, own, index.layout, facts, rate or FPS)

@@ -26,20 +26,6 @@ CONFIG = {
 
 
 @pytest.fixture
-def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
-    """Run ``ssl-skel WORDS`` in this process: (exit code, stdout, stderr)."""
-
-    def run(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["ssl-skel", *map(str, words)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        shown = capsys.readouterr()
-        return int(ended.value.code or 0), shown.out, shown.err
-
-    return run
-
-
-@pytest.fixture
 def store(motions: Path, tmp_path: Path) -> Path:
     """A copy of the small store, to be damaged."""
     shutil.copytree(motions, tmp_path / "store")

@@ -15,7 +15,6 @@ import pytest
 import ssl_skel
 from finetune.config import FinetuneConfig
 from pretrain.config import PretrainConfig
-from ssl_skel.cli import app as cli
 from ssl_skel.config import load_config
 from ssl_skel.errors import UserError
 from ssl_skel.shipped_configs import config_facts, find_config
@@ -23,19 +22,10 @@ from ssl_skel.shipped_configs import config_facts, find_config
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture
-def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path):
-    """Run ``ssl-skel WORDS`` in an empty folder: (exit code, stdout, stderr)."""
+@pytest.fixture(autouse=True)
+def empty_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Commands run in a folder that holds nothing."""
     monkeypatch.chdir(tmp_path)
-
-    def run(*words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["ssl-skel", *words])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        shown = capsys.readouterr()
-        return int(ended.value.code or 0), shown.out, shown.err
-
-    return run
 
 
 def test_every_config_has_a_name_of_its_own_and_a_header(call) -> None:

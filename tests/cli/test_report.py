@@ -18,8 +18,9 @@ from typer.testing import CliRunner, Result
 from finetune.config import FinetuneConfig
 from ssl_skel.cli.experiments import report
 from ssl_skel.errors import UserError
+from ssl_skel.evaluation.folds import fold_means
 from ssl_skel.evaluation.metrics import score
-from ssl_skel.evaluation.report import Measurement, Report, SplitFacts, fold_means
+from ssl_skel.evaluation.report import Measurement, Report, SplitFacts
 from ssl_skel.experiments.anchors import anchors_for, dataset_of, load_anchors
 from ssl_skel.experiments.comparison import Row, compare
 from ssl_skel.experiments.formats import FORMATS
@@ -281,6 +282,7 @@ def test_csv_and_json_hold_shares(desk: Desk) -> None:
     assert (line["n"], line["split"], line["sha256"]) == ("2", "xview", "ab")
     assert float(line["baseline untrained_std"]) == pytest.approx(0.0707, abs=1e-4)
     (row,) = json.loads(call(*runs, "--format", "json").stdout)
+    assert json.loads(call(*runs, "--json").stdout) == [row]
     assert row["figures"]["accuracy"]["count"] == 2
     assert row["commands"] == ["ssl-skel finetune e0.yaml 'x=50%'", "ssl-skel finetune e1.yaml 'x=50%'"]
 

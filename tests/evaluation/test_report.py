@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from ssl_skel.errors import UserError
+from ssl_skel.evaluation.folds import FOLDS, fold_means
 from ssl_skel.evaluation.leaks import leaks
 from ssl_skel.evaluation.metrics import score
-from ssl_skel.evaluation.report import FOLDS, Figure, Measurement, Report, SplitFacts, fold_means
+from ssl_skel.evaluation.report import Figure, Measurement, Report, SplitFacts
 from ssl_skel.evaluation.scores import Scores
 
 TRUTH = np.array([0, 0, 1, 1])

@@ -24,6 +24,7 @@ from ssl_skel.data.splits import load_split
 from ssl_skel.data.store import Store
 from ssl_skel.encoders.files import load_encoder
 from ssl_skel.errors import UserError
+from ssl_skel.evaluation.answers import load_answers
 from ssl_skel.evaluation.report import Report, kind_of
 
 SHIPPED = sorted((Path(__file__).parents[2] / "configs" / "finetune").glob("*.yaml"))
@@ -95,8 +96,9 @@ def test_a_config_is_shipped(name: str) -> None:
 
 
 def test_every_kind_of_features_is_measured_under_the_announced_names(
-    evaluate: Evaluate, monkeypatch: pytest.MonkeyPatch
+    evaluate: Evaluate, monkeypatch: pytest.MonkeyPatch, make_config: Callable[..., FinetuneConfig]
 ) -> None:
+    folder = make_config().runs / "names"
     announced: list[str] = []
     monkeypatch.setattr("finetune.run.check_names", announced.extend)
     report = evaluate("names")
@@ -107,6 +109,14 @@ def test_every_kind_of_features_is_measured_under_the_announced_names(
     kinds = {kind_of(m.features) for m in report.measurements}
     assert kinds - {"raw"} in ({"untrained", "pretrained"}, {"scratch", "pretrained"})
     assert all(0 <= m.figures["accuracy"].mean <= 1 for m in report.measurements)
+    for figure in report.measurements:  # the answers that were kept are those that were scored
+        answers = load_answers(folder, figure.figure_name)
+        assert answers
+        for one, scores in zip(answers, figure.runs, strict=True):
+            counted = np.zeros((len(report.class_names),) * 2, int)
+            np.add.at(counted, (one.label, one.predicted), 1)
+            assert counted.tolist() == [list(line) for line in scores.confusion]
+            assert np.isfinite(one.confidence).all() == (scores.ece is not None)
 
 
 def test_figures_repeat_with_a_seed(evaluate: Evaluate) -> None:

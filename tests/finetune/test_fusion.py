@@ -24,6 +24,7 @@ from ssl_skel.config import parse_config
 from ssl_skel.data.splits import load_split
 from ssl_skel.data.store import Store
 from ssl_skel.errors import UserError
+from ssl_skel.evaluation.answers import load_answers
 from ssl_skel.evaluation.metrics import score
 from ssl_skel.evaluation.report import Report
 from ssl_skel.experiments.comparison import compare
@@ -99,6 +100,10 @@ def test_the_weighted_sum_of_logits_seed_by_seed(
     for fused, alone in zip(report.measurements[0].runs, by_hand(runs, motions, weights), strict=True):
         assert fused.confusion == alone.confusion
         assert fused.ece == pytest.approx(alone.ece)
+    kept = load_answers(runs / "both", report.measurements[0].figure_name)
+    assert [float((one.label == one.predicted).mean()) for one in kept or ()] == [
+        run.accuracy for run in report.measurements[0].runs
+    ]
     alone_told = [str(Report.load(runs / s).figure("xview", "scratch", "fine-tuned")) for s in ("joint", "bone")]
     assert f"xview: accuracy of each stream alone: joint {alone_told[0]}, bone {alone_told[1]} %" in result.stdout
     assert "ssl-skel fuse" in report.command

@@ -169,7 +169,7 @@ FILES: tuple[Target, ...] = (
     ),
     Target(
         "evaluation",
-        ("measured/config.yaml", "measured/report.json", "measured/trainings.json", "measured/trainings/*/*.npz"),
+        ("measured/config.yaml", "measured/*.json", "measured/answers.npz", "measured/trainings/*/*.npz"),
         (
             *("report measured", "report measured --format csv", "runs measured", f"view measured -o {OUT}/page.html"),
             *("fuse measured again -o fused", "predict measured store --training half_pretrained0_linear"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -271,8 +272,12 @@ def test_a_page_shows_one_query_and_is_not_written_over(
     call: Call, windowed: MotionIndex, index: MotionIndex, store: Store, tmp_path: Path
 ) -> None:
     page = tmp_path / "found.html"
-    call("search", index.path, name_of(store, 0), "-k", "2", "--page", page)
+    out = call("search", index.path, name_of(store, 0), "-k", "2", "--page", page, "--fps", 15).stdout
+    assert "percentile: per cent of the pairs of clips in this index that are less similar" in out
+    assert out.endswith(f"written: {page}\n")
+    assert not [line for line in out.splitlines() if line.endswith(" ")]
     assert name_of(store, 0) in page.read_text("utf-8")
+    assert set(re.findall(r"\d+ frames at (\d+) fps", page.read_text("utf-8"))) == {"15"}
     with pytest.raises(UserError, match=r"found\.html: exists already"):
         call("search", index.path, name_of(store, 1), "--page", page)
     call("search", windowed.path, name_of(store, 1), "--at", "8", "-k", "2", "--page", page, "--overwrite")

@@ -14,7 +14,6 @@ import av
 import numpy as np
 import pytest
 
-from ssl_skel.cli import app as cli
 from ssl_skel.data.convert import convert
 from ssl_skel.data.normalize import NormalizeConfig
 from ssl_skel.data.store import Store
@@ -111,19 +110,10 @@ def test_what_is_there_is_kept_and_what_is_damaged_stops_before_any_work(tmp_pat
 
 
 @pytest.fixture
-def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path):
-    """Run ``ssl-skel WORDS`` in an empty folder, without a home: (exit code, stdout, stderr)."""
+def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """An empty folder, and a home without a model."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(module, "PLACE", tmp_path / "home")
-
-    def run(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["ssl-skel", *map(str, words)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        shown = capsys.readouterr()
-        return int(ended.value.code or 0), shown.out, shown.err
-
-    return run
 
 
 def packages(monkeypatch: pytest.MonkeyPatch, made: list[Any]) -> None:
@@ -159,6 +149,7 @@ def packages(monkeypatch: pytest.MonkeyPatch, made: list[Any]) -> None:
         monkeypatch.setitem(sys.modules, name, found)
 
 
+@pytest.mark.usefixtures("bare")
 def test_the_command_says_which_file_to_put_where(call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     film(tmp_path / "a.mp4", [1] * 4)
     code, _, err = call("extract", "a.mp4", "-o", "out")

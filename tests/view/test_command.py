@@ -61,7 +61,7 @@ def test_each_thing_has_its_page(done: Path, motions: Path, tmp_path: Path, monk
     ):
         page = tmp_path / f"{told.replace(':', '')}.html"
         result = call(*words, "-o", page)
-        assert result.stdout.strip() == str(page)
+        assert result.stdout.strip() == f"written: {page}"
         assert title(page) == told
     call(motions, "--clip", name, "--overwrite")
     assert (tmp_path / "motions.html").read_text().count('"frames":') == 1
@@ -94,7 +94,7 @@ def test_a_raw_file_is_read_by_whichever_format_fits(recording: Path, tmp_path: 
 def test_pictures(motions: Path, done: Path, tmp_path: Path, recording: Path) -> None:
     pytest.importorskip("PIL")
     name = str(Store.open(motions).name[0])
-    assert call(motions, "--clip", name, "--png", tmp_path / "a.png").stdout.strip() == str(tmp_path / "a.png")
+    assert call(motions, "--clip", name, "--png", tmp_path / "a.png").stdout.strip() == f"written: {tmp_path / 'a.png'}"
     call(done, "--png", tmp_path / "run.png")
     call(recording, "--layout", "ntu25", "--png", tmp_path / "raw.png")
     for picture in ("a", "run", "raw"):

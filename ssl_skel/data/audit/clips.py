@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -31,20 +32,33 @@ class Finding:
     where: str = ""
 
 
-KINDS: dict[str, str] = {
-    "one_frame": "a single frame; nothing moves in it",
-    "still": "nothing moves at all (frames)",
-    "frozen": "a joint stays in exactly one place while others move (frames)",
-    "filled": "a joint moves straight at even speed, as in filled gaps (frames)",
-    "missing": "a joint is at its parent's place throughout, as if never tracked (joints)",
-    "jump": "the whole body jumps between two frames (metres)",
-    "spike": "a joint leaps away and back (metres)",
-    "bone_length_variance": "a bone changes its length (share of the frames)",
-    "swap": "left and right limbs change places between two frames (metres)",
-    "mirrored": "left and right are exchanged throughout (cosine of feet and heading)",
-    "persons_swap": "two persons change places between two frames (metres)",
-    "duplicate_person": "two persons are one body (metres between them)",
-    "size": "not of human size (metres along the bones from head to foot)",
+class Kind(NamedTuple):
+    """What a kind of findings means, and the unit of its values; "" where there is nothing to measure."""
+
+    meaning: str
+    unit: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """Meaning and unit."""
+        unit = f" ({self.unit})" if self.unit else ""
+        return f"{self.meaning[0].upper()}{self.meaning[1:]}{unit}."
+
+
+KINDS: dict[str, Kind] = {
+    "one_frame": Kind("a single frame; nothing moves in it"),
+    "still": Kind("nothing moves at all", "frames"),
+    "frozen": Kind("a joint stays in exactly one place while others move", "frames"),
+    "filled": Kind("a joint moves straight at even speed, as in filled gaps", "frames"),
+    "missing": Kind("a joint is at its parent's place throughout, as if never tracked", "joints"),
+    "jump": Kind("the whole body jumps between two frames", "metres"),
+    "spike": Kind("a joint leaps away and back", "metres"),
+    "bone_length_variance": Kind("a bone changes its length", "share of the frames"),
+    "swap": Kind("left and right limbs change places between two frames", "metres"),
+    "mirrored": Kind("left and right are exchanged throughout", "cosine of feet and heading"),
+    "persons_swap": Kind("two persons change places between two frames", "metres"),
+    "duplicate_person": Kind("two persons are one body", "metres between them"),
+    "size": Kind("not of human size, along the bones from head to foot", "metres"),
 }
 
 

@@ -58,7 +58,7 @@ def markdown(audit: Audit) -> str:
     if not audit.findings:
         lines += ["None."]
     for kind, items in audit.findings.items():
-        lines += [f"### {kind}: {len(items):,} clips", "", f"{KINDS[kind][0].upper()}{KINDS[kind][1:]}.", ""]
+        lines += [f"### {kind}: {len(items):,} clips", "", KINDS[kind].sentence, ""]
         rows = [(item["clip"], f"{item['value']:g}", item["where"]) for item in items[:_SHOWN]]
         lines += [*_table(("clip", "value", "where"), rows), ""]
         if len(items) > _SHOWN:
@@ -110,7 +110,7 @@ def overview(audit: Audit) -> list[tuple[str, str]]:
     rows.append(("copies", f"{sum(len(group) - 1 for group in audit.copies):,}"))
     rows.append(("near duplicates", f"{len(audit.exclude.get('near_copy', [])):,}"))
     rows.append(("pairs that share frames", f"{len(audit.overlaps):,}"))
-    rows += [(kind, f"{len(items):,} clips: {KINDS[kind]}") for kind, items in audit.findings.items()]
+    rows += [(kind, f"{len(items):,} clips: {KINDS[kind].meaning}") for kind, items in audit.findings.items()]
     excluded = len({name for names in audit.exclude.values() for name in names})
     return [*rows, ("proposed to exclude", f"{excluded:,} clips")]
 

@@ -159,7 +159,7 @@ def gallery(name: str) -> str:
         name: of its clips among the page's galleries; see ``Scenes``.
     """
     return (
-        f'<section class="gallery" data-gallery="{escape(name)}" aria-label="Clips">'
+        f'<section class="gallery" data-gallery="{escape(name)}" tabindex="-1" aria-label="Clips">'
         '<div class="filters"><label>Name contains <input type="search" size="12"></label></div>'
         '<p class="soft" role="status"></p><div class="grid"></div>'
         '<div class="pages"><button data-page="-1">Previous</button><span></span>'

@@ -1,4 +1,4 @@
-"""Pages of runs, evaluations and indexes: how training went, which classes features separate, what was measured."""
+"""Pages of runs and indexes: how training went, and which classes features separate."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from html import escape
 
 import numpy as np
 
-from ssl_skel.evaluation.report import Measurement, Report, kind_of
 from ssl_skel.view.draw.clips import RenderableClip
 from ssl_skel.view.draw.html import Scenes, card, document, fact_list, gallery, grid, point_map, points
 from ssl_skel.view.draw.tables import confusion_table, table
@@ -129,7 +128,7 @@ def run_page(
         total = int(compared.confusion.sum())
         shown = "" if len(clips) == total else f" {len(clips)} of the {total} clips are on this page."
         body += [
-            _confusion(compared.confusion, compared.class_names, f"{compared.note}{shown}", "clips"),
+            confusion_section(compared.confusion, compared.class_names, f"{compared.note}{shown}", "clips"),
             *_failures(compared.failures, clips),
             "<h2>Test clips</h2>",
             gallery("clips"),
@@ -160,33 +159,6 @@ def index_page(
     return document(title, intro, body, clips, scenes=scenes, sync="time")
 
 
-def report_page(report: Report, recipe: Recipe) -> str:
-    """What ``ssl-skel finetune`` measured: its tables, warnings, and the errors of the best-informed features.
-
-    Returns:
-        HTML text, for ``write_page``.
-    """
-    body = [
-        f"<p><strong>Warning</strong>, {escape(facts.name)}: {escape(warning)}.</p>"
-        for facts in report.splits
-        for warning in facts.warnings
-    ]
-    for name, heading in (("accuracy", "Accuracy, %"), ("macro_f1", "Macro F1, %")):
-        header, *rows = report.table(name)
-        if rows:
-            body += [f"<h2>{heading}</h2>", table(header, rows)]
-    leading = _leading(report.measurements)
-    if leading is not None:
-        note = (
-            f"{leading.features} features, {leading.measure}, split {leading.split}, summed over {len(leading.runs)} "
-            f"{'run' if len(leading.runs) == 1 else 'runs'}."
-        )
-        body.append(_confusion(np.sum([run.confusion for run in leading.runs], 0), report.class_names, note))
-    body.append(recipe.html())
-    intro = f"How well classifiers name movements from the features of the network. Reported is the {report.selection}."
-    return document(report.name, intro, "\n".join(body), [])
-
-
 def worst(confusion: np.ndarray, limit: int = 8) -> list[tuple[int, int, int]]:
     """The most frequent confusions (class, taken for, clips), most first; equal counts in class order."""
     wrong = confusion.copy()
@@ -204,7 +176,15 @@ def _map() -> str:
     )
 
 
-def _confusion(confusion: np.ndarray, names: Sequence[str], note: str, gallery: str = "") -> str:
+def confusion_section(confusion: np.ndarray, names: Sequence[str], note: str, gallery: str = "") -> str:
+    """A confusion matrix with its most frequent confusions.
+
+    Args:
+        confusion: (K, K) clips of class (row) taken for class (column).
+        names: of the classes.
+        note: how it was measured, in words.
+        gallery: see ``confusion_table``.
+    """
     count = confusion.sum(1)
     rows = [(names[row], names[column], f"{number} of {count[row]}") for row, column, number in worst(confusion)]
     often = table(("true class", "predicted class", "clips"), rows) if rows else "<p>Nothing was confused.</p>"
@@ -230,12 +210,3 @@ def _failures(failures: Sequence[Failure], clips: list[RenderableClip]) -> list[
         clips += row
         parts += [f"<p>{escape(failure.note)}</p>", grid([card(first + at, clip) for at, clip in enumerate(row)])]
     return parts
-
-
-def _leading(measurements: Sequence[Measurement]) -> Measurement | None:
-    """The first row with single runs of the best-informed kind of features."""
-    for kind in ("pretrained", "scratch", "untrained", "raw"):
-        for row in measurements:
-            if row.runs and kind_of(row.features) == kind:
-                return row
-    return None

@@ -16,7 +16,8 @@ from ssl_skel.view.draw.audit_page import Found, audit_page
 from ssl_skel.view.draw.charts import line_chart
 from ssl_skel.view.draw.clips import RenderableClip
 from ssl_skel.view.draw.pages import Reconstruction, reconstruction_page, search_page, store_page
-from ssl_skel.view.draw.run_pages import Compared, Curves, Failure, Recipe, index_page, report_page, run_page
+from ssl_skel.view.draw.report_page import Leading, report_page
+from ssl_skel.view.draw.run_pages import Compared, Curves, Failure, Recipe, index_page, run_page
 
 axe_playwright = pytest.importorskip("axe_playwright_python.sync_playwright")
 
@@ -49,7 +50,7 @@ def pages(shown: list[RenderableClip]) -> Mapping[str, str]:
         "search": search_page(clips[0], clips[1:]),
         "store": store_page("store", clips * 8, "All."),
         "run": run_page("run", {"method": "psp"}, Curves([chart], [chart]), ["curves"], compared, recipe),
-        "report": report_page(report, recipe),
+        "report": report_page(report, recipe, Leading("Half.", confusion, clips, 9, "some clips")),
         "index": index_page("index", "All.", clips, places),
         "reconstruction": reconstruction_page("run", [Reconstruction(clips[0], clips[0], clips[0])], ""),
         "attention": attention_page("run: attention", clips[0], [maps, maps]),

@@ -54,6 +54,7 @@ def test_each_kind_shows_its_worst_clips_and_pairs_stand_together(html: str, dam
     assert len(html.encode()) < 2_000_000
     clips = data_of(html)["clips"]
     jump = next(clip for clip in clips if clip["name"].startswith("jump") and "frames shown" in clip["facts"])
+    assert float(jump["facts"]["metres"]) > 1
     first, last = map(int, re.findall(r"\d+", jump["facts"]["frames shown"])[:2])
     frame = int(re.findall(r"frame (\d+)", jump["facts"]["where"])[0])
     assert first < frame < last

@@ -17,6 +17,7 @@ from ssl_skel.view.draw.clips import RenderableClip
 from ssl_skel.view.draw.html import Scenes, document, gallery, point_map, points
 from ssl_skel.view.draw.pages import Reconstruction, reconstruction_page, search_page, store_page
 from ssl_skel.view.draw.run_pages import Compared, Curves, Failure, Recipe, run_page
+from ssl_skel.view.draw.tables import confusion_table
 
 Visit = Callable[..., Any]
 Until = Callable[..., None]
@@ -216,6 +217,18 @@ def test_a_gallery_searches_filters_and_turns_its_pages(
     until(page, "!document.querySelector('.full')")
     page.fill(".gallery input", "nothing")
     assert seen() == (0, "0 clips")
+
+
+def test_a_cell_of_the_confusion_matrix_leads_to_its_clips(visit: Visit, shown: list[RenderableClip]) -> None:
+    clips = [
+        replace(clip, name=f"{label} as {guess}", facts={"class": label, "predicted": guess})
+        for clip, (label, guess) in zip(shown, ("aa", "ab", "bb", "ba"), strict=False)
+    ]
+    body = confusion_table(np.ones((2, 2), int), "ab", "clips") + gallery("clips")
+    page = visit(document("Cells", "", body, clips, scenes=Scenes(galleries={"clips": range(4)})))
+    page.locator("button.cell >> nth=2").press("Enter")
+    assert page.locator(".gallery h3").all_inner_texts() == ["b as a"]
+    assert page.evaluate("document.activeElement.className") == "gallery"  # the next Tab is a filter
 
 
 def test_zoom_pan_and_names_of_joints(visit: Visit, until: Until, shown: list[RenderableClip]) -> None:

@@ -8,10 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ssl_skel.evaluation.metrics import score
-from ssl_skel.evaluation.report import Measurement, Report, SplitFacts
 from ssl_skel.view.draw.clips import RenderableClip
-from ssl_skel.view.draw.run_pages import Compared, Curves, Failure, Recipe, report_page, run_page, worst
+from ssl_skel.view.draw.run_pages import Compared, Curves, Failure, Recipe, run_page, worst
 
 CONFUSION = np.array([[5, 2, 0], [4, 1, 2], [0, 0, 0]])
 
@@ -61,28 +59,3 @@ def test_what_is_missing_is_said(compared: Compared) -> None:
     assert "Errors" not in small
     none = run_page("a run", {}, Curves(), [], replace(compared, confusion=np.diag([3, 4, 0])), Recipe({}))
     assert "Nothing was confused." in none
-
-
-def test_a_report_shows_its_best_informed_row() -> None:
-    truth = np.arange(20) % 2
-    few, many = (score(truth, np.where(np.arange(20) < right, truth, 1 - truth), 2) for right in (11, 18))
-    report = Report(
-        name="evaluation",
-        store="stores/x",
-        sha256="ab",
-        class_names=("wave", "clap"),
-        splits=(SplitFacts(name="xview", train=4, test=20, warnings=("5 clips were seen",)),),
-        measurements=(
-            Measurement.of("xview", "raw", "linear, cached", [few]),
-            Measurement.of("xview", "pretrained", "linear, cached", [many, many]),
-        ),
-        command="ssl-skel finetune x.yaml 'a=<b>'",
-    )
-    text = report_page(report, Recipe({"command": report.command}))
-    assert "5 clips were seen" in text
-    assert "pretrained features, linear, cached, split xview, summed over 2 runs." in text
-    assert "ssl-skel finetune x.yaml &#x27;a=&lt;b&gt;&#x27;" in text
-    assert re.findall(r'<td class="h[^>]*>(\d*)</td>', text) == ["90", "10", "10", "90"]
-    assert text.count("<td>20</td>") == 4  # of two runs, by row and by column
-    baseline = report.model_copy(update={"measurements": report.measurements[:1]})
-    assert "raw features" in report_page(baseline, Recipe({}))

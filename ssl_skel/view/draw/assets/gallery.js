@@ -59,12 +59,13 @@ class Gallery {
     return selects;
   }
 
-  // Show only the clips with these facts.
+  // Show only the clips with these facts, and go on from there by keyboard.
   filter(facts) {
     this.search.value = "";
     for (const [name, select] of Object.entries(this.selects)) select.value = facts[name] ?? "";
     this.page = 0;
     this.show();
+    this.element.focus();
     this.element.scrollIntoView();
   }
 
