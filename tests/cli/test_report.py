@@ -314,7 +314,7 @@ def test_no_name_acts_on_a_terminal(desk: Desk, format: str) -> None:
 
 def test_files_and_mistakes(desk: Desk) -> None:
     path = desk.evaluation("e", desk.encoder("p"), 14)
-    assert call(path, "-o", desk.folder / "table.tex").stdout == ""
+    assert call(path, "-o", desk.folder / "table.tex").stdout == f"written: {desk.folder / 'table.tex'}\n"
     assert "\\begin{tabular}" in (desk.folder / "table.tex").read_text()
     call(path, "-o", desk.folder / "table", "--format", "json")
     assert json.loads((desk.folder / "table").read_text())

@@ -234,7 +234,7 @@ def test_index_search_and_merge_from_the_command_line(call: Call, run_dir: Path,
     assert [hit["camera"] for hit in one["hits"]] == [2, 2, 2]
     table = call("search", tmp_path / "all", name, "-k", "3", "--exact").stdout
     assert one["hits"][0]["name"] in table or "similarity" in table
-    assert len(table.splitlines()) == 6  # the last says what similarities mean
+    assert len(table.splitlines()) == 7  # the last two say what similarities mean
     with pytest.raises(UserError, match="--overwrite"):
         call("index", run_dir, store.path, "-o", tmp_path / "1")
     with pytest.raises(UserError, match="--shard 2"):
