@@ -32,8 +32,8 @@ EXCLUDED = {
     "copy": "the same recording as a clip that stays",
     "near_copy": "nearly the same motion as a clip that stays",
     "overlap": "half of its frames, or of the other's, are in a clip that stays",
-    "one_frame": KINDS["one_frame"],
-    "still": KINDS["still"],
+    "one_frame": KINDS["one_frame"].meaning,
+    "still": KINDS["still"].meaning,
 }
 """Why a clip is proposed for exclusion. Other findings are for people to judge: papers' figures include such clips."""
 
