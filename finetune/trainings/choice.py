@@ -25,6 +25,9 @@ def choose_trainings(run: Path, wanted: str = "") -> list[Path]:
     """
     if (run / HEAD_CARD).exists() or (run / PREDICTIONS).exists():
         return [run]
+    if not run.exists():
+        make = f"ssl-skel train-classifier STORE -o {run}"
+        raise UserError(f"{run}: no classifier there; make one: {make}")
     if (run / CARD).exists() or (run / "encoder").is_dir():
         make = f"ssl-skel train-classifier STORE -o FOLDER --encoder {run}"
         raise UserError(f"{run}: holds an encoder, which knows no classes; train a classifier on it: {make}")

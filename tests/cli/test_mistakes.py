@@ -107,7 +107,10 @@ CASES = (
     Case("fuse none other -o fused", "error: none"),
     Case("fuse measured measured -o ../fused", "--output"),
     Case("fuse measured measured -o fused --weights a,b", "--weights"),
-    Case("predict none recording.npz", "error: none"),
+    Case(
+        "predict none recording.npz",
+        "error: none: no classifier there; make one: ssl-skel train-classifier STORE -o none",
+    ),
     Case("predict measured none.npz", "none.npz"),
     Case("embed none store -o new.npz", "error: none"),
     Case("embed run none -o new.npz", "error: none"),
