@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from sklearn.metrics import confusion_matrix
 
 from ssl_skel.data.store import Store
 from ssl_skel.evaluation.answers import ANSWERS, Answers, load_answers
@@ -59,7 +58,7 @@ def _leading(path: Path, rows: Sequence[Measurement], report: Report, store: Pat
     if len(rows) > 1:
         over = f"summed over {len(rows)} folds, {runs} each"
     leading = Leading(
-        note=f"{rows[0].features} features, {rows[0].measure}, {over}.",
+        note=f"Features: {rows[0].features}, {rows[0].measure}, {over}.",
         confusion=np.sum([run.confusion for row in rows for run in row.runs], 0),
     )
     found = [load_answers(path, row.figure_name) for row in rows]
@@ -67,7 +66,7 @@ def _leading(path: Path, rows: Sequence[Measurement], report: Report, store: Pat
     place = store or Path(report.store)
     if None in found:
         missing = f"{ANSWERS} is not in {path}. The command below writes it."
-    elif not np.array_equal(_confusion(answers, len(report.class_names)), leading.confusion):
+    elif not _are_of(answers, leading.confusion):
         missing = f"{path / ANSWERS} does not fit the report. The command below writes both."
     elif store is None and not (place / "meta.json").is_file():
         missing = f"there is no longer a store at {place}. Give its present path with --store."
@@ -80,10 +79,14 @@ def _leading(path: Path, rows: Sequence[Measurement], report: Report, store: Pat
     return replace(leading, missing=f"the clips behind the confusion matrix: {missing}")
 
 
-def _confusion(answers: Sequence[Answers], classes: int) -> np.ndarray:
-    """Clips of class (row) taken for class (column)."""
-    label, predicted = (np.concatenate([getattr(one, name) for one in answers]) for name in ("label", "predicted"))
-    return confusion_matrix(label, predicted, labels=range(classes))
+def _are_of(answers: Sequence[Answers], confusion: np.ndarray) -> bool:
+    """Whether the answers are those that a confusion matrix counts."""
+    counted, classes = np.zeros_like(confusion), len(confusion)
+    for one in answers:
+        if not ((one.label >= 0) & (one.label < classes) & (one.predicted >= 0) & (one.predicted < classes)).all():
+            return False
+        np.add.at(counted, (one.label, one.predicted), 1)
+    return np.array_equal(counted, confusion)
 
 
 def _fits(store: Store, answers: Sequence[Answers]) -> bool:

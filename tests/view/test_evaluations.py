@@ -57,7 +57,7 @@ def test_a_cell_leads_to_its_clips(motions: Path, tmp_path: Path) -> None:
     evaluation(tmp_path, store, {"xview": slice(0, 8)}, runs=2)
     page = page_of_evaluation(tmp_path)
     assert "Missing here" not in page
-    assert "pretrained features, linear, cached, split xview, summed over 2 runs." in page
+    assert "Features: pretrained, linear, cached, split xview, summed over 2 runs." in page
     names = store.name[:8].tolist()
     shown = clips(page)
     got = [(clip["name"], clip["prediction"], clip.get("runs")) for clip in shown]
@@ -95,6 +95,9 @@ def test_what_is_missing_is_said(motions: Path, tmp_path: Path, monkeypatch: pyt
     answers = (tmp_path / ANSWERS).read_bytes()
     evaluation(tmp_path / "other", store, {"xview": slice(8, 20)}, runs=1)
     (tmp_path / ANSWERS).write_bytes((tmp_path / "other" / ANSWERS).read_bytes())
+    assert f"{ANSWERS} does not fit the report" in page_of_evaluation(tmp_path, motions)
+    with np.load(tmp_path / ANSWERS) as file:
+        np.savez(tmp_path / ANSWERS, **(dict(file) | {"measure": np.array(["another", "measure"])}))
     assert f"{ANSWERS} does not fit the report" in page_of_evaluation(tmp_path, motions)
     (tmp_path / ANSWERS).write_bytes(answers[: len(answers) // 2])
     with pytest.raises(UserError, match=rf"{ANSWERS}: is damaged; repeat the evaluation"):
