@@ -14,6 +14,7 @@ from ssl_skel.config import EntryConfig, EntryOf, RunName, Section
 from ssl_skel.data.augment import AUGMENTATIONS
 from ssl_skel.data.balance import Balance
 from ssl_skel.data.crop import Crop, NumFrames, Sampling
+from ssl_skel.encoders.pooling_config import PoolingConfig
 from ssl_skel.encoders.stream_names import Extent, Stream
 from ssl_skel.pretexts import PRETEXTS
 from ssl_skel.training.config import OptimConfig, TrainConfig
@@ -65,6 +66,9 @@ class PretrainConfig(Section):
     """Entries of ``AUGMENTATIONS``, applied in order."""
     backbone: Annotated[BackboneConfig, EntryOf(BACKBONES)]
     """Entry of ``BACKBONES``."""
+    pooling: PoolingConfig | None = None
+    """How the finished encoder makes one vector of a clip, unless whoever uses it says otherwise; null: as
+    ``PoolingConfig.default`` says for the network."""
     init_from: Path | None = None
     """Run directory, or folder of an encoder, whose weights the encoder starts from. Any pretext may have trained it,
     but it must be built like this run's. It is read again when the run is resumed."""

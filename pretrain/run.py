@@ -78,9 +78,8 @@ def run(config: PretrainConfig, resume: str = "") -> Path:
             on_epoch=watcher(config, store, split, pretext, accelerator),
         )
         if rank == 0 and not (folder.encoder / CARD).exists():
-            fed = {"normalization": store.normalization, "conversions": store.conversions}
-            facts = {**fed, "data": data, "init": origin}
-            card = _card(config, encoder, folder, facts)
+            fed = {"normalization": store.normalization, "conversions": store.conversions, "data": data, "init": origin}
+            card = _card(config, encoder, folder, fed)
             write_model_card(path, folder.encoder, card, encoder)
             save_encoder(folder.encoder, encoder, card)
     accelerator.end_training()
@@ -96,6 +95,7 @@ def _new_encoder(config: PretrainConfig, store: Store) -> SkeletonEncoder:
         channels=store.channels,
         num_frames=frames,
         stream=config.data.stream,
+        pooling=config.pooling,
         extent=config.data.extent,
     )
     stride = encoder.backbone.t_stride

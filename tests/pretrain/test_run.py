@@ -20,6 +20,7 @@ from ssl_skel.data.splits import load_split
 from ssl_skel.data.store import Store
 from ssl_skel.embedding.features import extract_features, whole_clips
 from ssl_skel.encoders.files import load_encoder
+from ssl_skel.encoders.pooling_config import PoolingConfig
 from ssl_skel.errors import UserError
 from ssl_skel.pretexts.skeleton_mae import SkeletonMAE
 
@@ -133,10 +134,11 @@ def test_the_pretext_sees_no_labels(motions, tmp_path, monkeypatch):
     assert all((label == -1).all() for label in seen)
 
 
-def test_another_stream(motions, tmp_path):
-    changes = {"data__stream": "bone_motion", "data__extent": "box", "train__epochs": 1}
+def test_another_stream_and_pooling(motions, tmp_path):
+    changes = {"data__stream": "bone_motion", "data__extent": "box", "train__epochs": 1, "pooling": "part:2"}
     encoder, card = load_encoder(run(config(motions, tmp_path, **changes)))
     assert card.stream == "bone_motion"
+    assert card.pooling == encoder.pooling.config == PoolingConfig(over="part", time_bins=2)
     assert card.extent == encoder.extent == "box"
 
 
@@ -153,6 +155,7 @@ def test_a_batch_larger_than_the_data_is_one_step_and_said(motions, tmp_path, ca
         ({"data__store": "nowhere"}, "nowhere: no store there; make it with ssl-skel convert"),
         ({"data__split": "xviw"}, "unknown split 'xviw'; did you mean 'xview'"),
         ({"data__num_frames": 18}, "data.num_frames: 18 is not a multiple of 4, mpae_net's stride"),
+        ({"pooling": "parts"}, "pooling: unknown 'parts'"),
         ({"pretext__unit": 5}, "pretext.unit: 16 frames are not a multiple of 5"),
         ({"data__crop": [0.9, 0.5]}, "crop: needs 0 < low <= high <= 1"),
         ({"train__accumulate": 5}, "train.batch_size: 12 clips cannot be cut into 5 micro-batches"),
