@@ -41,7 +41,7 @@ def command(
         show_json(report.model_dump(mode="json"))
         return
     report.show()
-    if "pooling" not in resolved.model_fields_set:
+    if config.suffix and "pooling" not in resolved.model_fields_set:  # a file, perhaps of that release; no name of ours
         say("note: no pooling is given: each encoder's own was used; release 0.1 took the mean", error=True)
     say(f"written: {resolved.runs / resolved.name / 'report.md'}, report.json, answers.npz")
 
