@@ -70,6 +70,15 @@ def test_attention_and_its_gradient_are_the_equations(
         torch.testing.assert_close(got, wanted)
 
 
+def test_wide_heads_are_the_same_equations() -> None:
+    """From 16 numbers a head on, products are computed the other way round."""
+    x, weights = random_attention(2, 3, 1, 16, 2)
+    out, expected = position_attention(x, weights), attention_loop(x, weights)
+    factor = torch.randn_like(out)
+    got, wanted = (torch.autograd.grad(y, (x, *weights), factor) for y in (out, expected))
+    torch.testing.assert_close((out, *got), (expected, *wanted))
+
+
 def test_attention_gradient_is_the_numerical_one() -> None:
     x, weights = random_attention(3, 4, 2, 3, 2)
     assert torch.autograd.gradcheck(lambda y, *rest: position_attention(y, Weights(*rest)), (x, *weights))
