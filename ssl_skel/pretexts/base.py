@@ -31,11 +31,13 @@ class View:
         mask: (B, T / u, V) bool, True = HIDDEN; or None.
         source: draw of the clip and name of the stream. Views of one source and batch differ by their mask
             at most, so one may replace the other; None: not to be shared.
+        drops_frames: frames of which no joint is seen do not enter the backbone. Each person must have as many.
     """
 
     x: Tensor
     mask: Tensor | None = None
     source: tuple[int, str] | None = None
+    drops_frames: bool = False
 
 
 class Pretext(Task, Generic[ConfigT]):
@@ -84,11 +86,11 @@ class Pretext(Task, Generic[ConfigT]):
     def loss(self, batch: Batch, views: Sequence[View], features: Sequence[Tensor]) -> dict[str, Tensor]:
         """Scalars to log, ``loss`` among them, from the backbone's features (B, D, Tp, Vp) of each view."""
 
-    def _hide(self, batch: Batch, mask: Masking, unit: int) -> View:
+    def _hide(self, batch: Batch, mask: Masking, unit: int, drops_frames: bool = False) -> View:
         """The first draw of each clip, with what the mask draws hidden, in units of so many frames."""
         x = batch.x[:, 0]
         hidden = mask(batch.rng, x, unit)[batch.present]
-        return View(self.encoder.pack(x, batch.present), hidden, (0, self.encoder.stream))
+        return View(self.encoder.pack(x, batch.present), hidden, (0, self.encoder.stream), drops_frames)
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Scalars of one batch; ``loss`` is minimised."""
@@ -105,7 +107,7 @@ def encode_views(backbone: Backbone, views: Sequence[View]) -> dict[View, Tensor
     trained with.
     """
     distinct = dict.fromkeys(views)
-    features = {view: backbone(view.x, view.mask) for view in distinct if view.mask is not None}
+    features = {view: _encode_masked(backbone, view, view.mask) for view in distinct if view.mask is not None}
     whole: dict[int, list[View]] = {}
     for view in distinct:
         if view.mask is None:
@@ -114,3 +116,16 @@ def encode_views(backbone: Backbone, views: Sequence[View]) -> dict[View, Tensor
         grids = backbone(torch.cat([view.x for view in group])).split([len(view.x) for view in group])
         features |= dict(zip(group, grids, strict=True))
     return features
+
+
+def _encode_masked(backbone: Backbone, view: View, mask: Tensor) -> Tensor:
+    """Features of one view; those of frames that do not enter the backbone are zeros."""
+    if not view.drops_frames:
+        return backbone(view.x, mask)
+    seen = ~mask.all(2)  # (B, U)
+    clips, units = seen.shape
+    x = view.x.unflatten(2, (units, -1)).movedim(2, 1)[seen].unflatten(0, (clips, -1)).movedim(1, 2).flatten(2, 3)
+    found = backbone(x, mask[seen].unflatten(0, (clips, -1)))
+    grid = found.new_zeros(clips, units, found.shape[1], view.x.shape[2] // backbone.t_stride // units, found.shape[3])
+    grid[seen] = found.unflatten(2, (-1, grid.shape[3])).movedim(2, 1).flatten(0, 1)
+    return grid.movedim(1, 2).flatten(2, 3)

@@ -15,7 +15,7 @@ from ssl_skel.encoders.encoder import SkeletonEncoder
 from ssl_skel.encoders.streams import motion, on_coordinates
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import SkeletonLayout
-from ssl_skel.pretexts.base import Pretext, View
+from ssl_skel.pretexts.base import Pretext, View, encode_views
 from ssl_skel.pretexts.configs.skeleton_mae import SkeletonMAEConfig
 from ssl_skel.pretexts.decoders import DECODERS
 from ssl_skel.pretexts.focus import focus_weights
@@ -51,7 +51,7 @@ class SkeletonMAE(Pretext[SkeletonMAEConfig]):
     regions, cosine error and graph decoder of the other SkeletonMAE (Yan et al., ICCV 2023), whose encoder is ``gin``.
     Departs from print: the encoder gets the whole grid and a mask, rather than visible tokens only;
     convolutions need the grid, and the contract of backbones keeps hidden input out. A transformer may drop what
-    is hidden, as ``st_transformer`` does.
+    is hidden, as ``st_transformer`` does; ``encode: visible`` drops whole frames for any network.
     Paper silent: ratios, decoder and loss; see the options.
 
     What is hidden is the *stream* at a unit. With a bone stream the vector to a hidden parent still
@@ -82,6 +82,10 @@ class SkeletonMAE(Pretext[SkeletonMAEConfig]):
         steps = net.num_frames // net.t_stride
         if steps % config.decoder_span:
             raise UserError(f"pretext.decoder_span: {config.decoder_span} does not divide the features' {steps} frames")
+        if config.encode == "visible" and config.unit % net.t_stride:
+            raise UserError(f"pretext.unit: encode visible needs a multiple of the network's stride {net.t_stride}")
+        if config.encode == "visible" and net.drops_hidden:
+            raise UserError(f"pretext.encode: {net.config.name} computes only what is visible already; write all")
         self.mask = MASKS[config.mask.name](config.mask, layout)
         self.mask.check(net.num_frames // config.unit)
         self.decoder = DECODERS[config.decoder](
@@ -98,7 +102,7 @@ class SkeletonMAE(Pretext[SkeletonMAEConfig]):
 
     def views(self, batch: Batch) -> list[View]:
         """The first draw of each clip, with some of it hidden."""
-        return [self._hide(batch, self.mask, self.config.unit)]
+        return [self._hide(batch, self.mask, self.config.unit, self.config.encode == "visible")]
 
     def loss(self, batch: Batch, views: Sequence[View], features: Sequence[Tensor]) -> dict[str, Tensor]:
         """Scalar ``loss``: squared or cosine error of the units that count."""
@@ -118,7 +122,8 @@ class SkeletonMAE(Pretext[SkeletonMAEConfig]):
 
     def predict(self, packed: Tensor, mask: Tensor) -> Tensor:
         """Stream (B, C, T, V) and mask (B, U, V), True = HIDDEN -> predicted units (B, U, V, u * C)."""
-        return self.decode(self.encoder.backbone(packed, mask), mask)
+        view = View(packed, mask, drops_frames=self.config.encode == "visible")
+        return self.decode(encode_views(self.encoder.backbone, [view])[view], mask)
 
     def decode(self, features: Tensor, mask: Tensor, wanted: Tensor | None = None) -> Tensor:
         """Predicted units of a stream.

@@ -17,6 +17,7 @@ from ssl_skel.encoders.encoder import SkeletonEncoder, build_encoder
 from ssl_skel.encoders.streams import STREAMS
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import LAYOUTS
+from ssl_skel.pretexts.base import encode_views
 from ssl_skel.pretexts.configs.skeleton_mae import SkeletonMAEConfig
 from ssl_skel.pretexts.losses import masked_cosine
 from ssl_skel.pretexts.masking import MASKS
@@ -28,6 +29,7 @@ TINY: dict[str, dict[str, Any]] = {
     "mpae_net": {"channels": [16, 16], "strides": [2, 2]},
 }
 FRAMES = 16
+VISIBLE = {"encode": "visible", "decoder_input": "visible"}
 
 
 def mae(backbone: str | SkeletonEncoder = "mpae_net", stream: str = "joint", **options: Any) -> SkeletonMAE:
@@ -86,6 +88,26 @@ def test_hidden_coordinates_do_not_influence_the_prediction(backbone, mask, deco
         assert prediction.shape == (2, 4, 20, 12)
         assert torch.equal(prediction, task.predict(spoiled, hidden))
         assert not torch.equal(prediction, task.predict(seen, hidden))
+
+
+def test_frames_that_are_hidden_as_a_whole_may_stay_out_of_the_network():
+    """The others stand side by side, person by person; the rest of the grid is zeros, and no hidden value counts."""
+    task = mae(**VISIBLE).eval()
+    data = batch(paths(3))
+    (view,) = task.views(data)
+    features = encode_views(task.encoder.backbone, [view])[view]
+    assert features.shape == (3, task.encoder.backbone.dim, 4, 20)
+    for clip, hidden, found in zip(view.x, view.mask, features, strict=True):
+        units = [unit for unit in range(4) if not hidden[unit].all()]
+        assert len(units) == 2
+        x = torch.cat([clip[:, 4 * unit : 4 * unit + 4] for unit in units], 1)
+        expected = torch.zeros_like(found)
+        expected[:, units] = task.encoder.backbone(x[None], hidden[None, units])[0]
+        torch.testing.assert_close(found, expected)
+    spoiled = view.x.masked_fill(view.mask.repeat_interleave(4, 1)[:, None], 7.0)
+    assert torch.equal(task.predict(view.x, view.mask), task.predict(spoiled, view.mask))
+    task(data)["loss"].backward()
+    assert all(weight.grad is not None for weight in task.encoder.backbone.parameters())
 
 
 @pytest.mark.parametrize("unit", [1, 2, 4, 8])
@@ -186,6 +208,10 @@ def test_pooled_input_is_the_mean_of_the_features():
         ({"decoder": "cross", "decoder_input": "visible", "decoder_depth": 0}, "decoder_depth: cross reads"),
         ({"decoder": "joint", "decoder_sample": 0.5}, "decoder_sample: joint predicts every unit"),
         ({"decoder_sample": 0.0}, "decoder_sample: input should be greater than 0"),
+        ({"encode": "visible"}, "decoder_input: hidden frames have no features; write visible or pooled"),
+        ({"encode": "visible", "mask": {"name": "random"}}, "encode: visible needs frames that are hidden as a whole"),
+        ({**VISIBLE, "unit": 2}, "pretext.unit: encode visible needs a multiple of the network's stride 4"),
+        ({**VISIBLE, "backbone": "st_transformer"}, "pretext.encode: st_transformer computes only what is visible"),
         ({"unit": 0}, "unit: input should be greater than or equal to 1"),
     ],
 )

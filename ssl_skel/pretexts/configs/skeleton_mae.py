@@ -21,6 +21,10 @@ class SkeletonMAEConfig(EntryConfig):
     """Which units are hidden; default as in SkeletonMAE (Wu et al., ICMEW 2023)."""
     unit: Positive = 4
     """u, frames of a unit, which is hidden or seen as a whole (MAMP: 4)."""
+    encode: Literal["all", "visible"] = "all"
+    """Which frames enter the network. visible: frames of which every joint is hidden do not, and the others stand side
+    by side, as the tokens of MAE do; for mask union, whose cost falls by about ``frame_ratio``. What convolves over
+    time then meets neighbours that are further apart. Needs a ``unit`` that the network's stride divides."""
     target: Literal["coordinate", "motion"] = "coordinate"
     """What is predicted of the encoder's stream: its values (SkeletonMAE), or their change (MAMP). Where joints have a
     score, that is predicted as it is."""
@@ -69,6 +73,10 @@ class SkeletonMAEConfig(EntryConfig):
     def _check(self) -> SkeletonMAEConfig:
         if self.focus is not None and self.error == "cosine":
             raise ValueError("focus: weights squared errors; leave it out, or write error: squared")
+        if self.encode == "visible" and self.mask.name != "union":
+            raise ValueError("encode: visible needs frames that are hidden as a whole; use mask union, or all")
+        if self.encode == "visible" and self.decoder_input == "all":
+            raise ValueError("decoder_input: hidden frames have no features; write visible or pooled, or encode all")
         if self.decoder != "cross" and self.decoder_span > 1:
             raise ValueError(f"decoder_span: {self.decoder} predicts cell by cell; use decoder cross, or 1")
         if self.decoder == "cross" and self.decoder_input == "all":
