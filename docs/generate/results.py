@@ -19,7 +19,7 @@ from typing import Any
 import yaml
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", ROOT / "docs/results.md"]
+PAGES = [ROOT / "README.md", ROOT / "docs/results.md", ROOT / "docs/speed.md"]
 _BLOCK = re.compile(r"(<!-- results: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 Figure = Any  # a number, {mean, std, note}, {seeds: [...]}, or None where nothing was measured
