@@ -211,8 +211,8 @@ WRITERS = {
     "ssl_skel/data/shards.py": {"open"},  # a partial folder
     "ssl_skel/data/clip_columns.py": {"ZipFile", "open"},  # in the folder of writer.py
     "ssl_skel/retrieval/writing.py": {"open", "shutil.copyfile", "write_text"},  # a partial folder
-    "ssl_skel/retrieval/codes.py": {"save_file"},  # in the folder of build.py
-    "ssl_skel/retrieval/approximate.py": {"faiss.write_index"},  # in the folder of build.py
+    "ssl_skel/retrieval/codes.py": {"open"},  # in the folder of writing.py
+    "ssl_skel/retrieval/approximate.py": {"faiss.write_index"},  # in the folder of writing.py
     "ssl_skel/training/checkpoint.py": {"save_model", "torch.save", "write_bytes", "write_text"},  # a partial folder
     "ssl_skel/training/rundir.py": {"open"},  # a log grows
     "ssl_skel/training/event_file.py": {"open"},  # curves grow

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,9 +17,10 @@ from ssl_skel.embedding.spans import spans
 from ssl_skel.encoders.card import find_encoder
 from ssl_skel.encoders.pooling_config import PoolingConfig
 from ssl_skel.errors import UserError
+from ssl_skel.progress import progress as show_progress
 from ssl_skel.retrieval.index import MotionIndex, encoder_hashes, row_type
 from ssl_skel.retrieval.kinds import check_kind
-from ssl_skel.retrieval.writing import progress_bar, writing_index
+from ssl_skel.retrieval.writing import writing_index
 
 
 def build_index(
@@ -36,6 +39,8 @@ def build_index(
     progress: bool = False,
 ) -> MotionIndex:
     """Embed a store's clips, or windows in them, and write the index, batch by batch.
+
+    After a kill the same call goes on behind the last batches that are on the disk.
 
     Args:
         run: run directory or folder of the encoder.
@@ -70,13 +75,17 @@ def build_index(
     facts = _facts(embedder, clips)
     facts |= {"windows": sorted(lengths), "stride": step, "encoder": encoder_hashes(encoder)}
     facts["stores"] = [{"path": str(store), "sha256": clips.sha256, "fps": rate, "names": _names(clips)}]
-    records = _records(clips, chosen, row_type(facts["name_bytes"]))
-    blocks = [np.arange(at, min(at + batch_size, len(chosen))) for at in range(0, len(chosen), batch_size)]
+    kind_of_rows = row_type(facts["name_bytes"])
+    key = hashlib.sha256(json.dumps([facts, kind, shard, batch_size, len(chosen)]).encode()).hexdigest()
     with writing_index(
-        path, encoder, facts, kind, overwrite=overwrite, inputs=[clips.path], progress=progress
-    ) as write:
-        for block in progress_bar(blocks, "index", progress):
-            write(embedder.encode_spans(clips, chosen[block]), records[block])
+        path, encoder, facts, kind, overwrite=overwrite, inputs=[clips.path], progress=progress, key=key
+    ) as writer:
+        blocks = range(writer.done, len(chosen), batch_size)
+        hidden, total = not progress, -(-len(chosen) // batch_size)
+        done = total - len(blocks)
+        for at in show_progress(blocks, "index", total=total, initial=done, unit="batch", hidden=hidden, delay=1.0):
+            block = slice(at, at + batch_size)
+            writer.add(embedder.encode_spans(clips, chosen[block]), _records(clips, chosen[block], kind_of_rows))
     return MotionIndex.open(path)
 
 
@@ -114,7 +123,7 @@ def _records(store: Store, chosen: np.ndarray, kind: np.dtype) -> np.ndarray:
     """(S,) records of spans."""
     rows = np.zeros(len(chosen), kind)
     clip, rows["start"], rows["length"] = chosen.T
-    rows["clip"], rows["name"] = clip, np.array([name.encode() for name in store.name.tolist()], kind["name"])[clip]
+    rows["clip"], rows["name"] = clip, [name.encode() for name in store.name[clip].tolist()]
     for field in ("frames", "label", "subject", "camera", "content"):
         rows[field] = getattr(store, field)[clip]
     return rows

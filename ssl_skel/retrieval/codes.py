@@ -16,14 +16,18 @@ Departs from print: the bound is on the inner product; it comes from each vector
 
 from __future__ import annotations
 
+import json
 import math
+import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 
 from ssl_skel.errors import UserError
@@ -56,16 +60,9 @@ class Codes:
     def of(cls, vectors: np.ndarray) -> Codes:
         """Round vectors (N, D) float32, block by block."""
         count, dim = vectors.shape
-        step = max(1, _BLOCK // max(1, dim))
-        sample = vectors[:: max(1, count // 4096)]
-        centre = torch.from_numpy(sample.mean(0, dtype=np.float64).astype(np.float32) if count else np.zeros(dim, "f4"))
-        codes, bounds = torch.empty(count, dim, dtype=torch.int8), torch.empty(4, count)
-        for at in range(0, count, step):
-            x = torch.from_numpy(np.array(vectors[at : at + step]))
-            bounds[1, at : at + step] = x @ centre
-            rest = x.sub_(centre)
-            bounds[2, at : at + step] = rest.norm(dim=1)
-            codes[at : at + step], bounds[0, at : at + step], bounds[3, at : at + step] = _round(rest)
+        codes, bounds, centre = torch.empty(count, dim, dtype=torch.int8), torch.empty(4, count), _centre(vectors)
+        for at, some, their_bounds in _rounded(vectors, centre):
+            codes[at : at + len(some)], bounds[:, at : at + len(some)] = some, their_bounds
         return cls(codes, bounds, centre)
 
     @classmethod
@@ -85,10 +82,6 @@ class Codes:
         if not whole or not (found.bounds.isfinite().all() and found.centre.isfinite().all()):
             raise UserError(f"{path}: does not match meta.json; build the index again with --overwrite")
         return found
-
-    def write(self, path: Path) -> None:
-        """Write all of it as safetensors."""
-        save_file({"codes": self.codes, "bounds": self.bounds, "centre": self.centre}, path)
 
     def search(
         self, vectors: np.ndarray, queries: np.ndarray, k: int, rows: np.ndarray | None = None
@@ -155,6 +148,48 @@ class Codes:
         product, upper = (buffer[:count].view(len(queries.codes), -1) for buffer in (whole, real))
         upper.copy_(_product(queries.codes, codes, product))
         return torch.addcmul(mean + doubt, upper, queries.step * step, out=upper), doubt
+
+
+def write_codes(path: Path, vectors: np.ndarray) -> None:
+    """Round vectors (N, D) float32 and write the codes as safetensors, block by block, in memory that stays small."""
+    count, dim = vectors.shape
+    centre = _centre(vectors)
+    tensors = (("codes", "I8", (count, dim), 1), ("bounds", "F32", (4, count), 4), ("centre", "F32", (dim,), 4))
+    header: dict[str, Any] = {}
+    end = 0
+    for name, kind, shape, size in sorted(tensors, key=lambda one: -one[3]):  # the wide ones first, as they are aligned
+        header[name] = {"dtype": kind, "shape": shape, "data_offsets": (end, end := end + math.prod(shape) * size)}
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    begin = {name: 8 + len(text) + facts["data_offsets"][0] for name, facts in header.items()}
+    with path.open("wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text)
+        file.truncate(8 + len(text) + end)
+        for at, codes, bounds in _rounded(vectors, centre):
+            file.seek(begin["codes"] + at * dim)
+            file.write(codes.numpy().tobytes())
+            for number, bound in enumerate(bounds.numpy()):
+                file.seek(begin["bounds"] + 4 * (number * count + at))
+                file.write(bound.astype("<f4").tobytes())
+        file.seek(begin["centre"])
+        file.write(centre.numpy().astype("<f4").tobytes())
+
+
+def _centre(vectors: np.ndarray) -> Tensor:
+    count, dim = vectors.shape
+    sample = vectors[:: max(1, count // 4096)]
+    return torch.from_numpy(sample.mean(0, dtype=np.float64).astype(np.float32) if count else np.zeros(dim, "f4"))
+
+
+def _rounded(vectors: np.ndarray, centre: Tensor) -> Iterator[tuple[int, Tensor, Tensor]]:
+    """First row, codes (n, D) and bounds (4, n) of each block of vectors."""
+    step = max(1, _BLOCK // max(1, vectors.shape[1]))
+    for at in range(0, len(vectors), step):
+        x = torch.from_numpy(np.array(vectors[at : at + step]))
+        mean = x @ centre
+        rest = x.sub_(centre)
+        codes, width, left = _round(rest)
+        yield at, codes, torch.stack([width, mean, rest.norm(dim=1), left])
 
 
 @dataclass(frozen=True, eq=False)

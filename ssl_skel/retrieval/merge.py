@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from heapq import heapify, heappop, heappush
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +12,16 @@ import numpy as np
 
 from ssl_skel.data.conversion import joined
 from ssl_skel.errors import UserError
-from ssl_skel.retrieval.index import ENCODER, MotionIndex, row_type
+from ssl_skel.progress import progress as show_progress
+from ssl_skel.retrieval.index import ENCODER, ROWS, MotionIndex, row_type
 from ssl_skel.retrieval.kinds import check_kind
-from ssl_skel.retrieval.writing import progress_bar, writing_index
+from ssl_skel.retrieval.writing import writing_index
 
 _IDENTITY = ("layout", "class_names", "normalization", "pooling", "encoder", "dim")
-_PLACE = ("store", "clip", "start", "length")  # no two rows share all four
+_PLACE = ("clip", "start", "length")  # no two rows of a store share all three
 _BLOCK = 1 << 14  # rows copied at once
+Place = tuple[int, ...]
+"""Store, clip, first frame and number of frames."""
 
 
 def merge_indexes(
@@ -25,7 +30,7 @@ def merge_indexes(
     """Join indexes that several machines built: shards of one store, or indexes of several stores.
 
     Rows are ordered by store, clip, start and length, so that the parts of one store give the index that one machine
-    would have built.
+    would have built. They are copied in blocks, so that memory stays small.
 
     Args:
         parts: folders of indexes.
@@ -44,13 +49,16 @@ def merge_indexes(
     _refuse_unlike(opened)
     check_kind(kind, sum(map(len, opened)))
     facts = _joined_facts(opened)
-    rows = _joined_rows(opened, facts)
-    order = _ordered(rows)
-    encoder = opened[0].path / ENCODER
-    with writing_index(path, encoder, facts, kind, overwrite=overwrite, inputs=parts, progress=progress) as write:
-        blocks = [order[at : at + _BLOCK] for at in range(0, len(order), _BLOCK)]
-        for block in progress_bar(blocks, "merge", progress):
-            write(_vectors(opened, block), rows[block])
+    encoder, kind_of_rows = opened[0].path / ENCODER, row_type(facts["name_bytes"])
+    with (
+        writing_index(path, encoder, facts, kind, overwrite=overwrite, inputs=parts, progress=progress) as writer,
+        show_progress(title="merge", total=sum(map(len, opened)), unit="row", hidden=not progress, delay=1.0) as bar,
+    ):
+        for index, number, rows in _in_order(opened, facts):
+            records = np.asarray(index.rows[rows]).astype(kind_of_rows)
+            records["store"] = number
+            writer.add(np.asarray(index.vectors[rows]), records)
+            bar.update(len(records))
     return MotionIndex.open(path)
 
 
@@ -78,38 +86,76 @@ def _joined_facts(opened: Sequence[MotionIndex]) -> dict[str, Any]:
     }
 
 
-def _joined_rows(opened: Sequence[MotionIndex], facts: dict[str, Any]) -> np.ndarray:
-    """Records of all parts, one part after the other, with the whole's numbers of stores."""
-    number = {store["sha256"]: at for at, store in enumerate(facts["stores"])}
-    joined = []
-    for index in opened:
-        rows = np.asarray(index.rows).astype(row_type(facts["name_bytes"]))
-        rows["store"] = np.array([number[store["sha256"]] for store in index.meta["stores"]])[rows["store"]]
-        joined.append(rows)
-    return np.concatenate(joined)
+class _Run:
+    """Rows of one store in one part, which are ascending.
+
+    Attributes:
+        index: the part.
+        number: of the store in the whole.
+        at, end: rows that are left.
+    """
+
+    def __init__(self, index: MotionIndex, number: int, at: int, end: int) -> None:
+        self.index, self.number, self.at, self.end = index, number, at, end
+
+    def place(self, row: int) -> Place:
+        """What the rows are ordered by."""
+        record = self.index.rows[row]
+        return self.number, *(int(record[field]) for field in _PLACE)
+
+    @property
+    def first(self) -> Place:
+        """Place of the first row that is left."""
+        return self.place(self.at)
+
+    def before(self, place: Place) -> int:
+        """How many of the next rows come before a place."""
+        return bisect_left(range(self.at, min(self.end, self.at + _BLOCK)), place, key=self.place)
 
 
-def _ordered(rows: np.ndarray) -> np.ndarray:
-    """(N,) the records' order by place.
+def _in_order(opened: Sequence[MotionIndex], facts: dict[str, Any]) -> Iterator[tuple[MotionIndex, int, slice]]:
+    """Rows of all parts by store, clip, start and length: of which part, of which store of the whole, and which.
 
     Raises:
-        UserError: two of them have the same place.
+        UserError: two rows have the same place, or a part is not in order.
     """
+    runs = [(run.first, number, run) for number, run in enumerate(_runs(opened, facts))]
+    heapify(runs)
+    last: Place | None = None
+    while runs:
+        place, number, run = heappop(runs)
+        if last is not None and place <= last:
+            raise _twice(run)
+        end = run.at + (run.before(runs[0][0]) if runs else min(_BLOCK, run.end - run.at))
+        end = max(end, run.at + 1)
+        _check_order(run, end)
+        yield run.index, run.number, slice(run.at, end)
+        last, run.at = run.place(end - 1), end
+        if end < run.end:
+            heappush(runs, (run.first, number, run))
+
+
+def _runs(opened: Sequence[MotionIndex], facts: dict[str, Any]) -> Iterator[_Run]:
+    number = {store["sha256"]: at for at, store in enumerate(facts["stores"])}
+    for index in opened:
+        stores = index.rows["store"]
+        edges = np.searchsorted(stores, np.arange(len(index.meta["stores"]) + 1))
+        for store, at, end in zip(index.meta["stores"], edges[:-1].tolist(), edges[1:].tolist(), strict=True):
+            if at < end:
+                yield _Run(index, number[store["sha256"]], at, end)
+
+
+def _check_order(run: _Run, end: int) -> None:
+    """Refuse rows that are not ascending."""
+    rows = np.asarray(run.index.rows[run.at : end])[["store", *_PLACE]]
     order = np.lexsort([rows[field] for field in reversed(_PLACE)])
-    places = rows[list(_PLACE)][order]
-    twice = np.flatnonzero(places[1:] == places[:-1])
-    if len(twice):
-        row = rows[order[twice[0] + 1]]
-        what = f"clip {row['name'].decode()!r}, frames {row['start']} to {row['start'] + row['length']},"
-        raise UserError(f"merge-index: {what} is in two of the parts; leave one of them out")
-    return order
+    if (order != np.arange(len(rows))).any() or (rows["store"] != rows["store"][0]).any():
+        raise UserError(f"{run.index.path / ROWS}: its rows are not in order; build the index again with --overwrite")
+    if (rows[1:] == rows[:-1]).any():
+        raise _twice(run)
 
 
-def _vectors(opened: Sequence[MotionIndex], block: np.ndarray) -> np.ndarray:
-    """Vectors of some rows, counted through all parts."""
-    edges = np.cumsum([0, *map(len, opened)])
-    owner = np.searchsorted(edges, block, side="right") - 1
-    vectors = np.empty((len(block), opened[0].vectors.shape[1]), np.float32)
-    for at, index in enumerate(opened):
-        vectors[owner == at] = index.vectors[block[owner == at] - edges[at]]
-    return vectors
+def _twice(run: _Run) -> UserError:
+    row = run.index.rows[run.at]
+    what = f"clip {bytes(row['name']).decode()!r}, frames {row['start']} to {row['start'] + row['length']},"
+    return UserError(f"merge-index: {what} is in two of the parts; leave one of them out")

@@ -17,6 +17,7 @@ from ssl_skel.data.normalize import NormalizeConfig, normalize
 from ssl_skel.data.store import Store
 from ssl_skel.data.synthetic import SyntheticConfig, generate
 from ssl_skel.data.writer import StoreWriter
+from ssl_skel.embedding.embedder import Embedder
 from ssl_skel.embedding.features import extract_features, whole_clips
 from ssl_skel.embedding.spans import spans
 from ssl_skel.encoders.files import load_encoder
@@ -145,6 +146,30 @@ def test_faster_kinds_state_their_recall_and_are_exact_about_similarity(
     assert np.isin(opened.search_vectors(queries, 5, rows=rows)[0], rows).all()
     everything, last = opened.search_vectors(queries[:2], len(opened))
     assert ((everything >= 0) == np.isfinite(last)).all()
+
+
+def test_a_stopped_index_goes_on_and_is_the_same(
+    run_dir: Path, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options: dict[str, Any] = {"windows": (30,), "stride": 8, "batch_size": 16}
+    whole = build_index(run_dir, store.path, tmp_path / "whole", **options)
+    embed, calls = Embedder.encode_spans, []
+
+    def stops(self: Embedder, clips: Store, chosen: np.ndarray) -> np.ndarray:
+        calls.append(len(chosen))
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return embed(self, clips, chosen)
+
+    monkeypatch.setattr(Embedder, "encode_spans", stops)
+    with pytest.raises(KeyboardInterrupt):
+        build_index(run_dir, store.path, tmp_path / "made", **options)
+    assert not (tmp_path / "made").exists()
+    build_index(run_dir, store.path, tmp_path / "made", **options)
+    assert sum(calls) == len(whole) + 16  # only the batch that was stopped came twice
+    for file in ("vectors.npy", "rows.npy", "codes.safetensors"):
+        assert (tmp_path / "made" / file).read_bytes() == (whole.path / file).read_bytes(), file
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["made", "whole"]
 
 
 # ---- shards
