@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
 OutputOption = Annotated[Path, typer.Option("--output", "-o", help="Folder of the index to write.")]
 KindOption = Annotated[
-    Literal["flat", "ivf", "hnsw", "ivfpq"], typer.Option(help="Search method: flat is exact, the others are faster.")
+    Literal["flat", "ivf", "hnsw", "ivfpq", "lance"],
+    typer.Option(help="Search method: flat is exact, the next three are faster, lance is for more than memory holds."),
 ]
 
 

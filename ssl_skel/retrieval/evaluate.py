@@ -16,6 +16,7 @@ from ssl_skel.evaluation.ranking import RankingScores, full_rankings, ranking_sc
 from ssl_skel.retrieval.approximate import Approximate
 from ssl_skel.retrieval.codes import Codes
 from ssl_skel.retrieval.index import MotionIndex
+from ssl_skel.retrieval.kinds import LANCE
 
 _DEPTH = 10
 
@@ -49,6 +50,9 @@ def evaluate_index(
     Raises:
         UserError: several stores, an unknown split, or clips without labels.
     """
+    index.require_arrays("evaluate-retrieval")
+    if LANCE in kinds:
+        raise UserError(f"--kind {LANCE}: is measured when an index of this kind is built; compare ivf, hnsw or ivfpq")
     sides = _sides(index, split, leave_one_out, keep_duplicates, stores)
     # Deep enough that ten are left when a query's own recording is removed.
     _, copies = np.unique(sides.gallery_source, return_counts=True)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
 
-import numpy as np
-
 from ssl_skel.errors import UserError
 from ssl_skel.names import unknown
-from ssl_skel.retrieval.index import MotionIndex
+from ssl_skel.retrieval.conditions import Condition
+from ssl_skel.retrieval.index import MotionIndex, Rows
 
 
 @dataclass(frozen=True)
@@ -28,30 +28,29 @@ class Filter:
     cameras: Sequence[int | str] = ()
     within: tuple[int, int | None] | None = None
 
-    def rows(self, index: MotionIndex) -> np.ndarray | None:
-        """Rows of an index that meet the conditions, ascending int64; None where there is no condition.
+    def rows(self, index: MotionIndex) -> Rows | None:
+        """Rows of an index that meet the conditions, ascending int64 or of a table; None where there is no condition.
 
         Raises:
             UserError: an unknown class, subject or camera, or no row meets them.
         """
-        rows, masks = index.rows, {}
+        conditions = []
         if self.labels:
             numbers = [_label(index, name) for name in self.labels]
-            masks[f"label {' or '.join(self.labels)}"] = np.isin(rows["label"], numbers)
+            conditions.append(Condition(f"label {' or '.join(self.labels)}", [{"label": numbers}]))
         for field, wanted in (("subject", self.subjects), ("camera", self.cameras)):
             if wanted:
-                masks[f"{field} {' or '.join(map(str, wanted))}"] = _any_of(index, field, wanted)
+                text = f"{field} {' or '.join(map(str, wanted))}"
+                conditions.append(Condition(text, _any_of(index, field, wanted)))
         if self.within:
             first, end = self.within
-            inside = rows["start"] >= first
-            if end is not None:
-                inside &= rows["start"] + rows["length"] <= end
-            masks[f"within {first}:{'' if end is None else end}"] = inside
-        if not masks:
+            conditions.append(Condition(f"within {first}:{'' if end is None else end}", within=self.within))
+        if not conditions:
             return None
-        found = np.flatnonzero(np.logical_and.reduce([*masks.values()]))
+        found = index.select(conditions)
         if not len(found):
-            raise UserError(f"{index.path}: none of its {len(index)} rows meets {', '.join(masks)}; filter less")
+            texts = ", ".join(one.text for one in conditions)
+            raise UserError(f"{index.path}: none of its {len(index)} rows meets {texts}; filter less")
         return found
 
 
@@ -65,15 +64,18 @@ def _label(index: MotionIndex, name: str) -> int:
     raise unknown("", name, index.class_names, where="--label")
 
 
-def _any_of(index: MotionIndex, field: str, wanted: Sequence[int | str]) -> np.ndarray:
-    """(N,) bool: rows with one of these values; each store has its own numbers for names."""
+def _any_of(index: MotionIndex, field: str, wanted: Sequence[int | str]) -> list[dict[str, list[int]]]:
+    """Rows with one of these values; each store has its own numbers for names."""
     named = [store.get("names", {}).get(field, {}) for store in index.meta["stores"]]
     for value in map(str, wanted):
-        if not value.lstrip("-").isdigit() and not any(value in names for names in named):
+        if not _is_number(value) and not any(value in names for names in named):
             raise unknown("", value, sorted({*chain(*named)}) or ["numbers only"], where=f"--{field}")
-    hold, numbers = np.zeros(len(index), bool), np.unique(index.rows[field]).tolist()
+    alternatives = []
     for number, names in enumerate(named):
-        known = names | {str(value): value for value in numbers if str(value) not in names}
-        values = [known[value] for value in map(str, wanted) if value in known]
-        hold |= (index.rows["store"] == number) & np.isin(index.rows[field], values)
-    return hold
+        values = [names.get(value, int(value) if _is_number(value) else None) for value in map(str, wanted)]
+        alternatives.append({"store": [number], field: [value for value in values if value is not None]})
+    return alternatives
+
+
+def _is_number(value: str) -> bool:
+    return re.fullmatch("-?[0-9]{1,18}", value) is not None

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ssl_skel.errors import UserError
-from ssl_skel.retrieval.index import MotionIndex
+from ssl_skel.retrieval.index import MotionIndex, Rows
 from ssl_skel.retrieval.queries import Query
 
 OVERLAP = 0.3
@@ -112,7 +112,7 @@ def nearest_hits(
     query: Query,
     k: int = 10,
     *,
-    rows: np.ndarray | None = None,
+    rows: Rows | None = None,
     exact: bool = False,
     overlap: float = OVERLAP,
 ) -> list[Hit]:
@@ -173,7 +173,7 @@ def suppress(index: MotionIndex, ordered: np.ndarray, k: int, overlap: float, ta
     Returns:
         Rows kept, nearest first.
     """
-    places = (tuple(int(index.rows[field][row]) for field in ("store", "clip", "start", "length")) for row in ordered)
+    places = index.rows[ordered][["store", "clip", "start", "length"]].tolist()
     return [int(ordered[at]) for at in suppress_places(places, k, overlap, taken)]
 
 

@@ -9,6 +9,7 @@ One folder that can be moved anywhere::
                   sha256 of the encoder's files, sizes of all others, format version
     encoder/      a copy of the encoder; queries pass through this one only
     faiss.index   only where the search is approximate; made from the vectors
+    lance/        only for a search past memory: vectors and rows as a table, in place of the files above
 
 Opening reads ``meta.json`` and two headers, and needs neither torch nor faiss.
 """
@@ -16,11 +17,11 @@ Opening reads ``meta.json`` and two headers, and needs neither torch nor faiss.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -39,13 +40,20 @@ from ssl_skel.evaluation.knn import unit
 from ssl_skel.files.folders import restore
 from ssl_skel.layouts import SkeletonLayout, parse_layout
 from ssl_skel.plain_json import parse_json
-from ssl_skel.retrieval.kinds import KINDS
+from ssl_skel.retrieval.conditions import Condition
+from ssl_skel.retrieval.kinds import KINDS, LANCE
 
 if TYPE_CHECKING:
     from ssl_skel.embedding.embedder import Embedder
     from ssl_skel.retrieval.approximate import Approximate
     from ssl_skel.retrieval.codes import Codes
+    from ssl_skel.retrieval.lance import LanceTable, Selection
     from ssl_skel.retrieval.spread import Spread
+
+    Rows: TypeAlias = np.ndarray | Selection
+else:
+    Rows = Any
+"""Rows to search among: numbers, ascending, or a selection of a table."""
 
 FORMAT_VERSION = 2
 VECTORS, ROWS, CODES, APPROXIMATE = "vectors.npy", "rows.npy", "codes.safetensors", "faiss.index"
@@ -75,6 +83,7 @@ class MotionIndex:
         vectors: (N, D) float32 of length 1 (or 0), memory-mapped.
         rows: (N,) records of ``row_type``, memory-mapped; ascending by store, clip, start, length.
         device: where the encoder runs; see ``find_device``.
+        table: vectors and rows of an index past memory; the two attributes then read what is chosen of them.
     """
 
     path: Path
@@ -84,6 +93,7 @@ class MotionIndex:
     vectors: np.ndarray
     rows: np.ndarray
     device: str = "auto"
+    table: LanceTable | None = None
 
     @classmethod
     def open(cls, path: Path | str, device: str = "auto") -> MotionIndex:
@@ -99,11 +109,16 @@ class MotionIndex:
             names, count, dim = tuple(meta["class_names"]), int(meta["rows"]), int(meta["dim"])
             sizes = {str(file): int(size) for file, size in meta["sizes"].items()}
             row = row_type(int(meta["name_bytes"]))
-            known = meta["kind"] == "flat" or (meta["kind"] in KINDS and meta["search"]["effort"] > 0)
+            past_memory = meta["kind"] == LANCE
+            known = meta["kind"] == "flat" or ((meta["kind"] in KINDS or past_memory) and meta["search"]["effort"] > 0)
             _normalization(meta, path)
             _conversions(meta, path)
             known = known and all(isinstance(name, str) for name in names)
-            whole = known and {WEIGHTS, CARD} == set(meta["encoder"]) and {VECTORS, ROWS, CODES} <= set(sizes)
+            whole = (
+                known
+                and {WEIGHTS, CARD} == set(meta["encoder"])
+                and (past_memory or {VECTORS, ROWS, CODES} <= set(sizes))
+            )
             for store in meta["stores"]:
                 str(store["path"]), str(store["sha256"]), float(store.get("fps", 0))
                 [int(number) for names in store.get("names", {}).values() for number in names.values()]
@@ -112,6 +127,11 @@ class MotionIndex:
             raise UserError(f"{path / META}: is damaged ({error!r}); {_AGAIN}") from error
         if not whole:
             raise UserError(f"{path / META}: is damaged; {_AGAIN}")
+        if past_memory:
+            from ssl_skel.retrieval.lance import FOLDER, LanceTable  # slow to import
+
+            table = LanceTable(str(meta.get("database") or path / FOLDER), row, dim, count)
+            return cls(path, layout, names, meta, table.vectors, table.records, device, table)
         for file in (VECTORS, ROWS, CODES, *([APPROXIMATE] if meta["kind"] != "flat" else [])):
             _check_size(path / file, sizes.get(file, -1))
         vectors = map_array(path / VECTORS, (count, dim), np.dtype("<f4"), _AGAIN, "r")
@@ -151,6 +171,31 @@ class MotionIndex:
     def windows(self) -> bool:
         """Whether long clips were cut into windows."""
         return bool(self.meta["windows"])
+
+    def require_arrays(self, what: str) -> None:
+        """Refuse an index past memory for work that goes through all its rows.
+
+        Raises:
+            UserError: its vectors are a table.
+        """
+        if self.table is not None:
+            raise UserError(
+                f"{self.path}: {what} reads all vectors, and kind lance is for more than memory holds; use flat"
+            )
+
+    def select(self, conditions: Sequence[Condition]) -> Rows:
+        """Rows that meet all conditions, ascending, or those of a table."""
+        if self.table is not None:
+            return self.table.select(conditions)
+        return np.flatnonzero(np.logical_and.reduce([one.mask(self.rows) for one in conditions]))
+
+    def named(self, name: str) -> np.ndarray:
+        """Rows of the clips of a name, ascending."""
+        return self.table.named(name) if self.table else np.flatnonzero(self.rows["name"] == name.encode())
+
+    def names(self, most: int) -> list[str]:
+        """Names of the clips of the first rows."""
+        return self.table.names(most) if self.table else [self.name(row) for row in range(min(len(self), most))]
 
     def name(self, row: int) -> str:
         """Name of the clip of a row."""
@@ -199,7 +244,7 @@ class MotionIndex:
     @cached_property
     def approximate(self) -> Approximate | None:
         """The faster search; None where the index has none."""
-        if self.meta["kind"] == "flat":
+        if self.meta["kind"] not in KINDS:
             return None
         from ssl_skel.retrieval.approximate import Approximate
 
@@ -207,7 +252,7 @@ class MotionIndex:
         return Approximate.read(self.path / APPROXIMATE, self.meta["kind"], search["effort"], search["fetch"])
 
     def search(
-        self, joints: np.ndarray, k: int = 10, *, rows: np.ndarray | None = None, exact: bool = False
+        self, joints: np.ndarray, k: int = 10, *, rows: Rows | None = None, exact: bool = False
     ) -> tuple[np.ndarray, np.ndarray]:
         """The clips or windows nearest to a recording.
 
@@ -229,7 +274,7 @@ class MotionIndex:
         return found[0], near[0]
 
     def search_vectors(
-        self, vectors: np.ndarray, k: int = 10, *, rows: np.ndarray | None = None, exact: bool = False
+        self, vectors: np.ndarray, k: int = 10, *, rows: Rows | None = None, exact: bool = False
     ) -> tuple[np.ndarray, np.ndarray]:
         """The rows nearest to vectors of this encoder.
 
@@ -256,6 +301,10 @@ class MotionIndex:
         if k < 1:
             raise UserError(f"k: counts neighbours from 1, got {k}")
         k = min(k, len(self) if rows is None else len(rows))
+        if self.table is not None:
+            if isinstance(rows, np.ndarray):
+                raise UserError(f"{self.path}: searches among rows that conditions choose; see select")
+            return self.table.search(unit(vectors), k, rows, self.meta["search"]["effort"], exact=exact)
         if rows is None and not exact and self.approximate is not None:
             return self.approximate.search(self.vectors, unit(vectors), k)
         return self.codes.search(self.vectors, unit(vectors), k, rows)

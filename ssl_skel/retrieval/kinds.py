@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from math import sqrt
 from typing import Literal
 
@@ -60,19 +61,25 @@ KINDS: dict[str, Kind] = {
 }
 
 
+LANCE = "lance"
+"""The search past memory, which ``lance`` runs."""
+
+
 def check_kind(kind: str, count: int | None = None) -> None:
     """Refuse an unknown search, or one that needs more vectors.
 
     Args:
-        kind: ``flat``, which is exact and always possible, or an entry of ``KINDS``.
+        kind: ``flat``, which is exact and always possible, ``lance`` or an entry of ``KINDS``.
         count: vectors; None: not known yet.
 
     Raises:
         UserError: an unknown kind, or too few vectors for it.
     """
-    if kind == "flat":
+    if kind == LANCE and (find_spec("lancedb") is None or find_spec("pyarrow") is None):
+        raise UserError("--kind lance: needs LanceDB; install it with: pip install 'ssl-skel[lance]'")
+    if kind in ("flat", LANCE):
         return
     if kind not in KINDS:
-        raise unknown("", kind, ("flat", *KINDS), where="--kind")
+        raise unknown("", kind, ("flat", *KINDS, LANCE), where="--kind")
     if count is not None and count < KINDS[kind].fewest:
         raise UserError(f"--kind {kind}: needs at least {KINDS[kind].fewest} vectors, got {count}; use flat")

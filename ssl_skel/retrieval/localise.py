@@ -18,7 +18,7 @@ from ssl_skel.embedding.spans import spans
 from ssl_skel.errors import UserError
 from ssl_skel.evaluation.knn import unit
 from ssl_skel.retrieval.hits import OVERLAP, Hit, check_overlap, suppress_places
-from ssl_skel.retrieval.index import MotionIndex
+from ssl_skel.retrieval.index import MotionIndex, Rows
 from ssl_skel.retrieval.queries import Query
 
 AXES = 64
@@ -29,7 +29,7 @@ _SAMPLE = 20_000  # windows that the axes come from
 
 
 def localise(
-    index: MotionIndex, query: Query, k: int = 10, *, rows: np.ndarray | None = None, overlap: float = OVERLAP
+    index: MotionIndex, query: Query, k: int = 10, *, rows: Rows | None = None, overlap: float = OVERLAP
 ) -> list[Hit]:
     """The places most like a clip.
 
@@ -54,6 +54,7 @@ def localise(
     if k < 1:
         raise UserError(f"k: counts places from 1, got {k}")
     check_overlap(overlap)
+    index.require_arrays("--localise")
     window, parts = _parts(index, query)
     chosen = _grid(index, window)
     if not len(chosen):

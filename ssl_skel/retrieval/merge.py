@@ -46,6 +46,8 @@ def merge_indexes(
     if not parts:
         raise UserError("merge-index: give the indexes to join")
     opened = [MotionIndex.open(part) for part in parts]
+    for index in opened:
+        index.require_arrays("merge-index")
     _refuse_unlike(opened)
     check_kind(kind, sum(map(len, opened)))
     facts = _joined_facts(opened)

@@ -70,14 +70,13 @@ def load_queries(
         UserError: neither a clip nor a path, or one that does not fit the index.
     """
     if isinstance(query, str | Path):
-        rows = np.flatnonzero(index.rows["name"] == str(query).encode())
+        rows = index.named(str(query))
         if len(rows):
             if options:
                 raise UserError(f"{options[0]}: options are for raw recordings; {query} is a clip of the index")
             return [_of_index(index, str(query), rows, at)]
         if not Path(query).exists():
-            known = [index.name(row) for row in range(min(len(index), _HINTS))]
-            hint = nearest(query, known)
+            hint = nearest(query, index.names(_HINTS))
             raise UserError(f"{query}: is neither the name of a clip of {index.path} nor a file{hint}")
     if at is not None:
         raise UserError("--at: chooses among windows of a clip of the index; leave it out, or name such a clip")

@@ -49,8 +49,9 @@ class Spread:
     def of(cls, vectors: np.ndarray, clips: np.ndarray) -> Spread:
         """From vectors (N, D), N at least 1, and the clips that they belong to, (N,) numbers or records."""
         chosen = evenly_spaced(len(vectors), SAMPLE)
-        chosen = chosen[np.isfinite(vectors[chosen]).all(1)]  # an index may be damaged
-        sample, clip = _unit(vectors[chosen]), clips[chosen]
+        sample, clip = vectors[chosen], clips[chosen]
+        whole = np.isfinite(sample).all(1)  # an index may be damaged
+        sample, clip = _unit(sample[whole]), clip[whole]
         if not len(sample):
             return cls(rows=0, mean=np.zeros(vectors.shape[1]), pairs=np.zeros(0), usual=0.0, rank=1.0, cosine=0.0)
         mean = sample.mean(0)

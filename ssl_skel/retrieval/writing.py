@@ -32,6 +32,7 @@ from ssl_skel.retrieval.index import (
     VECTORS,
     row_type,
 )
+from ssl_skel.retrieval.kinds import KINDS, LANCE
 
 _SECONDS_BETWEEN_NOTES = 5.0
 
@@ -153,8 +154,11 @@ def _finish(folder: Path, encoder: Path, facts: dict[str, Any], kind: str, progr
         shutil.copyfile(encoder / file, folder / ENCODER / file)
     files, search = [VECTORS, ROWS, CODES], None
     vectors = np.load(folder / VECTORS, mmap_mode="r", allow_pickle=False)
-    write_codes(folder / CODES, vectors)
-    if kind != "flat":
+    if kind == LANCE:
+        search, files = _move_to_table(folder, vectors, progress), []
+    else:
+        write_codes(folder / CODES, vectors)
+    if kind in KINDS:
         faster = Approximate.train(kind, vectors, progress=progress)
         search = vars(faster.tune(vectors)) | {"k": min(10, len(vectors) - 1)}
         faster.write(folder / APPROXIMATE)
@@ -162,3 +166,15 @@ def _finish(folder: Path, encoder: Path, facts: dict[str, Any], kind: str, progr
     sizes = {file: (folder / file).stat().st_size for file in files}
     meta = {"format": "motion index", "format_version": FORMAT_VERSION, "kind": kind, "search": search, "sizes": sizes}
     (folder / META).write_text(json.dumps(meta | facts, indent=1, ensure_ascii=False), "utf-8")
+
+
+def _move_to_table(folder: Path, vectors: np.ndarray, progress: bool) -> dict[str, Any]:
+    """Vectors and rows become a table; how it is searched."""
+    from ssl_skel.retrieval.lance import FOLDER, LanceTable  # slow to import
+
+    shutil.rmtree(folder / FOLDER, ignore_errors=True)  # of a writer that was killed
+    rows = np.load(folder / ROWS, mmap_mode="r", allow_pickle=False)
+    search = LanceTable.write(folder / FOLDER, vectors, rows, progress=progress).tune(vectors)
+    for file in (VECTORS, ROWS):
+        (folder / file).unlink()
+    return search

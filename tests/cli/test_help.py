@@ -29,7 +29,7 @@ from ssl_skel.data.readers import READERS
 from ssl_skel.data.writer import DTYPES
 from ssl_skel.experiments.formats import FORMATS
 from ssl_skel.released.importing import RELEASES
-from ssl_skel.retrieval.kinds import KINDS
+from ssl_skel.retrieval.kinds import KINDS, LANCE
 
 COMMANDS: dict[str, Any] = typer.main.get_command(cli.build()).commands  # type: ignore[attr-defined]
 
@@ -79,7 +79,7 @@ def test_choices_are_those_of_the_parts() -> None:
     assert choices(convert, "dtype") == set(DTYPES)
     assert choices(import_weights, "format_") == set(RELEASES)
     assert choices(report, "format") == set(FORMATS)
-    assert choices(index, "kind") == {"flat", *KINDS}
+    assert choices(index, "kind") == {"flat", *KINDS, LANCE}
 
 
 def test_the_shell_completes_commands_choices_configs_and_formats() -> None:

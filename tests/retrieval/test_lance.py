@@ -1,0 +1,95 @@
+"""An index past memory gives the answers of an exact one: the same rows, similarities, filters and names."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ssl_skel.data.store import Store
+from ssl_skel.errors import UserError
+from ssl_skel.retrieval.build import build_index
+from ssl_skel.retrieval.evaluate import evaluate_index
+from ssl_skel.retrieval.filters import Filter
+from ssl_skel.retrieval.index import MotionIndex
+from ssl_skel.retrieval.merge import merge_indexes
+from ssl_skel.retrieval.search import search
+
+pytest.importorskip("lancedb")
+
+
+@pytest.fixture(scope="module")
+def lance(windowed: MotionIndex, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MotionIndex]:
+    """The windows of ``windowed``, as a table with an index of the vectors, though they are few."""
+    monkeypatch = pytest.MonkeyPatch()
+    monkeypatch.setattr("ssl_skel.retrieval.lance.FEWEST", 256)
+    yield merge_indexes([windowed.path], tmp_path_factory.mktemp("lance") / "index", kind="lance")
+    monkeypatch.undo()
+
+
+def test_the_table_holds_the_rows_and_vectors(lance: MotionIndex, windowed: MotionIndex) -> None:
+    assert sorted(path.name for path in lance.path.iterdir()) == ["encoder", "lance", "meta.json"]
+    assert len(lance) == len(windowed)
+    rows = np.array([5, 0, len(lance) - 1, 5])
+    assert np.array_equal(lance.rows[rows], windowed.rows[rows])
+    assert np.array_equal(lance.vectors[rows], windowed.vectors[rows])
+    assert lance.rows["label"][7] == windowed.rows["label"][7]
+    assert lance.meta["search"]["recall"] >= 0.9
+    assert np.array_equal(lance.spread.pairs, windowed.spread.pairs)
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [Filter(), Filter(labels=("wave",), cameras=(1,)), Filter(subjects=("0", 2), within=(8, 60))],
+    ids=["all", "label and camera", "subjects and frames"],
+)
+def test_hits_are_those_of_an_exact_index(chosen: Filter, lance: MotionIndex, windowed: MotionIndex) -> None:
+    query = windowed.name(40)
+    for exact in (True, False):
+        mine, theirs = (
+            search(one, query, 5, at=16, filter=chosen, exact=exact or one is windowed)[0].hits
+            for one in (lance, windowed)
+        )
+        shared = {hit.row for hit in mine} & {hit.row for hit in theirs}
+        assert len(shared) >= (len(theirs) if exact else 3)
+        for hit, other in ((a, b) for a in mine for b in theirs if a.row == b.row):
+            assert asdict(hit) | {"rank": 0} == pytest.approx(asdict(other) | {"rank": 0})
+
+
+def test_a_database_may_be_elsewhere(lance: MotionIndex, store: Store, tmp_path: Path) -> None:
+    """As in object storage: ``database`` of ``meta.json`` says where."""
+    moved = Path(shutil.copytree(lance.path, tmp_path / "moved"))
+    (moved / "lance").rename(tmp_path / "bucket")
+    with pytest.raises(UserError, match=r"lance/rows: .*; build the index again") as told:
+        MotionIndex.open(moved)
+    assert "\n" not in str(told.value)
+    meta = json.loads((moved / "meta.json").read_text("utf-8"))
+    (moved / "meta.json").write_text(json.dumps(meta | {"database": (tmp_path / "bucket").as_uri()}), "utf-8")
+    found, near = MotionIndex.open(moved).search(store.clip(3)[:, :30], 1)
+    assert lance.name(found[0]) == str(store.name[3])
+    assert near[0] == pytest.approx(1, abs=1e-6)
+
+
+def test_what_needs_all_rows_is_refused_in_one_line(lance: MotionIndex, run_dir: Path, tmp_path: Path) -> None:
+    for call in (
+        lambda: search(lance, lance.name(0), at=0, localise=True),
+        lambda: evaluate_index(lance, "xsub"),
+        lambda: merge_indexes([lance.path], tmp_path / "other"),
+        lambda: search(lance, "nobody's clip"),
+        lambda: search(lance, lance.name(0), at=0, filter=Filter(subjects=(99,))),
+    ):
+        with pytest.raises(UserError) as told:
+            call()
+        assert "\n" not in str(told.value)
+
+
+def test_too_few_rows_for_an_index_of_the_vectors(run_dir: Path, store: Store, tmp_path: Path) -> None:
+    small = build_index(run_dir, store.path, tmp_path / "small", kind="lance", shard=(1, 2))
+    assert len(small) < 256
+    assert small.meta["search"]["recall"] == 1
+    assert search(small, small.name(3), 2)[0].hits[0].name != small.name(3)
