@@ -14,6 +14,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 import commands
 import gallery
+import growth
 import layouts
 
 ROOT = Path(__file__).parents[2]
@@ -41,6 +42,10 @@ def write_pages(target: Path) -> None:
     page.write_text(page.read_text("utf-8").replace("<!-- layouts -->", layouts.table()), "utf-8")
     for name, picture in layouts.pictures().items():
         _file(target / f"layouts/{name}.svg").write_text(picture, "utf-8")
+    (target / "growth.svg").write_text(growth.picture(), "utf-8")
+    page = target / "scale.md"
+    plot = "![Seconds and memory of each step over the number of clips](growth.svg)"
+    page.write_text(page.read_text("utf-8").replace("<!-- growth -->", plot), "utf-8")
     for path in sorted((ROOT / "docs/gallery").glob("*.py")):
         text, pictures = gallery.run(path)
         _file(target / f"gallery/{path.stem}.md").write_text(text, "utf-8")

@@ -58,6 +58,9 @@ class MethodOptions:
         bool, typer.Option("--localise", help="For an index of windows: compare sequences, which finds places best.")
     ] = False
     exact: Annotated[bool, typer.Option("--exact", help="Do not use the index's faster search.")] = False
+    database: Annotated[
+        str, typer.Option(help="Where the table of an index of kind lance is, if not in its folder: s3://bucket/path.")
+    ] = ""
     mirror: Annotated[
         bool, typer.Option("--mirror", help="Also find what resembles the query with left and right exchanged.")
     ] = False
@@ -98,12 +101,13 @@ def search(
     from ssl_skel.retrieval.index import MotionIndex
     from ssl_skel.retrieval.search import search as run
 
-    opened = MotionIndex.open(index, device)
+    how = asdict(method)
+    opened = MotionIndex.open(index, device, how.pop("database"))
     rate = opened.common_fps
     chosen = Filter(filter.label or (), filter.subject or (), filter.camera or (), _within(filter.within, rate))
     at = to_frames(selection.at, rate, "--at") if selection.at else None
     given = asdict(selection) | {"at": at, "stores": tuple(store or ())}
-    answers = run(opened, query, filter=chosen, options=options or (), **given, **asdict(method))
+    answers = run(opened, query, filter=chosen, options=options or (), **given, **how)
     spread = opened.spread
     if spread.warning:
         say(f"warning: {spread.warning}", error=True)

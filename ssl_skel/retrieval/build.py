@@ -18,9 +18,9 @@ from ssl_skel.encoders.card import find_encoder
 from ssl_skel.encoders.pooling_config import PoolingConfig
 from ssl_skel.errors import UserError
 from ssl_skel.progress import progress as show_progress
-from ssl_skel.retrieval.index import MotionIndex, encoder_hashes, row_type
+from ssl_skel.retrieval.index import MotionIndex, encoder_hashes
 from ssl_skel.retrieval.kinds import check_kind
-from ssl_skel.retrieval.writing import writing_index
+from ssl_skel.retrieval.writing import IndexWriter, writing_index
 
 
 def build_index(
@@ -75,18 +75,24 @@ def build_index(
     facts = _facts(embedder, clips)
     facts |= {"windows": sorted(lengths), "stride": step, "encoder": encoder_hashes(encoder)}
     facts["stores"] = [{"path": str(store), "sha256": clips.sha256, "fps": rate, "names": _names(clips)}]
-    kind_of_rows = row_type(facts["name_bytes"])
     key = hashlib.sha256(json.dumps([facts, kind, shard, batch_size, len(chosen)]).encode()).hexdigest()
     with writing_index(
         path, encoder, facts, kind, overwrite=overwrite, inputs=[clips.path], progress=progress, key=key
     ) as writer:
-        blocks = range(writer.done, len(chosen), batch_size)
-        hidden, total = not progress, -(-len(chosen) // batch_size)
-        done = total - len(blocks)
-        for at in show_progress(blocks, "index", total=total, initial=done, unit="batch", hidden=hidden, delay=1.0):
-            block = slice(at, at + batch_size)
-            writer.add(embedder.encode_spans(clips, chosen[block]), _records(clips, chosen[block], kind_of_rows))
+        _embed(writer, embedder, clips, chosen, batch_size, progress)
     return MotionIndex.open(path)
+
+
+def _embed(
+    writer: IndexWriter, embedder: Embedder, clips: Store, chosen: np.ndarray, batch_size: int, progress: bool
+) -> None:
+    """Write the vectors of spans, behind those that are written."""
+    blocks = range(writer.done, len(chosen), batch_size)
+    hidden, total = not progress, -(-len(chosen) // batch_size)
+    done = total - len(blocks)
+    for at in show_progress(blocks, "index", total=total, initial=done, unit="batch", hidden=hidden, delay=1.0):
+        block = chosen[at : at + batch_size]
+        writer.add(embedder.encode_spans(clips, block), _records(clips, block, writer.type))
 
 
 def _names(clips: Store) -> dict[str, dict[str, int]]:

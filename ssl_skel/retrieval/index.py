@@ -19,9 +19,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import numpy as np
 
@@ -96,8 +96,13 @@ class MotionIndex:
     table: LanceTable | None = None
 
     @classmethod
-    def open(cls, path: Path | str, device: str = "auto") -> MotionIndex:
+    def open(cls, path: Path | str, device: str = "auto", database: str = "") -> MotionIndex:
         """Open an index without reading its vectors; takes milliseconds.
+
+        Args:
+            path: its folder.
+            device: where the encoder runs; see ``find_device``.
+            database: of an index of kind ``lance``, where it is not in the folder: a path, or ``s3://bucket/path``.
 
         Raises:
             UserError: no index there, another format version, or damage.
@@ -130,8 +135,10 @@ class MotionIndex:
         if past_memory:
             from ssl_skel.retrieval.lance import FOLDER, LanceTable  # slow to import
 
-            table = LanceTable(str(meta.get("database") or path / FOLDER), row, dim, count)
-            return cls(path, layout, names, meta, table.vectors, table.records, device, table)
+            check = partial(_check_rows, path / FOLDER, stores=len(meta["stores"]), classes=len(names))
+            table = LanceTable(database or str(path / FOLDER), row, dim, count, check)
+            vectors, rows = cast("np.ndarray", table.vectors), cast("np.ndarray", table.records)  # read like these
+            return cls(path, layout, names, meta, vectors, rows, device, table)
         for file in (VECTORS, ROWS, CODES, *([APPROXIMATE] if meta["kind"] != "flat" else [])):
             _check_size(path / file, sizes.get(file, -1))
         vectors = map_array(path / VECTORS, (count, dim), np.dtype("<f4"), _AGAIN, "r")
@@ -305,6 +312,7 @@ class MotionIndex:
             if isinstance(rows, np.ndarray):
                 raise UserError(f"{self.path}: searches among rows that conditions choose; see select")
             return self.table.search(unit(vectors), k, rows, self.meta["search"]["effort"], exact=exact)
+        assert rows is None or isinstance(rows, np.ndarray)
         if rows is None and not exact and self.approximate is not None:
             return self.approximate.search(self.vectors, unit(vectors), k)
         return self.codes.search(self.vectors, unit(vectors), k, rows)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from ssl_skel.progress import progress as show_progress
 from ssl_skel.retrieval.conditions import Condition
 
 FOLDER = "lance"
-"""Database in the folder of an index; ``meta.json`` may name another place, such as ``s3://bucket/path``."""
+"""Database in the folder of an index; it may be moved into object storage."""
 TABLE = "rows"
 FEWEST = 1 << 16
 """Rows below which every search reads all vectors: LanceDB trains codes on as many, and reads them in milliseconds."""
@@ -74,14 +74,17 @@ class LanceTable:
         rows: type of the records.
         dim: D.
         count: N, rows that it must have.
+        check: refuses impossible records.
 
     Raises:
         UserError: LanceDB is not installed, or there is no such table.
     """
 
-    def __init__(self, database: str, rows: np.dtype, dim: int, count: int) -> None:
+    def __init__(
+        self, database: str, rows: np.dtype, dim: int, count: int, check: Callable[[np.ndarray], None] | None = None
+    ) -> None:
         self.where, self.dim = f"{database}/{TABLE}", dim
-        self._rows, self._count = rows, count
+        self._rows, self._count, self._check = rows, count, check
         try:
             self._table: Any = _connect(database).open_table(TABLE)
             schema, found = self._table.schema, self._table.count_rows()
@@ -149,7 +152,12 @@ class LanceTable:
         order = np.argsort(found["row"].to_numpy())
         if not np.array_equal(found["row"].to_numpy()[order], wanted):
             raise UserError(f"{self.where}: its rows are not in order; build the index again with --overwrite")
-        return (_vectors(found, self.dim) if dtype.names is None else _records(found, dtype))[order][place]
+        if dtype.names is None:
+            return _vectors(found, self.dim)[order][place]
+        records = _records(found, dtype)
+        if self._check is not None:
+            self._check(records)
+        return records[order][place]
 
     def named(self, name: str) -> np.ndarray:
         """Rows of the clips of a name, ascending."""
@@ -244,7 +252,7 @@ def _batches(vectors: np.ndarray, rows: np.ndarray) -> Iterator[Any]:
         block, some = np.array(vectors[at : at + _BLOCK]), rows[at : at + _BLOCK]
         columns = [pa.array(np.arange(at, at + len(some)))]
         for name in rows.dtype.names or ():
-            values = np.array(some[name])
+            values: Any = np.array(some[name])
             if name == "name":
                 values = [bytes(one).decode(errors="replace") for one in values]
             columns.append(pa.array(values, schema.field(name).type))

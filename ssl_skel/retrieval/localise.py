@@ -55,6 +55,7 @@ def localise(
         raise UserError(f"k: counts places from 1, got {k}")
     check_overlap(overlap)
     index.require_arrays("--localise")
+    assert rows is None or isinstance(rows, np.ndarray)
     window, parts = _parts(index, query)
     chosen = _grid(index, window)
     if not len(chosen):

@@ -46,19 +46,21 @@ class IndexWriter:
         rows: type of the records.
 
     Attributes:
+        type: of the records.
         done: rows that are written; after a kill, those that were.
     """
 
     def __init__(self, work: PartialFolder, dim: int, rows: np.dtype) -> None:
-        self._work, self._dim, self._type = work, dim, rows
-        self.done = int(work.entries[-1]["rows"]) if work.entries else 0
+        self._work, self._dim, self.type = work, dim, rows
+        there = all((work.folder / name).is_file() for name in (VECTORS, ROWS))
+        self.done = int(work.entries[-1]["rows"]) if work.entries and there else 0
         self._noted = time.monotonic()
 
     def __enter__(self) -> Self:
         mode = "r+b" if self.done else "w+b"
         self._vectors, self._rows = ((self._work.folder / name).open(mode) for name in (VECTORS, ROWS))
         self._write_headers()
-        for file, size in ((self._vectors, 4 * self._dim), (self._rows, self._type.itemsize)):
+        for file, size in ((self._vectors, 4 * self._dim), (self._rows, self.type.itemsize)):
             end = file.tell() + self.done * size
             if file.seek(0, os.SEEK_END) < end:  # a disk that reported them as written and lost them
                 raise UserError(f"{self._work.path}: what was written is not on the disk; run the same command again")
@@ -90,7 +92,7 @@ class IndexWriter:
         """NumPy leaves room in them for the first axis to grow."""
         for file, dtype, shape in (
             (self._vectors, np.dtype("<f4"), (self.done, self._dim)),
-            (self._rows, self._type, (self.done,)),
+            (self._rows, self.type, (self.done,)),
         ):
             file.seek(0)
             descr = np.lib.format.dtype_to_descr(dtype)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,10 @@ from ssl_skel.evaluation.baselines import raw_features
 from ssl_skel.evaluation.knn import search_exactly, unit
 from ssl_skel.retrieval.approximate import Approximate
 from ssl_skel.retrieval.codes import Codes
+from ssl_skel.retrieval.conditions import Condition
+from ssl_skel.retrieval.index import row_type
 from ssl_skel.retrieval.kinds import KINDS
+from ssl_skel.retrieval.lance import LanceTable
 
 COUNT, DIM, QUERIES, K = int(os.environ.get("SSL_SKEL_VECTORS", "1000000")), 256, 200, 10
 
@@ -177,6 +181,41 @@ def test_faster(
         megabytes_when_opened=round(grown / 1e6),
     )
     benchmark.pedantic(search.search, (vectors, queries, K), rounds=3)
+
+
+def test_past_memory(
+    benchmark: BenchmarkFixture, folder: Path, vectors: np.ndarray, queries: np.ndarray, truth: np.ndarray
+) -> None:
+    """A table of LanceDB, by its index of the vectors and by reading all of them."""
+    pytest.importorskip("lancedb")
+    rows = np.zeros(len(vectors), row_type(8))
+    rows["clip"], rows["label"], rows["name"] = np.arange(len(rows)), np.arange(len(rows)) % 10, b"c"
+    begin = time.perf_counter()
+    table = LanceTable.write(folder / "lance", vectors, rows)
+    built = time.perf_counter() - begin
+    tuned = table.tune(vectors)
+    search = partial(table.search, k=K, among=None, effort=tuned["effort"])
+    found, exact = search(queries, exact=False)[0], search(queries[:20], exact=True)[0]
+    tenth = table.select([Condition("label", [{"label": [3]}])])
+    among = table.search(queries[:20], K, tenth, tuned["effort"], exact=False)[0]
+    wanted = 3 + 10 * search_exactly(vectors[3::10], queries[:20], K)[0]
+    size = sum(file.stat().st_size for file in (folder / "lance").rglob("*") if file.is_file())
+    tell(
+        benchmark,
+        "lance",
+        recall_at_10=round(float(np.mean([*map(shared, truth, found)])), 4),
+        stated_recall=round(tuned["recall"], 4),
+        recall_read_whole=round(float(np.mean([*map(shared, truth, exact)])), 4),
+        recall_in_a_tenth=round(float(np.mean([*map(shared, wanted, among)])), 4),
+        effort=tuned["effort"],
+        one_by_one=round(
+            per_second(lambda some: table.search(some, K, None, tuned["effort"], exact=False), queries, 1)
+        ),
+        read_whole=round(per_second(lambda some: table.search(some, K, None, 1, exact=True), queries[:16], 1), 1),
+        build_seconds=round(built),
+        megabytes_on_disk=round(size / 1e6),
+    )
+    benchmark.pedantic(search, (queries,), {"exact": False}, rounds=1)
 
 
 def shared(wanted: np.ndarray, found: np.ndarray) -> float:
