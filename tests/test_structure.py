@@ -210,7 +210,7 @@ WRITERS = {
     "ssl_skel/data/writer.py": {"open", "write_bytes"},  # a partial folder
     "ssl_skel/data/shards.py": {"open"},  # a partial folder
     "ssl_skel/data/clip_columns.py": {"ZipFile", "open"},  # in the folder of writer.py
-    "ssl_skel/retrieval/writing.py": {"open", "shutil.copyfile", "write_text"},  # a partial folder
+    "ssl_skel/retrieval/writing.py": {"shutil.copyfile", "write_text"},  # a partial folder
     "ssl_skel/retrieval/codes.py": {"open"},  # in the folder of writing.py
     "ssl_skel/retrieval/approximate.py": {"faiss.write_index"},  # in the folder of writing.py
     "ssl_skel/training/checkpoint.py": {"save_model", "torch.save", "write_bytes", "write_text"},  # a partial folder

@@ -42,6 +42,7 @@ from ssl_skel.layouts import SkeletonLayout, parse_layout
 from ssl_skel.plain_json import parse_json
 from ssl_skel.retrieval.conditions import Condition
 from ssl_skel.retrieval.kinds import KINDS, LANCE
+from ssl_skel.retrieval.rows import check_rows, row_type
 
 if TYPE_CHECKING:
     from ssl_skel.embedding.embedder import Embedder
@@ -59,16 +60,6 @@ FORMAT_VERSION = 2
 VECTORS, ROWS, CODES, APPROXIMATE = "vectors.npy", "rows.npy", "codes.safetensors", "faiss.index"
 META, ENCODER = "meta.json", "encoder"
 _AGAIN = "build the index again with --overwrite"
-
-
-def row_type(name_bytes: int) -> np.dtype:
-    """Record of one vector.
-
-    ``store`` is a number in ``meta.json``'s list, ``clip`` a row of that store, ``start`` and ``length`` are frames of
-    the clip, which has ``frames`` of them. ``content`` is the hash of the clip's recording. Names are UTF-8.
-    """
-    numbers = ("store", "clip", "start", "length", "frames", "label", "subject", "camera")
-    return np.dtype([*((field, "<i8") for field in numbers), ("content", "<u8"), ("name", f"S{max(1, name_bytes)}")])
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,7 +126,7 @@ class MotionIndex:
         if past_memory:
             from ssl_skel.retrieval.lance import FOLDER, LanceTable  # slow to import
 
-            check = partial(_check_rows, path / FOLDER, stores=len(meta["stores"]), classes=len(names))
+            check = partial(check_rows, path / FOLDER, stores=len(meta["stores"]), classes=len(names))
             table = LanceTable(database or str(path / FOLDER), row, dim, count, check)
             vectors, rows = cast("np.ndarray", table.vectors), cast("np.ndarray", table.records)  # read like these
             return cls(path, layout, names, meta, vectors, rows, device, table)
@@ -143,7 +134,7 @@ class MotionIndex:
             _check_size(path / file, sizes.get(file, -1))
         vectors = map_array(path / VECTORS, (count, dim), np.dtype("<f4"), _AGAIN, "r")
         rows = map_array(path / ROWS, (count,), row, _AGAIN, "r")
-        _check_rows(path / ROWS, rows, len(meta["stores"]), len(names))
+        check_rows(path / ROWS, rows, len(meta["stores"]), len(names))
         return cls(path, layout, names, meta, vectors, rows, device)
 
     def __len__(self) -> int:
@@ -406,12 +397,3 @@ def _check_size(file: Path, size: int) -> None:
     if found != size:
         what = "is missing" if found is None else f"has {found} bytes, {size} were written"
         raise UserError(f"{file}: {what}; {_AGAIN}")
-
-
-def _check_rows(file: Path, rows: np.ndarray, stores: int, classes: int) -> None:
-    """Refuse impossible numbers of stores, classes and frames."""
-    limits = {"store": (0, stores - 1), "clip": (0, None), "start": (0, None), "length": (1, None)}
-    limits["label"] = (-1, classes - 1)
-    for field, (least, most) in limits.items():
-        if (rows[field] < least).any() or (most is not None and (rows[field] > most).any()):
-            raise UserError(f"{file}: {field}: is damaged; {_AGAIN}")

@@ -29,6 +29,7 @@ _BLOCK = 1 << 16  # rows written at once; each block is a fragment of the table
 _FILTERED = ("row", "label", "subject", "camera", "name")  # columns that have an index
 _DEPTH, _QUERIES, _TARGET = 10, 64, 0.97
 _PROBES = (5, 10, 20, 40, 80, 160, 320)
+_MOST_TIMES = 10  # by which a condition multiplies the effort
 _REFINE = 10  # candidates for each wanted row, which are compared by their whole vectors
 
 
@@ -184,9 +185,12 @@ class LanceTable:
             queries: (Q, D) float32 of unit length.
             k: how many.
             among: search only among these.
-            effort: lists probed.
-            exact: read every vector.
+            effort: lists probed; more where only some of their rows may be found.
+            exact: read every vector, as is done for a selection of fewer than ``FEWEST`` rows anyway.
         """
+        if among is not None:
+            exact = exact or len(among) < FEWEST
+            effort *= min(_MOST_TIMES, -(-len(self) // max(1, len(among))))
         rows, near = np.full((len(queries), k), -1), np.full((len(queries), k), -np.inf)
         for number, query in enumerate(queries):
             search = self._table.search(query, vector_column_name="vector").distance_type("dot").limit(k)

@@ -13,8 +13,9 @@ import numpy as np
 from ssl_skel.data.conversion import joined
 from ssl_skel.errors import UserError
 from ssl_skel.progress import progress as show_progress
-from ssl_skel.retrieval.index import ENCODER, ROWS, MotionIndex, row_type
+from ssl_skel.retrieval.index import ENCODER, ROWS, MotionIndex
 from ssl_skel.retrieval.kinds import check_kind
+from ssl_skel.retrieval.rows import row_type
 from ssl_skel.retrieval.writing import writing_index
 
 _IDENTITY = ("layout", "class_names", "normalization", "pooling", "encoder", "dim")

@@ -30,9 +30,9 @@ from ssl_skel.retrieval.index import (
     META,
     ROWS,
     VECTORS,
-    row_type,
 )
 from ssl_skel.retrieval.kinds import KINDS, LANCE
+from ssl_skel.retrieval.rows import row_type
 
 _SECONDS_BETWEEN_NOTES = 5.0
 

@@ -36,9 +36,9 @@ from ssl_skel.evaluation.knn import search_exactly, unit
 from ssl_skel.retrieval.approximate import Approximate
 from ssl_skel.retrieval.codes import Codes
 from ssl_skel.retrieval.conditions import Condition
-from ssl_skel.retrieval.index import row_type
 from ssl_skel.retrieval.kinds import KINDS
 from ssl_skel.retrieval.lance import LanceTable
+from ssl_skel.retrieval.rows import row_type
 
 COUNT, DIM, QUERIES, K = int(os.environ.get("SSL_SKEL_VECTORS", "1000000")), 256, 200, 10
 
