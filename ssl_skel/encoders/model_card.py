@@ -34,8 +34,9 @@ vectors = ssl_skel.Embedder({run!r}).encode("recordings")
 _LIMITS = """## Before you use it
 
 - It was trained on the data named above and on nothing else. Evaluate it on yours (`ssl-skel finetune`), against raw
-coordinates and fresh weights. - Every command normalises recordings as its training clips were. Units and the upward
-axis have to be right. - Whether its weights may be shared depends on the licences of its data.
+  coordinates and fresh weights.
+- Every command normalises recordings as its training clips were. Units and the upward axis have to be right.
+- Whether its weights may be shared depends on the licences of its data.
 """
 
 
@@ -80,6 +81,7 @@ def model_card(
         "Network": f"{card.backbone['name']}, {parameters / 1e6:.2f} M parameters, vectors of {encoder.dim} numbers",
         "Joints": f"layout {card.layout['name']}, {card.channels} coordinates per joint",
         "Input": f"stream {card.stream}, extent {card.extent}, {card.num_frames} frames; {card.normalization}",
+        "Pooling": str(encoder.pooling.config),
         "Pretext": card.pretext["name"] if card.pretext else "none",
         "Data": f"{card.data.clips} clips, split {card.data.split} of {Path(card.data.store).name}"
         if card.data

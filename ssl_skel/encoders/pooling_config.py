@@ -15,6 +15,8 @@ from pydantic_core import CoreSchema
 from ssl_skel.config import FormerName, Section, parse_config
 
 Over = Literal["mean", "body", "part", "joint"]
+MOST_BINS = 1024
+"""More time bins than a clip has steps only repeat them; without a limit a slip of the finger fills the memory."""
 FORMER_TEXTS = {"part_quarters": "part:4"}
 """Text of the last release -> the text that took its place."""
 
@@ -33,7 +35,7 @@ class PoolingConfig(Section):
     each group of that level of the layout, concatenated; MAMP's fine-tuning head (Mao et al., ICCV 2023) pools joints
     that way."""
 
-    time_bins: int = Field(1, ge=1)
+    time_bins: int = Field(1, ge=1, le=MOST_BINS)
     """Time bins of equal length that are pooled separately and concatenated, so that the order of events counts; 1: one
     mean over time. Ours."""
 
@@ -70,8 +72,8 @@ class PoolingConfig(Section):
         over, colon, bins = given.partition(":")
         if over not in get_args(Over):
             raise ValueError(f"unknown {given!r}; known: {', '.join(get_args(Over))}, with time bins as in part:4")
-        if colon and not (bins.isdecimal() and int(bins) > 0):
-            raise ValueError(f"{given!r} has no valid time bins; write them as in part:4")
+        if colon and not (bins.isdecimal() and len(bins) < 5 and 0 < int(bins) <= MOST_BINS):
+            raise ValueError(f"{given[:40]!r} has no valid time bins, 1 to {MOST_BINS}; write them as in part:4")
         return {"over": over, "time_bins": int(bins or 1)}
 
     @classmethod

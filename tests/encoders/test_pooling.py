@@ -85,7 +85,8 @@ def test_a_config_holds_it_as_a_text_or_a_mapping(text: str, tmp_path) -> None:
     ("given", "words"),
     [
         ("hand", "pooling: unknown 'hand'; known: mean, body, part, joint, with time bins as in part:4"),
-        ("part:0", "pooling: 'part:0' has no valid time bins; write them as in part:4"),
+        ("part:0", "pooling: 'part:0' has no valid time bins, 1 to 1024; write them as in part:4"),
+        ("part:1025", "pooling: 'part:1025' has no valid time bins"),
         ("part:", "pooling: 'part:' has no valid time bins"),
         ("part:two", "pooling: 'part:two' has no valid time bins"),
         ({"over": "hand"}, "pooling.over: unknown 'hand'; known: mean, body"),
