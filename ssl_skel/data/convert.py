@@ -223,7 +223,13 @@ def _record(writer: StoreWriter, work: Work, totals: _Totals) -> None:
     """
     if not writer.clips:
         left_out = len(totals.skipped) + len(totals.excluded)
-        raise UserError(f"{work.reader.source}: holds no clips" + (f" besides {left_out} left out" if left_out else ""))
+        shard = writer.provenance.shard
+        raise UserError(
+            f"{work.reader.source}: "
+            + (f"part {shard.number}/{shard.of} holds no clips" if shard else "holds no clips")
+            + (f" besides {left_out} left out" if left_out else "")
+            + ("; convert in fewer parts" if shard else "")
+        )
     writer.normalization, writer.filled = work.normalize, totals.filled
     writer.value_names = work.reader.value_names
     found: dict[str, Any] = {

@@ -112,7 +112,9 @@ def _in_order(parts: Sequence[Store]) -> list[Store]:
         if shard is None or whole is None:
             raise UserError(f"{part.path}: is not made by convert --shard; stores of different data are for merge")
         where = f"{part.path}: is part {shard.number}/{shard.of}"
-        if (shard.of, shard.files) != (whole.of, whole.files):
+        if shard.of != whole.of:
+            raise UserError(f"{where}, but {first.path} is one of {whole.of} parts; join parts of one division")
+        if shard.files != whole.files:
             raise UserError(f"{where} of other files than {first.path}; join the parts of one conversion")
         if shard.number in known:
             raise UserError(f"{where}, and so is {known[shard.number].path}; leave one of them out")

@@ -74,12 +74,21 @@ def test_what_does_not_belong_together_is_refused_in_one_line(source: Path, tmp_
     parts = in_parts(source, 3)
     to_store(source)
     other = in_parts(source, 2, "half")
+    with (source.parent / "list.txt").open("w") as file:
+        file.writelines(f"{name}\n" for name in Store.open(parts[0]).name)
+    with pytest.raises(UserError, match=r"part 1/3 holds no clips besides 3 left out; convert in fewer parts"):
+        to_store(source, "empty", shard=(1, 3), exclude=source.parent / "list.txt")
+    (tmp_path / "more").mkdir()
+    more = small_source(tmp_path / "more")
+    (more / "a03_s03_e00_v03.json").rename(more / "a03_s03_e01_v03.json")
+    elsewhere = in_parts(more, 3)[2]
     centred = in_parts(source, 3, "f16", dtype="float16")
     cases: dict[str, list[Path]] = {
         "part 2/3 is missing; make it with convert --shard 2/3": [parts[0], parts[2]],
         "part 1/3 and 1 more are missing": [parts[1]],
         "and so is": [*parts, parts[0]],
-        "of other files": [*parts[:2], other[0]],
+        "is one of 3 parts": [*parts[:2], other[0]],
+        "of other files": [*parts[:2], elsewhere],
         "dtype: differs": [*parts[:2], centred[2]],
         "is not made by convert --shard": [source.parent / "store"],
         "give the stores to join": [],
