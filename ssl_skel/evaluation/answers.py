@@ -127,7 +127,7 @@ def load_answers(folder: Path, figure: FigureName) -> list[Answers] | None:
         return None
     try:
         columns = read_columns(file, _FORMS, _LARGEST)
-    except DAMAGE as error:
+    except (*DAMAGE, UserError) as error:
         raise _damaged(file) from error
     if any(columns[name].ndim != 1 or columns[name].dtype.kind not in kinds for name, kinds in _FORMS.items()):
         raise _damaged(file)

@@ -117,6 +117,7 @@ def test_answers_that_do_not_fit_each_other_are_damaged(motions: Path, tmp_path:
         {"of": whole["of"] - 1},
         {"predicted": whole["predicted"][:-1]},
         {"confidence": whole["clip"]},
+        {"measure": np.zeros(1, "<U9999")},
         {"name": whole["name"][:, None]},
     ):
         np.savez(tmp_path / ANSWERS, **(whole | change))
