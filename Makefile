@@ -36,7 +36,7 @@ check: $(STAMP)  # style, types, doctests, the docs, then the tests
 	$(MAKE) test
 
 bench: $(STAMP)  # speed and memory, each beside its yardstick in the same run; REV=NAME: training steps beside that revision
-	$(BIN)/python -m pytest tests/benchmarks -o python_files='bench_*.py' -m '' --benchmark-only -s
+	$(BIN)/python -m pytest tests/benchmarks -o python_files='bench_*.py' -m '' -s
 
 gpu: $(STAMP)  # on a machine with a GPU: at most ten minutes, writes results/gpu_NAME.json; please send it back
 	$(BIN)/python tests/gpu

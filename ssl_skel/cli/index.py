@@ -184,7 +184,7 @@ def _show_index(made: MotionIndex, json_: bool) -> None:
         "vectors": len(made),
         "dimensions": made.vectors.shape[1],
         "kind": made.meta["kind"],
-        "megabytes": round(sum(made.meta["sizes"].values()) / 1e6, 1),
+        "megabytes": round(sum(file.stat().st_size for file in made.path.rglob("*") if file.is_file()) / 1e6, 1),
     }
     if made.meta["search"]:
         facts["recall_at_10"] = round(made.meta["search"]["recall"], 4)
