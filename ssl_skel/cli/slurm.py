@@ -163,6 +163,8 @@ def _parse(text: str) -> dict[str, Any]:
             raise unknown("option", key, [*_OPTIONS, *_OTHERS], where="--slurm")
         if key in _COUNTS and not value.isdecimal():
             raise UserError(f"--slurm: {key}: give a whole number, got {value!r}")
+        if key == "shards" and int(value) < 1:
+            raise UserError(f"--slurm: shards: give at least 1, got {value!r}")
         if key == "cluster" and value not in ("slurm", "local", "debug"):
             raise unknown("cluster", value, ("slurm", "local", "debug"), where="--slurm")
         given = int(value) if key in _COUNTS else _minutes(value) if key == "time" else value

@@ -56,6 +56,7 @@ def test_what_is_not_understood_is_one_line(tmp_path: Path) -> None:
         ("gpus=two", "gpus: give a whole number"),
         ("time=soon", "time: give minutes or hours:minutes:seconds"),
         ("cluster=pbs", "unknown cluster 'pbs'"),
+        ("shards=0", "shards: give at least 1"),
         ("shards=2,cluster=debug", "write {shard} in the output's path"),
         (f"partition=gpu,folder={tmp_path}", "cluster=local runs the job here"),
     ):
