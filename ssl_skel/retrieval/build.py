@@ -75,6 +75,8 @@ def build_index(
     facts = _facts(embedder, clips)
     facts |= {"windows": sorted(lengths), "stride": step, "encoder": encoder_hashes(encoder)}
     facts["stores"] = [{"path": str(store), "sha256": clips.sha256, "fps": rate, "names": _names(clips)}]
+    if parts > 1:
+        facts["stores"][0]["part"] = [part, parts]
     key = hashlib.sha256(json.dumps([facts, kind, shard, batch_size, len(chosen)]).encode()).hexdigest()
     with writing_index(
         path, encoder, facts, kind, overwrite=overwrite, inputs=[clips.path], progress=progress, key=key

@@ -117,6 +117,7 @@ class MotionIndex:
             )
             for store in meta["stores"]:
                 str(store["path"]), str(store["sha256"]), float(store.get("fps", 0))
+                _, _ = map(int, store.get("part", (1, 1)))
                 [int(number) for names in store.get("names", {}).values() for number in names.values()]
             PoolingConfig.of(meta["pooling"], f"{path / META}: pooling")
         except (KeyError, TypeError, ValueError, AttributeError) as error:

@@ -42,7 +42,7 @@ def merge_indexes(
 
     Raises:
         UserError: parts of different encoders, layouts, classes, normalisations or poolings, the same clip or window
-            in two of them, or a path that is taken.
+            in two of them, a part that is missing, or a path that is taken.
     """
     if not parts:
         raise UserError("merge-index: give the indexes to join")
@@ -50,6 +50,7 @@ def merge_indexes(
     for index in opened:
         index.require_arrays("merge-index")
     _refuse_unlike(opened)
+    _refuse_gaps(opened)
     check_kind(kind, sum(map(len, opened)))
     facts = _joined_facts(opened)
     encoder, kind_of_rows = opened[0].path / ENCODER, row_type(facts["name_bytes"])
@@ -75,10 +76,32 @@ def _refuse_unlike(opened: Sequence[MotionIndex]) -> None:
             raise UserError(f"{other.path}: {field}: differs from that of {first.path}; build both the same way")
 
 
+def _refuse_gaps(opened: Sequence[MotionIndex]) -> None:
+    """Refuse some of the parts of a store without the others."""
+    given: dict[tuple[str, int], set[int]] = {}
+    paths = {}
+    for index in opened:
+        for store in index.meta["stores"]:
+            if "part" in store:
+                part, parts = store["part"]
+                given.setdefault((store["sha256"], parts), set()).add(part)
+                paths[store["sha256"]] = store["path"]
+    for (sha256, parts), found in given.items():
+        missing = next((part for part in range(1, parts + 1) if part not in found), None)
+        if missing:
+            raise UserError(
+                f"merge-index: part {missing}/{parts} of {paths[sha256]} is missing; give all parts at once"
+            )
+
+
 def _joined_facts(opened: Sequence[MotionIndex]) -> dict[str, Any]:
     """What ``meta.json`` of the whole holds of encoder and clips; a store of several parts is listed once."""
     first = opened[0].meta
-    stores = {store["sha256"]: store for index in opened for store in index.meta["stores"]}
+    stores = {
+        store["sha256"]: {key: value for key, value in store.items() if key != "part"}
+        for index in opened
+        for store in index.meta["stores"]
+    }
     return {
         **{field: first[field] for field in _IDENTITY},
         "conversions": [one.model_dump(mode="json") for one in joined(*(index.conversions for index in opened))],

@@ -190,6 +190,8 @@ def test_shards_join_to_what_one_machine_builds(
     assert whole.meta["stores"] == windowed.meta["stores"]
     found, _ = whole.search(store.clip(3)[:, :30], 1, exact=True)
     assert whole.name(found[0]) == str(store.name[3])
+    with pytest.raises(UserError, match=rf"part {parts}/{parts} of .* is missing; join all at once"):
+        merge_indexes(shards[:-1], tmp_path / "gap")
 
 
 def test_indexes_of_several_stores_join(run_dir: Path, store: Store, index: MotionIndex, tmp_path: Path) -> None:
