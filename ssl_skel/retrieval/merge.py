@@ -89,9 +89,7 @@ def _refuse_gaps(opened: Sequence[MotionIndex]) -> None:
     for (sha256, parts), found in given.items():
         missing = next((part for part in range(1, parts + 1) if part not in found), None)
         if missing:
-            raise UserError(
-                f"merge-index: part {missing}/{parts} of {paths[sha256]} is missing; give all parts at once"
-            )
+            raise UserError(f"merge-index: part {missing}/{parts} of {paths[sha256]} is missing; join all at once")
 
 
 def _joined_facts(opened: Sequence[MotionIndex]) -> dict[str, Any]:
