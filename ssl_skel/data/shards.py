@@ -31,6 +31,17 @@ _OWN = {"files", "date", "dropped", "skipped", "excluded", "exclusions_without_a
 _BYTES = 1 << 24  # copied at once
 
 
+def check_shard(shard: tuple[int, int]) -> None:
+    """Refuse a part that there is not.
+
+    Args:
+        shard: (i, n), from 1 on.
+    """
+    number, of = shard
+    if not 1 <= number <= of:
+        raise UserError(f"--shard {number}/{of}: counts parts from 1, as in 1/4 to 4/4")
+
+
 def part_of(reader: Reader, shard: tuple[int, int]) -> tuple[list[Path], Shard | None]:
     """The files of one part of a conversion, in order; and what its store says about that, None where it is the whole.
 
@@ -41,12 +52,11 @@ def part_of(reader: Reader, shard: tuple[int, int]) -> tuple[list[Path], Shard |
     Raises:
         UserError: a part that there is not, or that has no file.
     """
+    check_shard(shard)
     number, of = shard
     files = reader.files()
-    if of == 1 == number:
+    if of == 1:
         return files, None
-    if not 1 <= number <= of:
-        raise UserError(f"--shard {number}/{of}: counts parts from 1, as in 1/4 to 4/4")
     if of > len(files):
         raise UserError(f"--shard {number}/{of}: {reader.source}: has fewer files than parts, {len(files)}; use fewer")
     facts = [(str(file.relative_to(reader.source)), file.stat().st_size) for file in files]

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ssl_skel.data.frame_rate import common_rate, to_frames
+from ssl_skel.data.shards import check_shard
 from ssl_skel.data.store import Store
 from ssl_skel.embedding.embedder import Embedder
 from ssl_skel.embedding.spans import spans
@@ -109,8 +110,7 @@ def _check(windows: Sequence[int], stride: int | None, shard: tuple[int, int]) -
         raise UserError("--stride: sets the distance between windows; give --window too")
     if stride is not None and stride < 1:
         raise UserError("--stride: counts frames from 1")
-    if not 1 <= shard[0] <= shard[1]:
-        raise UserError(f"--shard {shard[0]}/{shard[1]}: counts parts from 1, as in 1/4 to 4/4")
+    check_shard(shard)
 
 
 def _facts(embedder: Embedder, store: Store) -> dict[str, Any]:

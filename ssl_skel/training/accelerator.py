@@ -69,7 +69,7 @@ def _keep_to_share() -> None:
 def _own_store() -> dict[str, Any]:
     """For ``init_process_group``: a store that no earlier attempt wrote to. Rank 0 serves it.
 
-    The launcher's own store outlives a restart (torch 2.11 to 2.15): in it new processes may find the addresses of dead
+    The launcher's own store outlives a restart (seen in torch 2.15): in it new processes may find the addresses of dead
     ones, and wait for them. So it holds the port of rank 0's alone, and a port that no longer answers is read again.
     """
     rank, host = int(os.environ["RANK"]), os.environ["MASTER_ADDR"]
