@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -18,35 +18,14 @@ from torch import Tensor
 
 from ssl_skel.data.augment.config import RotateConfig
 from ssl_skel.data.augment.pipeline import Augment
-from ssl_skel.data.clip import RawClip
 from ssl_skel.data.loader import ClipLoader
 from ssl_skel.data.store import Store
-from ssl_skel.data.writer import StoreWriter
 from ssl_skel.layouts import LAYOUTS
 
 LAYOUT = LAYOUTS["ntu25"]
-CLIPS, BATCH, FRAMES, LONGEST = 512, 64, 120, 300
+BATCH, FRAMES, LONGEST = 64, 120, 300
 
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    """Like NTU RGB+D: about 90 frames a clip, a second person in one clip of five."""
-    random = np.random.default_rng(0)
-    path = tmp_path_factory.mktemp("stores") / "ntu_like"
-    with StoreWriter(path, LAYOUT, ("action",)) as writer:
-        for number in range(CLIPS):
-            persons = 1 + int(random.random() < 0.2)
-            shape = (persons, int(random.integers(40, 141)), LAYOUT.num_joints, 3)
-            writer.add(RawClip(f"clip{number}", random.normal(size=shape).astype("f4"), label=0))
-    return Store.open(path)
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def padded(store: Store) -> np.ndarray:
@@ -95,11 +74,11 @@ def best(*runs: Callable[[], object], turns: int = 10, repeats: int = 12) -> lis
     return shortest
 
 
-def test_clips_per_second(benchmark: BenchmarkFixture, store: Store) -> None:
+def test_clips_per_second(benchmark: BenchmarkFixture, ntu_like: Store) -> None:
     augment = Augment([RotateConfig()], LAYOUT)
     loader = ClipLoader(
-        store,
-        range(CLIPS),
+        ntu_like,
+        range(len(ntu_like)),
         num_frames=FRAMES,
         batch_size=BATCH,
         crop=(0.5, 1.0),
@@ -107,12 +86,12 @@ def test_clips_per_second(benchmark: BenchmarkFixture, store: Store) -> None:
         shuffle=True,
         augment=augment,
     )
-    array, random = padded(store), np.random.default_rng(0)
+    array, random = padded(ntu_like), np.random.default_rng(0)
 
     batches = (batch for epoch in itertools.count() for batch in loader.epoch(epoch))
 
     def field() -> Tensor:
-        return torch.stack([per_clip(array[row], random) for row in random.choice(CLIPS, BATCH, replace=False)])
+        return torch.stack([per_clip(array[row], random) for row in random.choice(len(ntu_like), BATCH, replace=False)])
 
     reference, seconds = best(field, lambda: next(batches))
     benchmark(lambda: next(batches))
@@ -124,6 +103,6 @@ def test_clips_per_second(benchmark: BenchmarkFixture, store: Store) -> None:
     print(f"\nClipLoader, T={FRAMES}, crop + resample + rotate, one thread, target 8 times: {benchmark.extra_info}")
 
 
-def test_batch_from_resident_joints(benchmark: BenchmarkFixture, store: Store) -> None:
-    loader = ClipLoader(store, range(BATCH), num_frames=FRAMES, batch_size=BATCH, resident="always")
+def test_batch_from_resident_joints(benchmark: BenchmarkFixture, ntu_like: Store) -> None:
+    loader = ClipLoader(ntu_like, range(BATCH), num_frames=FRAMES, batch_size=BATCH, resident="always")
     benchmark(lambda: next(loader.epoch()))
