@@ -12,7 +12,9 @@ from ssl_skel.escaping import say, show_json
 if TYPE_CHECKING:
     from ssl_skel.encoders.cost import Budget, Published
 
-HEADER = ("network", "M params", "(published)", "G mult-adds", "(published)", "frames", "stride", "joints")
+_UNITS = {"parameters": (1e6, "M"), "multiply_adds": (1e9, "G")}
+_SMALLER = {"parameters": (1e3, "k"), "multiply_adds": (1e6, "M")}
+"""For sizes below ``base``."""
 
 
 def backbones(
@@ -64,14 +66,17 @@ def _there(row: str, ours: Budget, known: Published) -> dict[str, int]:
 def _print(facts: list[dict[str, Any]], rate: bool) -> None:
     from ssl_skel.console import show_table
 
-    rows = []
+    rows, units = [], _UNITS if facts[0]["size"] == "base" else _SMALLER
     for fact in facts:
         cells = [fact["row"]]
-        for name, unit in (("parameters", 1e6), ("multiply_adds", 1e9)):
+        for name, (unit, _) in units.items():
             cells += [f"{fact[name] / unit:.2f}", _published(fact, name, unit)]
         cells += [str(fact["frames"]), str(fact["t_stride"]), "kept" if fact["keeps_joints"] else "merged"]
         rows.append([*cells, *([f"{fact['clips_per_second']:.1f}"] if rate else [])])
-    show_table([*HEADER, *(["clips/s"] if rate else [])], rows)
+    (_, params), (_, adds) = units.values()
+    costs = [f"{params} params", "(published)", f"{adds} mult-adds", "(published)"]
+    header = ["network", *costs, "frames", "stride", "joints"]
+    show_table([*header, *(["clips/s"] if rate else [])], rows)
     for note in (note for fact in facts for note in _note(fact)):
         say(note)
     say("?: not found. *: counted or published for another input; the network's line has ours for that input.")
@@ -94,7 +99,7 @@ def _note(fact: dict[str, Any]) -> list[str]:
     persons = "one person" if known["persons"] == 1 else f"{known['persons']} persons"
     where = f"{known['frames']} frames, {persons}, {known['layout']}"
     ours, parts = known["ours"], []
-    for name, unit, word in (("parameters", 1e6, "M"), ("multiply_adds", 1e9, "G")):
+    for name, (unit, word) in _UNITS.items():
         if known[name] is not None and ours[name] != fact[name]:
             parts.append(f"{ours[name] / unit:.2f} {word}")
     there = f" (* ours for it: {', '.join(parts)})" if parts else ""

@@ -37,7 +37,7 @@ from ssl_skel.errors import UserError
 from ssl_skel.progress import progress as show_progress
 
 _SECONDS_BETWEEN_CHECKPOINTS = 5.0
-_REMEDY = "fix or remove it, or leave it out with --skip-bad"
+_HINT = "--skip-bad leaves it out"
 _SUMMARY = (
     *("store", "clips", "frames", "fps", "persons", "classes", "skipped", "excluded", "exclusions_without_a_clip"),
     *("repairs", "filled", "copies", "dropped", "notices", "seconds"),
@@ -89,7 +89,7 @@ def convert(
         reader = open_reader(format, source, layout, options)
         check_splits(reader.splits, str(source), new=True)
         files, part = part_of(reader, shard)
-        work = Work(reader, normalize, skip_bad, _REMEDY, read_exclusions(exclude), repairs or RepairConfig(), rate)
+        work = Work(reader, normalize, skip_bad, _HINT, read_exclusions(exclude), repairs or RepairConfig(), rate)
         with StoreWriter(
             store,
             reader.layout,

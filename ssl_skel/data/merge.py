@@ -8,7 +8,7 @@ share one.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -59,8 +59,8 @@ def merge(
         The output.
 
     Raises:
-        UserError: a store is damaged, two have one name, a name cannot be a file name, some are 2D, or one has no
-            joint of the layout.
+        UserError: a store is damaged, two have one name, a name cannot be a file name, some are 2D, one has no joint
+            of the layout, or two are parts of one conversion.
     """
     opened = {Path(os.path.realpath(path)).name: Store.open(path) for path in stores}
     target = load_layout(layout)
@@ -115,6 +115,7 @@ def _add(
 
 
 def _check(stores: Mapping[str, Store], target: SkeletonLayout) -> None:
+    _refuse_parts(stores.values())
     channels = {store.channels for store in stores.values()}
     if len(channels) > 1:
         found = ", ".join(f"{name} {store.channels}" for name, store in stores.items())
@@ -125,6 +126,17 @@ def _check(stores: Mapping[str, Store], target: SkeletonLayout) -> None:
             check_path_name(split, f"{store.path}: splits")
         if len(joint_map(store.layout, target).missing) == target.num_joints:
             raise UserError(f"{store.path}: {store.layout.name} has no joint of {target.name}; leave the store out")
+
+
+def _refuse_parts(stores: Iterable[Store]) -> None:
+    """Refuse two parts of one conversion, since the numbers of their subjects would be moved apart."""
+    known: dict[str, Store] = {}
+    for store in stores:
+        if shard := store.provenance.shard:
+            other = known.setdefault(shard.files, store)
+            if other is not store:
+                what = f"is part {shard.number}/{shard.of} of the conversion that {other.path} is a part of"
+                raise UserError(f"{store.path}: {what}; join the parts first, with ssl-skel merge-shards")
 
 
 def _config(store: Store) -> NormalizeConfig:

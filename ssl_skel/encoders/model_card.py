@@ -20,6 +20,7 @@ MODEL_CARD = "MODEL_CARD.md"
 """The one that a run has next to its encoder; it is written once, and never read."""
 _TAGS = ["skeleton", "action-recognition", "human-motion", "self-supervised", "feature-extraction"]
 _FENCE = "---\n"
+_MILLIONS = 100_000  # from here on parameters are given in millions
 
 
 _FROM_THE_HUB = """from ssl_skel import Embedder, PretrainedEncoder
@@ -76,9 +77,10 @@ def model_card(
     metadata: dict[str, Any] = {"library_name": "ssl-skel", "tags": _TAGS}
     if licence:
         metadata["license"] = licence
-    parameters = sum(weight.numel() for weight in encoder.parameters())
+    count = sum(weight.numel() for weight in encoder.parameters())
+    parameters = f"{count / 1e6:.2f} M" if count >= _MILLIONS else f"{count:,}"
     facts = {
-        "Network": f"{card.backbone['name']}, {parameters / 1e6:.2f} M parameters, vectors of {encoder.dim} numbers",
+        "Network": f"{card.backbone['name']}, {parameters} parameters, vectors of {encoder.dim} numbers",
         "Joints": f"layout {card.layout['name']}, {card.channels} coordinates per joint",
         "Input": f"stream {card.stream}, extent {card.extent}, {card.num_frames} frames; {card.normalization}",
         "Pooling": str(encoder.pooling.config),

@@ -167,7 +167,7 @@ def _finish(folder: Path, encoder: Path, facts: dict[str, Any], kind: str, progr
         files.append(APPROXIMATE)
     sizes = {file: (folder / file).stat().st_size for file in files}
     meta = {"format": "motion index", "format_version": FORMAT_VERSION, "kind": kind, "search": search, "sizes": sizes}
-    (folder / META).write_text(json.dumps(meta | facts, indent=1, ensure_ascii=False), "utf-8")
+    (folder / META).write_text(json.dumps(meta | dict(sorted(facts.items())), indent=1, ensure_ascii=False), "utf-8")
 
 
 def _move_to_table(folder: Path, vectors: np.ndarray, progress: bool) -> dict[str, Any]:

@@ -199,7 +199,8 @@ def _restore(learner: Learner, meter: Meter, run: RunDir, steps: int, total: int
         raise damaged(checkpoint, STATE, ValueError(f"step: {step!r}"))
     run.rewind(step)
     if step == total and accelerator.is_main_process:
-        say(f"{run.path}: training is done already ({total // steps} epochs)", error=True)
+        epochs = total // steps
+        say(f"{run.path}: training is done already ({epochs} epoch{'s' * (epochs != 1)})", error=True)
     return step
 
 

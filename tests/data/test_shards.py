@@ -11,6 +11,7 @@ import pytest
 from small_source import motion, small_source, to_store, write_clip
 
 from ssl_skel.data import shards as module
+from ssl_skel.data.merge import merge
 from ssl_skel.data.repair import RepairConfig
 from ssl_skel.data.shards import merge_shards
 from ssl_skel.data.store import Store
@@ -97,6 +98,8 @@ def test_what_does_not_belong_together_is_refused_in_one_line(source: Path, tmp_
         with pytest.raises(UserError, match=message) as told:
             merge_shards(given, tmp_path / "joined", progress=False)
         assert "\n" not in str(told.value)
+    with pytest.raises(UserError, match=r"part2: is part 2/3 .*part1 is a part of; join .* with ssl-skel merge-shards"):
+        merge(parts[:2], tmp_path / "merged", "common15", progress=False)
     for shard, message in (((3, 2), "counts parts from 1"), ((1, 99), "has fewer files than parts, 9; use fewer")):
         with pytest.raises(UserError, match=message):
             to_store(source, "none", shard=shard)

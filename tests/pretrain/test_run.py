@@ -42,6 +42,7 @@ def test_the_run_directory_holds_what_was_promised(done):
     assert {path.name for path in done.iterdir()} >= {"config.yaml", "log.jsonl", "checkpoints", "encoder"}
     assert {path.name for path in (done / "encoder").iterdir()} == {"encoder.safetensors", "card.json", "MODEL_CARD.md"}
     text = (done / "encoder/MODEL_CARD.md").read_text("utf-8")
+    assert "0.00 M" not in text
     assert "| Pooling | part |" in text
     assert text.count("\n- ", text.index("## Before")) == 3
     assert f"# {done.name}\n" in text

@@ -188,6 +188,7 @@ def test_shards_join_to_what_one_machine_builds(
     np.testing.assert_allclose(whole.vectors, windowed.vectors, atol=1e-6)
     assert whole.meta["kind"] == "ivf"
     assert whole.meta["stores"] == windowed.meta["stores"]
+    assert list(whole.meta) == list(windowed.meta)
     found, _ = whole.search(store.clip(3)[:, :30], 1, exact=True)
     assert whole.name(found[0]) == str(store.name[3])
     with pytest.raises(UserError, match=rf"part {parts}/{parts} of .* is missing; join all at once"):

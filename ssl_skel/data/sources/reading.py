@@ -35,7 +35,7 @@ class Work:
     reader: Reader
     normalize: NormalizeConfig
     skip_bad: bool = False
-    remedy: str = ""  # what to do about damage that stops everything
+    hint: str = ""  # beside the remedy for damage that stops everything
     exclude: frozenset[str] = frozenset()  # names of clips to leave out
     repairs: RepairConfig = field(default_factory=RepairConfig)
     rate: float = 0.0  # frames a second that clips are brought to; 0: they stay as they are
@@ -110,7 +110,7 @@ def _read(work: Work, file: Path, skip: int = 0) -> Iterator[Ready | Done]:
         if isinstance(clip, BadClip):
             if not work.skip_bad:
                 error = clip.error
-                raise UserError(f"{error}; {work.remedy}" if work.remedy else str(error)) from error
+                raise UserError(f"{error} ({work.hint})" if work.hint else str(error)) from error
             skipped.append(damage_record(work.reader, file, clip))
         elif clip.name in work.exclude:
             excluded.append(clip.name)
