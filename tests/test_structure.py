@@ -210,6 +210,8 @@ WRITERS = {
     "ssl_skel/data/writer.py": {"open", "write_bytes"},  # a partial folder
     "ssl_skel/data/shards.py": {"open"},  # a partial folder
     "ssl_skel/data/clip_columns.py": {"ZipFile", "open"},  # in the folder of writer.py
+    "ssl_skel/data/written_clips.py": {"open", "np.memmap"},  # in the folder of writer.py
+    "ssl_skel/data/audit/duplicates.py": {"np.memmap"},  # reads an unnamed file
     "ssl_skel/retrieval/writing.py": {"shutil.copyfile", "write_text"},  # a partial folder
     "ssl_skel/retrieval/codes.py": {"open"},  # in the folder of writing.py
     "ssl_skel/retrieval/approximate.py": {"faiss.write_index"},  # in the folder of writing.py

@@ -110,7 +110,8 @@ def resample(joints: np.ndarray, fps: float, rate: float) -> np.ndarray:
 
 def common_rate(fps: np.ndarray) -> float:
     """The rate of all clips (N,); 0 where it is unknown of one, or they have several."""
-    return float(fps[0]) if len(fps) and all(rate and same_rate(rate, fps[0]) for rate in fps.tolist()) else 0.0
+    rates = np.unique(fps).tolist()
+    return float(fps[0]) if rates and all(rate and same_rate(rate, fps[0]) for rate in rates) else 0.0
 
 
 def to_frames(length: str | int, fps: float, where: str) -> int:
@@ -136,5 +137,7 @@ def to_frames(length: str | int, fps: float, where: str) -> int:
 
 def count_rates(fps: np.ndarray) -> dict[str, int]:
     """How many clips have each rate, as text, the most frequent first; ``unknown`` where it is 0."""
-    counts = Counter(f"{rate:.5g}" if rate else "unknown" for rate in fps.tolist())
+    counts: Counter[str] = Counter()
+    for rate, clips in zip(*np.unique_counts(fps), strict=True):
+        counts[f"{rate:.5g}" if rate else "unknown"] += int(clips)
     return dict(counts.most_common())

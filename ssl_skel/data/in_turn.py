@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ssl_skel.data.clip_columns import blocks_of
 from ssl_skel.data.store import Store
 
 
@@ -21,6 +22,7 @@ def clips_in_turn(store: Store) -> Iterator[np.ndarray]:
     shape, dtype = store.joints.shape[1:], store.joints.dtype
     with Path(store.joints.filename).open("rb") as file:
         file.seek(store.joints.offset)
-        for persons, frames in zip(store.persons.tolist(), store.frames.tolist(), strict=True):
-            rows = np.fromfile(file, dtype, persons * frames * shape[0] * shape[1])
-            yield rows.astype(np.float32, copy=False).reshape(persons, frames, *shape)
+        for block in zip(blocks_of(store.persons), blocks_of(store.frames), strict=True):
+            for persons, frames in np.stack(block, 1).tolist():
+                rows = np.fromfile(file, dtype, persons * frames * shape[0] * shape[1])
+                yield rows.astype(np.float32, copy=False).reshape(persons, frames, *shape)

@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self, cast
@@ -15,18 +13,17 @@ from typing import Any, BinaryIO, Self, cast
 import numpy as np
 
 from ssl_skel.data.clip import RawClip, check_text, content_hash
-from ssl_skel.data.clip_columns import ALL_COLUMNS, BLOCK, COLUMNS, blocks_of, write_columns
+from ssl_skel.data.clip_columns import ALL_COLUMNS, COLUMNS, write_columns
 from ssl_skel.data.meta import DTYPES, FORMAT_VERSION, Dtype, Meta, Provenance
 from ssl_skel.data.normalize import NormalizeConfig, record
 from ssl_skel.data.store import hash_file
+from ssl_skel.data.written_clips import WrittenClips
 from ssl_skel.errors import UserError
 from ssl_skel.files.folders import absolute
 from ssl_skel.files.partial import PartialFolder
 from ssl_skel.files.temporary import cannot_write, sync
 from ssl_skel.layouts import SkeletonLayout
 from ssl_skel.names import unknown
-
-_CODES = {"content": "Q", "fps": "d"}  # of array.array; "q" for all others
 
 
 class StoreWriter:
@@ -80,9 +77,7 @@ class StoreWriter:
             check_text(name, f"{self.path}: name of a class")
         self._dtype = cast("Dtype", dtype)
         self._rows, self._channels = 0, 0
-        self._columns = {column: array(_CODES.get(column, "q")) for column in (*COLUMNS, "content", "fps")}
-        self._names: dict[str, None] = {}
-        self._noted = 0
+        self._noted = False
         self.resumed: list[Any] = []
         self.records: dict[str, Any] = {}
 
@@ -91,6 +86,7 @@ class StoreWriter:
             self._partial.open()
             file = self._partial.folder / "joints.npy"
             self._file: BinaryIO = file.open("r+b" if self._partial.entries else "w+b")
+            self._clips = WrittenClips(self._partial.folder)
         except OSError as error:
             raise cannot_write(self.path, error) from error
         self._resume()
@@ -99,37 +95,33 @@ class StoreWriter:
     def checkpoint(self, note: Any) -> None:
         """Have all clips so far on the disk, with a note (ready for JSON) of what they stand for."""
         sync(self._file)
-        names = list(islice(self._names, self._noted, None))
-        columns = {column: values[self._noted :].tolist() for column, values in self._columns.items()}
-        entry = {"rows": self._rows, "channels": self._channels, "names": names, "columns": columns, "note": note}
+        entry = {"rows": self._rows, "channels": self._channels, "there": self._clips.sync(), "note": note}
         self._partial.note(entry)
-        self._noted = len(self._names)
+        self._noted = True
 
     def _resume(self) -> None:
-        """Go back to the last checkpoint, if the coordinates are there."""
+        """Go back to the last checkpoint, if all that was written by then is there."""
         if not self._partial.entries:
+            self._clips.go_back_to(clips=0, bytes=0)
             return
         last = self._partial.entries[-1]
         self._rows, self._channels = last["rows"], last["channels"]
         self._write_header()
         width = self.layout.num_joints * self._channels * np.dtype(DTYPES[self._dtype]).itemsize
         end = self._file.tell() + self._rows * width
-        if self._file.seek(0, os.SEEK_END) < end:  # a disk that reported them as written and lost them
-            self._partial.restart()
+        if self._file.seek(0, os.SEEK_END) < end or not self._clips.go_back_to(**last["there"]):
+            self._partial.restart()  # a disk that reported them as written and lost them
+            self._clips.go_back_to(clips=0, bytes=0)
             self._rows = self._channels = end = 0
         self._file.truncate(end)
         self._file.seek(end)
-        for entry in self._partial.entries:
-            self._names.update(dict.fromkeys(entry["names"]))
-            for column, values in self._columns.items():
-                values.extend(entry["columns"][column])
-            self.resumed.append(entry["note"])
-        self._noted = len(self._names)
+        self.resumed = [entry["note"] for entry in self._partial.entries]
+        self._noted = bool(self.resumed)
 
     @property
     def clips(self) -> int:
         """How many were written."""
-        return len(self._names)
+        return len(self._clips)
 
     def add(self, clip: RawClip, content: int | None = None) -> None:
         """Append a clip.
@@ -149,7 +141,7 @@ class StoreWriter:
             raise UserError(f"clip {clip.name!r}: joints have shape {joints.shape}; expected {wanted}")
         if not np.isfinite(joints).all():
             raise UserError(f"clip {clip.name!r}: holds NaN or infinity; fill missing joints first")
-        if clip.name in self._names:
+        if clip.name in self._clips:
             raise UserError(f"clip {clip.name!r}: the name is taken; give each clip its own")
         if not -1 <= clip.label < len(self.class_names):
             raise UserError(
@@ -163,16 +155,15 @@ class StoreWriter:
         if not np.isfinite(stored).all():
             raise UserError(f"clip {clip.name!r}: has coordinates beyond float16's 65504; keep dtype float32")
         self._file.write(stored.tobytes())
-        row: dict[str, Any] = {
+        row: dict[str, float] = {
             "offset": self._rows,
             "frames": joints.shape[1],
             "persons": joints.shape[0],
             "content": content_hash(clip.joints) if content is None else content,
             "fps": float(clip.fps),
         }
-        for column, values in self._columns.items():
-            values.append(row[column] if column in row else int(getattr(clip, column)))
-        self._names[clip.name] = None
+        row |= {column: int(getattr(clip, column)) for column in COLUMNS if column not in row}
+        self._clips.add(clip.name, row)
         self._rows += joints.shape[0] * joints.shape[1]
 
     def __exit__(
@@ -188,22 +179,21 @@ class StoreWriter:
         finally:
             with contextlib.suppress(OSError):  # a full disk refuses the last bytes again
                 self._file.close()
+                self._clips.close()
             stopped = kind is not None and not issubclass(kind, Exception)  # Ctrl-C; nothing was amiss
-            self._partial.close(keep=stopped and self._noted > 0)
+            self._partial.close(keep=stopped and self._noted)
 
     def _finish(self) -> None:
-        if not self._names:
+        if not self.clips:
             raise UserError(f"{self.path}: no clip was written; check the source")
         self._write_header()
         self._file.close()
-        columns = {column: np.frombuffer(values, values.typecode) for column, values in self._columns.items()}
-        names = np.dtype(f"<U{max(map(len, self._names))}")
         meta = Meta(
             layout=self.layout.to_dict(),
             class_names=self.class_names,
             channels=self._channels,
             dtype=self._dtype,
-            num_clips=len(self._names),
+            num_clips=self.clips,
             num_rows=self._rows,
             splits=self.splits,
             value_names={column: dict(names) for column, names in self.value_names.items()},
@@ -211,15 +201,9 @@ class StoreWriter:
             provenance=self.provenance,
             sha256=hash_file(self._partial.folder / "joints.npy"),
         )
-        blocks = {"name": (names, self._blocks_of_names(names))}
-        blocks |= {column: (values.dtype, blocks_of(values)) for column, values in columns.items()}
-        describe_store(self._partial.folder, meta, blocks, self.records)
+        describe_store(self._partial.folder, meta, self._clips.columns(), self.records)
+        self._clips.close(remove=True)
         self._partial.publish()
-
-    def _blocks_of_names(self, dtype: np.dtype) -> Iterator[np.ndarray]:
-        names = iter(self._names)
-        while block := list(islice(names, BLOCK)):
-            yield np.array(block, dtype)
 
     def _write_header(self) -> None:
         """The header of joints.npy; NumPy leaves room in it for the first axis to grow."""

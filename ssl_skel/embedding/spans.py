@@ -21,13 +21,19 @@ def spans(frames: np.ndarray, windows: Sequence[int] = (), stride: int | None = 
     Returns:
         (S, 3) int64: clip, first frame, frames; ascending.
     """
-    found: set[tuple[int, int, int]] = set()
-    for clip, length in enumerate(frames.tolist()):
-        for window in windows or (length,):
-            last = max(0, length - window)
-            starts = {*range(0, last, stride or max(1, window // 4)), last}
-            found.update((clip, start, min(window, length)) for start in starts)
-    return np.array(sorted(found), np.int64).reshape(-1, 3)
+    parts = [_spans(frames, window, stride) for window in windows] or [_spans(frames, None, stride)]
+    return parts[0] if len(parts) == 1 else np.unique(np.concatenate(parts), axis=0)
+
+
+def _spans(frames: np.ndarray, window: int | None, stride: int | None) -> np.ndarray:
+    """The same for windows of one length, or none."""
+    length = frames if window is None else np.minimum(frames, window)
+    last = frames - length
+    step = stride or max(1, (window or 1) // 4)
+    count = -(-last // step) + 1
+    clip = np.repeat(np.arange(len(frames)), count)
+    number = np.arange(len(clip)) - np.repeat(np.cumsum(count) - count, count)
+    return np.stack([clip, np.minimum(number * step, last[clip]), length[clip]], 1)
 
 
 def cut(joints: np.ndarray, start: int, length: int, layout: SkeletonLayout, how: NormalizeConfig) -> np.ndarray:

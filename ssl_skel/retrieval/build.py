@@ -123,7 +123,7 @@ def _facts(embedder: Embedder, store: Store) -> dict[str, Any]:
         "conversions": [one.model_dump(mode="json") for one in store.conversions],
         "pooling": str(embedder.pooling),
         "dim": embedder.dim,
-        "name_bytes": max(len(name.encode()) for name in store.name.tolist()),
+        "name_bytes": max(len(name.encode()) for name in store.name),
     }
 
 

@@ -278,6 +278,29 @@ def test_near_pairs_are_the_naive_loop(seed: int) -> None:
     assert pairs.tolist() == expected
 
 
+@pytest.mark.parametrize("spread", [1.0, 0.002])
+def test_near_pairs_in_blocks_are_all_pairs(spread: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the blocks' windows overlap, with ties along every axis, equal clips, and one that is far away."""
+    monkeypatch.setattr(duplicates, "_SAMPLE", 256)
+    monkeypatch.setattr(duplicates, "_PROJECTED", 4)
+    monkeypatch.setattr(duplicates, "_BLOCK", 16)
+    rng = np.random.default_rng(0)
+    rows = rng.normal(0, spread, (900, 12)) * np.linspace(1, 0.1, 12)
+    rows[300:500] = np.rint(rows[300:500] / spread) * spread
+    rows[500:600] = rows[:100] + rng.normal(0, 0.004, (100, 12))
+    rows[600:650] = rows[600]
+    rows[700] = 1e6
+    rows = rng.permutation(rows).astype(np.float32)
+    squares = ((rows[:, None].astype(np.float64) - rows) ** 2).sum(2)
+    a, b = np.nonzero(np.triu(squares <= 2 * 0.01**2, 1))
+    if spread < 1:  # nearly all clips are near each other
+        rows, keep = rows[:120], b < 120
+        a, b = a[keep], b[keep]
+    pairs, _ = duplicates.near_pairs(rows, 0.01, 2, None)
+    assert len(pairs) > 1000
+    assert pairs.tolist() == np.stack([a, b], 1).tolist()
+
+
 @pytest.mark.parametrize("at_once", [1 << 18, 7])
 def test_overlaps_are_the_naive_loop(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(overlaps, "_AT_ONCE", at_once)

@@ -14,11 +14,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ssl_skel.data import written_clips
 from ssl_skel.data.clip import RawClip, check_clip, content_hash
 from ssl_skel.data.clip_columns import COLUMNS
 from ssl_skel.data.meta import Provenance
 from ssl_skel.data.store import Store
 from ssl_skel.data.writer import StoreWriter
+from ssl_skel.data.written_clips import WrittenClips
 from ssl_skel.errors import UserError
 from ssl_skel.layouts import LAYOUTS
 
@@ -351,3 +353,28 @@ def test_a_flipped_byte_is_found_by_verify(path: Path) -> None:
     store = Store.open(path)
     with pytest.raises(UserError, match="sha256 differs"):
         store.verify()
+
+
+def test_clips_that_are_being_written_stay_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In files, with hashes of their names sorted now and then, and after a stop up to what was on the disk."""
+    monkeypatch.setattr(written_clips, "_RECENT", 3)
+    numbers = dict.fromkeys((*COLUMNS, "fps"), 1)
+    names = [f"c{number}" for number in range(8)] + ["ein\nLied, 舞"]
+    clips = WrittenClips(tmp_path)
+    for name in names:
+        assert name not in clips
+        clips.add(name, numbers | {"content": 2**64 - 1})
+    there = clips.sync()
+    clips.add("later", numbers | {"content": 0})
+    assert "later" in clips
+    clips.close()
+    again = WrittenClips(tmp_path)
+    assert not again.go_back_to(clips=99, bytes=0)
+    assert again.go_back_to(**there)
+    assert [name in again for name in (*names, "later")] == [True] * 9 + [False]
+    assert len(again) == 9
+    columns = {column: np.concatenate([*blocks]) for column, (_, blocks) in again.columns().items()}
+    assert columns["name"].tolist() == names
+    assert columns["content"].tolist() == [2**64 - 1] * 9
+    again.close(remove=True)
+    assert not [*tmp_path.iterdir()]

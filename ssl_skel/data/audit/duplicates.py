@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Self
 
 import faiss
@@ -23,7 +25,7 @@ FRAMES = 16
 _PROJECTED = 64  # dimensions searched; distances there are never larger than in all of them
 _SAMPLE = 2048  # signatures that the projection is made from
 _NEIGHBOURS = (8, 32, 128)  # fetched again with more where all of them were near
-_BLOCK = 4096  # signatures that are searched for at once
+_BLOCK = 256  # signatures that are searched for at once
 _COMPARED = 1024  # that are read at once
 _ROUNDING = 1e-5  # by how much of a squared length float32 may err in a squared distance
 _TENTH_OF_MILLIMETRE = 1e4
@@ -115,44 +117,72 @@ def near_pairs(
     rows = np.arange(len(signatures)) if among is None else among
     if len(rows) < 2:
         return np.zeros((0, 2), np.int64), np.zeros(0)
-    pairs = rows[_candidates(_project(signatures, rows), limit**2 * values)]
-    distance = np.zeros(len(pairs))
-    for start in range(0, len(pairs), _COMPARED):
-        a, b = pairs[start : start + _COMPARED].T
-        squares = (signatures[a].astype(np.float64) - signatures[b]) ** 2
-        distance[start : start + _COMPARED] = np.sqrt(squares.sum(1) / values)
+    with _projection(signatures, rows) as projected:
+        pairs = rows[_candidates(projected, limit**2 * values)]
+    squares = [
+        ((signatures[a].astype(np.float64) - signatures[b]) ** 2).sum(1) for a, b in map(np.transpose, _parts(pairs))
+    ]
+    distance = np.sqrt(np.concatenate([np.zeros(0), *squares]) / values)
     near = distance <= limit
     return pairs[near], distance[near]
 
 
 def _candidates(projected: np.ndarray, radius: float) -> np.ndarray:
     """(n, 2) pairs of rows that may lie within a squared radius of each other."""
-    index = faiss.IndexFlatL2(projected.shape[1])
-    index.add(projected)
-    slack = _ROUNDING * (projected.astype(np.float64) ** 2).sum(1, keepdims=True)
-    found = []
-    todo = np.arange(len(projected))
-    for fetch in _NEIGHBOURS:
-        crowded = []
-        for start in range(0, len(todo), _BLOCK):
-            rows = todo[start : start + _BLOCK]
-            distance, other = index.search(projected[rows], min(fetch + 1, len(projected)))  # one is the row itself
-            near = distance <= radius + slack[rows]
-            pair = np.stack([np.broadcast_to(rows[:, None], near.shape)[near], other[near]], 1)
+    slack = np.concatenate([_ROUNDING * (part**2).sum(1) for part in _parts(projected)])
+    found = [np.zeros((0, 2), np.int64)]
+    for rows, others in _blocks(projected, np.sqrt(radius + slack)):
+        there = projected[others]
+        for fetch in _NEIGHBOURS:
+            distance, place = faiss.knn(projected[rows], there, min(fetch + 1, len(there)))  # one is the row itself
+            near = distance <= radius + slack[rows, None]
+            pair = np.stack([np.broadcast_to(rows[:, None], near.shape)[near], others[place[near]]], 1)
             found.append(np.sort(pair[pair[:, 0] != pair[:, 1]], axis=1))
-            crowded.append(rows[near.all(1)])
-        todo = np.concatenate(crowded)
-        if not len(todo) or fetch >= len(projected) - 1:
-            break
+            rows = rows[near.all(1)]
+            if not len(rows) or fetch >= len(there) - 1:
+                break
     return np.unique(np.concatenate(found), axis=0)
 
 
-def _project(signatures: np.ndarray | Signatures, rows: np.ndarray) -> np.ndarray:
-    """Signatures of some rows along their main axes (n, d), or as they are where there are few."""
+def _blocks(projected: np.ndarray, reach: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Blocks of rows, each with all rows that may be within reach of one of them.
+
+    Rows are halved, again and again, along the axis on which they differ most, as in a k-d tree; others that lie
+    further from a half than they reach are left behind. So work grows with the clips, not with their square, unless
+    most clips are near each other.
+    """
+    todo = [(np.arange(len(projected), dtype=np.int32),) * 2]
+    while todo:
+        rows, others = todo.pop()
+        if len(rows) <= _BLOCK:
+            yield rows, others
+            continue
+        axis = int(projected[rows[:: len(rows) // _BLOCK]].std(0).argmax())
+        place, far = projected[rows, axis], projected[others, axis]
+        order = np.argpartition(place, len(rows) // 2)
+        low, high = order[: len(rows) // 2], order[len(rows) // 2 :]
+        todo.append((rows[low], others[far - reach[others] <= place[low].max()]))
+        todo.append((rows[high], others[far + reach[others] >= place[high].min()]))
+
+
+@contextmanager
+def _projection(signatures: np.ndarray | Signatures, rows: np.ndarray) -> Iterator[np.ndarray]:
+    """Signatures of some rows along their main axes (n, d), mapped from an unnamed file; as they are where there are
+    few.
+    """
     if len(rows) <= _SAMPLE:
-        return signatures[rows]
+        yield signatures[rows]
+        return
     sample = signatures[rows[:: max(1, len(rows) // _SAMPLE)]].astype(np.float64)
     width = sample.shape[1]
     _, axes = eigh(sample.T @ sample, subset_by_index=[max(0, width - _PROJECTED), width - 1])
-    parts = (rows[start : start + _COMPARED] for start in range(0, len(rows), _COMPARED))
-    return np.concatenate([signatures[part] @ axes.astype(np.float32) for part in parts])
+    with tempfile.TemporaryFile() as file:
+        for part in _parts(rows):
+            file.write((signatures[part] @ axes.astype(np.float32)).tobytes())
+        file.flush()
+        yield np.memmap(file, np.float32, "r", shape=(len(rows), axes.shape[1]))
+
+
+def _parts(values: np.ndarray) -> Iterator[np.ndarray]:
+    """Rows that are read at once."""
+    return (values[start : start + _COMPARED] for start in range(0, len(values), _COMPARED))

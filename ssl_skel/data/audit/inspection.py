@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from ssl_skel import __version__
 from ssl_skel.data.audit.clips import KINDS, Anatomy, mean_bone, unit_length
 from ssl_skel.data.audit.counts import balance, compare_counts
 from ssl_skel.data.audit.duplicates import FRAMES, Signatures, near_pairs
-from ssl_skel.data.audit.groups import equal_groups, join, keepers
+from ssl_skel.data.audit.groups import equal_groups, join, keepers, members
 from ssl_skel.data.audit.leakage import leakage
 from ssl_skel.data.audit.limits import Limits
 from ssl_skel.data.audit.traces import Traces
@@ -105,14 +104,14 @@ def audit(path: Path | str, protocol: str = "", limits: Limits | None = None, *,
         traces.read(store, anatomy, limits, progress)
         alike = _compare(store, traces, order, limits)
     findings = {kind: items for kind, items in traces.findings.items() if items}
-    groups = [*_members(alike.near), *alike.shared]
+    groups = [*members(alike.near), *alike.shared]
     return Audit(
         store=_facts(store, anatomy),
         limits=limits.model_dump(mode="json"),
         counts=compare_counts(store),
         balance=balance(store, limits),
         findings=findings,
-        copies=[store.name[rows].tolist() for rows in _members(alike.copies)],
+        copies=[store.name[rows].tolist() for rows in members(alike.copies)],
         near=_near_groups(store, alike),
         overlaps=[
             {"clips": store.name[rows].tolist(), "share": round(float(part), 3)}
@@ -122,7 +121,7 @@ def audit(path: Path | str, protocol: str = "", limits: Limits | None = None, *,
         splits={name: _split(store, name, alike, strict=bool(protocol)) for name in names},
         notices=[notice.message for notice in implausible(store)],
         derived_splits=offered(store),
-        exclude=_exclusions(store, alike, findings, order),
+        exclude=_exclusions(store, alike, traces.rows, order),
     )
 
 
@@ -157,17 +156,16 @@ def _compare(store: Store, traces: Traces, order: np.ndarray, limits: Limits) ->
     return _Alike(copies, near, first, kept, pairs, distance, shared, share)
 
 
-def _exclusions(
-    store: Store, alike: _Alike, findings: dict[str, list[dict[str, Any]]], order: np.ndarray
-) -> dict[str, list[str]]:
+def _exclusions(store: Store, alike: _Alike, found: dict[str, list[int]], order: np.ndarray) -> dict[str, list[str]]:
     """Reason -> names of clips."""
-    reasons = {
+    reasons: dict[str, np.ndarray] = {
         "copy": ~alike.first,
         "near_copy": alike.first & ~alike.kept,
         "overlap": _later(alike.shared[alike.share >= _HALF], order),
-        **{kind: _among(store, findings.get(kind, [])) for kind in ("one_frame", "still")},
     }
-    return {reason: store.name[rows].tolist() for reason, rows in reasons.items() if rows.any()}
+    rows = {reason: np.flatnonzero(chosen) for reason, chosen in reasons.items()}
+    rows |= {kind: np.array(found[kind], np.int64) for kind in ("one_frame", "still")}
+    return {reason: store.name[chosen].tolist() for reason, chosen in rows.items() if len(chosen)}
 
 
 def _anatomy(store: Store) -> Anatomy:
@@ -207,18 +205,6 @@ def _later(pairs: np.ndarray, order: np.ndarray) -> np.ndarray:
     return out
 
 
-def _among(store: Store, items: list[dict[str, Any]]) -> np.ndarray:
-    return np.isin(store.name, np.array([item["clip"] for item in items], np.str_))
-
-
-def _members(group: np.ndarray) -> Iterator[np.ndarray]:
-    """Rows of each group that has more than one clip."""
-    order = np.argsort(group, kind="stable")
-    for rows in np.split(order, np.flatnonzero(np.diff(group[order])) + 1):
-        if len(rows) > 1:
-            yield rows
-
-
 def _near_groups(store: Store, alike: _Alike) -> list[dict[str, Any]]:
     """Groups that hold near duplicates, not copies alone."""
     largest: dict[int, float] = {}
@@ -226,7 +212,7 @@ def _near_groups(store: Store, alike: _Alike) -> list[dict[str, Any]]:
         largest[group] = max(largest.get(group, 0.0), apart)
     return [
         {"clips": store.name[rows].tolist(), "distance": round(largest[int(alike.near[rows[0]])], 5)}
-        for rows in _members(alike.near)
+        for rows in members(alike.near)
         if int(alike.near[rows[0]]) in largest
     ]
 

@@ -8,6 +8,7 @@ moved, turned or scaled on its own, as normalisation may do. Not found: cuts tha
 from __future__ import annotations
 
 import tempfile
+from array import array
 from collections.abc import Iterator
 from typing import Self
 
@@ -40,7 +41,7 @@ class Poses:
 
     def __init__(self) -> None:
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 - __exit__ closes it
-        self._sizes: list[int] = []
+        self._sizes = array("i")
 
     def __enter__(self) -> Self:
         return self
@@ -64,7 +65,7 @@ class Poses:
         Returns:
             (n, 2) int64 numbers of clips, the first being the smaller one, most shared first; and (n,) shares.
         """
-        size = np.array(self._sizes, np.int64)
+        size = np.frombuffer(self._sizes, np.int32)
         keys, counts = np.zeros(0, np.int64), np.zeros(0, np.int64)
         for poses in self._parts(np.ones(len(size), bool) if among is None else among):
             poses = poses[np.lexsort((poses[:, 1], poses[:, 0]))]
@@ -82,12 +83,30 @@ class Poses:
         return pairs[rows], share[rows]
 
     def _parts(self, among: np.ndarray) -> Iterator[np.ndarray]:
-        """The poses (F, 2), hash and clip, in parts that fit into memory; equal hashes are in one part."""
+        """The poses (F, 2), hash and clip, in parts that fit into memory; equal hashes are in one part.
+
+        A second file holds them part by part.
+        """
         parts = 1 + sum(self._sizes) // _AT_ONCE
-        for part in range(parts):
-            chosen = []
-            self._file.seek(0)
-            while block := self._file.read(16 * _AT_ONCE):
-                poses = np.frombuffer(block, "<i8").reshape(-1, 2)
-                chosen.append(poses[(poses[:, 0] % parts == part) & among[poses[:, 1]]])
-            yield np.concatenate(chosen) if chosen else np.zeros((0, 2), np.int64)
+        counts = np.zeros(parts, np.int64)
+        for poses in self._blocks(among):
+            counts += np.bincount(poses[:, 0] % parts, minlength=parts)
+        place = np.cumsum(counts) - counts
+        with tempfile.TemporaryFile() as file:
+            for poses in self._blocks(among):
+                number = poses[:, 0] % parts
+                some = np.bincount(number, minlength=parts)
+                for part, own in enumerate(np.split(poses[np.argsort(number)], np.cumsum(some)[:-1])):
+                    file.seek(16 * place[part])
+                    file.write(own.tobytes())
+                place += some
+            file.seek(0)
+            for count in counts.tolist():
+                yield np.frombuffer(file.read(16 * count), "<i8").reshape(-1, 2)
+
+    def _blocks(self, among: np.ndarray) -> Iterator[np.ndarray]:
+        """The poses of some clips in the order in which they came, in blocks."""
+        self._file.seek(0)
+        while block := self._file.read(16 * _AT_ONCE):
+            poses = np.frombuffer(block, "<i8").reshape(-1, 2)
+            yield poses[among[poses[:, 1]]]

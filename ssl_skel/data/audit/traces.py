@@ -24,6 +24,7 @@ class Traces:
 
     Attributes:
         findings: kind -> clips with value and place, worst first.
+        rows: kind -> those of these clips, ascending.
         hashes: (N,) of the stored joints.
         signatures: in metres, by number of persons, in the order of the rows.
         poses: of all clips.
@@ -31,6 +32,7 @@ class Traces:
 
     def __init__(self, store: Store) -> None:
         self.findings: dict[str, list[dict[str, Any]]] = {kind: [] for kind in KINDS}
+        self.rows: dict[str, list[int]] = {kind: [] for kind in KINDS}
         self.hashes = np.zeros(len(store), np.uint64)
         self.signatures = {int(persons): Signatures() for persons in np.unique(store.persons)}
         self.poses = Poses()
@@ -56,6 +58,7 @@ class Traces:
             for finding in inspect_clip(joints, anatomy, limits):
                 item = {"clip": str(store.name[row]), "value": round(finding.value, 4), "where": finding.where}
                 self.findings[finding.kind].append(item)
+                self.rows[finding.kind].append(row)
             self.hashes[row] = joints_hash(joints)
             self.poses.add(pose_hashes(joints))
             self.signatures[len(joints)].add(signature(joints, store.layout, limits.near_view) * anatomy.metres)
