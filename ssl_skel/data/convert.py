@@ -64,7 +64,7 @@ def convert(
 ) -> dict[str, Any]:
     """Read a data set, normalise each clip, write a store; after a kill or a stop, the same call continues from there.
 
-    Clips are in the order of the files, whatever the number of jobs. Memory holds only the columns of all clips.
+    Clips are in the order of the files, whatever the number of jobs. Memory hardly grows with them.
 
     Args:
         format, source: an entry of ``READERS``, and where the recordings are.

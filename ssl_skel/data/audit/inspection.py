@@ -80,7 +80,7 @@ def audit(path: Path | str, protocol: str = "", limits: Limits | None = None, *,
     """Audit a store; nothing in it is changed.
 
     Memory hardly grows with the number of clips: what they are compared by is kept in temporary files, 0.2 kB per joint
-    of each person in a clip and 16 bytes per pose.
+    of each person in a clip and 32 bytes per pose.
 
     Args:
         path: folder of the store.
