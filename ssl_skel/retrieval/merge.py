@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from heapq import heapify, heappop, heappush
@@ -31,7 +33,8 @@ def merge_indexes(
     """Join indexes that several machines built: shards of one store, or indexes of several stores.
 
     Rows are ordered by store, clip, start and length, so that the parts of one store give the index that one machine
-    would have built. They are copied in blocks, so that memory stays small.
+    would have built. They are copied in blocks, so that memory stays small. After a kill the same call goes on behind
+    the last block that is on the disk.
 
     Args:
         parts: folders of indexes.
@@ -54,15 +57,23 @@ def merge_indexes(
     check_kind(kind, sum(map(len, opened)))
     facts = _joined_facts(opened)
     encoder, kind_of_rows = opened[0].path / ENCODER, row_type(facts["name_bytes"])
+    key = hashlib.sha256(json.dumps([kind, *(index.meta for index in opened)]).encode()).hexdigest()
     with (
-        writing_index(path, encoder, facts, kind, overwrite=overwrite, inputs=parts, progress=progress) as writer,
+        writing_index(
+            path, encoder, facts, kind, overwrite=overwrite, inputs=parts, progress=progress, key=key
+        ) as writer,
         show_progress(title="merge", total=sum(map(len, opened)), unit="row", hidden=not progress, delay=1.0) as bar,
     ):
+        at, there = 0, writer.done
         for index, number, rows in _in_order(opened, facts):
-            records = np.asarray(index.rows[rows]).astype(kind_of_rows)
-            records["store"] = number
-            writer.add(np.asarray(index.vectors[rows]), records)
-            bar.update(len(records))
+            size, written = rows.stop - rows.start, max(0, there - at)
+            if written < size:
+                rows = slice(rows.start + written, rows.stop)
+                records = np.asarray(index.rows[rows]).astype(kind_of_rows)
+                records["store"] = number
+                writer.add(np.asarray(index.vectors[rows]), records)
+            at += size
+            bar.update(size)
     return MotionIndex.open(path)
 
 

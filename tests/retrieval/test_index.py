@@ -24,10 +24,12 @@ from ssl_skel.encoders.files import load_encoder
 from ssl_skel.encoders.pooling_config import PoolingConfig
 from ssl_skel.errors import UserError
 from ssl_skel.evaluation.knn import search_exactly, unit
+from ssl_skel.retrieval import merge
 from ssl_skel.retrieval.build import build_index
 from ssl_skel.retrieval.codes import Codes
 from ssl_skel.retrieval.index import MotionIndex
 from ssl_skel.retrieval.merge import merge_indexes
+from ssl_skel.retrieval.writing import IndexWriter
 
 Damage = Callable[..., Path]
 
@@ -170,6 +172,28 @@ def test_a_stopped_index_goes_on_and_is_the_same(
     for file in ("vectors.npy", "rows.npy", "codes.safetensors"):
         assert (tmp_path / "made" / file).read_bytes() == (whole.path / file).read_bytes(), file
     assert sorted(path.name for path in tmp_path.iterdir()) == ["made", "whole"]
+
+
+def test_a_stopped_merge_goes_on_and_is_the_same(
+    windowed: MotionIndex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add, sizes = IndexWriter.add, []
+
+    def stops(self: IndexWriter, vectors: np.ndarray, records: np.ndarray) -> None:
+        sizes.append(len(records))
+        if len(sizes) == 3:
+            raise KeyboardInterrupt
+        add(self, vectors, records)
+
+    monkeypatch.setattr(IndexWriter, "add", stops)
+    monkeypatch.setattr(merge, "_BLOCK", 16)
+    with pytest.raises(KeyboardInterrupt):
+        merge_indexes([windowed.path], tmp_path / "made")
+    monkeypatch.setattr(merge, "_BLOCK", 20)
+    merge_indexes([windowed.path], tmp_path / "made")
+    assert sum(sizes) == len(windowed) + 16  # only the block that was stopped came twice
+    for file in ("vectors.npy", "rows.npy", "codes.safetensors"):
+        assert (tmp_path / "made" / file).read_bytes() == (windowed.path / file).read_bytes(), file
 
 
 # ---- shards

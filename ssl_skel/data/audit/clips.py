@@ -266,6 +266,8 @@ def _jump(steps: np.ndarray, limits: Limits) -> Iterator[Finding]:
 
 def _spike(joints: np.ndarray, steps: np.ndarray, anatomy: Anatomy, limits: Limits) -> Iterator[Finding]:
     fast = np.flatnonzero((steps > limits.spike / 2).any((0, 1)))  # a spike starts with no smaller step
+    if not len(fast):
+        return
     found = spikes(joints[:, :, fast], limits.spike, limits.spike_frames)
     if found.any():
         onset = np.where(found[:, 1:-1], steps[:, :-1, fast], 0)
@@ -287,6 +289,8 @@ def _bone_length(bones: np.ndarray, anatomy: Anatomy, limits: Limits) -> Iterato
 
 
 def _swap(joints: np.ndarray, steps: np.ndarray, anatomy: Anatomy, limits: Limits) -> Iterator[Finding]:
+    if steps.max() <= limits.swap / 2:  # as are both limbs' mean steps
+        return
     worst: Finding | None = None
     for name, group, mirror in anatomy.limbs:
         far = steps[:, :, group].mean(2) + steps[:, :, mirror].mean(2) > limits.swap

@@ -10,6 +10,7 @@ from __future__ import annotations
 import tempfile
 from array import array
 from collections.abc import Iterator
+from functools import cache
 from typing import Self
 
 import numpy as np
@@ -28,12 +29,17 @@ def pose_hashes(joints: np.ndarray) -> np.ndarray:
     more of them would be more chances for float32 to round one differently.
     """
     poses = joints.reshape(-1, *joints.shape[2:]).astype(np.float64)
-    distances = np.linalg.norm(poses - np.roll(poses, 1 + poses.shape[1] // 3, 1), axis=-1)
+    apart = poses - np.roll(poses, 1 + poses.shape[1] // 3, 1)
+    distances = np.sqrt(np.einsum("fvc,fvc->fv", apart, apart))
     mean = distances.mean(1, keepdims=True)
     relative = distances / np.where(mean > 0, mean, 1)
-    weights = np.random.default_rng(0).integers(1, 2**62, relative.shape[1])
-    hashes: np.ndarray = np.rint(relative * _STEPS).astype(np.int64) @ weights  # wraps around
+    hashes: np.ndarray = np.rint(relative * _STEPS).astype(np.int64) @ _weights(relative.shape[1])  # wraps around
     return hashes
+
+
+@cache
+def _weights(joints: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(1, 2**62, joints)
 
 
 class Poses:

@@ -112,11 +112,12 @@ class NpzReader(Reader):
         columns = {column: self._column(content, column) for column in VALUES}
         for row, block in enumerate(_blocks(file, content)):
             known = {column: int(values[row]) for column, values in columns.items()}
-            yield attempt(content.names[row], partial(self._clip, file, content, row, block, known))
+            yield attempt(str(content.names[row]), partial(self._clip, file, content, row, block, known))
 
     def _clip(self, file: Path, content: Contents, row: int, joints: np.ndarray, known: dict[str, int]) -> RawClip:
         """A clip from its part of the coordinates: (M * T, V, C) if flat, else (1, T, V, C) or (1, M, T, V, C)."""
-        where = f"{file}: clip {content.names[row]!r}"
+        name = str(content.names[row])
+        where = f"{file}: clip {name!r}"
         frames = content.value("frames", row)
         if content.flat:
             joints = joints.reshape(content.value("persons", row, 1), frames, *content.shape[1:])
@@ -135,8 +136,8 @@ class NpzReader(Reader):
             joints = content.take(joints.astype(np.float32))
         label = self._label(content, row, where)
         joints, noticed = in_heights(joints, content.description, file)
-        joints, fps = to_metres(joints, content.description, file), content.description.fps or content.fps[row]
-        return RawClip(content.names[row], joints, label, **known, dropped=dropped | noticed, fps=fps)
+        joints, fps = to_metres(joints, content.description, file), content.description.fps or float(content.fps[row])
+        return RawClip(name, joints, label, **known, dropped=dropped | noticed, fps=fps)
 
     def _label(self, content: Contents, row: int, where: str) -> int:
         """Number of the class that a clip's label names, or is."""
@@ -170,7 +171,7 @@ class NpzReader(Reader):
             sides_of = content.columns.get("split", np.zeros((content.clips, 0), "U1"))
             for number, column in enumerate(sides_of.reshape(content.clips, -1).T, 1):
                 name = "given" if sides_of.ndim == 1 else f"given{number}"
-                sides.setdefault(name, []).extend(zip(column.tolist(), content.names, strict=True))
+                sides.setdefault(name, []).extend(zip(column.tolist(), content.names.tolist(), strict=True))
         return splits | {name: split for name, sides_of in sides.items() for split in given_split(sides_of).values()}
 
 

@@ -59,8 +59,8 @@ class Contents:
         rooted: coordinates count from the member ``root``.
         take: the map to the layout, if the file names its joints and another layout is requested.
         columns: member -> (N,) values.
-        names: of the clips.
-        fps: of each clip; 0 where unknown.
+        names: (N,) of the clips.
+        fps: (N,) of each clip; 0 where unknown.
         labels: as text; None: ``columns`` has them as numbers, or they are unknown.
     """
 
@@ -71,8 +71,8 @@ class Contents:
     rooted: bool
     take: JointMap | None
     columns: dict[str, np.ndarray]
-    names: tuple[str, ...] = ()
-    fps: tuple[float, ...] = ()
+    names: np.ndarray
+    fps: np.ndarray
     labels: tuple[str, ...] | None = field(default=None)
 
     def column(self, name: str, default: int = -1) -> np.ndarray:
@@ -131,7 +131,8 @@ def read_contents(file: Path, layout: LayoutLike | None, words: Section) -> Cont
         raise UserError(f"{beside}: up: z needs three coordinates; {coordinates} has two")
     _check_members(file, description, others)
     columns = _columns(file, description, held, flat=len(shape) == 3)
-    content = Contents(own, description, coordinates, shape, rooted, take, columns)
+    unknown = np.zeros(0)
+    content = Contents(own, description, coordinates, shape, rooted, take, columns, unknown, unknown)
     _check_columns(file, content)
     return replace(_described(file, beside, content), fps=_rates(file, held, content.clips))
 
@@ -147,13 +148,13 @@ def _with_own_words(file: Path, description: NpzDescription, held: dict[str, np.
     return description.model_copy(update=own)
 
 
-def _rates(file: Path, held: dict[str, np.ndarray], clips: int) -> tuple[float, ...]:
+def _rates(file: Path, held: dict[str, np.ndarray], clips: int) -> np.ndarray:
     """Frames a second of each clip, by the member ``fps``; 0 where it does not say."""
     fps = held.get("fps", np.zeros(()))
     if fps.dtype.kind not in "fiu" or fps.shape not in ((), (1,), (clips,)):
         raise UserError(f"{file}: fps: has shape {fps.shape} of {fps.dtype}; expected one number, or one per clip")
     known = np.where(np.isfinite(fps) & (fps > 0), fps, 0).astype(np.float64)
-    return tuple(np.broadcast_to(known, (clips,)).tolist())
+    return np.broadcast_to(known, (clips,))
 
 
 def _rig(file: Path, description: NpzDescription, held: dict[str, np.ndarray]) -> SkeletonLayout:
@@ -249,13 +250,15 @@ def _check_columns(file: Path, content: Contents) -> None:
 def _described(file: Path, beside: Path, content: Contents) -> Contents:
     """The same with clips' names and labels, and with what the description says of each where the file does not."""
     description, columns = content.description, dict(content.columns)
-    names = tuple(map(str, columns.get("name", [f"{file.stem}_{row:06d}" for row in range(content.clips)])))
+    names = columns.get("name")
+    if names is None:
+        names = np.array([f"{file.stem}_{row:06d}" for row in range(content.clips)])
     labels = None
     if "label" in columns and columns["label"].dtype.kind == "U":
         labels = tuple(columns.pop("label").tolist())
     if description.names or description.labels:
         rows = read_labels(beside, description.labels) if description.labels else None
-        texts = [describe_clip(description, rows, name, file, {}) for name in names]
+        texts = [describe_clip(description, rows, name, file, {}) for name in names.tolist()]
         for column in VALUES:
             if column not in columns:
                 columns[column] = np.array([check_value(clip.get(column, ""), f"{file}: {column}") for clip in texts])
