@@ -14,7 +14,7 @@ from ssl_skel.cli.groups import grouped
 from ssl_skel.cli.options import FpsOption, JsonOption, OverwriteOption, PoolingOption, ReadingArgument
 from ssl_skel.errors import UserError
 from ssl_skel.escaping import say, show_json
-from ssl_skel.files.taken import refuse_taken_file
+from ssl_skel.files.taken import is_index, refuse_taken_file
 
 if TYPE_CHECKING:
     from ssl_skel.data.store import Store
@@ -81,7 +81,7 @@ def view(
     for path in pictures.paths.values() or [page]:
         refuse_taken_file(path, overwrite, [what])
     raw = content.store if _is_run(what) else what
-    if options and (own or raw is None or (what / "vectors.npy").is_file() or (what / "report.json").is_file()):
+    if options and (own or raw is None or is_index(what) or (what / "report.json").is_file()):
         raise UserError(f"{options[0]}: options are for raw recordings, and none are shown; leave them out")
     for kind, path in pictures.paths.items():
         write_file(path, _picture(what, content, kind, options or ()), overwrite)
@@ -119,7 +119,7 @@ def _page(what: Path, content: ContentOptions, options: Sequence[str]) -> str:
         from ssl_skel.view.runs import page_of_run
 
         return page_of_run(what, store, fps, content.pooling, options)
-    if (what / "vectors.npy").is_file():
+    if is_index(what):
         from ssl_skel.view.indexes import page_of_index
 
         return page_of_index(what, store, fps)

@@ -15,14 +15,14 @@ from ssl_skel.errors import UserError
 FolderKind = Literal["store", "index", "audit", "classifier"]
 _MARKS: dict[str, set[str]] = {
     "store": {"joints.npy", "clips.npz"},
-    "index": {"vectors.npy", "rows.npy"},
+    "index": {"vectors.npy", "rows.npy", "encoder"},
     "audit": set(),
     "classifier": set(),
 }
-"""Files that only one kind has; one of them must exist."""
+"""What only one kind has beside its ``meta.json``; one of them must exist."""
 _HOLDS: dict[str, set[str]] = {
     "store": {"meta.json", "joints.npy", "clips.npz", "repairs.json", "same_recording.json", "subsets", "audit"},
-    "index": {"meta.json", "vectors.npy", "rows.npy", "codes.safetensors", "faiss.index", "encoder"},
+    "index": {"meta.json", "vectors.npy", "rows.npy", "codes.safetensors", "faiss.index", "lance", "encoder"},
     "audit": {"audit.json", "audit.md", "audit.html", "exclude.txt"},
     "classifier": {"card.json", "encoder.safetensors", "head.json", "head.safetensors", "typical.safetensors"},
 }
@@ -33,6 +33,11 @@ _PARTS = {mark for marks in _MARKS.values() for mark in marks} | {
     *("config.yaml", "log.jsonl", "report.json", "report.md", "trainings.json", "answers.npz"),
 }
 """Files that stores, indexes, encoders and runs consist of; no output of a command takes their place."""
+
+
+def is_index(path: Path) -> bool:
+    """Whether a folder holds a search index; the vectors of one past memory may be elsewhere."""
+    return (path / "vectors.npy").is_file() or all((path / name).exists() for name in ("meta.json", "encoder"))
 
 
 def refuse_taken_file(path: Path, overwrite: bool, inputs: Iterable[Path] = ()) -> None:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,7 @@ FEWEST = 1 << 16
 _BLOCK = 1 << 16  # rows written at once; each block is a fragment of the table
 _FILTERED = ("row", "label", "subject", "camera", "name")  # columns that have an index
 _DEPTH, _QUERIES, _TARGET = 10, 64, 0.97
+_PLACE = re.compile(r", /\S*\.rs:\d+:\d+")
 _PROBES = (5, 10, 20, 40, 80, 160, 320)
 _MOST_TIMES = 10  # by which a condition multiplies the effort
 _REFINE = 10  # candidates for each wanted row, which are compared by their whole vectors
@@ -86,11 +89,9 @@ class LanceTable:
     ) -> None:
         self.where, self.dim = f"{database}/{TABLE}", dim
         self._rows, self._count, self._check = rows, count, check
-        try:
+        with self._reading():
             self._table: Any = _connect(database).open_table(TABLE)
             schema, found = self._table.schema, self._table.count_rows()
-        except (ValueError, OSError, RuntimeError) as error:
-            raise UserError(f"{self.where}: {_brief(error)}; build the index again with --overwrite") from error
         if found != count or not schema.equals(_schema(rows, dim)):
             raise UserError(f"{self.where}: is not what meta.json says; build the index again with --overwrite")
 
@@ -127,6 +128,16 @@ class LanceTable:
             ) from error
         return cls(str(folder), rows.dtype, dim, count)
 
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """Damage that LanceDB meets is one line."""
+        try:
+            yield
+        except UserError:
+            raise
+        except Exception as error:  # LanceDB's, Arrow's, and panics of the code beneath: one remedy
+            raise UserError(f"{self.where}: {_brief(error)}; build the index again with --overwrite") from error
+
     def __len__(self) -> int:
         """N, rows."""
         return self._count
@@ -149,7 +160,8 @@ class LanceTable:
             raise IndexError(f"rows lie in 0..{len(self) - 1}")
         if not len(wanted):
             return np.zeros((0, self.dim) if dtype.names is None else 0, dtype)
-        found = self._table.take_offsets(wanted.tolist()).select(["row", *fields]).to_arrow()
+        with self._reading():
+            found = self._table.take_offsets(wanted.tolist()).select(["row", *fields]).to_arrow()
         order = np.argsort(found["row"].to_numpy())
         if not np.array_equal(found["row"].to_numpy()[order], wanted):
             raise UserError(f"{self.where}: its rows are not in order; build the index again with --overwrite")
@@ -163,18 +175,21 @@ class LanceTable:
     def named(self, name: str) -> np.ndarray:
         """Rows of the clips of a name, ascending."""
         quoted = name.replace("'", "''")
-        found = self._table.search().where(f"name = '{quoted}'").select(["row"]).limit(self._count).to_arrow()
+        with self._reading():
+            found = self._table.search().where(f"name = '{quoted}'").select(["row"]).limit(self._count).to_arrow()
         return np.sort(found["row"].to_numpy())
 
     def names(self, most: int) -> list[str]:
         """Names of the first rows."""
-        found: list[str] = self._table.search().select(["name"]).limit(most).to_arrow()["name"].to_pylist()
+        with self._reading():
+            found: list[str] = self._table.search().select(["name"]).limit(most).to_arrow()["name"].to_pylist()
         return found
 
     def select(self, conditions: Sequence[Condition]) -> Selection:
         """The rows that meet all conditions."""
         where = " AND ".join(f"({one.sql()})" for one in conditions)
-        return Selection(where, self._table.count_rows(where))
+        with self._reading():
+            return Selection(where, self._table.count_rows(where))
 
     def search(
         self, queries: np.ndarray, k: int, among: Selection | None, effort: int, *, exact: bool
@@ -198,7 +213,8 @@ class LanceTable:
             search = search.bypass_vector_index() if exact else search.nprobes(effort).refine_factor(_REFINE)
             if among is not None:
                 search = search.where(among.where, prefilter=True)
-            found = search.to_arrow()
+            with self._reading():
+                found = search.to_arrow()
             at = found["row"].to_numpy()
             close = (_vectors(found, self.dim).astype(np.float64) * query).sum(1)
             order = np.lexsort([at, -close])
@@ -236,7 +252,7 @@ def _connect(database: str) -> Any:
 
 def _brief(error: Exception) -> str:
     """LanceDB's message without the places in its source."""
-    return " ".join(str(error).split())[:200]
+    return " ".join(_PLACE.sub("", str(error)).split())[:200]
 
 
 def _schema(rows: np.dtype, dim: int) -> Any:

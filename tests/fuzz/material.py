@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +28,7 @@ from ssl_skel.layouts import LAYOUTS
 from ssl_skel.retrieval.build import build_index
 
 CLIPS, FRAMES, CLASSES, SUBJECTS = 48, 8, 3, 4
+HAS_LANCE = find_spec("lancedb") is not None
 NETWORK = {"name": "mpae_net", "channels": [8], "strides": [4], "heads": 2, "norm": "layer"}
 SPLIT = {"train": {"subject": [0, 1]}, "test": {"subject": [2, 3]}}
 PRETRAIN: dict[str, Any] = {
@@ -87,6 +91,9 @@ def write_all(folder: Path) -> None:
     finetune(parse_config(FinetuneConfig, FINETUNE, "finetune.yaml"))
     for kind in ("flat", "ivf", "hnsw"):
         build_index(Path("run"), Path("store"), Path(kind), kind=kind)
+    if HAS_LANCE:  # by another process: what is forked from this one must find no threads of LanceDB
+        words = ["-m", "ssl_skel", "merge-index", "flat", "-o", "table", "--kind", "lance"]
+        subprocess.run([sys.executable, *words], check=True, capture_output=True)
 
 
 def write_parts() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import yaml
-from material import FINETUNE, PRETRAIN
+from material import FINETUNE, HAS_LANCE, PRETRAIN
 from raw_files import WRITERS, describe, walk
 
 from finetune.config import FinetuneConfig
@@ -177,4 +177,14 @@ FILES: tuple[Target, ...] = (
         folders=("measured",),
     ),
 )
-TARGETS: tuple[Target, ...] = (*_readers(), *FILES)
+LANCE = Target(
+    "index (lance)",
+    ("table/meta.json", "table/lance/**/*"),
+    (
+        *("search table clip_03 -k 3", "search table recording.npz -k 3 --subject 1"),
+        *(f"view table -o {OUT}/page.html", f"search table clip_05 -k 2 --page {OUT}/page.html"),
+    ),
+    folders=("table",),
+)
+"""Where the extra ``lance`` is installed."""
+TARGETS: tuple[Target, ...] = (*_readers(), *FILES, *([LANCE] if HAS_LANCE else []))

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ssl_skel.data.sources.recordings import is_store
 from ssl_skel.data.store import Store
 from ssl_skel.errors import UserError
 from ssl_skel.retrieval.build import build_index
@@ -18,6 +19,7 @@ from ssl_skel.retrieval.filters import Filter
 from ssl_skel.retrieval.index import MotionIndex
 from ssl_skel.retrieval.merge import merge_indexes
 from ssl_skel.retrieval.search import search
+from ssl_skel.view.indexes import page_of_index
 
 pytest.importorskip("lancedb")
 
@@ -91,3 +93,22 @@ def test_too_few_rows_for_an_index_of_the_vectors(run_dir: Path, store: Store, t
     assert len(small) < 256
     assert small.meta["search"]["recall"] == 1
     assert search(small, small.name(3), 2)[0].hits[0].name != small.name(3)
+    assert f"{len(small)} of the {len(small)} recorded" in page_of_index(small.path)
+    assert not is_store(small.path)
+    first = small.name(0)
+    again = build_index(run_dir, store.path, small.path, kind="lance", shard=(2, 2), overwrite=True)
+    assert again.name(0) != first
+
+
+def test_damage_that_a_search_meets_is_one_line(lance: MotionIndex, tmp_path: Path) -> None:
+    damaged = MotionIndex.open(shutil.copytree(lance.path, tmp_path / "damaged"))
+    for file in (damaged.path / "lance").rglob("*/*/*.lance"):
+        file.write_bytes(file.read_bytes()[:-20])
+    for read in (
+        lambda: damaged.named("nobody"),
+        lambda: damaged.rows[np.array([0])],
+        lambda: damaged.search_vectors(np.ones((1, lance.vectors.shape[1]), np.float32), 1),
+    ):
+        with pytest.raises(UserError, match=r"lance/rows: .*; build the index again") as told:
+            read()
+        assert "\n" not in str(told.value)

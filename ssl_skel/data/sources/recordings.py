@@ -20,6 +20,7 @@ from ssl_skel.data.sources.open import first_that_reads, open_alike, open_reader
 from ssl_skel.data.sources.reading import Done, Ready, Work, read_files
 from ssl_skel.data.store import Store
 from ssl_skel.errors import UserError
+from ssl_skel.files.taken import is_index
 from ssl_skel.layouts import SkeletonLayout
 from ssl_skel.names import unknown
 
@@ -121,13 +122,13 @@ def refuse_missing(source: Path) -> None:
     """
     if not source.exists():
         raise UserError(f"{source}: does not exist; give a raw file, a folder of them, or a store")
-    if (source / "vectors.npy").is_file():
+    if is_index(source):
         raise UserError(f"{source}: is an index; give a raw file, a folder of them, or a store")
 
 
 def is_store(path: Path) -> bool:
     """Whether a path is the folder of a store."""
-    return (path / "meta.json").is_file() and not (path / "vectors.npy").is_file()  # an index has both
+    return (path / "meta.json").is_file() and not is_index(path)
 
 
 def store_of(
