@@ -10,7 +10,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 FILE = Path(__file__).parents[2] / "results/growth.json"
-_PANELS = (("seconds", "seconds", 1e-3), ("megabytes", "MB of own memory", 0.1))
+_PANELS = (("core_seconds", "seconds of one core", 1e-3), ("megabytes", "MB of own memory", 0.1))
 
 
 def picture() -> str:
