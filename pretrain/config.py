@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -12,7 +12,7 @@ from ssl_skel.backbones import BACKBONES
 from ssl_skel.backbones.configs.base import BackboneConfig
 from ssl_skel.config import EntryConfig, EntryOf, RunName, Section
 from ssl_skel.data.augment import AUGMENTATIONS
-from ssl_skel.data.balance import Balance
+from ssl_skel.data.balance import Balance, Batches
 from ssl_skel.data.crop import Crop, NumFrames, Sampling
 from ssl_skel.encoders.pooling_config import PoolingConfig
 from ssl_skel.encoders.stream_names import Extent, Stream
@@ -48,8 +48,16 @@ class DataConfig(Section):
     balance: Balance = "none"
     """For merged stores: set draws each of the stores equally often; class also each class of a store, which reads the
     labels for that alone; none draws every clip. An epoch keeps its length (ours)."""
+    batches: Batches = "mixed"
+    """For merged stores: set fills each batch from one of the stores, so that contrast has to distinguish clips by
+    their motion and not by sensor or room; mixed takes any clips (ours)."""
     resident: Literal["auto", "never", "always"] = "auto"
     """Whether the store's joints are moved whole to the device; auto does so where they fit easily."""
+
+    @property
+    def loading(self) -> dict[str, Any]:
+        """Options of the ``ClipLoader``: all but those of the store and of the encoder."""
+        return self.model_dump(exclude={"store", "split", "stream", "extent"})
 
 
 class PretrainConfig(Section):

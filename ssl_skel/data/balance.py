@@ -1,4 +1,4 @@
-"""How often a clip is drawn in an epoch, so that neither a large set nor a frequent motion fills a merged corpus."""
+"""What an epoch of a merged corpus holds: how often each clip is drawn, and which clips meet in a batch."""
 
 from __future__ import annotations
 
@@ -13,6 +13,10 @@ Balance = Literal["none", "set", "class"]
 """none: each clip as often as any other of its length. set: each store that was merged as often as any other. class:
 also each class of a set as often as the other classes of that set; its clips without a label count as one class."""
 BALANCES: tuple[str, ...] = get_args(Balance)
+
+Batches = Literal["mixed", "set"]
+"""mixed: any clips. set: those of one of the stores that were merged."""
+BATCHES: tuple[str, ...] = get_args(Batches)
 
 
 def windows(store: Store, rows: np.ndarray, max_frames: int | None) -> np.ndarray:
@@ -53,3 +57,30 @@ def draw(shares: np.ndarray, count: int, random: np.random.Generator) -> np.ndar
     ends = np.cumsum(shares)
     points = (np.arange(count) + random.random()) / count * ends[-1]
     return np.minimum(np.searchsorted(ends, points, side="right"), len(shares) - 1)
+
+
+def set_by_set(rows: np.ndarray, sets: np.ndarray, size: int, random: np.random.Generator) -> np.ndarray:
+    """An epoch in which as many batches as possible hold clips of one set only. Ours.
+
+    Contrast then has to distinguish clips of one set, which differ in their motion, not by sensor, room or skeleton.
+
+    Args:
+        rows: (N,) clips of the epoch, in random order.
+        sets: (N,) the set of each.
+        size: clips in a batch.
+        random: shuffles the batches.
+
+    Returns:
+        (N,) the same clips. Those that are left over from their sets make mixed batches; what does not fill one of
+        these comes last.
+    """
+    whole, left_over = [], []
+    for name in np.unique(sets):
+        mine = rows[sets == name]
+        cut = len(mine) // size * size
+        whole.append(mine[:cut])
+        left_over.append(mine[cut:])
+    mixed = random.permutation(np.concatenate(left_over))
+    cut = len(mixed) // size * size
+    batches = np.concatenate([*whole, mixed[:cut]]).reshape(-1, size)
+    return np.concatenate([random.permutation(batches).reshape(-1), mixed[cut:]])

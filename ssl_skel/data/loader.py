@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ssl_skel.batch import Batch, Rng
 from ssl_skel.data.augment.pipeline import Augment
-from ssl_skel.data.balance import BALANCES, Balance, chances, draw, windows
+from ssl_skel.data.balance import BALANCES, BATCHES, Balance, Batches, chances, draw, set_by_set, windows
 from ssl_skel.data.crop import SAMPLINGS, check_crop
 from ssl_skel.data.lacking import parts_of, stand_in, stand_ins
 from ssl_skel.data.store import Store
@@ -69,6 +69,7 @@ class ClipLoader:
         shuffle: another order every epoch; else that of ``rows``.
         balance: what is drawn equally often where ``shuffle``, see ``ssl_skel.data.balance``. An epoch keeps its
             length; clips of small groups repeat in it, and of large ones some are left out.
+        batches: which clips meet in a batch where ``shuffle``, see there too.
         drop_last: only full batches. Fewer rows than one batch make one batch of all of them (less the
             few that the ranks cannot share evenly). Otherwise the last batch may be short, and its
             ranks' parts uneven or empty.
@@ -100,6 +101,7 @@ class ClipLoader:
         num_views: int = 1,
         shuffle: bool = False,
         balance: Balance = "none",
+        batches: Batches = "mixed",
         drop_last: bool = False,
         augment: Augment | None = None,
         seed: int = 0,
@@ -111,7 +113,7 @@ class ClipLoader:
     ) -> None:
         self.store, self.rows = store, np.asarray(rows, np.int64)
         self.num_frames, self.num_views, self.crop, self.min_frames = num_frames, num_views, crop, min_frames
-        self.max_frames, self.sampling, self.balance = max_frames, sampling, balance
+        self.max_frames, self.sampling, self.balance, self.batches = max_frames, sampling, balance, batches
         self.shuffle, self.drop_last, self.augment, self.seed = shuffle, drop_last, augment, seed
         self.device, self.rank, self.world_size, self.labels = torch.device(device), rank, world_size, labels
         self._check(batch_size)
@@ -138,9 +140,14 @@ class ClipLoader:
         """Rows of an epoch: each as often as it has windows, or as its group's share says."""
         random = np.random.default_rng((self.seed, epoch, 0, Draw.ORDER))
         if self.balance == "none":
-            return random.permutation(np.repeat(self.rows, self._windows))
-        shares = chances(self.store, self.rows, self._windows, self.balance)
-        return random.permutation(self.rows[draw(shares, self._draws, random)])
+            rows = np.repeat(self.rows, self._windows)
+        else:
+            shares = chances(self.store, self.rows, self._windows, self.balance)
+            rows = self.rows[draw(shares, self._draws, random)]
+        rows = random.permutation(rows)
+        if self.batches == "mixed":
+            return rows
+        return set_by_set(rows, parts_of(self.store, rows), self.batch_size, random)
 
     def _batch(self, rows: np.ndarray, key: tuple[int, int, int]) -> Batch:
         """This rank's share of a global batch of clips."""
@@ -248,6 +255,8 @@ class ClipLoader:
             raise UserError(f"sampling: must be {' or '.join(SAMPLINGS)}, got {self.sampling!r}")
         if self.balance not in BALANCES:
             raise UserError(f"balance: must be {', '.join(BALANCES[:-1])} or {BALANCES[-1]}, got {self.balance!r}")
+        if self.batches not in BATCHES:
+            raise UserError(f"batches: must be {' or '.join(BATCHES)}, got {self.batches!r}")
         try:
             check_crop(self.crop)
         except ValueError as error:

@@ -9,7 +9,7 @@ import pytest
 
 from ssl_skel.data.augment import AUGMENTATIONS
 from ssl_skel.data.augment.pipeline import Augment
-from ssl_skel.data.balance import chances, draw
+from ssl_skel.data.balance import chances, draw, set_by_set
 from ssl_skel.data.clip import RawClip
 from ssl_skel.data.loader import ClipLoader
 from ssl_skel.data.merge import merge
@@ -77,6 +77,43 @@ def test_draws_are_as_even_as_whole_numbers_allow() -> None:
 def test_an_unknown_balance_is_refused(merged: Store, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="balance: must be none, set or class, got 'sets'"):
         ClipLoader(merged, range(44), num_frames=4, batch_size=8, balance="sets")
+
+
+# ---- batches
+
+
+def test_batches_of_one_set_hold_the_same_clips(merged: Store) -> None:
+    loader = ClipLoader(merged, range(44), num_frames=4, batch_size=3, shuffle=True, batches="set")
+    epochs = [[batch.index.tolist() for batch in loader.epoch(epoch)] for epoch in range(3)]
+    for batches in epochs:
+        assert sorted(row for batch in batches for row in batch) == list(range(44))
+        assert [len(batch) for batch in batches] == [3] * 14 + [2]
+        # 13 batches of the 40 clips and one of the 4; one clip is left over of each
+        assert sorted({row >= 40 for row in batch} == {True} for batch in batches[:-1]) == [False] * 13 + [True]
+        assert len({row >= 40 for row in batches[-1]}) == 2
+    assert len({tuple(sorted(map(tuple, batches))) for batches in epochs}) == 3
+    at = {next(place for place, batch in enumerate(batches) if min(batch) >= 40) for batches in epochs}
+    assert len(at) > 1  # sets take turns at random
+
+
+def test_what_is_left_over_fills_batches(merged: Store) -> None:
+    rows = set_by_set(np.arange(10), np.repeat([0, 1, 2], [4, 4, 2]), 3, np.random.default_rng(0))
+    batches = [set(batch.tolist()) for batch in rows[:9].reshape(3, 3)]
+    assert sorted(rows.tolist()) == list(range(10))
+    assert {0, 1, 2} in batches
+    assert {4, 5, 6} in batches
+    assert sum(batch <= {3, 7, 8, 9} for batch in batches) == 1
+
+
+def test_an_epoch_of_one_set_begins_anywhere(merged: Store) -> None:
+    loader = ClipLoader(merged, range(44), num_frames=4, batch_size=8, shuffle=True, balance="set", batches="set")
+    whole = [batch.index.tolist() for batch in loader.epoch(1)]
+    assert [batch.index.tolist() for batch in loader.epoch(1, start=2)] == whole[2:]
+
+
+def test_unknown_batches_are_refused(merged: Store) -> None:
+    with pytest.raises(UserError, match="batches: must be mixed or set, got 'class'"):
+        ClipLoader(merged, range(44), num_frames=4, batch_size=8, batches="class")
 
 
 # ---- joints that a layout lacks

@@ -42,7 +42,8 @@ def write(folder: Path, store: Path, epochs: int = 2) -> Path:
 
 
 def environment() -> dict[str, str]:
-    return {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads()), "PYTHONWARNINGS": "error"}
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(torch.get_num_threads()))
+    return {**os.environ, **threads, "PYTHONWARNINGS": "error"}
 
 
 def call(program: list[str], *words: str | Path) -> subprocess.CompletedProcess[str]:

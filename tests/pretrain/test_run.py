@@ -16,6 +16,7 @@ from tiny_run import config
 from pretrain.config import PretrainConfig
 from pretrain.run import run
 from ssl_skel.config import load_config
+from ssl_skel.data.loader import ClipLoader
 from ssl_skel.data.splits import load_split
 from ssl_skel.data.store import Store
 from ssl_skel.embedding.features import extract_features, whole_clips
@@ -172,11 +173,12 @@ def test_what_does_not_fit_is_one_line_and_leaves_nothing_behind(motions, tmp_pa
     assert not (tmp_path / "runs").exists()
 
 
-def test_crops_have_the_floor_that_the_config_names(motions, tmp_path, monkeypatch):
+def test_the_loader_draws_as_the_config_says(motions, tmp_path, monkeypatch):
     import pretrain.run as module
 
-    floors: list[int] = []
-    monkeypatch.setattr(module, "fit", lambda task, loader, *rest, **named: floors.append(loader.min_frames))
+    loaders: list[ClipLoader] = []
+    monkeypatch.setattr(module, "fit", lambda task, loader, *rest, **named: loaders.append(loader))
     plain = config(motions, tmp_path)
-    run(plain.model_copy(update={"data": plain.data.model_copy(update={"min_frames": 23})}))
-    assert floors == [23]
+    changes = {"sampling": "sorted", "min_frames": 23, "max_frames": 40, "balance": "class", "batches": "set"}
+    run(plain.model_copy(update={"data": plain.data.model_copy(update=changes)}))
+    assert {name: getattr(loaders[0], name) for name in changes} == changes
