@@ -17,6 +17,8 @@ from ssl_skel.cli.options import (
     PoolingOption,
     ReadingArgument,
     RunArgument,
+    ShardOption,
+    parse_shard,
 )
 from ssl_skel.escaping import say
 
@@ -51,15 +53,20 @@ def embed(
     format: FormatOption = "",
     pooling: PoolingOption = None,
     split: Annotated[str, typer.Option(help="Split whose train and test flags are added.")] = "",
+    shard: ShardOption = "1/1",
     batch_size: BatchSizeOption = 128,
     precision: Annotated[Literal["no", "bf16"], typer.Option(help="Precision of the encoder; no is float32.")] = "no",
     device: DeviceOption = "auto",
     overwrite: OverwriteOption = False,
     json_: JsonOption = False,
 ) -> None:
-    """Write the features of every clip of a store, or of raw recordings."""
+    """Write the features of every clip of a store, or of raw recordings.
+
+    --shard writes those of a part of the clips; a folder of such .parquet files is read as one table.
+    """
     from ssl_skel.embedding.outputs import check_table
 
+    part = parse_shard(shard)
     check_table(output, overwrite, source)
     check_encoder(run)
     check_source(source, split)
@@ -75,6 +82,7 @@ def embed(
         options=options or (),
         pooling=pooling,
         split=split,
+        shard=part,
         batch_size=batch_size,
         precision=precision,
         device=device,

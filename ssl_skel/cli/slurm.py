@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 COMMANDS = ("pretrain", "finetune", "sweep", "index", "embed", "convert")
 """That can be jobs: the ones that take long, and continue or begin again without harm."""
-_SHARED = ("convert", "index")  # by the jobs of an array, each with its --shard
+_SHARED = ("convert", "index", "embed")  # by the jobs of an array, each with its --shard
 _SHARD = "{shard}"
 _LAUNCHED = ("pretrain", "finetune")  # by torchrun where a job has several GPUs
 _SECONDS_TO_STOP = 75  # submitit leaves 90 between its signal and the end
@@ -126,7 +126,7 @@ def _parts(words: Sequence[str], count: int) -> list[list[str]]:
     if not count:
         return [list(words)]
     if words[0] not in _SHARED:
-        raise UserError(f"--slurm: shards: {words[0]} is not done in parts; {' and '.join(_SHARED)} are")
+        raise UserError(f"--slurm: shards: {words[0]} is not done in parts; {', '.join(_SHARED)} are")
     if not any(_SHARD in word for word in words) or any(word.startswith("--shard") for word in words):
         raise UserError(f"--slurm: shards: write {_SHARD} in the output's path, as in parts/{_SHARD}, and no --shard")
     own = [[word.replace(_SHARD, str(number)) for word in words] for number in range(1, count + 1)]

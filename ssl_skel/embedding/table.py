@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from ssl_skel.data.shards import check_shard
 from ssl_skel.data.splits import load_split
 from ssl_skel.data.store import Store
 from ssl_skel.embedding.embedder import Embedder, Precision
 from ssl_skel.embedding.outputs import check_table
 from ssl_skel.encoders.pooling_config import PoolingConfig
+from ssl_skel.errors import UserError
 from ssl_skel.files.atomic import replacing
 
 COLUMNS = ("name", "label", "subject", "camera", "setup", "replication")
@@ -28,6 +30,7 @@ def embed(
     options: Sequence[str] = (),
     pooling: PoolingConfig | str | None = None,
     split: str = "",
+    shard: tuple[int, int] = (1, 1),
     batch_size: int = 128,
     precision: Precision = "no",
     device: str = "auto",
@@ -46,6 +49,8 @@ def embed(
         format, options: of raw recordings; see ``Embedder.clips``.
         pooling: how frames and joints become one vector; default: as the encoder's card says.
         split: adds each clip's side of it.
+        shard: (i, n): only the i-th of n parts of the clips, from 1 on. A folder of such ``.parquet`` files is one
+            table to pyarrow, pandas and polars.
         batch_size: clips per step.
         precision: of the encoder; ``no`` is float32.
         device: where the encoder runs; see ``find_device``.
@@ -55,14 +60,22 @@ def embed(
         file, clips, dim.
 
     Raises:
-        UserError: an encoder, store, split or file that does not fit, or a missing package.
+        UserError: an encoder, store, split, part or file that does not fit, or a missing package.
     """
     check_table(out, overwrite, source)
+    check_shard(shard)
     embedder = Embedder(run, pooling=pooling, device=device, batch_size=batch_size, precision=precision)
     store = embedder.clips(source, format, options=options)
+    part, parts = shard
+    rows = np.array_split(np.arange(len(store)), parts)[part - 1]
+    if not len(rows):
+        raise UserError(f"--shard {part}/{parts}: is empty; {source} has {len(store)} clips")
     columns = {name: getattr(store, name) for name in COLUMNS} | ({"side": _sides(store, split)} if split else {})
-    features = embedder.features(store, progress=True)
+    columns = {name: values[rows] for name, values in columns.items()}
+    features = embedder.features(store, rows, progress=True)
     facts = {"run": str(run), "source": str(source), "sha256": store.sha256, "pooling": str(embedder.pooling)}
+    if parts > 1:
+        facts["part"] = f"{part}/{parts}"
     meta = json.dumps(facts | {"class_names": store.class_names, "card": embedder.card.model_dump(mode="json")})
     _write(out, features, columns, meta)
     return {"file": str(out), "clips": len(features), "dim": embedder.dim}

@@ -75,6 +75,23 @@ def test_parquet_holds_the_same(store: Store, encoder: SkeletonEncoder, tmp_path
         assert table.schema.metadata[b"ssl_skel"].decode() == str(data["meta"])
 
 
+def test_a_folder_of_parts_is_one_table(store: Store, encoder: SkeletonEncoder, tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    (tmp_path / "parts").mkdir()
+    split, count = next(iter(store.splits)), 3
+    embed(tmp_path / "run", store.path, tmp_path / "whole.parquet", split=split)
+    for part in range(1, count + 1):
+        out = tmp_path / "parts" / f"{part}.parquet"
+        embed(tmp_path / "run", store.path, out, split=split, shard=(part, count))
+        meta = json.loads(parquet.read_table(out).schema.metadata[b"ssl_skel"])
+        assert (meta["part"], meta["sha256"]) == (f"{part}/{count}", store.sha256)
+    whole, parts = parquet.read_table(tmp_path / "whole.parquet"), parquet.read_table(tmp_path / "parts")
+    for name in ("name", "label", "side"):
+        assert parts[name].to_pylist() == whole[name].to_pylist()
+    vectors = [np.array(table["features"].to_pylist(), np.float32) for table in (parts, whole)]
+    assert np.allclose(*vectors, atol=1e-5)
+
+
 def test_bfloat16_stays_near(store: Store, encoder: SkeletonEncoder, tmp_path: Path) -> None:
     for out, precision in (("f.npz", "no"), ("g.npz", "bf16")):
         embed(tmp_path / "run", store.path, tmp_path / out, precision=precision)
@@ -91,15 +108,18 @@ def test_bfloat16_stays_near(store: Store, encoder: SkeletonEncoder, tmp_path: P
         ({"out": "taken.npz"}, "taken.npz: exists"),
         ({"split": "xwiev"}, "xwiev"),
         ({"source": "gone"}, "gone: does not exist"),
+        ({"shard": (3, 2)}, "--shard 3/2: counts parts from 1"),
+        ({"shard": (500, 500)}, "--shard 500/500: is empty; "),
     ],
 )
 def test_what_does_not_fit_is_refused(
     store: Store, encoder: SkeletonEncoder, tmp_path: Path, change: dict, message: str
 ) -> None:
     (tmp_path / "taken.npz").write_bytes(b"mine")
-    asked = {"source": "store", "out": "f.npz", "split": ""} | change
+    options = {"source": "store", "out": "f.npz"} | change
+    source, out = (tmp_path / options.pop(name) for name in ("source", "out"))
     with pytest.raises(UserError, match=message):
-        embed(tmp_path / "run", tmp_path / asked["source"], tmp_path / asked["out"], split=asked["split"])
+        embed(tmp_path / "run", source, out, **options)
     assert not (tmp_path / "f.npz").exists()
     assert (tmp_path / "taken.npz").read_bytes() == b"mine"
 
