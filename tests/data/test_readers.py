@@ -67,7 +67,7 @@ def test_what_every_reader_owes(format: str, tmp_path: Path) -> None:
 
 
 def test_wrong_folders_are_told_what_was_looked_for(format: str, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="is not a folder; give the folder that holds the recordings"):
+    with pytest.raises(UserError, match="none: does not exist; give the folder that holds the recordings"):
         READERS[format](tmp_path / "none").files()
     (tmp_path / "notes.txt").write_text("junk")
     with pytest.raises(UserError, match=r"holds no .*\*.*; give the folder that holds the recordings"):

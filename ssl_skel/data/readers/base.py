@@ -108,7 +108,8 @@ class Reader(ABC):
     def _find(self, pattern: str, example: str) -> list[Path]:
         """Files below the source that match a glob pattern; hidden ones and those of stores are not recordings."""
         if not self.source.is_dir():
-            raise NotThere(f"{self.source}: is not a folder; give the folder that holds the recordings ({example})")
+            fault = "is not a folder" if self.source.exists() else "does not exist"
+            raise NotThere(f"{self.source}: {fault}; give the folder that holds the recordings ({example})")
         found = sorted(self.source.glob(pattern), key=natural)
         below = {folder for file in found for folder in file.relative_to(self.source).parents if folder.parts}
         stores = {folder for folder in below if all((self.source / folder / name).is_file() for name in _OF_STORE)}
