@@ -26,6 +26,7 @@ def files(options: argparse.Namespace) -> tuple[dict[str, Any], int]:
     """Damage files, and see what the commands that read them say."""
     import torch
     from cases import SOUND, Outcome, workplace
+    from targets import TARGETS
     from workers import run_cases
 
     torch.set_num_threads(1)
@@ -33,8 +34,12 @@ def files(options: argparse.Namespace) -> tuple[dict[str, Any], int]:
     faults: dict[tuple[str, str, str], list[Outcome]] = {}
     largest = 0
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # what was tried so far is told
+    cases = range(options.first, options.first + options.count)
+    if options.only:  # cases take turns with the targets
+        place, step = [target.name for target in TARGETS].index(options.only), len(TARGETS)
+        cases = range(options.first * step + place, (options.first + options.count) * step, step)
     with suppress(KeyboardInterrupt), workplace() as pristine:
-        for outcome in run_cases(range(options.first, options.first + options.count), options.seed, pristine):
+        for outcome in run_cases(cases, options.seed, pristine):
             totals.setdefault(outcome.target, Counter())[outcome.kind] += 1
             largest = max(largest, outcome.growth)
             if outcome.kind not in SOUND:
@@ -96,7 +101,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--first", type=int, default=0, help="number of the first case")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--faults", type=Path, help="folder for a text file a kind of fault")
-    parser.add_argument("--only", default="", help="of kills: one command")
+    parser.add_argument("--only", default="", help="of kills: one command; of files: one target")
     parser.add_argument("--save", action="store_true", help=f"write the totals to {RESULTS.relative_to(ROOT)}")
     options = parser.parse_args(words)
     trial, count = TRIALS[options.trial]
