@@ -10,9 +10,12 @@ from ssl_skel.config import EntryConfig
 
 
 class LinearHeadConfig(EntryConfig):
-    """BatchNorm and a linear layer, see ``Classifier``; nothing to choose."""
+    """Options of ``Classifier``'s head: a linear layer."""
 
     name: Literal["linear"] = "linear"
+    norm: bool = True
+    """A BatchNorm before it, as MAMP and MAE put there to probe frozen features. Networks that papers train with labels
+    (CTR-GCN, ST-GCN) have none: with it, their large rates make the logits of a small batch jump."""
 
 
 class MLPHeadConfig(EntryConfig):

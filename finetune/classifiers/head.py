@@ -22,4 +22,4 @@ def add_head(encoder: SkeletonEncoder, head: HeadConfig, num_classes: int, *, la
         return BottleneckClassifier(encoder, num_classes, head, label_smoothing=label_smoothing)
     if isinstance(head, MLPHeadConfig):
         return MLPClassifier(encoder, num_classes, head, label_smoothing=label_smoothing)
-    return Classifier(encoder, num_classes, frozen=False, label_smoothing=label_smoothing)
+    return Classifier(encoder, num_classes, frozen=False, label_smoothing=label_smoothing, norm=head.norm)

@@ -30,17 +30,23 @@ class Classifier(Task):
         num_classes: classes of the store.
         frozen: keep the encoder's weights and running statistics as they are.
         label_smoothing: share of the target that is spread evenly over all classes.
+        norm: the BatchNorm; without it the head is the linear layer alone.
     """
 
     def __init__(
-        self, encoder: SkeletonEncoder, num_classes: int, *, frozen: bool, label_smoothing: float = 0.0
+        self,
+        encoder: SkeletonEncoder,
+        num_classes: int,
+        *,
+        frozen: bool,
+        label_smoothing: float = 0.0,
+        norm: bool = True,
     ) -> None:
         super().__init__()
         self.frozen, self.label_smoothing = frozen, label_smoothing
         self.encoder = encoder.requires_grad_(not frozen)
-        self.head = nn.Sequential(
-            nn.BatchNorm1d(encoder.dim, eps=1e-6, affine=False), nn.Linear(encoder.dim, num_classes)
-        )
+        layers = [nn.BatchNorm1d(encoder.dim, eps=1e-6, affine=False)] if norm else []
+        self.head = nn.Sequential(*layers, nn.Linear(encoder.dim, num_classes))
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Mean cross-entropy over the clips of all processes, and their accuracy; labels must be known."""

@@ -17,7 +17,7 @@ from ssl_skel.config import Section
 from ssl_skel.encoders.pooling_config import FORMER_TEXTS
 
 NEWER = {
-    "head": {"name": "linear"},
+    "head": {"name": "linear", "norm": True},
     "drop_path": None,
     "sampling": "crop",
     "pretext.time_bins": 4,

@@ -19,7 +19,8 @@ def test_topology_refinement_is_the_equations() -> None:
     joints, frames, dim, low = SBU.num_joints, 6, 4, 8
     layer, x = CTRGC(5, dim, SBU), torch.randn(2, 5, frames, joints)
     nn.init.constant_(layer.alpha, 0.7)
-    nn.init.normal_(layer.graph)
+    for values in (layer.graph, layer.ends.bias, layer.refine.bias, layer.project.bias):
+        nn.init.normal_(values)
     one, two = layer.ends.weight[:, :, 0].view(2, 3, low, 5)
     shift_one, shift_two = layer.ends.bias.view(2, 3, low)
     expected = torch.zeros(2, dim, frames, joints)
@@ -57,6 +58,19 @@ def test_space_is_convolution_norm_residual_relu() -> None:
     normed = 0.5 * (space.convolve(x) - space.norm.running_mean[:, None, None])
     normed = normed / (space.norm.running_var + 1e-5).sqrt()[:, None, None]
     torch.testing.assert_close(space(x), (normed + space.around(x)).relu())
+
+
+def test_weights_start_as_in_the_release() -> None:
+    """model/ctrgcn.py, conv_init and weights_init; in the release each graph has convolutions of its own."""
+    torch.manual_seed(0)
+    net = CTRGCN(CTRGCNConfig(), SBU, 3, 16)
+    spatial = net.layers[1].space.convolve
+    first, around = net.layers[0].time.branches[0], net.layers[4].around[0]
+    for layer, outputs in ((spatial.ends, 8), (spatial.refine, 64), (spatial.project, 64), (around, 128)):
+        assert abs(layer.weight.std() / (2 / outputs) ** 0.5 - 1) < 0.1
+        assert not layer.bias.any()
+    assert abs(first[3].weight.std() / (2 / (16 * 5)) ** 0.5 - 1) < 0.1  # 16 channels, 5 frames
+    assert not first[3].bias.any()
 
 
 def test_base_has_the_published_size() -> None:

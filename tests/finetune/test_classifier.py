@@ -8,10 +8,16 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from finetune.classifiers.config import LinearHeadConfig
 from finetune.classifiers.linear import Classifier
+from finetune.classifiers.saved import save_classifier
+from finetune.predict import load_classifier
+from finetune.protocols.configs.trained import FullConfig
+from finetune.protocols.trained import Full
 from ssl_skel.batch import Batch
 from ssl_skel.data.loader import ClipLoader
 from ssl_skel.data.store import Store
+from ssl_skel.encoders.card import EncoderCard
 from ssl_skel.encoders.encoder import SkeletonEncoder
 from ssl_skel.encoders.files import load_encoder
 
@@ -35,6 +41,15 @@ def test_the_head_is_batch_norm_without_scale_then_a_layer(encoder: SkeletonEnco
     out = task(batch)
     assert torch.allclose(out["loss"], F.cross_entropy(logits, batch.label), atol=1e-5)
     assert out["accuracy"] == (logits.argmax(1) == batch.label).float().mean()
+
+
+def test_a_head_without_norm_is_the_layer_alone(encoder: SkeletonEncoder, batch: Batch, tmp_path: Path) -> None:
+    config = FullConfig(head=LinearHeadConfig(norm=False), label_smoothing=0.1)
+    task = Full.classifier(config, encoder, 12)
+    logits = F.linear(encoder.eval()(batch.x[:, 0], batch.present), task.head[0].weight, task.head[0].bias)
+    torch.testing.assert_close(task.eval()(batch)["loss"], F.cross_entropy(logits, batch.label, label_smoothing=0.1))
+    save_classifier(tmp_path, task, config, [str(label) for label in range(12)], EncoderCard.of(encoder))
+    assert torch.equal(load_classifier(tmp_path).task.logits(batch), task.logits(batch))
 
 
 @pytest.mark.parametrize("frozen", [True, False])

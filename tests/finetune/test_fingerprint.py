@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import yaml
 
-from finetune.classifiers.config import BottleneckConfig
+from finetune.classifiers.config import BottleneckConfig, LinearHeadConfig
 from finetune.config import FinetuneConfig
 from finetune.protocols.configs.linear import LinearConfig
 from finetune.protocols.configs.psp import PSPSemiConfig
@@ -53,6 +53,8 @@ def test_options_newer_than_some_trainings_count_only_where_they_change_what_was
     plain, other = FullConfig(), FullConfig(head=BottleneckConfig(), drop_path=0.1, sampling="sorted")
     assert not {"head", "drop_path", "sampling"} & yaml.safe_load(fingerprint._recipe(plain)).keys()
     assert {"head", "drop_path", "sampling"} < yaml.safe_load(fingerprint._recipe(other)).keys()
+    bare = yaml.safe_load(fingerprint._recipe(FullConfig(head=LinearHeadConfig(norm=False))))
+    assert bare["head"] == {"name": "linear", "norm": False}
     contrasts = (PSPSemiConfig(), PSPSemiConfig(pretext=PSPConfig(time_bins=2)))
     told = [yaml.safe_load(fingerprint._recipe(config))["pretext"] for config in contrasts]
     assert "time_bins" not in told[0]
