@@ -7,7 +7,7 @@ small matrix product.
 from __future__ import annotations
 
 import math
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +26,12 @@ def start(layout: SkeletonLayout) -> Tensor:
     """
     stack = torch.from_numpy(layout.rooted_at(layout.chest).directions() > 0).float()
     return stack / stack.sum(1, keepdim=True).clamp(min=1)
+
+
+def _start_weights(layer: nn.Linear | nn.Conv1d | nn.Conv2d, outputs: int) -> None:
+    """Released code, model/ctrgcn.py, conv_init: a variance of 2 by the outputs, of every frame of a kernel."""
+    nn.init.normal_(layer.weight, std=math.sqrt(2 / outputs))
+    nn.init.zeros_(cast(Tensor, layer.bias))
 
 
 class CTRGC(nn.Module):
@@ -53,9 +59,8 @@ class CTRGC(nn.Module):
         self.ends = nn.Conv1d(dim_in, 6 * low, 1)  # W1 of each graph, then W2 of each
         self.refine = nn.Linear(low, dim * 3)  # W4, a channel's three side by side
         self.project = nn.Linear(dim_in, dim * 3)  # W3, likewise
-        for layer, width in ((self.ends, low), (self.refine, dim), (self.project, dim)):
-            nn.init.normal_(layer.weight, std=math.sqrt(2 / width))  # of each graph's part by itself
-            nn.init.zeros_(layer.bias)
+        for layer, outputs in ((self.ends, low), (self.refine, dim), (self.project, dim)):
+            _start_weights(layer, outputs)  # of each graph's part by itself
 
     def forward(self, x: Tensor) -> Tensor:
         persons, _, frames, joints = x.shape
@@ -116,8 +121,7 @@ class CTRGCN(GraphNet[CTRGCNConfig]):
         super().__init__(config, layout, channels, num_frames)
         for layer in self.modules():
             if isinstance(layer, nn.Conv2d):
-                nn.init.kaiming_normal_(layer.weight, mode="fan_out")
-                nn.init.zeros_(layer.bias)
+                _start_weights(layer, layer.weight[:, 0].numel())
 
     def layer(self, dim_in: int, dim: int, stride: int, *, first: bool) -> Layer:
         space = Space(CTRGC(dim_in, dim, self.layout), dim_in, dim)
