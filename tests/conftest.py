@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -28,6 +28,15 @@ def real_data() -> Path:
     if not folder:
         pytest.skip("SSL_SKEL_DATA is unset")
     return Path(folder).resolve()
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Sums in the order of other processes with one thread, and the time of one core."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture

@@ -1,12 +1,9 @@
-"""Fixtures of more than one benchmark."""
+"""A store for more than one benchmark."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
-import torch
 
 from ssl_skel.data.clip import RawClip
 from ssl_skel.data.store import Store
@@ -25,11 +22,3 @@ def ntu_like(tmp_path_factory: pytest.TempPathFactory) -> Store:
             shape = (persons, int(random.integers(40, 141)), layout.num_joints, 3)
             writer.add(RawClip(f"clip{number}", random.normal(size=shape).astype("f4"), label=0))
     return Store.open(path)
-
-
-@pytest.fixture
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)

@@ -5,12 +5,10 @@ from __future__ import annotations
 import multiprocessing
 import os
 import sys
-from collections.abc import Iterator
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
 import pytest
-import torch
 
 HERE = str(Path(__file__).parent)
 sys.path.insert(0, HERE)
@@ -34,12 +32,3 @@ def processes() -> ForkServerContext:
         else:
             os.environ[key] = value
     return context
-
-
-@pytest.fixture
-def one_thread() -> Iterator[None]:
-    """Sums in the order of the processes that are compared with."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
