@@ -119,7 +119,7 @@ class CTRGCN(GraphNet[CTRGCNConfig]):
 
     def __init__(self, config: CTRGCNConfig, layout: SkeletonLayout, channels: int, num_frames: int) -> None:
         super().__init__(config, layout, channels, num_frames)
-        for layer in self.modules():
+        for layer in self.layers.modules():
             if isinstance(layer, nn.Conv2d):
                 _start_weights(layer, layer.weight[:, 0].numel())
 
