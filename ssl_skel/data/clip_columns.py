@@ -124,9 +124,9 @@ def damaged(file: Path) -> UserError:
     return UserError(f"{file}: is damaged or missing; convert again with --overwrite")
 
 
-def blocks_of(values: np.ndarray) -> Iterator[np.ndarray]:
+def blocks_of(values: np.ndarray, size: int = BLOCK) -> Iterator[np.ndarray]:
     """A column, cut into blocks."""
-    return (values[at : at + BLOCK] for at in range(0, len(values), BLOCK))
+    return (values[at : at + size] for at in range(0, len(values), size))
 
 
 def _is_text(names: np.ndarray) -> bool:

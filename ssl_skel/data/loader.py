@@ -251,12 +251,13 @@ class ClipLoader:
             )
         if self.drop_last and len(self.rows) < self.world_size:
             raise UserError(f"{where}: {len(self.rows)} clips for {self.world_size} ranks; use fewer ranks")
-        if self.sampling not in SAMPLINGS:
-            raise UserError(f"sampling: must be {' or '.join(SAMPLINGS)}, got {self.sampling!r}")
-        if self.balance not in BALANCES:
-            raise UserError(f"balance: must be {', '.join(BALANCES[:-1])} or {BALANCES[-1]}, got {self.balance!r}")
-        if self.batches not in BATCHES:
-            raise UserError(f"batches: must be {' or '.join(BATCHES)}, got {self.batches!r}")
+        for name, given, known in (
+            ("sampling", self.sampling, SAMPLINGS),
+            ("balance", self.balance, BALANCES),
+            ("batches", self.batches, BATCHES),
+        ):
+            if given not in known:
+                raise UserError(f"{name}: must be {', '.join(known[:-1])} or {known[-1]}, got {given!r}")
         try:
             check_crop(self.crop)
         except ValueError as error:

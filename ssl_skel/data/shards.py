@@ -42,6 +42,24 @@ def check_shard(shard: tuple[int, int]) -> None:
         raise UserError(f"--shard {number}/{of}: counts parts from 1, as in 1/4 to 4/4")
 
 
+def rows_of(rows: np.ndarray, shard: tuple[int, int], source: Path | str) -> np.ndarray:
+    """One part of rows that several machines share, in order.
+
+    Args:
+        rows: (N, ...), of all parts.
+        shard: (i, n) that there is.
+        source: what the rows are of, for the message.
+
+    Raises:
+        UserError: nothing is left for the part.
+    """
+    number, of = shard
+    part = np.array_split(rows, of)[number - 1]
+    if not len(part):
+        raise UserError(f"--shard {number}/{of}: is empty; {source} needs fewer parts")
+    return part
+
+
 def part_of(reader: Reader, shard: tuple[int, int]) -> tuple[list[Path], Shard | None]:
     """The files of one part of a conversion, in order; and what its store says about that, None where it is the whole.
 

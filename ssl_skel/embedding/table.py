@@ -9,13 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from ssl_skel.data.shards import check_shard
+from ssl_skel.data.shards import check_shard, rows_of
 from ssl_skel.data.splits import load_split
 from ssl_skel.data.store import Store
 from ssl_skel.embedding.embedder import Embedder, Precision
 from ssl_skel.embedding.outputs import check_table
 from ssl_skel.encoders.pooling_config import PoolingConfig
-from ssl_skel.errors import UserError
 from ssl_skel.files.atomic import replacing
 
 COLUMNS = ("name", "label", "subject", "camera", "setup", "replication")
@@ -66,16 +65,13 @@ def embed(
     check_shard(shard)
     embedder = Embedder(run, pooling=pooling, device=device, batch_size=batch_size, precision=precision)
     store = embedder.clips(source, format, options=options)
-    part, parts = shard
-    rows = np.array_split(np.arange(len(store)), parts)[part - 1]
-    if not len(rows):
-        raise UserError(f"--shard {part}/{parts}: is empty; {source} has {len(store)} clips")
+    rows = rows_of(np.arange(len(store)), shard, source)
     columns = {name: getattr(store, name) for name in COLUMNS} | ({"side": _sides(store, split)} if split else {})
     columns = {name: values[rows] for name, values in columns.items()}
     features = embedder.features(store, rows, progress=True)
     facts = {"run": str(run), "source": str(source), "sha256": store.sha256, "pooling": str(embedder.pooling)}
-    if parts > 1:
-        facts["part"] = f"{part}/{parts}"
+    if shard[1] > 1:
+        facts["part"] = "/".join(map(str, shard))
     meta = json.dumps(facts | {"class_names": store.class_names, "card": embedder.card.model_dump(mode="json")})
     _write(out, features, columns, meta)
     return {"file": str(out), "clips": len(features), "dim": embedder.dim}

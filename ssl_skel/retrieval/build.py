@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ssl_skel.data.frame_rate import common_rate, to_frames
-from ssl_skel.data.shards import check_shard
+from ssl_skel.data.shards import check_shard, rows_of
 from ssl_skel.data.store import Store
 from ssl_skel.embedding.embedder import Embedder
 from ssl_skel.embedding.spans import spans
@@ -64,20 +64,18 @@ def build_index(
         raise UserError(f"--batch-size: must be at least 1, got {batch_size}")
     embedder = Embedder(run, pooling=pooling, device=device, batch_size=batch_size)
     clips = embedder.clips(Store.open(store))
-    rate, (part, parts) = common_rate(clips.fps), shard
+    rate = common_rate(clips.fps)
     lengths = [to_frames(window, rate, "--window") for window in windows]
     step = None if stride is None else to_frames(stride, rate, "--stride")
     _check(lengths, step, shard)
-    chosen = np.array_split(spans(clips.frames, lengths, step), parts)[part - 1]
-    if not len(chosen):
-        raise UserError(f"--shard {part}/{parts}: is empty; {clips.path} needs fewer parts")
+    chosen = rows_of(spans(clips.frames, lengths, step), shard, clips.path)
     check_kind(kind, len(chosen))
     encoder = find_encoder(Path(run))
     facts = _facts(embedder, clips)
     facts |= {"windows": sorted(lengths), "stride": step, "encoder": encoder_hashes(encoder)}
     facts["stores"] = [{"path": str(store), "sha256": clips.sha256, "fps": rate, "names": _names(clips)}]
-    if parts > 1:
-        facts["stores"][0]["part"] = [part, parts]
+    if shard[1] > 1:
+        facts["stores"][0]["part"] = list(shard)
     key = hashlib.sha256(json.dumps([facts, kind, shard, batch_size, len(chosen)]).encode()).hexdigest()
     with writing_index(
         path, encoder, facts, kind, overwrite=overwrite, inputs=[clips.path], progress=progress, key=key

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import yaml
 
-from ssl_skel.cli.slurm import Command, submit, words_of_job
+from ssl_skel.cli.slurm import Command, _parts, submit, words_of_job
 from ssl_skel.data.shards import merge_shards
 from ssl_skel.data.store import Store
 from ssl_skel.errors import UserError
@@ -63,6 +63,13 @@ def test_what_is_not_understood_is_one_line(tmp_path: Path) -> None:
         with pytest.raises(UserError, match=message) as told:
             submit(["index", "x"], text)
         assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize("command", ["convert", "index", "embed"])
+def test_commands_that_are_done_in_parts(command: str) -> None:
+    asked = [command, "x", "y", "-o", "parts/{shard}.npz"]
+    wanted = [[command, "x", "y", "-o", f"parts/{number}.npz", "--shard", f"{number}/2"] for number in (1, 2)]
+    assert _parts(asked, 2) == wanted
 
 
 def test_an_array_does_a_conversion_in_parts(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ import faiss
 import numpy as np
 from scipy.linalg import eigh
 
+from ssl_skel.data.clip_columns import blocks_of
 from ssl_skel.layouts import SkeletonLayout
 
 FRAMES = 16
@@ -119,9 +120,8 @@ def near_pairs(
         return np.zeros((0, 2), np.int64), np.zeros(0)
     with _projection(signatures, rows) as projected:
         pairs = rows[_candidates(projected, limit**2 * values)]
-    squares = [
-        ((signatures[a].astype(np.float64) - signatures[b]) ** 2).sum(1) for a, b in map(np.transpose, _parts(pairs))
-    ]
+    ends = map(np.transpose, blocks_of(pairs, _COMPARED))
+    squares = [((signatures[a].astype(np.float64) - signatures[b]) ** 2).sum(1) for a, b in ends]
     distance = np.sqrt(np.concatenate([np.zeros(0), *squares]) / values)
     near = distance <= limit
     return pairs[near], distance[near]
@@ -129,7 +129,7 @@ def near_pairs(
 
 def _candidates(projected: np.ndarray, radius: float) -> np.ndarray:
     """(n, 2) pairs of rows that may lie within a squared radius of each other."""
-    slack = np.concatenate([_ROUNDING * (part**2).sum(1) for part in _parts(projected)])
+    slack = np.concatenate([_ROUNDING * (part**2).sum(1) for part in blocks_of(projected, _COMPARED)])
     found = [np.zeros((0, 2), np.int64)]
     for rows, others in _blocks(projected, np.sqrt(radius + slack)):
         there = projected[others]
@@ -177,12 +177,7 @@ def _projection(signatures: np.ndarray | Signatures, rows: np.ndarray) -> Iterat
     width = sample.shape[1]
     _, axes = eigh(sample.T @ sample, subset_by_index=[max(0, width - _PROJECTED), width - 1])
     with tempfile.TemporaryFile() as file:
-        for part in _parts(rows):
+        for part in blocks_of(rows, _COMPARED):
             file.write((signatures[part] @ axes.astype(np.float32)).tobytes())
         file.flush()
         yield np.memmap(file, np.float32, "r", shape=(len(rows), axes.shape[1]))
-
-
-def _parts(values: np.ndarray) -> Iterator[np.ndarray]:
-    """Rows that are read at once."""
-    return (values[start : start + _COMPARED] for start in range(0, len(values), _COMPARED))
