@@ -11,6 +11,7 @@ from ssl_skel.data.splits import load_split
 from ssl_skel.data.store import Store
 from ssl_skel.data.synthetic import ACTIONS, SyntheticConfig, generate, write_synthetic
 from ssl_skel.data.synthetic.actions import Style
+from ssl_skel.data.synthetic.drawn import draw_action
 from ssl_skel.data.synthetic.performance import draw_person, mirrored, perform
 from ssl_skel.data.synthetic.sensor import place_cameras
 from ssl_skel.data.synthetic.skeleton import ANKLE_HEIGHT, JOINT, LAYOUT, articulate, bend_limb, make_body, standing
@@ -73,6 +74,51 @@ def test_more_subjects_leave_the_others_as_they_are() -> None:
     for one, other in zip(few, more, strict=False):
         assert one.name == other.name
         np.testing.assert_array_equal(one.joints, other.joints)
+
+
+def test_random_movements_are_a_store_without_labels(tmp_path: Path) -> None:
+    write_synthetic(tmp_path / "few", SyntheticConfig(random=5))
+    write_synthetic(tmp_path / "more", SyntheticConfig(random=8))
+    few, more = (Store.open(tmp_path / name) for name in ("few", "more"))
+    assert (len(few), len(more), few.max_persons) == (5, 8, 1)
+    assert few.class_names == ()
+    assert set(few.label) == set(few.subject) == set(few.camera) == {-1}
+    for clip in range(5):  # more of them leave the first as they are
+        np.testing.assert_array_equal(few.clip(clip), more.clip(clip))
+    assert np.isfinite(few.joints).all()
+    assert np.abs(few.joints).max() < 4
+    with pytest.raises(ValueError, match="random movements have no cameras; leave that out"):
+        SyntheticConfig(random=5, cameras=2)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_random_movements_are_those_of_a_body(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    joints = perform(draw_action(rng), [draw_person(rng)], 0.0, rng)
+    lengths = bone_lengths(joints)
+    np.testing.assert_allclose(lengths, np.broadcast_to(lengths[:, :1], lengths.shape), atol=1e-9)
+    assert joints[..., FEET, 1].min() > -0.05  # nothing goes through the floor
+    assert joints[..., JOINT["head"], 1].min() > 0.3
+    assert np.linalg.norm(np.diff(joints, axis=1), axis=-1).max() < 0.6  # metres a frame: nobody flies
+
+
+def test_random_movements_differ_more_than_two_performances() -> None:
+    """The same movement by two persons is closer than two movements by one."""
+
+    def moves(action: int, person: int) -> np.ndarray:
+        drawn, rng = np.random.default_rng(action), np.random.default_rng([7, person])
+        someone = replace(draw_person(rng), left_handed=False)
+        joints = perform(draw_action(drawn), [someone], 0.0, rng)[0]
+        joints = joints[np.linspace(0, len(joints) - 1, 32).round().astype(int)]
+        joints = joints - joints[:, [LAYOUT.centre]]
+        return joints - joints.mean(0)
+
+    again, others = [], []
+    for action in range(60):
+        one = moves(action, 1)
+        again.append(np.linalg.norm(one - moves(action, 2)))
+        others.append(np.linalg.norm(one - moves(action + 1, 1)))
+    assert np.mean(again) < np.mean(others)
 
 
 def test_splits(motions: Path) -> None:

@@ -1,7 +1,7 @@
-"""Built-in motions: a small data set computed from formulas, for demos and tests.
+"""Built-in motions, computed from formulas: a small data set for demos and tests, or random movements to pretrain on.
 
-Subjects, cameras and repetitions as in a real recording: each performance is seen by all cameras at
-once. The same config gives the same bytes.
+Of the data set's named actions there are subjects, cameras and repetitions as in a real recording: each performance is
+seen by all cameras at once. The same config gives the same bytes.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from ssl_skel.config import Section
 from ssl_skel.data.clip import RawClip, content_hash
@@ -20,19 +20,21 @@ from ssl_skel.data.meta import Provenance
 from ssl_skel.data.normalize import NormalizeConfig, normalize
 from ssl_skel.data.readers.base import odd_even
 from ssl_skel.data.synthetic.actions import ACTIONS
+from ssl_skel.data.synthetic.drawn import draw_action
 from ssl_skel.data.synthetic.performance import FRAMES_PER_SECOND, draw_person, perform
-from ssl_skel.data.synthetic.sensor import add_noise, drop_out, place_cameras
+from ssl_skel.data.synthetic.sensor import Camera, add_noise, drop_out, place_cameras
 from ssl_skel.data.synthetic.skeleton import LAYOUT
 from ssl_skel.data.writer import StoreWriter
+from ssl_skel.progress import progress
 
 __all__ = ["ACTIONS", "SyntheticConfig", "generate", "synthetic_splits", "write_synthetic"]
 
-_CAMERAS, _PERSON, _PERFORMANCE, _SENSOR = range(4)  # streams of random numbers
+_CAMERAS, _PERSON, _PERFORMANCE, _SENSOR, _RANDOM = range(5)  # streams of random numbers
 _HEADING = 0.4  # standard deviation of where a scene faces, radians
 
 
 class SyntheticConfig(Section):
-    """What to generate: clips = actions (13) x subjects x cameras x repetitions."""
+    """What to generate: clips = actions (13) x subjects x cameras x repetitions; or ``random`` clips."""
 
     subjects: int = Field(10, ge=2)
     """Persons, numbered from 1; even ones are test subjects."""
@@ -52,15 +54,25 @@ class SyntheticConfig(Section):
     dropout: float = Field(0.3, ge=0, le=1)
     """Chance that a person loses track of a limb for a while in a clip."""
 
+    random: int = Field(0, ge=0)
+    """In place of the actions, this many movements drawn at random, without labels: each is done once, by a person of
+    its own in front of a camera of its own."""
+
     seed: int = Field(0, ge=0)
     """Another seed: other persons, other performances, other errors."""
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> SyntheticConfig:
+        if self.random and (given := self.model_fields_set & {"subjects", "cameras", "repetitions", "arc"}):
+            raise ValueError(f"random movements have no {', '.join(sorted(given))}; leave that out")
+        return self
 
 
 def write_synthetic(path: Path, config: SyntheticConfig, *, overwrite: bool = False) -> None:
     """Generate the motions and write them as a store, normalised as real recordings are.
 
     Splits: ``xsub``, ``xview``, and ``unseen``, which tests on unseen subjects in front of the unseen camera
-    and leaves out of both sides what mixes seen and unseen.
+    and leaves out of both sides what mixes seen and unseen. Random movements have none.
 
     Raises:
         UserError: the path is taken.
@@ -69,14 +81,14 @@ def write_synthetic(path: Path, config: SyntheticConfig, *, overwrite: bool = Fa
     writer = StoreWriter(
         path,
         LAYOUT,
-        tuple(ACTIONS),
-        splits=synthetic_splits(config),
+        () if config.random else tuple(ACTIONS),
+        splits={} if config.random else synthetic_splits(config),
         provenance=Provenance(format="synthetic", config=config.model_dump(mode="json")),
         normalization=how,
         overwrite=overwrite,
     )
     with writer as store:
-        for clip in generate(config):
+        for clip in progress(generate(config), "synthetic", total=_clips(config), unit="clip", delay=1):
             joints, gaps = normalize(clip.joints, LAYOUT, how)
             store.filled += gaps
             store.add(replace(clip, joints=joints), content_hash(clip.joints))
@@ -89,12 +101,28 @@ def synthetic_splits(config: SyntheticConfig) -> dict[str, dict[str, Any]]:
     return {"xsub": xsub, "xview": xview, "unseen": {side: {**xsub[side], **xview[side]} for side in xsub}}
 
 
+def _clips(config: SyntheticConfig) -> int:
+    return config.random or len(ACTIONS) * config.subjects * config.cameras * config.repetitions
+
+
 def generate(config: SyntheticConfig) -> Iterator[RawClip]:
     """All clips as a sensor gives them: in metres in a camera's frame, noisy, NaN where track was lost."""
 
     def rng(*key: int) -> np.random.Generator:
         return np.random.default_rng([config.seed, *key])
 
+    def sensed(camera: Camera, joints: np.ndarray, chance: np.random.Generator) -> np.ndarray:
+        seen = add_noise(camera.see(joints), config.noise, chance)
+        return drop_out(seen, config.dropout, chance).astype(np.float32)
+
+    for number in range(config.random):
+        chance = rng(_RANDOM, number)
+        action, person = draw_action(chance), draw_person(chance)
+        joints = perform(action, [person], chance.normal(0, _HEADING), chance)
+        (camera,) = place_cameras(1, 0, chance)
+        yield RawClip(f"random_{number:06}", sensed(camera, joints, chance), -1, fps=FRAMES_PER_SECOND)
+    if config.random:
+        return
     cameras = place_cameras(config.cameras, config.arc, rng(_CAMERAS))
     for subject in range(1, config.subjects + 1):
         person = draw_person(rng(_PERSON, subject))
@@ -105,11 +133,9 @@ def generate(config: SyntheticConfig) -> Iterator[RawClip]:
                 persons = [person, *(draw_person(chance) for _ in action.moves[1:])]
                 joints = perform(action, persons, chance.normal(0, _HEADING), chance)
                 for number, camera in enumerate(cameras, 1):
-                    chance = rng(_SENSOR, *key, number)
-                    seen = add_noise(camera.see(joints), config.noise, chance)
                     yield RawClip(
                         f"{name}_s{subject:02}_r{repetition}_c{number}",
-                        drop_out(seen, config.dropout, chance).astype(np.float32),
+                        sensed(camera, joints, rng(_SENSOR, *key, number)),
                         label,
                         subject=subject,
                         camera=number,
