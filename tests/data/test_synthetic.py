@@ -82,6 +82,7 @@ def test_random_movements_are_a_store_without_labels(tmp_path: Path) -> None:
     few, more = (Store.open(tmp_path / name) for name in ("few", "more"))
     assert (len(few), len(more), few.max_persons) == (5, 8, 1)
     assert few.class_names == ()
+    assert set(few.provenance.config) == {"random", "noise", "dropout", "seed"}
     assert set(few.label) == set(few.subject) == set(few.camera) == {-1}
     for clip in range(5):  # more of them leave the first as they are
         np.testing.assert_array_equal(few.clip(clip), more.clip(clip))

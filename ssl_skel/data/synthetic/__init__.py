@@ -30,6 +30,7 @@ from ssl_skel.progress import progress
 __all__ = ["ACTIONS", "SyntheticConfig", "generate", "synthetic_splits", "write_synthetic"]
 
 _CAMERAS, _PERSON, _PERFORMANCE, _SENSOR, _RANDOM = range(5)  # streams of random numbers
+_OF_ACTIONS = {"subjects", "cameras", "repetitions", "arc"}  # options that random movements do not have
 _HEADING = 0.4  # standard deviation of where a scene faces, radians
 
 
@@ -63,7 +64,7 @@ class SyntheticConfig(Section):
 
     @model_validator(mode="after")
     def _one_kind(self) -> SyntheticConfig:
-        if self.random and (given := self.model_fields_set & {"subjects", "cameras", "repetitions", "arc"}):
+        if self.random and (given := self.model_fields_set & _OF_ACTIONS):
             raise ValueError(f"random movements have no {', '.join(sorted(given))}; leave that out")
         return self
 
@@ -77,13 +78,13 @@ def write_synthetic(path: Path, config: SyntheticConfig, *, overwrite: bool = Fa
     Raises:
         UserError: the path is taken.
     """
-    how = NormalizeConfig()
+    how, unused = NormalizeConfig(), _OF_ACTIONS if config.random else {"random"}
     writer = StoreWriter(
         path,
         LAYOUT,
         () if config.random else tuple(ACTIONS),
         splits={} if config.random else synthetic_splits(config),
-        provenance=Provenance(format="synthetic", config=config.model_dump(mode="json")),
+        provenance=Provenance(format="synthetic", config=config.model_dump(mode="json", exclude=unused)),
         normalization=how,
         overwrite=overwrite,
     )
