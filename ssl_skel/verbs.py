@@ -71,7 +71,7 @@ def train_classifier(store: Path | str, output: Path | str, **options: Any) -> E
     Args:
         store: folder of the clips.
         output: folder to make.
-        options: those of ``finetune.train_classifier.train_classifier``: encoder (default: ``box/mpae_net``), pooling,
+        options: those of ``finetune.train_classifier.train_classifier``: encoder (default: ``box/tcn``), pooling,
             keep, batch_size, device, overwrite.
 
     Returns:

@@ -12,7 +12,7 @@ from ssl_skel.data.synthetic import SyntheticConfig, write_synthetic
 
 write_synthetic(Path("motions"), SyntheticConfig(subjects=6, cameras=2, repetitions=1))
 store = ssl_skel.Store.open("motions")
-vectors = ssl_skel.Embedder("box/mpae_net").encode("motions")
+vectors = ssl_skel.Embedder("box/tcn").encode("motions")
 print(f"{len(store)} clips, vectors of {vectors.shape[1]} numbers")
 
 # %% [markdown]

@@ -14,7 +14,7 @@ from ssl_skel.data.synthetic import SyntheticConfig, write_synthetic
 
 write_synthetic(Path("motions"), SyntheticConfig(subjects=6, cameras=2, repetitions=1))
 store = ssl_skel.Store.open("motions")
-vectors = ssl_skel.Embedder("box/mpae_net").encode("motions")
+vectors = ssl_skel.Embedder("box/tcn").encode("motions")
 labels, subject = np.asarray(store.label), np.asarray(store.subject)
 labelled = subject <= 2
 print(f"{labelled.sum()} labelled clips of two people, {(~labelled).sum()} clips of four others")

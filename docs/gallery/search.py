@@ -11,7 +11,7 @@ import ssl_skel
 from ssl_skel.data.synthetic import SyntheticConfig, write_synthetic
 
 write_synthetic(Path("motions"), SyntheticConfig(subjects=6, cameras=2, repetitions=1))
-index = ssl_skel.build_index("box/mpae_net", "motions", "motions.index")
+index = ssl_skel.build_index("box/tcn", "motions", "motions.index")
 
 # %% [markdown]
 # ## Ask with a clip

@@ -5,7 +5,7 @@ CLASSIFIER, HEAD, HEAD_CARD = "classifier", "head.safetensors", "head.json"
 TYPICAL = "typical.safetensors"
 """Extra file of classifiers of ``train-classifier``; see ``finetune.classifiers.typical``."""
 
-DEFAULT_ENCODER = "box/mpae_net"
+DEFAULT_ENCODER = "box/tcn"
 """Default encoder of ``train-classifier``: it comes with the package and takes every body layout."""
 
 KEEP = 0.95
