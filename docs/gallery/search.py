@@ -24,7 +24,7 @@ for hit in answer.hits:
     print(f"{hit.similarity:.4f}  {hit.centred:.2f}  {hit.name}")
 
 # %% [markdown]
-# The first number is the cosine, close to 1 for every clip: all people move more alike than not. The second is the
+# The first number is the cosine. All people move more alike than not, so it is high for every clip; the second is the
 # cosine after the index's mean was subtracted: 0 means no more in common than any two clips.
 #
 # ## How good is it over all queries?
