@@ -108,38 +108,44 @@ def _clips(config: SyntheticConfig) -> int:
 
 def generate(config: SyntheticConfig) -> Iterator[RawClip]:
     """All clips as a sensor gives them: in metres in a camera's frame, noisy, NaN where track was lost."""
+    return _random(config) if config.random else _acted(config)
 
-    def rng(*key: int) -> np.random.Generator:
-        return np.random.default_rng([config.seed, *key])
 
-    def sensed(camera: Camera, joints: np.ndarray, chance: np.random.Generator) -> np.ndarray:
-        seen = add_noise(camera.see(joints), config.noise, chance)
-        return drop_out(seen, config.dropout, chance).astype(np.float32)
-
+def _random(config: SyntheticConfig) -> Iterator[RawClip]:
     for number in range(config.random):
-        chance = rng(_RANDOM, number)
+        chance = _rng(config, _RANDOM, number)
         action, person = draw_action(chance), draw_person(chance)
         joints = perform(action, [person], chance.normal(0, _HEADING), chance)
         (camera,) = place_cameras(1, 0, chance)
-        yield RawClip(f"random_{number:06}", sensed(camera, joints, chance), -1, fps=FRAMES_PER_SECOND)
-    if config.random:
-        return
-    cameras = place_cameras(config.cameras, config.arc, rng(_CAMERAS))
+        yield RawClip(f"random_{number:06}", _sensed(config, camera, joints, chance), -1, fps=FRAMES_PER_SECOND)
+
+
+def _acted(config: SyntheticConfig) -> Iterator[RawClip]:
+    cameras = place_cameras(config.cameras, config.arc, _rng(config, _CAMERAS))
     for subject in range(1, config.subjects + 1):
-        person = draw_person(rng(_PERSON, subject))
+        person = draw_person(_rng(config, _PERSON, subject))
         for label, (name, action) in enumerate(ACTIONS.items()):
             for repetition in range(config.repetitions):
                 key = (subject, label, repetition)
-                chance = rng(_PERFORMANCE, *key)
+                chance = _rng(config, _PERFORMANCE, *key)
                 persons = [person, *(draw_person(chance) for _ in action.moves[1:])]
                 joints = perform(action, persons, chance.normal(0, _HEADING), chance)
                 for number, camera in enumerate(cameras, 1):
                     yield RawClip(
                         f"{name}_s{subject:02}_r{repetition}_c{number}",
-                        sensed(camera, joints, rng(_SENSOR, *key, number)),
+                        _sensed(config, camera, joints, _rng(config, _SENSOR, *key, number)),
                         label,
                         subject=subject,
                         camera=number,
                         replication=repetition,
                         fps=FRAMES_PER_SECOND,
                     )
+
+
+def _sensed(config: SyntheticConfig, camera: Camera, joints: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    seen = add_noise(camera.see(joints), config.noise, rng)
+    return drop_out(seen, config.dropout, rng).astype(np.float32)
+
+
+def _rng(config: SyntheticConfig, *key: int) -> np.random.Generator:
+    return np.random.default_rng([config.seed, *key])
