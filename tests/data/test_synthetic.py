@@ -103,6 +103,30 @@ def test_random_movements_are_those_of_a_body(seed: int) -> None:
     assert np.linalg.norm(np.diff(joints, axis=1), axis=-1).max() < 0.6  # metres a frame: nobody flies
 
 
+def test_random_movements_begin_at_rest_and_a_fifth_stay() -> None:
+    """Each part of the body takes part in some; a fifth of the hands end elsewhere; feet end under the body."""
+    style, rest = Style(1.0, 1.0, 1.0, np.zeros(3)), standing(9)
+    moved: set[str] = set()
+    stays, rise = [], []
+    for seed in range(300):
+        pose = draw_action(np.random.default_rng(seed)).moves[0](np.linspace(0, 1, 9), style)
+        for field in fields(pose):
+            way = getattr(pose, field.name) - getattr(rest, field.name)
+            np.testing.assert_allclose(way[0], 0, atol=1e-12)
+            if way.any():
+                moved.add(field.name)
+        rise.append(max(pose.lead_foot[:, 1].max(), pose.other_foot[:, 1].max()) > 0.02)
+        np.testing.assert_allclose(pose.lead_foot[-1], pose.other_foot[-1] * (-1, 1, 1), atol=1e-12)
+        np.testing.assert_allclose(pose.pelvis[-1, 0], pose.other_foot[-1, 0], atol=1e-12)
+        hand = pose.lead_hand - rest.lead_hand
+        if np.abs(hand).max() > 0.01:
+            stays.append(np.abs(hand[-1]).max() > 0.01)
+    still = {"lead_elbow", "other_elbow", "grip", "grip_at"}
+    assert moved == {field.name for field in fields(rest)} - still
+    assert 0.1 < np.mean(stays) < 0.3
+    assert 0.2 < np.mean(rise) < 0.4
+
+
 def test_random_movements_differ_more_than_two_performances() -> None:
     """The same movement by two persons is closer than two movements by one."""
 

@@ -46,12 +46,13 @@ def keys(phase: np.ndarray, *knots: Keys) -> np.ndarray:
     return PchipInterpolator(times, np.asarray(values, float))(phase)
 
 
-def _rise(phase: np.ndarray, start: float, end: float) -> np.ndarray:
+def rise(phase: np.ndarray, start: float, end: float) -> np.ndarray:
     """0 at both ends of the phase, 1 from ``start`` to ``end``."""
     return keys(phase, (0, 0), (start, 1), (end, 1), (1, 0))
 
 
-def _beat(phase: np.ndarray, cycles: float) -> np.ndarray:
+def beat(phase: np.ndarray, cycles: float) -> np.ndarray:
+    """A sine of this many cycles, (T,)."""
     return np.sin(2 * np.pi * cycles * phase)
 
 
@@ -61,8 +62,8 @@ def _vectors(out: np.ndarray | float, up: np.ndarray | float, forward: np.ndarra
 
 def wave(phase: np.ndarray, style: Style) -> Pose:
     """Raise the lead hand beside the head and swing it from side to side."""
-    up = _rise(phase, 0.2, 0.82)
-    swing = 0.26 * style.size * up * _beat(phase, 4 * style.cycles)
+    up = rise(phase, 0.2, 0.82)
+    swing = 0.26 * style.size * up * beat(phase, 4 * style.cycles)
     raised = keys(phase, (0, REST_HAND), (0.2, (0.4, 0.5, 0.3)), (0.82, (0.4, 0.5, 0.3)), (1, REST_HAND))
     return standing(len(phase)).plus(
         lead_hand=raised - REST_HAND + _vectors(swing, -0.5 * np.abs(swing), 0),
@@ -72,7 +73,7 @@ def wave(phase: np.ndarray, style: Style) -> Pose:
 
 def clap(phase: np.ndarray, style: Style) -> Pose:
     """Clap both hands in front of the chest several times."""
-    up = _rise(phase, 0.18, 0.85)
+    up = rise(phase, 0.18, 0.85)
     apart = 0.2 * style.size * (1 - np.cos(2 * np.pi * 5 * style.cycles * phase))
     front = _vectors(apart - 0.1, -0.3, 0.58)
     hand = REST_HAND + up[:, None] * (front - REST_HAND)
@@ -113,7 +114,7 @@ def kick(phase: np.ndarray, style: Style) -> Pose:
     high = 0.42 * style.size
     back, hit = (0, 0.22, -0.42), (0, high, 0.84)
     foot = keys(phase, (0, (0, 0, 0)), (0.3, back), (0.36, back), (0.52, hit), (0.7, (0, 0.15, 0.1)), (1, (0, 0, 0)))
-    balance = _rise(phase, 0.3, 0.6)
+    balance = rise(phase, 0.3, 0.6)
     return replace(
         standing(len(phase)),
         lead_foot=foot,
@@ -159,18 +160,18 @@ def jump(phase: np.ndarray, style: Style) -> Pose:
 
 def march(phase: np.ndarray, style: Style) -> Pose:
     """Walk on the spot, arms swinging against the legs."""
-    going = _rise(phase, 0.12, 0.88)
-    beat = _beat(phase, 3.5 * style.cycles)
-    lead, other = (np.clip(side * beat, 0, None) ** 1.3 * going for side in (1, -1))
-    swing = 0.32 * style.size * beat * going
+    going = rise(phase, 0.12, 0.88)
+    pace = beat(phase, 3.5 * style.cycles)
+    lead, other = (np.clip(side * pace, 0, None) ** 1.3 * going for side in (1, -1))
+    swing = 0.32 * style.size * pace * going
     rest = standing(len(phase))
     return rest.plus(
         lead_foot=_vectors(0, 0.3 * style.size, -0.02) * lead[:, None],
         other_foot=_vectors(0, 0.3 * style.size, -0.02) * other[:, None],
-        pelvis=_vectors(0.03 * beat * going, -0.015 * going, 0),
+        pelvis=_vectors(0.03 * pace * going, -0.015 * going, 0),
         lead_hand=_vectors(0, 0.14 * going, 0.05 - swing) * going[:, None],
         other_hand=_vectors(0, 0.14 * going, 0.05 + swing) * going[:, None],
-        twist=-0.12 * beat * going,
+        twist=-0.12 * pace * going,
     )
 
 
@@ -254,9 +255,9 @@ def be_pushed(phase: np.ndarray, style: Style) -> Pose:
 
 def shake_hands(phase: np.ndarray, style: Style) -> Pose:
     """Hold out the lead hand, shake, let go."""
-    out = _rise(phase, 0.27, 0.78)
-    held = _rise(phase, 0.3, 0.75)
-    shake = 0.05 * style.size * _beat(phase, 5 * style.cycles) * held**4
+    out = rise(phase, 0.27, 0.78)
+    held = rise(phase, 0.3, 0.75)
+    shake = 0.05 * style.size * beat(phase, 5 * style.cycles) * held**4
     front = (-0.15, -0.4, 0.7)
     return replace(
         standing(len(phase)),
