@@ -17,6 +17,7 @@ from ssl_skel.encoders.card import BOX, boxed_encoders, load_card
 from ssl_skel.encoders.files import load_encoder
 from ssl_skel.encoders.model_card import read_metadata
 from ssl_skel.errors import UserError
+from ssl_skel.evaluation.knn import knn_predict
 
 ROOT = Path(__file__).parents[2]
 NAMES = boxed_encoders()
@@ -59,6 +60,20 @@ def test_a_model_card_has_licence_data_and_figures(name: str) -> None:
     assert len(metadata["datasets"]) >= 4
     text = (BOX / name / "README.md").read_text("utf-8")
     assert all(word in text for word in ("## Data", "## Figures", "## Limits", "seed"))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_model_card_tells_the_truth_of_these_weights(name: str, real_data: Path) -> None:
+    """1-NN on UTD-MHAD; other processors may change a few of its 430 answers."""
+    (result,) = (
+        one for one in read_metadata(BOX / name)["model-index"][0]["results"] if one["dataset"]["type"] == "utd_mhad"
+    )
+    (written,) = (metric["value"] for metric in result["metrics"] if metric["name"] == "1-NN")
+    store = Embedder(f"box/{name}").clips(real_data / "utd_mhad", "utd-mhad")
+    vectors = Embedder(f"box/{name}").features(store)
+    train, test = (np.flatnonzero(store.subject % 2 == side) for side in (1, 0))
+    found = knn_predict(vectors[train], store.label[train], vectors[test], [1])[1]
+    assert 100 * np.mean(found == store.label[test]) == pytest.approx(written, abs=1.5)
 
 
 def test_the_command_lists_them() -> None:
