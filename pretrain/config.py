@@ -14,6 +14,7 @@ from ssl_skel.config import EntryConfig, EntryOf, RunName, Section
 from ssl_skel.data.augment import AUGMENTATIONS
 from ssl_skel.data.balance import Balance, Batches
 from ssl_skel.data.crop import Crop, NumFrames, Sampling
+from ssl_skel.data.performances import Cameras
 from ssl_skel.encoders.pooling_config import PoolingConfig
 from ssl_skel.encoders.stream_names import Extent, Stream
 from ssl_skel.pretexts import PRETEXTS
@@ -45,6 +46,10 @@ class DataConfig(Section):
     max_frames: Annotated[int, Field(ge=1)] | None = None
     """Longer clips are first cut to a window of this many frames, at a random place that all draws share, and enter an
     epoch once for each window that it takes to cover them; null: clips are taken whole. For long takes (ours)."""
+    cameras: Cameras = "own"
+    """Which clips a pretext's draws of one motion show. others: the first draw shows the clip, the others what another
+    camera recorded of the same performance at the same time, where several cameras did, as in NTU and NW-UCLA; so
+    contrast learns what cameras have in common (Sermanet et al., arXiv 1704.06888). own: all show the clip."""
     balance: Balance = "none"
     """For merged stores: set draws each of the stores equally often; class also each class of a store, which reads the
     labels for that alone; none draws every clip. An epoch keeps its length (ours)."""

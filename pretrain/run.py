@@ -108,6 +108,8 @@ def _training_loader(
     config: PretrainConfig, store: Store, split: Split, pretext: Pretext, accelerator: Accelerator
 ) -> ClipLoader:
     """This rank's share of the training clips, without labels; prints a line on stderr if a batch has all of them."""
+    if config.data.cameras == "others" and pretext.num_views == 1:
+        raise UserError(f"data.cameras: {config.pretext.name} sees one draw of each clip; give data.cameras own")
     batch_size = config.train.loader_batch(accelerator.num_processes)
     loader = ClipLoader(
         store,

@@ -20,6 +20,7 @@ from ssl_skel.data.augment.pipeline import Augment
 from ssl_skel.data.balance import BALANCES, BATCHES, Balance, Batches, chances, draw, set_by_set, windows
 from ssl_skel.data.crop import SAMPLINGS, check_crop
 from ssl_skel.data.lacking import parts_of, stand_in, stand_ins
+from ssl_skel.data.performances import CAMERAS, Cameras, OtherCameras
 from ssl_skel.data.store import Store
 from ssl_skel.errors import UserError
 
@@ -31,6 +32,7 @@ class Draw(IntEnum):
     CROP = 1
     AUGMENT = 2
     TASK = 3
+    CAMERA = 4
 
 
 class ClipLoader:
@@ -66,6 +68,7 @@ class ClipLoader:
         max_frames: most frames of a window; None: clips are taken whole, however long.
         sampling: ``crop``, or ``sorted``, which ignores ``crop`` and ``min_frames``.
         num_views: K, independent draws of each clip.
+        cameras: where these are taken from, see ``ssl_skel.data.performances``.
         shuffle: another order every epoch; else that of ``rows``.
         balance: what is drawn equally often where ``shuffle``, see ``ssl_skel.data.balance``. An epoch keeps its
             length; clips of small groups repeat in it, and of large ones some are left out.
@@ -99,6 +102,7 @@ class ClipLoader:
         max_frames: int | None = None,
         sampling: str = "crop",
         num_views: int = 1,
+        cameras: Cameras = "own",
         shuffle: bool = False,
         balance: Balance = "none",
         batches: Batches = "mixed",
@@ -113,7 +117,8 @@ class ClipLoader:
     ) -> None:
         self.store, self.rows = store, np.asarray(rows, np.int64)
         self.num_frames, self.num_views, self.crop, self.min_frames = num_frames, num_views, crop, min_frames
-        self.max_frames, self.sampling, self.balance, self.batches = max_frames, sampling, balance, batches
+        self.max_frames, self.sampling, self.cameras = max_frames, sampling, cameras
+        self.balance, self.batches = balance, batches
         self.shuffle, self.drop_last, self.augment, self.seed = shuffle, drop_last, augment, seed
         self.device, self.rank, self.world_size, self.labels = torch.device(device), rank, world_size, labels
         self._check(batch_size)
@@ -123,6 +128,7 @@ class ClipLoader:
         if drop_last and self._draws < batch_size:
             self.batch_size = self._draws - self._draws % world_size
         self._stand_ins = stand_ins(store)
+        self._others = OtherCameras(store, self.rows) if cameras == "others" and num_views > 1 else None
         self._joints = _place(store, self.device, resident)
 
     def __len__(self) -> int:
@@ -158,8 +164,9 @@ class ClipLoader:
         def rng(draw: Draw, device: torch.device | str, views: int = 1) -> Rng:
             return Rng((*key, draw), len(mine) * views, start=first * views, total=len(rows) * views, device=device)
 
+        clips = self._drawn_from(mine, rng(Draw.CAMERA, "cpu"))
         choose = self._sorted if self.sampling == "sorted" else self._crops
-        x, present = self._gather(mine, *choose(mine, rng(Draw.CROP, "cpu")))
+        x, present = self._gather(clips, *choose(clips, rng(Draw.CROP, "cpu")))
         x, present = x.to(self.device), present.to(self.device)
         if self.augment is not None:
             draws = rng(Draw.AUGMENT, self.device, self.num_views)
@@ -172,14 +179,24 @@ class ClipLoader:
         index, label = (torch.tensor(column, device=self.device) for column in (mine, label))
         return Batch(x, present, label, index, rng(Draw.TASK, self.device))
 
-    def _crops(self, rows: np.ndarray, rng: Rng) -> tuple[np.ndarray, Tensor]:
+    def _drawn_from(self, rows: np.ndarray, rng: Rng) -> np.ndarray:
+        """The clip that each draw is taken from, (N, K), or (N, 1) for all: of each row, the first is the row itself.
+
+        Clips of one row have equally many persons.
+        """
+        own = rows[:, None]
+        if self._others is None:
+            return own
+        return np.concatenate([own, self._others.draw(rows, rng.uniform(self.num_views - 1).numpy())], 1)
+
+    def _crops(self, clips: np.ndarray, rng: Rng) -> tuple[np.ndarray, Tensor]:
         """First frame of each draw's crop, (N, K) int64, and the places of its T frames, counted from there, (N, K, T).
 
         Made on the CPU: the same on any device.
         """
         low, high = self.crop
         share, place = rng.uniform(self.num_views, 2).double().movedim(2, 0).numpy()
-        first, frames = self._window(rows, rng)
+        first, frames = self._window(clips, rng)
         length = ((low + (high - low) * share) * frames).astype(np.int64)
         length = np.minimum(np.maximum(length, self.min_frames), frames)
         spare = frames - length
@@ -189,26 +206,26 @@ class ClipLoader:
         at = (frames_of_crop / self.num_frames * middle - 0.5).clamp(min=0)
         return first + start, at.minimum(frames_of_crop - 1)
 
-    def _sorted(self, rows: np.ndarray, rng: Rng) -> tuple[np.ndarray, Tensor]:
+    def _sorted(self, clips: np.ndarray, rng: Rng) -> tuple[np.ndarray, Tensor]:
         """The same for frames drawn at random from the whole clip, and their numbers in order."""
         chosen = rng.uniform(self.num_views, self.num_frames).double()
-        first, frames = self._window(rows, rng)
+        first, frames = self._window(clips, rng)
         at = (chosen * torch.from_numpy(frames)[..., None]).floor()
-        return np.broadcast_to(first, (len(rows), self.num_views)), at.float().sort().values
+        return np.broadcast_to(first, (len(clips), self.num_views)), at.float().sort().values
 
-    def _window(self, rows: np.ndarray, rng: Rng) -> tuple[np.ndarray, np.ndarray]:
-        """First frame and number of frames (N, 1) of the part of each clip that its draws are taken from."""
-        frames = self.store.frames[rows, None]
+    def _window(self, clips: np.ndarray, rng: Rng) -> tuple[np.ndarray, np.ndarray]:
+        """First frame and number of frames, (N, K) or (N, 1), of what each clip's draws are taken from."""
+        frames = self.store.frames[clips]
         if self.max_frames is None:
             return np.zeros_like(frames), frames
         length = np.minimum(frames, self.max_frames)
         return ((frames - length + 1) * rng.uniform(1).double().numpy()).astype(np.int64), length
 
-    def _gather(self, rows: np.ndarray, start: np.ndarray, at: Tensor) -> tuple[Tensor, Tensor]:
+    def _gather(self, clips: np.ndarray, start: np.ndarray, at: Tensor) -> tuple[Tensor, Tensor]:
         """Frames of clips, interpolated: x (N, K, C, T, V, M), absent persons zero, and present (N, M)."""
         store, home = self.store, self._joints.device
-        frames, persons = store.frames[rows, None], store.persons[rows, None]
-        draws = np.stack(np.broadcast_arrays(store.offset[rows, None] + start, frames, persons))
+        frames, persons = store.frames[clips], store.persons[clips]
+        draws = np.stack(np.broadcast_arrays(store.offset[clips] + start, frames, persons))
         first, frames, persons = torch.from_numpy(draws).to(home)[..., None, None]  # (N, K, 1, 1) each
         person = torch.arange(store.max_persons, device=home)[:, None]
         present = person < persons  # (N, K, M, 1)
@@ -253,6 +270,7 @@ class ClipLoader:
             raise UserError(f"{where}: {len(self.rows)} clips for {self.world_size} ranks; use fewer ranks")
         for name, given, known in (
             ("sampling", self.sampling, SAMPLINGS),
+            ("cameras", self.cameras, CAMERAS),
             ("balance", self.balance, BALANCES),
             ("batches", self.batches, BATCHES),
         ):

@@ -23,6 +23,7 @@ from ssl_skel.embedding.features import extract_features, whole_clips
 from ssl_skel.encoders.files import load_encoder
 from ssl_skel.encoders.pooling_config import PoolingConfig
 from ssl_skel.errors import UserError
+from ssl_skel.pretexts.configs.psp import PSPConfig
 from ssl_skel.pretexts.skeleton_mae import SkeletonMAE
 
 
@@ -162,6 +163,7 @@ def test_a_batch_larger_than_the_data_is_one_step_and_said(motions, tmp_path, ca
         ({"pooling": "parts"}, "pooling: unknown 'parts'"),
         ({"pretext__unit": 5}, "pretext.unit: 16 frames are not a multiple of 5"),
         ({"data__crop": [0.9, 0.5]}, "crop: needs 0 < low <= high <= 1"),
+        ({"data__cameras": "others"}, "data.cameras: skeleton_mae sees one draw of each clip; give data.cameras own"),
         ({"train__accumulate": 5}, "train.batch_size: 12 clips cannot be cut into 5 micro-batches"),
     ],
 )
@@ -180,5 +182,7 @@ def test_the_loader_draws_as_the_config_says(motions, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "fit", lambda task, loader, *rest, **named: loaders.append(loader))
     plain = config(motions, tmp_path)
     changes = {"sampling": "sorted", "min_frames": 23, "max_frames": 40, "balance": "class", "batches": "set"}
-    run(plain.model_copy(update={"data": plain.data.model_copy(update=changes)}))
+    changes["cameras"] = "others"
+    data = plain.data.model_copy(update={**changes, "split": "all"})  # the split's training part is of one camera
+    run(plain.model_copy(update={"data": data, "pretext": PSPConfig()}))
     assert {name: getattr(loaders[0], name) for name in changes} == changes

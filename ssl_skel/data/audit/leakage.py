@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ssl_skel.data.performances import performance_of
 from ssl_skel.data.split_form import split_without_suffix
 from ssl_skel.data.splits import Split
 from ssl_skel.data.store import Store
@@ -24,7 +25,7 @@ def leakage(store: Store, split: Split, copies: np.ndarray, near: np.ndarray, sh
     Returns:
         train, test: clips on each side; copies, near, overlaps: names of test clips that are also in training, exactly,
             nearly, or with some of their frames, each clip named once; subjects, performances: how many are on
-        both sides (a performance is one subject's repetition of an action in a setup, whatever the camera);
+        both sides (a performance: ``ssl_skel.data.performances``);
         unseen_classes: names of classes that occur in the test only; notes: which of these make the split's figures
             wrong, in words.
     """
@@ -32,7 +33,7 @@ def leakage(store: Store, split: Split, copies: np.ndarray, near: np.ndarray, sh
     nearly = np.isin(near[split.test], near[split.train]) & ~copied
     cut = np.isin(split.test, _partners(shared, split.train)) & ~copied & ~nearly
     subjects = _shared(store.subject[:, None], split)
-    performed = np.stack([store.subject, store.label, store.setup, store.replication], 1)
+    performed = performance_of(store)
     performances = _shared(np.where((performed[:, [0, 1, 3]] < 0).any(1, keepdims=True), -1, performed), split)
     unseen = np.setdiff1d(store.label[split.test], store.label[split.train])
     notes = []
