@@ -10,7 +10,6 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from ssl_skel.data.lacking import parts_of
 from ssl_skel.data.store import Store
 from ssl_skel.errors import UserError
 
@@ -42,18 +41,16 @@ class OtherCameras:
 
     def __init__(self, store: Store, rows: np.ndarray) -> None:
         rows = np.unique(rows)
-        told_apart = (store.camera[rows] >= 0) & (store.replication[rows] >= 0)
-        rows = rows[told_apart]
-        parts = parts_of(store, rows)[:, None]
-        keys = np.concatenate([performance_of(store)[rows], store.persons[rows, None], parts], 1)
+        rows = rows[(store.camera[rows] >= 0) & (store.replication[rows] >= 0)]
+        keys = np.concatenate([performance_of(store)[rows], store.persons[rows, None]], 1)
         _, group, clips = np.unique(keys, axis=0, return_inverse=True, return_counts=True)
         group = group.reshape(-1)
         cameras = np.bincount(np.unique(np.stack([group, store.camera[rows]]), axis=1)[0], minlength=len(clips))
         known = ((clips > 1) & (clips == cameras))[group]
         if not known.any():
             raise UserError(
-                f"{store.path}: data.cameras: no two clips of these are of one performance by two cameras; number "
-                "repetitions in the column replication, and cameras in camera, or give data.cameras own"
+                f"{store.path}: data.cameras: none of these clips shares its performance with another camera's; give "
+                "such clips the same replication and different cameras, or data.cameras own"
             )
         order = np.argsort(group[known], kind="stable")
         self._rows, group = rows[known][order], group[known][order]

@@ -123,7 +123,7 @@ def test_merged_stores_keep_their_performances_apart(store: Store, tmp_path: Pat
 
 def test_clips_of_one_camera_each_are_refused(store: Store) -> None:
     rows = [NAMES.index(name) for name in ("three 1", "pair 1", "alone", "no number 1", "no number 2")]
-    with pytest.raises(UserError, match=r"data\.cameras: no two .* replication.*own"):
+    with pytest.raises(UserError, match=r"data\.cameras: none of these clips .* replication .* own"):
         loader(store, rows)
 
 
