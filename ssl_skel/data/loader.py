@@ -164,7 +164,10 @@ class ClipLoader:
         def rng(draw: Draw, device: torch.device | str, views: int = 1) -> Rng:
             return Rng((*key, draw), len(mine) * views, start=first * views, total=len(rows) * views, device=device)
 
-        clips = self._drawn_from(mine, rng(Draw.CAMERA, "cpu"))
+        clips = mine[:, None]  # (N, 1) for all draws; or (N, K), each row of equally many persons
+        if self._others is not None:
+            chance = rng(Draw.CAMERA, "cpu").uniform(self.num_views - 1).numpy()
+            clips = np.concatenate([clips, self._others.draw(mine, chance)], 1)
         choose = self._sorted if self.sampling == "sorted" else self._crops
         x, present = self._gather(clips, *choose(clips, rng(Draw.CROP, "cpu")))
         x, present = x.to(self.device), present.to(self.device)
@@ -178,16 +181,6 @@ class ClipLoader:
         label = self.store.label[mine] if self.labels else np.full(len(mine), -1)
         index, label = (torch.tensor(column, device=self.device) for column in (mine, label))
         return Batch(x, present, label, index, rng(Draw.TASK, self.device))
-
-    def _drawn_from(self, rows: np.ndarray, rng: Rng) -> np.ndarray:
-        """The clip that each draw is taken from, (N, K), or (N, 1) for all: of each row, the first is the row itself.
-
-        Clips of one row have equally many persons.
-        """
-        own = rows[:, None]
-        if self._others is None:
-            return own
-        return np.concatenate([own, self._others.draw(rows, rng.uniform(self.num_views - 1).numpy())], 1)
 
     def _crops(self, clips: np.ndarray, rng: Rng) -> tuple[np.ndarray, Tensor]:
         """First frame of each draw's crop, (N, K) int64, and the places of its T frames, counted from there, (N, K, T).
